@@ -1,0 +1,322 @@
+"""Sequence sources: a genome FASTA, or FASTA files of windows; both give ``uint8`` codes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError, nearest
+from cistransfer.genome.bed import regions_table
+from cistransfer.genome.codes import encode
+from cistransfer.storage import open_text, whole_file
+
+__all__ = [
+    "Genome",
+    "Sequences",
+    "WindowSequences",
+    "open_sequences",
+    "read_fasta",
+    "write_fasta",
+]
+
+_WINDOW_HEADER = re.compile(
+    r"^>(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)"
+)
+_FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
+
+
+class Sequences(Protocol):
+    """Where windows get their bases from."""
+
+    @property
+    def name(self) -> str:
+        """A short name for records (the file's or folder's name)."""
+
+    def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether each region cannot be fetched (unknown chromosome, off the end, not listed)."""
+
+    def fetch(self, regions: pd.DataFrame) -> NDArray[np.uint8]:
+        """Codes of regions of one width, shape (n, width); `InputError` if one is missing."""
+
+
+def read_fasta(path: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """Yield ``(header without '>', sequence)`` of each record, plain or gzip, any line width.
+
+    Raises
+    ------
+    InputError
+        When the file does not begin with ``>``, is empty, truncated (gzip), or a record has no
+        sequence; names the line.
+    """
+    header: str | None = None
+    began = 0
+    parts: list[str] = []
+    with open_text(path) as handle:
+        for number, line in enumerate(handle, start=1):
+            text = line.strip()
+            if text.startswith(">"):
+                if header is not None:
+                    yield _record(path, began, header, parts)
+                header, began, parts = text[1:], number, []
+            elif text:
+                if header is None:
+                    raise InputError(
+                        f"{path}, line {number}: expected a FASTA header ('>…'), "
+                        f"found {text[:40]!r}"
+                    )
+                if not text.isascii() or not text.replace("*", "").replace("-", "").isalpha():
+                    raise InputError(
+                        f"{path}, line {number}: expected DNA letters, found {text[:40]!r}"
+                    )
+                parts.append(text)
+    if header is None:
+        raise InputError(f"{path}: expected FASTA records, found an empty file")
+    yield _record(path, began, header, parts)
+
+
+def _record(
+    path: str | os.PathLike[str], line: int, header: str, parts: list[str]
+) -> tuple[str, str]:
+    if not parts:
+        raise InputError(f"{path}, line {line}: record {header[:40]!r} has no sequence")
+    return header, "".join(parts)
+
+
+def write_fasta(path: str | os.PathLike[str], records: Mapping[str, str], width: int = 60) -> None:
+    """Write ``name → sequence`` as FASTA with lines of ``width`` letters."""
+    with whole_file(path) as temporary, open(temporary, "w", encoding="ascii") as handle:
+        for name, sequence in records.items():
+            handle.write(f">{name}\n")
+            for at in range(0, len(sequence), width):
+                handle.write(sequence[at : at + width] + "\n")
+
+
+def open_sequences(path: str | os.PathLike[str]) -> Sequences:
+    """Open a genome FASTA, a FASTA of windows, or a folder of FASTA files of windows.
+
+    A FASTA whose first header reads ``[label::]chrom:start-end`` is a file of windows (the form
+    that ``bedtools getfasta`` and the published matrices use); anything else is a genome.
+    """
+    source = Path(path)
+    if source.is_dir():
+        files = sorted(file for file in source.iterdir() if file.name.endswith(_FASTA_SUFFIXES))
+        if not files:
+            raise InputError(f"{source}: expected FASTA files (*.fa, *.fa.gz), found none")
+        return WindowSequences(files, name=source.name)
+    with open_text(source) as handle:
+        first = handle.readline()
+    if not first.startswith(">"):
+        raise InputError(
+            f"{source}, line 1: expected a FASTA header ('>…'), found {first.strip()[:40]!r}"
+        )
+    if _WINDOW_HEADER.match(first):
+        return WindowSequences([source], name=source.name)
+    return Genome(source)
+
+
+class Genome:
+    """A genome FASTA with random access (an index is made once, by pyfaidx).
+
+    A gzip file (plain or bgzip) is unpacked once into the cache folder, because neither pyfaidx
+    nor htslib reads plain gzip at random. The cache is ``$CISTRANSFER_CACHE``, else
+    ``$XDG_CACHE_HOME/cistransfer``, else ``~/.cache/cistransfer``.
+
+    Parameters
+    ----------
+    path : path
+        FASTA file, plain or gzip.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        import pyfaidx
+
+        self.path = Path(path)
+        plain, index = _plain_and_index(self.path)
+        try:
+            self._fasta = pyfaidx.Fasta(
+                str(plain), indexname=str(index), as_raw=True, read_ahead=None
+            )
+        except pyfaidx.UnsupportedCompressionFormat as error:
+            raise InputError(f"{path}: {error}") from error
+        except (pyfaidx.FastaIndexingError, pyfaidx.IndexNotFoundError, ValueError) as error:
+            raise InputError(f"{path}: not a well-formed FASTA file: {error}") from error
+        self.sizes: dict[str, int] = {name: len(self._fasta[name]) for name in self._fasta.keys()}  # noqa: SIM118
+        if not self.sizes:
+            raise InputError(f"{path}: expected FASTA records, found none")
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether each region lies on an unknown chromosome or off its ends."""
+        size = regions["chrom"].map(self.sizes).fillna(-1).to_numpy(np.int64)
+        return (regions["start"].to_numpy() < 0) | (regions["end"].to_numpy() > size)
+
+    def fetch(self, regions: pd.DataFrame) -> NDArray[np.uint8]:
+        """Codes of regions of one width.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, width)
+
+        Raises
+        ------
+        InputError
+            For an unknown chromosome or a region off a chromosome's end; names the region.
+        """
+        width = _one_width(regions)
+        chroms = regions["chrom"].to_numpy()
+        starts = regions["start"].to_numpy(np.int64)
+        bad = np.flatnonzero(self.missing(regions))
+        if len(bad):
+            row = int(bad[0])
+            chrom, start = chroms[row], int(starts[row])
+            if chrom not in self.sizes:
+                raise InputError(
+                    f"{self.path}: no chromosome {chrom!r}; {nearest(str(chrom), self.sizes)}"
+                )
+            raise InputError(
+                f"{self.path}: region {chrom}:{start}-{start + width} runs off {chrom}, "
+                f"which is {self.sizes[chrom]:,} bp long"
+            )
+        codes = np.empty((len(regions), width), dtype=np.uint8)
+        faidx = self._fasta.faidx
+        for row in np.lexsort((starts, chroms)):
+            start = int(starts[row])
+            codes[row] = encode(str(faidx.fetch(chroms[row], start + 1, start + width)))
+        return codes
+
+
+class WindowSequences:
+    """FASTA files that hold the sequence of each window, ``>[label::]chrom:start-end``.
+
+    A request is answered by a stored window with the same centre that is at least as wide.
+    """
+
+    def __init__(self, paths: list[Path], name: str) -> None:
+        chroms: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        labels: list[str] = []
+        rows: list[NDArray[np.uint8]] = []
+        for path in paths:
+            for header, sequence in read_fasta(path):
+                match = _WINDOW_HEADER.match(">" + header)
+                if match is None:
+                    raise InputError(
+                        f"{path}: expected headers like '>name::chrom:start-end', "
+                        f"found '>{header[:60]}'"
+                    )
+                start, end = int(match["start"]), int(match["end"])
+                if len(sequence) != end - start:
+                    raise InputError(
+                        f"{path}: record '>{header[:60]}' names {end - start} bp but holds "
+                        f"{len(sequence)}"
+                    )
+                chroms.append(match["chrom"])
+                starts.append(start)
+                ends.append(end)
+                labels.append(match["label"] or "")
+                rows.append(encode(sequence))
+        self._name = name
+        self.regions = regions_table(chroms, starts, ends, name=labels)
+        self._rows = rows
+        keys = zip(chroms, (np.array(starts) + np.array(ends)).tolist(), strict=True)
+        self._row_of: dict[tuple[str, int], int] = {}
+        for row, key in enumerate(keys):
+            held = self._row_of.get(key)
+            if held is None or len(rows[row]) > len(rows[held]):
+                self._row_of[key] = row
+
+    @property
+    def name(self) -> str:
+        """The file's or folder's name."""
+        return self._name
+
+    def _find(self, regions: pd.DataFrame) -> NDArray[np.int64]:
+        double = (regions["start"] + regions["end"]).tolist()
+        width = (regions["end"] - regions["start"]).tolist()
+        found = np.full(len(regions), -1, dtype=np.int64)
+        for at, key in enumerate(zip(regions["chrom"], double, strict=True)):
+            row = self._row_of.get(key, -1)
+            if row >= 0 and len(self._rows[row]) >= width[at]:
+                found[at] = row
+        return found
+
+    def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether each region is not among the windows of the files."""
+        return self._find(regions) < 0
+
+    def fetch(self, regions: pd.DataFrame) -> NDArray[np.uint8]:
+        """Codes of regions of one width, shape (n, width); `InputError` if one is missing."""
+        width = _one_width(regions)
+        found = self._find(regions)
+        if (found < 0).any():
+            row = int(np.flatnonzero(found < 0)[0])
+            chrom, start, end = regions[["chrom", "start", "end"]].iloc[row]
+            raise InputError(
+                f"{self._name}: no sequence for {chrom}:{start}-{end} among the "
+                f"{len(self._rows):,} windows of the FASTA files "
+                f"({int((found < 0).sum()):,} of {len(found):,} regions are missing)"
+            )
+        codes = np.empty((len(regions), width), dtype=np.uint8)
+        for at, row in enumerate(found.tolist()):
+            held = self._rows[row]
+            left = (len(held) - width) // 2
+            codes[at] = held[left : left + width]
+        return codes
+
+
+def _one_width(regions: pd.DataFrame) -> int:
+    widths = (regions["end"] - regions["start"]).unique()
+    if len(widths) > 1:
+        raise ValueError(f"regions must have one width, found {len(widths)} different ones")
+    return int(widths[0]) if len(widths) else 0
+
+
+def _cache_folder() -> Path:
+    explicit = os.environ.get("CISTRANSFER_CACHE")
+    if explicit:
+        return Path(explicit)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "cistransfer"
+
+
+def _plain_and_index(path: Path) -> tuple[Path, Path]:
+    """Return an uncompressed FASTA and a writable place for its index."""
+    try:
+        stat = path.stat()
+        with open(path, "rb") as handle:
+            zipped = handle.read(2) == b"\x1f\x8b"
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: expected a FASTA file, found a folder") from error
+    beside = path.with_name(path.name + ".fai")
+    if not zipped and (beside.exists() or os.access(path.parent, os.W_OK)):
+        return path, beside
+    identity = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    folder = _cache_folder() / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    if not zipped:
+        folder.mkdir(parents=True, exist_ok=True)
+        return path, folder / beside.name
+    plain = folder / (path.stem if path.suffix == ".gz" else path.name)
+    if not plain.exists():
+        with (
+            whole_file(plain) as temporary,
+            open_text(path) as source,
+            open(temporary, "w", encoding="utf-8") as target,
+        ):
+            shutil.copyfileobj(source, target, 1 << 22)
+    return plain, plain.with_name(plain.name + ".fai")
