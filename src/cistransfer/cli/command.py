@@ -1,0 +1,146 @@
+"""What every verb shares: exit codes, ``--json``, and the record of a run's configuration."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from cistransfer import __version__
+from cistransfer.errors import InputError, nearest
+from cistransfer.storage import read_json, write_json
+
+__all__ = ["AsJson", "arguments_of", "finish", "record", "recorded_arguments", "run_app", "say"]
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout; the rest on stderr.")
+]
+
+
+def say(*lines: str) -> None:
+    """Print lines for the person on stderr (stdout belongs to results)."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+
+
+def finish(result: dict[str, Any], as_json: bool, lines: Sequence[str]) -> None:
+    """End a verb: one JSON object on stdout with ``--json``, else the lines for a person."""
+    if as_json:
+        print(json.dumps(result, allow_nan=False))
+    else:
+        for line in lines:
+            print(line)
+
+
+def arguments_of() -> dict[str, Any]:
+    """Every argument of the running verb as resolved, JSON-ready, with absolute paths."""
+    context = click.get_current_context()
+    return {
+        name: _plain(value)
+        for name, value in sorted(context.params.items())
+        if name not in ("as_json",)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return getattr(value, "value", value)
+
+
+def record(folder: Path) -> None:
+    """Write ``config.json``, the resolved configuration from which ``rerun`` repeats the run."""
+    context = click.get_current_context()
+    words = context.command_path.split()[1:]
+    write_json(
+        folder / "config.json",
+        {"cistransfer": __version__, "command": words, "arguments": arguments_of()},
+    )
+
+
+def recorded_arguments(config: Path, root: click.Group, replace: dict[str, Any]) -> list[str]:
+    """Turn a recorded configuration back into command-line words.
+
+    Parameters
+    ----------
+    config : path
+        A ``config.json``, or the run folder that holds one.
+    root : click.Group
+        The application.
+    replace : dict
+        Arguments to change (``out``).
+    """
+    path = config / "config.json" if config.is_dir() else config
+    content = read_json(path)
+    if not isinstance(content, dict) or not {"command", "arguments"} <= set(content):
+        raise InputError(f"{path}: expected a run's config.json with 'command' and 'arguments'")
+    command: click.Command = root
+    for word in content["command"]:
+        if not isinstance(command, click.Group) or word not in command.commands:
+            known = command.commands if isinstance(command, click.Group) else []
+            raise InputError(f"{path}: no verb {word!r}; {nearest(word, known)}")
+        command = command.commands[word]
+    values = {**content["arguments"], **replace}
+    options: list[str] = []
+    positional: list[str] = []
+    for parameter in command.params:
+        value = values.pop(parameter.name or "", None)
+        if value is None or parameter.name in ("as_json", "help"):
+            continue
+        items = value if isinstance(value, list) else [value]
+        if parameter.param_type_name == "argument":
+            positional += [str(item) for item in items]
+        elif isinstance(value, bool):
+            names = parameter.opts if value else parameter.secondary_opts
+            options += names[:1]
+        else:
+            for item in items:
+                options += [parameter.opts[0], str(item)]
+    if values:
+        raise InputError(
+            f"{path}: unknown arguments of {' '.join(content['command'])}: {sorted(values)}"
+        )
+    return (
+        [*content["command"], *options, "--", *positional]
+        if positional
+        else [
+            *content["command"],
+            *options,
+        ]
+    )
+
+
+def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
+    """Run the application and return its exit code: 0 done, 2 wrong input, 1 our fault."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    try:
+        app(args=words, standalone_mode=False)
+    except InputError as error:
+        return _refuse(str(error), as_json)
+    except click.UsageError as error:
+        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
+        return _refuse(error.format_message() + hint, as_json)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        say("stopped; nothing half-written was left, run the same command again to go on")
+        return 130
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+def _refuse(message: str, as_json: bool) -> int:
+    line = " ".join(message.split())
+    say(f"cistransfer: {line}")
+    if as_json:
+        print(json.dumps({"error": line}))
+    return 2

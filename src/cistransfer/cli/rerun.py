@@ -1,0 +1,29 @@
+"""``cistransfer rerun``: repeat a run from its recorded configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from cistransfer.cli.command import recorded_arguments
+
+__all__ = ["register"]
+
+
+def rerun(
+    config: Annotated[Path, typer.Argument(help="A run folder or its config.json.")],
+    out: Annotated[Path, typer.Option(help="Where the repeated run goes.")],
+) -> None:
+    """Repeat a run from its config.json into another place."""
+    root = click.get_current_context().find_root().command
+    assert isinstance(root, click.Group)
+    words = recorded_arguments(config, root, {"out": str(out.absolute())})
+    root.main(args=words, standalone_mode=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("rerun")(rerun)
