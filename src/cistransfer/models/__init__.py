@@ -1,0 +1,1 @@
+"""Architectures, their registry, scoring, and trained models on disk (bundles)."""

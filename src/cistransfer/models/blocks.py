@@ -1,0 +1,66 @@
+"""Building blocks: one-dimensional layers computed as two-dimensional, channels-last ones.
+
+A ``Conv1d`` on CPU is 1.4 times slower than the same sum written as ``Conv2d`` with a kernel of
+height 1 on channels-last memory. The blocks here keep the one-dimensional shape of every weight
+(so weights read and write as those of ``Conv1d`` and ``BatchNorm1d``) and carry activations as
+``(n, channels, 1, length)``. Every non-linearity is a module, because DeepLIFT hooks modules.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Conv", "conv_block", "dense_block", "lift"]
+
+
+def lift(x: Tensor) -> Tensor:
+    """Turn one-hot ``(n, 4, length)`` into ``(n, 4, 1, length)`` in channels-last memory."""
+    return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+class Conv(nn.Conv1d):
+    """A ``Conv1d`` (same weights, same result) on ``(n, channels, 1, length)`` tensors."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve along the last axis."""
+        padding = self.padding if isinstance(self.padding, str) else (0, self.padding[0])
+        return nn.functional.conv2d(
+            x,
+            self.weight.unsqueeze(2),
+            self.bias,
+            stride=(1, self.stride[0]),
+            padding=padding,
+            dilation=(1, self.dilation[0]),
+            groups=self.groups,
+        )
+
+
+def conv_block(inputs: int, filters: int, kernel: int, pool: int, order: str) -> nn.Sequential:
+    """Convolution without padding, batch norm and ReLU in either order, max-pooling."""
+    norm = ("norm", nn.BatchNorm2d(filters))
+    relu = ("relu", nn.ReLU())
+    middle = [norm, relu] if order == "bn-relu" else [relu, norm]
+    return nn.Sequential(
+        OrderedDict(
+            [
+                ("conv", Conv(inputs, filters, kernel)),
+                *middle,
+                ("pool", nn.MaxPool2d((1, pool))),
+            ]
+        )
+    )
+
+
+def dense_block(inputs: int, outputs: int, dropout: float, order: str) -> nn.Sequential:
+    """Linear layer, batch norm and ReLU in either order, dropout."""
+    norm = ("norm", nn.BatchNorm1d(outputs))
+    relu = ("relu", nn.ReLU())
+    middle = [norm, relu] if order == "bn-relu" else [relu, norm]
+    return nn.Sequential(
+        OrderedDict(
+            [("linear", nn.Linear(inputs, outputs)), *middle, ("dropout", nn.Dropout(dropout))]
+        )
+    )

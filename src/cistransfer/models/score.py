@@ -1,0 +1,136 @@
+"""Codes in, logits or features out: batched, on any device, the model handed back as it came."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cistransfer.errors import InputError
+
+__all__ = [
+    "choose_device",
+    "evaluating",
+    "one_hot",
+    "reverse_codes",
+    "score_codes",
+    "score_features",
+]
+
+_ONE_HOT = torch.cat([torch.eye(4), torch.zeros(1, 4)])
+_COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """``auto`` is an NVIDIA GPU when there is one, else the CPU; any PyTorch name is accepted."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        message = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} cannot be used here: {message}") from error
+    return device
+
+
+def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """One-hot of codes on their own device; an N is a column of zeros.
+
+    Parameters
+    ----------
+    codes : uint8 tensor, shape (n, length)
+
+    Returns
+    -------
+    tensor, shape (n, 4, length)
+        In channels-last order (the four channels of a base are neighbours in memory).
+    """
+    table = _ONE_HOT.to(device=codes.device, dtype=dtype)
+    return nn.functional.embedding(codes.int(), table).permute(0, 2, 1)
+
+
+def reverse_codes(codes: Tensor) -> Tensor:
+    """Reverse complement of codes, shape (n, length), on their own device."""
+    return _COMPLEMENT.to(codes.device)[codes.flip(-1).int()]
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode and give every module its own mode back afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def score_codes(
+    model: nn.Module,
+    codes: NDArray[np.uint8],
+    *,
+    strands: str = "both",
+    batch_size: int = 512,
+    tick: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Logits of sequences.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps one-hot ``(n, 4, length)`` to ``(n, n_tasks)``; its device is used, its mode kept.
+    codes : ndarray of uint8, shape (n, length)
+        May be memory-mapped.
+    strands : {"both", "forward"}
+        ``both`` averages the logits of a sequence and its reverse complement.
+    batch_size : int
+        Sequences at a time; the result does not depend on it beyond float rounding.
+    tick : callable, optional
+        Told the number of sequences after each batch (progress).
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_tasks)
+    """
+    return _batched(model, model, codes, strands, batch_size, tick)
+
+
+def score_features(
+    model: nn.Module,
+    codes: NDArray[np.uint8],
+    *,
+    strands: str = "both",
+    batch_size: int = 512,
+) -> NDArray[np.float32]:
+    """Input of the head, shape (n, features); ``both`` averages the two strands."""
+    return _batched(model, model.features, codes, strands, batch_size, None)  # type: ignore[arg-type]
+
+
+def _batched(
+    model: nn.Module,
+    function: Callable[[Tensor], Tensor],
+    codes: NDArray[np.uint8],
+    strands: str,
+    batch_size: int,
+    tick: Callable[[int], None] | None,
+) -> NDArray[np.float32]:
+    if strands not in ("both", "forward"):
+        raise InputError(f"strands must be 'both' or 'forward', found {strands!r}")
+    device = next(model.parameters()).device
+    parts: list[NDArray[np.float32]] = []
+    with evaluating(model), torch.inference_mode():
+        for at in range(0, max(len(codes), 1), batch_size):
+            batch = torch.from_numpy(np.array(codes[at : at + batch_size])).to(device)
+            out = function(one_hot(batch))
+            if strands == "both":
+                out = (out + function(one_hot(reverse_codes(batch)))) / 2
+            parts.append(out.float().cpu().numpy())
+            if tick is not None:
+                tick(len(batch))
+    return np.concatenate(parts)
