@@ -173,7 +173,7 @@ def find_bundle(path: str | os.PathLike[str]) -> Path:
             return candidate
     if (Path(path) / "checkpoint.safetensors").exists():
         raise InputError(
-            f"{path}: this run is not finished; run its command again and it goes on where it stopped"
+            f"{path}: this run is not finished; run its command again to go on where it stopped"
         )
     raise InputError(f"{path}: expected a bundle (a folder with card.json), found none")
 
@@ -193,7 +193,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
         raise InputError(f"{folder / 'card.json'}: expected the card of a {FORMAT}")
     if card.get("version") != VERSION:
         raise InputError(
-            f"{folder}: bundle format {card.get('version')}, this version of cistransfer reads {VERSION}"
+            f"{folder}: bundle format {card.get('version')}; this cistransfer reads {VERSION}"
         )
     try:
         name, arguments = card["architecture"]["name"], card["architecture"]["arguments"]

@@ -58,8 +58,8 @@ class CNN(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to the input of the head, ``(n, 1000)``."""
         x = lift(x)
-        for block in (self.conv1, self.conv2, self.conv3):
-            x = block(x)
+        for number in range(1, len(_KERNELS) + 1):
+            x = self.get_submodule(f"conv{number}")(x)
         x = self.dense1(torch.flatten(x, 1))
         return self.dense2(x)
 

@@ -1,0 +1,161 @@
+"""An example set: codes, labels, regions and a split, on disk as a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError
+from cistransfer.genome.codes import gc_fraction
+from cistransfer.storage import read_json, whole_folder, write_json
+
+__all__ = ["PARTS", "ExampleSet", "counts", "open_examples", "save_examples"]
+
+PARTS = ("train", "valid", "test")
+FORMAT = "cistransfer-examples"
+_GC_BINS = 20
+
+
+@dataclass(frozen=True)
+class ExampleSet:
+    """Windows with labels and a split.
+
+    Attributes
+    ----------
+    codes : ndarray of uint8, shape (n, window)
+        Memory-mapped when opened from disk.
+    labels : ndarray of int8, shape (n, tasks)
+        1 bound, 0 unbound, −1 unresolved (no weight in any loss or metric).
+    regions : DataFrame
+        Region table of n rows with ``part`` (train, valid, test).
+    tasks : tuple of str
+        Names of the columns of ``labels``.
+    facts : dict
+        How it was made: genome, negatives, seed, split, what was dropped (JSON-ready).
+    """
+
+    codes: NDArray[np.uint8]
+    labels: NDArray[np.int8]
+    regions: pd.DataFrame
+    tasks: tuple[str, ...]
+    facts: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not (len(self.codes) == len(self.labels) == len(self.regions)):
+            raise ValueError("codes, labels and regions must have one row per example")
+        if self.labels.shape[1] != len(self.tasks):
+            raise ValueError("labels must have one column per task")
+
+    @property
+    def window(self) -> int:
+        """Length of the windows in bp."""
+        return int(self.codes.shape[1])
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """Row numbers of a part (train, valid or test), ascending."""
+        return np.flatnonzero(self.regions["part"].to_numpy() == part)
+
+    def content_hash(self) -> str:
+        """``sha256:…`` over windows, labels, places, parts and tasks: equal means identical."""
+        digest = hashlib.sha256("|".join(self.tasks).encode())
+        for at in range(0, len(self.codes), 1 << 16):
+            digest.update(np.ascontiguousarray(self.codes[at : at + (1 << 16)]).tobytes())
+        digest.update(np.ascontiguousarray(self.labels).tobytes())
+        for column in ("chrom", "part"):
+            digest.update("\n".join(self.regions[column].astype(str)).encode())
+        digest.update(self.regions[["start", "end"]].to_numpy(np.int64).tobytes())
+        return "sha256:" + digest.hexdigest()
+
+
+def counts(examples: ExampleSet) -> dict[str, dict[str, dict[str, int]]]:
+    """Bound, unbound and unresolved examples of each task in each part."""
+    table: dict[str, dict[str, dict[str, int]]] = {}
+    for part in PARTS:
+        labels = np.asarray(examples.labels[examples.rows(part)])
+        table[part] = {
+            task: {
+                "bound": int((labels[:, column] == 1).sum()),
+                "unbound": int((labels[:, column] == 0).sum()),
+                "unresolved": int((labels[:, column] == -1).sum()),
+            }
+            for column, task in enumerate(examples.tasks)
+        }
+    return table
+
+
+def gc_histograms(examples: ExampleSet) -> dict[str, list[int]]:
+    """Histograms of GC content (20 equal bins from 0 to 1) of bound and of unbound windows."""
+    gc = np.empty(len(examples.codes))
+    for at in range(0, len(gc), 1 << 16):
+        gc[at : at + (1 << 16)] = gc_fraction(np.asarray(examples.codes[at : at + (1 << 16)]))
+    edges = np.linspace(0, 1, _GC_BINS + 1)
+    bound = (examples.labels == 1).any(axis=1)
+    unbound = ~bound & (examples.labels == 0).any(axis=1)
+    return {
+        "bound": np.histogram(gc[bound], edges)[0].tolist(),
+        "unbound": np.histogram(gc[unbound], edges)[0].tolist(),
+    }
+
+
+def save_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Path:
+    """Write an example set as a folder, whole or not at all.
+
+    ``codes.npy``, ``labels.npy``, ``regions.parquet`` and ``dataset.json``.
+    """
+    with whole_folder(folder) as temporary:
+        np.save(temporary / "codes.npy", examples.codes)
+        np.save(temporary / "labels.npy", examples.labels)
+        examples.regions.to_parquet(temporary / "regions.parquet", index=False)
+        write_json(
+            temporary / "dataset.json",
+            {
+                "format": FORMAT,
+                "version": 1,
+                "tasks": list(examples.tasks),
+                "window": examples.window,
+                "examples": len(examples.codes),
+                "content": examples.content_hash(),
+                "counts": counts(examples),
+                "gc": gc_histograms(examples),
+                **examples.facts,
+            },
+        )
+    return Path(folder)
+
+
+def open_examples(folder: str | os.PathLike[str]) -> ExampleSet:
+    """Open an example set (arrays are memory-mapped).
+
+    Raises
+    ------
+    InputError
+        When the folder is none or its files do not belong together.
+    """
+    path = Path(folder)
+    facts = read_json(path / "dataset.json")
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise InputError(f"{path / 'dataset.json'}: expected the record of a {FORMAT} folder")
+    try:
+        codes = np.load(path / "codes.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(path / "labels.npy", mmap_mode="r", allow_pickle=False)
+        regions = pd.read_parquet(path / "regions.parquet")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged example set: {error}") from error
+    shapes = (codes.shape, labels.shape, (len(regions),))
+    rows = facts.get("examples")
+    if shapes != ((rows, facts.get("window")), (rows, len(facts.get("tasks", []))), (rows,)):
+        raise InputError(f"{path}: the files do not belong together (their sizes differ)")
+    kept = {
+        key: value
+        for key, value in facts.items()
+        if key
+        not in ("format", "version", "tasks", "window", "examples", "content", "counts", "gc")
+    }
+    return ExampleSet(codes, labels, regions, tuple(facts["tasks"]), kept)

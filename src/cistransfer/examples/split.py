@@ -1,0 +1,118 @@
+"""Which region goes to training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError, nearest
+
+__all__ = ["Split", "assign_parts", "choose_chromosomes", "split_from_card"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A rule that sends every region to one part.
+
+    Attributes
+    ----------
+    by : {"chromosome", "random"}
+        Whole chromosomes (default), or regions at random as Novakovsky et al. did.
+    valid, test : tuple of str
+        Chromosomes held out for validation and test (``by="chromosome"``).
+    fraction : float
+        Share of validation and of test (``by="random"``; 0.1 in the paper).
+    seed : int
+        Seed of the random split.
+    """
+
+    by: str = "chromosome"
+    valid: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    fraction: float = 0.1
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.by not in ("chromosome", "random"):
+            raise InputError(f"a split is by 'chromosome' or 'random', found {self.by!r}")
+        both = set(self.valid) & set(self.test)
+        if both:
+            raise InputError(f"chromosomes {sorted(both)} are both for validation and for test")
+        if not 0 < self.fraction < 0.5:
+            raise InputError(f"the split's fraction must lie in (0, 0.5), found {self.fraction}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The split for a JSON record."""
+        facts = asdict(self)
+        drop = ("fraction", "seed") if self.by == "chromosome" else ("valid", "test")
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in facts.items()
+            if key not in drop
+        }
+
+
+def split_from_card(record: dict[str, Any]) -> Split:
+    """Read a split back from a JSON record (a bundle's card)."""
+    return Split(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+    )
+
+
+def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
+    """Choose validation and test chromosomes that hold about ``fraction`` of the regions each.
+
+    The chromosome whose share is closest to ``fraction`` becomes the test set, the next closest
+    the validation set; ties go to the name that sorts first. Depends on the regions alone.
+
+    Raises
+    ------
+    InputError
+        With fewer than three chromosomes.
+    """
+    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
+    if len(names) < 3:
+        raise InputError(
+            f"a split by chromosome needs regions on at least 3 chromosomes, found {list(names)}; "
+            "split at random instead"
+        )
+    order = np.argsort(np.abs(number / number.sum() - fraction), kind="stable")
+    return Split(valid=(str(names[order[1]]),), test=(str(names[order[0]]),))
+
+
+def assign_parts(regions: pd.DataFrame, split: Split) -> NDArray[np.object_]:
+    """Send each region to ``train``, ``valid`` or ``test``.
+
+    A random split takes ``int(0.5 + fraction·n)`` regions for validation and as many for test
+    from a seeded permutation, as the published code does; note that neighbouring windows overlap
+    and then lie on both sides (1.8 % of neighbours at 200 bp, 33.5 % at 500 bp).
+
+    Raises
+    ------
+    InputError
+        When a named chromosome has no region.
+    """
+    parts = np.full(len(regions), "train", dtype=object)
+    if split.by == "chromosome":
+        if not split.valid or not split.test:
+            raise InputError("a split by chromosome needs validation and test chromosomes")
+        chroms = regions["chrom"].to_numpy()
+        present = set(chroms)
+        for part, names in (("valid", split.valid), ("test", split.test)):
+            for name in names:
+                if name not in present:
+                    raise InputError(
+                        f"{part} chromosome {name!r} has no region; {nearest(name, present)}"
+                    )
+            parts[np.isin(chroms, names)] = part
+    else:
+        order = np.random.default_rng(split.seed).permutation(len(regions))
+        held = int(0.5 + split.fraction * len(regions))
+        parts[order[len(order) - 2 * held : len(order) - held]] = "valid"
+        parts[order[len(order) - held :]] = "test"
+    return parts
