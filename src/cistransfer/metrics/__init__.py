@@ -1,0 +1,1 @@
+"""Labels and scores in, numbers out: ranking, calls, calibration, intervals."""

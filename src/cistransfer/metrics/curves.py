@@ -1,0 +1,276 @@
+"""Ranking metrics: precision-recall and ROC curves and the areas under them.
+
+Every function takes ``labels`` (1, 0; rows with -1 are ignored), ``scores`` (any monotone scale:
+logits, probabilities, motif scores) and optional row ``weights``. Tied scores are one cut-off: the
+order of the rows never matters. The areas equal scikit-learn's (tested) without its import.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cistransfer.errors import InputError
+from cistransfer.metrics.resolved import resolved
+
+__all__ = [
+    "Curve",
+    "aucpr",
+    "aucpr_interpolated",
+    "auroc",
+    "average_precision",
+    "cumulative_counts",
+    "pr_curve",
+    "rank_metrics",
+    "roc_curve",
+]
+
+Floats = NDArray[np.float64]
+
+
+class Curve(NamedTuple):
+    """Points of a curve, from the strictest cut-off to the most lenient.
+
+    ``thresholds[i]`` is the score at or above which a row counts as positive; the first is ``inf``
+    (nothing predicted positive).
+    """
+
+    x: Floats
+    y: Floats
+    thresholds: Floats
+
+
+def _sorted_counts(
+    truth: NDArray[np.bool_], scores: Floats, weights: Floats | None
+) -> tuple[Floats, Floats, Floats]:
+    # a stable sort costs nothing on sorted scores, which is what the bootstrap hands over
+    order = np.argsort(scores, kind=None if weights is None else "stable")[::-1]
+    ranked = scores[order]
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    hits = truth[order]
+    if weights is None:
+        true_positives = np.cumsum(hits)[ends].astype(np.float64)
+        false_positives = ends + 1.0 - true_positives
+    else:
+        mass = weights[order]
+        true_positives = np.cumsum(np.where(hits, mass, 0.0))[ends]
+        false_positives = np.cumsum(np.where(hits, 0.0, mass))[ends]
+    return true_positives, false_positives, ranked[ends]
+
+
+def cumulative_counts(
+    labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """Count true and false positives at each distinct score, highest first.
+
+    Returns
+    -------
+    tuple of float64 arrays, each of shape (distinct scores,)
+        True positives, false positives (weighted where weights are given) and the score at or
+        above which they are counted.
+
+    Raises
+    ------
+    InputError
+        On NaN scores, no resolved rows or one class only.
+    """
+    return _sorted_counts(*resolved(labels, scores, weights))
+
+
+def _precision(true_positives: Floats, false_positives: Floats) -> Floats:
+    """Precision at each cut-off; 1 where (weighted) nothing has been predicted positive."""
+    predicted = true_positives + false_positives
+    return np.divide(true_positives, predicted, out=np.ones_like(predicted), where=predicted > 0)
+
+
+def _aucpr(true_positives: Floats, false_positives: Floats) -> float:
+    recall = np.concatenate(([0.0], true_positives / true_positives[-1]))
+    precision = np.concatenate(([1.0], _precision(true_positives, false_positives)))
+    return float(np.trapezoid(precision, recall))
+
+
+def _average_precision(true_positives: Floats, false_positives: Floats) -> float:
+    gains = np.diff(true_positives, prepend=0.0)
+    return float(gains @ _precision(true_positives, false_positives) / true_positives[-1])
+
+
+def _auroc(true_positives: Floats, false_positives: Floats) -> float:
+    tpr = np.concatenate(([0.0], true_positives / true_positives[-1]))
+    fpr = np.concatenate(([0.0], false_positives / false_positives[-1]))
+    return float(np.trapezoid(tpr, fpr))
+
+
+def aucpr(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Area under the precision-recall curve by trapezoids: the published AUCPR.
+
+    Equal to scikit-learn's ``precision_recall_curve`` followed by ``auc(recall, precision)``,
+    which is what Novakovsky et al. 2021 report. The straight lines between cut-offs are too
+    optimistic where many scores are tied (constant scores at a prevalence p give (1 + p) / 2);
+    `average_precision` and `aucpr_interpolated` are not.
+
+    Parameters
+    ----------
+    labels : array of -1, 0, 1, shape (n,)
+    scores : array of float, shape (n,)
+    weights : array of float, shape (n,), optional
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        On NaN scores, no resolved rows or one class only.
+    """
+    return _aucpr(*cumulative_counts(labels, scores, weights)[:2])
+
+
+def average_precision(
+    labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
+) -> float:
+    """Mean precision at each gain of recall (no interpolation); equal to scikit-learn's.
+
+    Never give it thresholded 0/1 predictions: the number is still an average precision, of a
+    "ranking" with two ranks, and far too low (the AUPRC of Salvatore et al. 2023: 0.40-0.74 where
+    the probabilities give 0.61-0.88).
+    """
+    return _average_precision(*cumulative_counts(labels, scores, weights)[:2])
+
+
+def aucpr_interpolated(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    steps: Literal["exact", "counts"] = "exact",
+) -> float:
+    """Area under the precision-recall curve with counts interpolated between cut-offs.
+
+    Between two cut-offs the false positives grow in proportion to the true positives, so precision
+    follows a hyperbola and not a straight line (Davis & Goadrich 2006). Constant scores give
+    exactly the prevalence.
+
+    Parameters
+    ----------
+    labels, scores, weights
+        As in `aucpr`.
+    steps : {"exact", "counts"}
+        ``"exact"`` integrates the hyperbola in closed form (Keilwagen et al. 2014).
+        ``"counts"`` puts one point per true positive and takes trapezoids, as the function that
+        Novakovsky et al. 2021 wrote and never called; it takes no weights.
+    """
+    true_positives, false_positives, _ = cumulative_counts(labels, scores, weights)
+    if steps == "counts":
+        if weights is not None:
+            raise InputError('aucpr_interpolated: steps="counts" counts rows and takes no weights')
+        return _area_by_counts(true_positives, false_positives)
+    if steps != "exact":
+        raise InputError(f'aucpr_interpolated: steps is {steps!r}; expected "exact" or "counts"')
+    gains = np.diff(true_positives, prepend=0.0)
+    rising = gains > 0
+    gains, right = gains[rising], true_positives[rising]
+    left = right - gains
+    added = np.diff(false_positives, prepend=0.0)[rising]
+    before = false_positives[rising] - added
+    slope = 1.0 + added / gains  # predicted positives per true positive
+    offset = before - (slope - 1.0) * left
+    start, end = left + before, right + before + added
+    # at the first cut-off both counts start from 0, offset is 0 and precision is constant
+    logs = np.log(np.divide(end, start, out=np.ones_like(end), where=start > 0))
+    area = gains / slope - offset / slope**2 * logs
+    return float(area.sum() / true_positives[-1])
+
+
+def _area_by_counts(true_positives: Floats, false_positives: Floats) -> float:
+    gains = np.diff(true_positives, prepend=0.0).astype(np.int64)
+    rising = gains > 0
+    gains = gains[rising]
+    left = true_positives[rising] - gains
+    added = np.diff(false_positives, prepend=0.0)[rising]
+    before = false_positives[rising] - added
+    first = np.repeat(np.cumsum(gains) - gains, gains)
+    step = np.arange(gains.sum()) - first + 1.0  # 1..gain within each cut-off
+    counts = np.repeat(left, gains) + step
+    wrong = np.repeat(before, gains) + np.repeat(added / gains, gains) * step
+    precision = counts / (counts + wrong)
+    # each cut-off opens below the last one's end by the false positives between them
+    opening = np.divide(left, left + before, out=np.zeros_like(left), where=left + before > 0)
+    if left[0] + before[0] == 0:
+        opening[0] = precision[0]
+    lower = np.concatenate(([0.0], precision[:-1]))
+    starts = np.cumsum(gains) - gains
+    lower[starts] = opening
+    return float(((lower + precision) / 2).sum() / true_positives[-1])
+
+
+def auroc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Area under the ROC curve: the chance that a positive outranks a negative (ties: a half)."""
+    return _auroc(*cumulative_counts(labels, scores, weights)[:2])
+
+
+def pr_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Curve:
+    """Precision (y) against recall (x) at every distinct score, from recall 0 to 1."""
+    true_positives, false_positives, thresholds = cumulative_counts(labels, scores, weights)
+    return Curve(
+        np.concatenate(([0.0], true_positives / true_positives[-1])),
+        np.concatenate(([1.0], _precision(true_positives, false_positives))),
+        np.concatenate(([np.inf], thresholds)),
+    )
+
+
+def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> Curve:
+    """True-positive rate (y) against false-positive rate (x) at every distinct score."""
+    true_positives, false_positives, thresholds = cumulative_counts(labels, scores, weights)
+    return Curve(
+        np.concatenate(([0.0], false_positives / false_positives[-1])),
+        np.concatenate(([0.0], true_positives / true_positives[-1])),
+        np.concatenate(([np.inf], thresholds)),
+    )
+
+
+def rank_metrics(labels: NDArray[np.int8], scores: NDArray[np.float32]) -> dict[str, Floats]:
+    """Compute AUROC, average precision and AUCPR of many tasks, one sort for each.
+
+    Meant for validation inside a training loop (150 tasks of 30,000 rows in half a second); equal
+    to `auroc`, `average_precision` and `aucpr` of each column.
+
+    Parameters
+    ----------
+    labels : array of -1, 0, 1, shape (n, tasks)
+    scores : array of float, shape (n, tasks)
+
+    Returns
+    -------
+    dict
+        ``"auroc"``, ``"average_precision"``, ``"aucpr"``: float64 of shape (tasks,), NaN where a
+        task has no positive or no negative (`evaluable`).
+
+    Raises
+    ------
+    InputError
+        On shapes that differ or NaN scores in resolved rows: training has diverged.
+    """
+    if labels.ndim != 2 or labels.shape != scores.shape:
+        raise InputError(
+            "rank_metrics: expected labels and scores of one shape (n, tasks), found "
+            f"{labels.shape} and {scores.shape}"
+        )
+    tasks = labels.shape[1]
+    values = {name: np.full(tasks, np.nan) for name in ("auroc", "average_precision", "aucpr")}
+    for task in range(tasks):
+        known = np.flatnonzero(labels[:, task] >= 0)
+        truth = labels[known, task] == 1
+        kept = scores[known, task]
+        missing = int(np.isnan(kept).sum())
+        if missing:
+            raise InputError(f"scores: {missing} of {kept.size} of task {task} are NaN")
+        if truth.all() or not truth.any():
+            continue
+        true_positives, false_positives, _ = _sorted_counts(truth, kept, None)
+        values["auroc"][task] = _auroc(true_positives, false_positives)
+        values["average_precision"][task] = _average_precision(true_positives, false_positives)
+        values["aucpr"][task] = _aucpr(true_positives, false_positives)
+    return values

@@ -1,0 +1,128 @@
+"""Intervals cover, imbalance is what its formula says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cistransfer.errors import InputError
+from cistransfer.metrics.bootstrap import bootstrap_difference, bootstrap_interval
+from cistransfer.metrics.curves import aucpr, auroc, average_precision, pr_curve
+from cistransfer.metrics.imbalance import at_imbalance, imbalance_weights
+from cistransfer.metrics.thresholded import mcc
+
+
+def sample(n: int, seed: int, shift: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    labels = np.repeat([1, 0], [n // 2, n - n // 2])
+    return labels, generator.normal(labels * shift, 1)
+
+
+def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says() -> None:
+    truth = 0.7602499  # Phi(1 / sqrt 2)
+    covered = 0
+    for seed in range(60):
+        interval = bootstrap_interval(*sample(120, seed), auroc, draws=200, level=0.9, seed=seed)
+        assert interval.low <= interval.estimate <= interval.high
+        covered += interval.low <= truth <= interval.high
+    assert 48 <= covered <= 60
+
+
+def test_intervals_repeat_by_seed_and_ignore_row_order_in_estimate() -> None:
+    labels, scores = sample(80, 4)
+    first = bootstrap_interval(labels, scores, draws=50, seed=1)
+    assert first == bootstrap_interval(labels, scores, draws=50, seed=1)
+    assert first != bootstrap_interval(labels, scores, draws=50, seed=2)
+    assert first.estimate == pytest.approx(aucpr(labels, scores))
+    padded = bootstrap_interval(np.append(labels, -1), np.append(scores, np.nan), draws=50, seed=1)
+    assert padded == first
+
+
+def test_an_interval_equals_its_naive_loop() -> None:
+    labels, scores = sample(40, 5)
+    order = np.argsort(scores, kind="stable")
+    truth, values = labels[order], scores[order]
+    generator = np.random.default_rng(7)
+    drawn = []
+    for _ in range(30):
+        rows = np.concatenate(
+            [
+                members[generator.integers(0, members.size, members.size)]
+                for members in (np.flatnonzero(truth == 1), np.flatnonzero(truth == 0))
+            ]
+        )
+        drawn.append(average_precision(truth[rows], values[rows]))
+    found = bootstrap_interval(labels, scores, average_precision, draws=30, seed=7)
+    assert found[1:] == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
+
+
+def test_plain_draws_vary_the_prevalence_and_never_lose_a_class() -> None:
+    labels, scores = np.array([1, 1, 0, 0, 0]), np.array([3.0, 1.0, 2.0, 0.0, -1.0])
+    seen = []
+
+    def prevalence(truth: np.ndarray, _: np.ndarray, weights: np.ndarray) -> float:
+        seen.append(float(weights[truth].sum()))
+        return seen[-1] / weights.sum()
+
+    bootstrap_interval(labels, scores, prevalence, draws=300, stratified=False)
+    assert set(seen) == {1.0, 2.0, 3.0, 4.0}
+    seen.clear()
+    bootstrap_interval(labels, scores, prevalence, draws=20)
+    assert set(seen) == {2.0}
+
+
+def test_thresholded_metrics_bootstrap_too() -> None:
+    labels, scores = sample(60, 6)
+    found = bootstrap_interval(
+        labels, scores, lambda *rows, weights: mcc(*rows, 0.5, weights), draws=50
+    )
+    assert found.estimate == pytest.approx(mcc(labels, scores, 0.5))
+
+
+def test_a_difference_is_paired() -> None:
+    labels, scores = sample(200, 8)
+    nearly = scores + np.random.default_rng(9).normal(0, 0.05, scores.size)
+    paired = bootstrap_difference(labels, scores, nearly, draws=100)
+    alone = bootstrap_interval(labels, scores, draws=100)
+    assert paired.high - paired.low < (alone.high - alone.low) / 3
+    assert bootstrap_difference(labels, scores, scores, draws=10) == (0, 0, 0)
+    worse = bootstrap_difference(labels, scores, -scores, draws=50)
+    assert worse.low > 0
+    assert worse.estimate == pytest.approx(aucpr(labels, scores) - aucpr(labels, -scores))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"draws": 0}, "draws"), ({"level": 1.0}, "level"), ({"level": 95}, "level")],
+)
+def test_bad_options_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        bootstrap_interval([1, 0], [1, 0], **options)  # type: ignore[arg-type]
+
+
+def test_imbalance_is_precision_from_the_two_rates() -> None:
+    labels, scores = sample(100, 10)
+    curve = pr_curve(labels, scores, imbalance_weights(labels, 10))
+    for cut, recall, precision in zip(curve.thresholds[1:], curve.x[1:], curve.y[1:], strict=True):
+        tpr = (scores[labels == 1] >= cut).mean()
+        fpr = (scores[labels == 0] >= cut).mean()
+        assert recall == pytest.approx(tpr)
+        assert precision == pytest.approx(tpr / (tpr + 10 * fpr))
+
+
+def test_imbalance_equals_repeating_the_negatives() -> None:
+    labels, scores = sample(100, 11)
+    times = np.where(labels == 1, 1, 10)
+    repeated = np.repeat(labels, times), np.repeat(scores, times)
+    assert at_imbalance(labels, scores, 10) == pytest.approx(aucpr(*repeated))
+    assert at_imbalance(labels, scores, 1) == pytest.approx(aucpr(labels, scores))
+    assert at_imbalance(labels, scores, 10, auroc) == pytest.approx(auroc(labels, scores))
+    assert at_imbalance(*repeated, 1) == pytest.approx(aucpr(labels, scores))
+
+
+def test_imbalance_weights_literal() -> None:
+    found = imbalance_weights([1, 0, 0, -1, 0, 0, 1], 10)
+    assert found.tolist() == [1, 5, 5, 0, 5, 5, 1]
+    for ratio in (0, -1, np.inf, np.nan):
+        with pytest.raises(InputError, match="ratio"):
+            imbalance_weights([1, 0], ratio)
