@@ -131,16 +131,18 @@ def bound_and_matched(
     is_bound = np.arange(len(regions)) < len(bound)
     parts = assign_parts(regions, split)
     leaks = leaking(regions, parts, trunk_regions, guard)
-    dropped = {"seen_by_trunk": int(leaks.sum())}
+    absent = sequences.missing(regions)
+    dropped = {"seen_by_trunk": int(leaks.sum()), "no_sequence": int((absent & ~leaks).sum())}
     rng = np.random.default_rng(seed)
 
-    rows = [np.flatnonzero(is_bound & ~leaks)]
-    pool = np.flatnonzero(~is_bound & ~leaks)
+    usable = ~leaks & ~absent
+    rows = [np.flatnonzero(is_bound & usable)]
+    pool = np.flatnonzero(~is_bound & usable)
     many = int(max(_LEAST_CANDIDATES, _CANDIDATES_PER_BOUND * per_bound * len(rows[0])))
     rows.append(np.sort(rng.permutation(pool)[:many]))
     candidates = np.concatenate(rows)
     kept, codes, lost = fetch_known(regions.iloc[candidates], sequences)
-    dropped |= lost
+    dropped["with_n"] = lost["with_n"]
     candidates = candidates[kept]
     gc = gc_fraction(codes)
     bound_now, part_now = is_bound[candidates], parts[candidates]

@@ -59,8 +59,13 @@ class Split:
 
 def split_from_card(record: dict[str, Any]) -> Split:
     """Read a split back from a JSON record (a bundle's card)."""
+    default = Split()
     return Split(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()}
+        by=str(record["by"]),
+        valid=tuple(record.get("valid", ())),
+        test=tuple(record.get("test", ())),
+        fraction=float(record.get("fraction", default.fraction)),
+        seed=int(record.get("seed", default.seed)),
     )
 
 

@@ -67,9 +67,9 @@ class Bundle:
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
-        """Decision threshold of each task on the calibrated probability; 0.5 where unknown."""
+        """Logit from which each task is called positive (fitted on validation); 0 where unknown."""
         values = self.card.get("threshold") or [None] * len(self.tasks)
-        return np.array([0.5 if value is None else value for value in values])
+        return np.array([0.0 if value is None else value for value in values])
 
     @property
     def temperatures(self) -> NDArray[np.float64]:

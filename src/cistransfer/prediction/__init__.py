@@ -1,0 +1,1 @@
+"""Scores for regions and sequences."""

@@ -1,0 +1,1 @@
+"""The one training loop, strategies as data, pre-training and fine-tuning."""

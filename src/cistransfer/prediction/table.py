@@ -1,0 +1,140 @@
+"""Predictions: the input rows plus a score, in the input's order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError
+from cistransfer.genome.codes import N, encode
+from cistransfer.genome.fasta import Sequences, read_fasta
+from cistransfer.genome.windows import centre_windows
+from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_codes
+from cistransfer.progress import bar
+
+__all__ = ["predict_fasta", "predict_regions"]
+
+_CHUNK = 16_384
+
+
+def predict_regions(
+    bundle: Bundle, regions: pd.DataFrame, sequences: Sequences, *, strands: str = "both"
+) -> pd.DataFrame:
+    """Score regions: each becomes a window of the model's length on its summit or midpoint.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    regions : DataFrame
+        Region table of n rows in any order, of any widths.
+    sequences : Sequences
+    strands : {"both", "forward"}
+        ``both`` averages the logits of the two strands.
+
+    Returns
+    -------
+    DataFrame
+        The region columns in the input's order, the scored ``window_start`` and ``window_end``,
+        one column per task with the calibrated probability (empty where there is none), and
+        ``note``: why a row has no score, or how many N its window holds (an N contributes nothing).
+
+    Raises
+    ------
+    InputError
+        When no row at all can be scored.
+    """
+    windows = centre_windows(regions, bundle.window).reset_index(drop=True)
+    missing = sequences.missing(windows)
+    if missing.all():
+        chrom, start, end = windows[["chrom", "start", "end"]].iloc[0]
+        raise InputError(
+            f"{sequences.name}: has none of the {len(windows):,} windows of {bundle.window} bp; "
+            f"the first is {chrom}:{start}-{end}: is this the right genome assembly?"
+        )
+    rows = np.flatnonzero(~missing)
+    notes = np.full(len(windows), "", dtype=object)
+    notes[missing] = "no sequence: unknown chromosome or off its end"
+    chunks = (
+        (rows[at : at + _CHUNK], sequences.fetch(windows.iloc[rows[at : at + _CHUNK]]))
+        for at in range(0, len(rows), _CHUNK)
+    )
+    scores = _scores(bundle, chunks, len(windows), len(rows), strands, notes)
+    table = regions.reset_index(drop=True).assign(
+        window_start=windows["start"], window_end=windows["end"]
+    )
+    return _with_scores(table, bundle, scores, notes)
+
+
+def predict_fasta(
+    bundle: Bundle, path: str | os.PathLike[str], *, strands: str = "both"
+) -> pd.DataFrame:
+    """Score the records of a FASTA file.
+
+    A record longer than the model's window is scored on its central window; a shorter one has no
+    score.
+
+    Returns
+    -------
+    DataFrame
+        ``name`` (the header), ``length``, one column of calibrated probability per task, ``note``.
+    """
+    names, lengths, cut = [], [], []
+    for header, sequence in read_fasta(path):
+        names.append(header)
+        lengths.append(len(sequence))
+        left = (len(sequence) - bundle.window) // 2
+        cut.append(encode(sequence[left : left + bundle.window]) if left >= 0 else None)
+    rows = np.array([row for row, codes in enumerate(cut) if codes is not None], dtype=np.int64)
+    if not len(rows):
+        raise InputError(
+            f"{path}: the model reads windows of {bundle.window} bp; the longest of the "
+            f"{len(names):,} sequences has {max(lengths)} bp"
+        )
+    notes = np.full(len(names), f"shorter than {bundle.window} bp", dtype=object)
+    notes[rows] = ""
+    chunks = (
+        (some, np.stack([codes for row in some if (codes := cut[row]) is not None]))
+        for at in range(0, len(rows), _CHUNK)
+        for some in [rows[at : at + _CHUNK]]
+    )
+    scores = _scores(bundle, chunks, len(names), len(rows), strands, notes)
+    table = pd.DataFrame({"name": names, "length": lengths})
+    return _with_scores(table, bundle, scores, notes)
+
+
+def _scores(
+    bundle: Bundle,
+    chunks: Iterable[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+    total: int,
+    scored: int,
+    strands: str,
+    notes: NDArray[np.object_],
+) -> NDArray[np.float64]:
+    """Probabilities (total, tasks), NaN for rows in no chunk or without a single known base."""
+    scores = np.full((total, len(bundle.tasks)), np.nan)
+    with bar("scoring", scored) as running:
+        for rows, codes in chunks:
+            unknown = (codes >= N).sum(axis=1)
+            logits = score_codes(bundle.model, codes, strands=strands, tick=running.advance)
+            scores[rows] = bundle.probabilities(logits)
+            for row, count in zip(rows[unknown > 0], unknown[unknown > 0], strict=True):
+                notes[row] = f"{count} N"
+            empty = rows[unknown == codes.shape[1]]
+            scores[empty] = np.nan
+            notes[empty] = "no sequence: all N"
+    return scores
+
+
+def _with_scores(
+    table: pd.DataFrame, bundle: Bundle, scores: NDArray[np.float64], notes: NDArray[np.object_]
+) -> pd.DataFrame:
+    columns = {
+        (task if task not in table else f"score_{task}"): scores[:, column]
+        for column, task in enumerate(bundle.tasks)
+    }
+    return pd.concat([table, pd.DataFrame(columns)], axis=1).assign(note=notes)

@@ -1,0 +1,99 @@
+"""The state of an interrupted training in one safetensors file (no pickle)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from cistransfer.errors import InputError
+from cistransfer.storage import whole_file
+
+__all__ = ["State", "load_state", "optimiser_tensors", "save_state"]
+
+
+@dataclass
+class State:
+    """Where a training stands at the end of an epoch; enough to go on bit-identically.
+
+    Random numbers need no place here: every epoch draws them from (seed, phase, epoch).
+    """
+
+    run: str
+    phase: int = 0
+    epoch: int = 0
+    best_loss: float | None = None
+    best_epoch: int = 0
+    model: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    optimiser: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write a state, whole or not at all."""
+    tensors = {f"model/{name}": tensor for name, tensor in state.model.items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    for number, entries in state.optimiser.items():
+        tensors |= {f"optimiser/{number}/{name}": tensor for name, tensor in entries.items()}
+    facts = {
+        "run": state.run,
+        "phase": state.phase,
+        "epoch": state.epoch,
+        "best_loss": state.best_loss,
+        "best_epoch": state.best_epoch,
+        "history": state.history,
+    }
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with whole_file(path) as temporary:
+        temporary.write_bytes(save_tensors(plain, {"state": json.dumps(facts)}))
+
+
+def load_state(path: Path, run: str) -> State | None:
+    """Read a state back; None when there is none.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged or belongs to a run with another configuration.
+    """
+    if not path.exists():
+        return None
+    raw = path.read_bytes()
+    try:
+        tensors = load_tensors(raw)
+        size = int.from_bytes(raw[:8], "little")
+        facts = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"]["state"])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: damaged checkpoint ({error}); remove it to start anew"
+        ) from error
+    if facts["run"] != run:
+        raise InputError(
+            f"{path.parent}: holds an unfinished run of another configuration; choose another "
+            "folder, or remove this one"
+        )
+    state = State(**facts)
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind == "optimiser":
+            number, _, entry = rest.partition("/")
+            state.optimiser.setdefault(int(number), {})[entry] = tensor
+        else:
+            getattr(state, kind)[rest] = tensor
+    return state
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
+    """The optimiser's tensors by parameter number."""
+    return {
+        number: {name: value for name, value in entries.items() if isinstance(value, Tensor)}
+        for number, entries in optimiser.state_dict()["state"].items()
+    }

@@ -1,0 +1,88 @@
+"""What trains in a phase: weights by module name, and batch-norm statistics with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+
+from cistransfer.errors import InputError
+from cistransfer.training.strategy import Phase
+
+__all__ = ["apply_phase", "copy_transferred", "fits", "parameter_groups"]
+
+
+def fits(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a dotted name, or a module it lies in, fits one of the shell patterns."""
+    parts = name.split(".")
+    ancestors = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return any(fnmatchcase(ancestor, pattern) for pattern in patterns for ancestor in ancestors)
+
+
+def _check(model: nn.Module, patterns: Iterable[str], where: str) -> None:
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(fits(name, [pattern]) for name in names):
+            blocks = [name for name, _ in model.named_children()]
+            raise InputError(
+                f"{where}: no module fits {pattern!r}; the model has: {', '.join(blocks)}"
+            )
+
+
+def apply_phase(model: nn.Module, phase: Phase) -> None:
+    """Set what trains in a phase and put the model into training mode accordingly.
+
+    Call it at the start of every epoch: ``model.train()`` would wake frozen statistics. A
+    batch-norm layer runs on its stored statistics (and leaves them alone) when its weights are
+    frozen, unless it is named in ``drifting_statistics``, or when it is named in
+    ``frozen_statistics``. Setting ``requires_grad`` alone, as the published code does, leaves the
+    statistics drifting.
+    """
+    _check(model, phase.train, f"phase {phase.name!r}, train")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(fits(name, phase.train))
+    model.train()
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            continue
+        frozen = not fits(name, phase.train) and not fits(name, phase.drifting_statistics)
+        if frozen or fits(name, phase.frozen_statistics):
+            module.eval()
+    for name, module in model.named_modules():
+        own = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        if isinstance(module, nn.Dropout) and not own:
+            block = name.rpartition(".")[0]
+            if block and not fits(block, phase.train):
+                module.eval()
+
+
+def parameter_groups(model: nn.Module, phase: Phase) -> list[dict[str, Any]]:
+    """Optimiser groups of the trained parameters, one per learning rate."""
+    _check(model, phase.rates, f"phase {phase.name!r}, rates")
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            factor = 1.0
+            for pattern, value in phase.rates.items():
+                factor = value if fits(name, [pattern]) else factor
+            groups.setdefault(phase.learning_rate * factor, []).append(parameter)
+    return [{"params": members, "lr": rate} for rate, members in groups.items()]
+
+
+def copy_transferred(model: nn.Module, trunk: nn.Module, transfer: Iterable[str]) -> list[str]:
+    """Copy the tensors of the trunk that fit ``transfer`` into a model, in place; never the head.
+
+    Returns
+    -------
+    list of str
+        Names of the copied tensors (weights and batch-norm statistics).
+    """
+    patterns = list(transfer)
+    _check(trunk, patterns, "transfer")
+    source, target = trunk.state_dict(), model.state_dict()
+    names = [name for name in source if fits(name, patterns) and not fits(name, ["head"])]
+    for name in names:
+        target[name].copy_(source[name])
+    return names

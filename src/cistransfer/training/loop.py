@@ -1,0 +1,267 @@
+"""The training loop: masked multi-task binary cross-entropy, Adam, early stopping, resume."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cistransfer.errors import InputError
+from cistransfer.examples.dataset import ExampleSet
+from cistransfer.metrics.curves import rank_metrics
+from cistransfer.models.score import one_hot, reverse_codes, score_codes
+from cistransfer.progress import bar
+from cistransfer.training.checkpoint import State, load_state, optimiser_tensors, save_state
+from cistransfer.training.freeze import apply_phase, parameter_groups
+from cistransfer.training.strategy import Phase
+
+__all__ = ["choose_precision", "fit", "masked_loss"]
+
+_CHECKPOINT_SECONDS = 20.0
+
+
+def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy over the resolved labels (−1 carries no weight).
+
+    With every label resolved this is the published loss. A batch without a resolved label has
+    loss 0.
+    """
+    resolved = (labels >= 0).to(logits.dtype)
+    losses = nn.functional.binary_cross_entropy_with_logits(
+        logits, labels.clamp(min=0).to(logits.dtype), reduction="none"
+    )
+    return (losses * resolved).sum() / resolved.sum().clamp(min=1)
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """``auto`` is bf16 where the processor computes it natively, else float32."""
+    if name not in ("auto", "float32", "bf16"):
+        raise InputError(f"precision must be 'auto', 'float32' or 'bf16', found {name!r}")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bf16" if torch.backends.mkldnn.is_available() and _cpu_has_bf16() else "float32"
+
+
+def _cpu_has_bf16() -> bool:
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def fit(
+    model: nn.Module,
+    examples: ExampleSet,
+    phases: Sequence[Phase],
+    *,
+    run: str,
+    seed: int,
+    checkpoint: Path | None = None,
+    precision: str = "float32",
+    checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+) -> list[dict[str, Any]]:
+    """Train a model in place through the phases; each ends on its best validation loss.
+
+    Every epoch's random numbers come from ``(seed, phase, epoch)``, so a run that was killed and
+    resumed from its checkpoint ends with the weights of an uninterrupted one, bit for bit on CPU.
+    The global random state is left as it was.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Trained in place, on the device it lies on.
+    examples : ExampleSet
+        Its train and valid parts are used.
+    phases : sequence of Phase
+    run : str
+        Identity of the configuration; a checkpoint of another run is refused.
+    seed : int
+    checkpoint : Path, optional
+        Where the state is kept while training.
+    precision : {"float32", "bf16"}
+        Arithmetic of the forward and backward pass; weights stay float32.
+    checkpoint_seconds : float
+        Least time between two checkpoints.
+
+    Returns
+    -------
+    list of dict
+        One row per epoch: phase, epoch, train_loss, valid_loss, valid_aucpr (mean over
+        the tasks that have both classes), seconds,
+        and whether it was the best of its phase so far.
+
+    Raises
+    ------
+    InputError
+        When the loss is not a number, or a part is empty.
+    """
+    train, valid = examples.rows("train"), examples.rows("valid")
+    if not len(train) or not len(valid):
+        raise InputError(
+            f"training needs train and valid examples, found {len(train)} and {len(valid)}"
+        )
+    valid_codes, valid_labels = examples.codes[valid], np.asarray(examples.labels[valid])
+    state = (load_state(checkpoint, run) if checkpoint else None) or State(run=run)
+    if state.model:
+        model.load_state_dict(state.model)
+    saved = time.monotonic()
+    for number in range(state.phase, len(phases)):
+        phase = phases[number]
+        apply_phase(model, phase)
+        optimiser = _optimiser(model, phase, state.optimiser)
+        batches = phase.steps_per_epoch or _steps(len(train), phase)
+        with bar(f"{phase.name}", phase.epochs * batches) as running:
+            running.advance(state.epoch * batches)
+            for epoch in range(state.epoch, phase.epochs):
+                if state.best and _stop(state, phase):
+                    break
+                began = time.monotonic()
+                apply_phase(model, phase)
+                total, count = 0.0, 0
+                with torch.random.fork_rng(devices=_cuda_devices(model)):
+                    torch.manual_seed(_epoch_seed(seed, number, epoch))
+                    draws = _draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
+                    for step, (rows, flipped) in enumerate(draws):
+                        _set_rates(optimiser, phase, epoch * batches + step, batches)
+                        loss = _step(model, examples, train[rows], flipped, optimiser, precision)
+                        total, count = total + loss, count + 1
+                        running.advance()
+                if not math.isfinite(total):
+                    raise InputError(
+                        f"the training loss is not a number in epoch {epoch + 1} of phase "
+                        f"{phase.name!r}; a lower learning rate than {phase.learning_rate:g} may help"
+                    )
+                logits = score_codes(model, valid_codes, strands=phase.validation_strands)
+                loss = float(masked_loss(torch.from_numpy(logits), torch.from_numpy(valid_labels)))
+                ranked = rank_metrics(valid_labels, logits)["aucpr"]
+                aucpr = (
+                    float(ranked[~np.isnan(ranked)].mean()) if (~np.isnan(ranked)).any() else 0.0
+                )
+                better = state.best_loss is None or loss < state.best_loss
+                if better:
+                    state.best_loss, state.best_epoch = loss, epoch + 1
+                    state.best = _tensors(model)
+                state.epoch = epoch + 1
+                state.history.append(
+                    {
+                        "phase": phase.name,
+                        "epoch": epoch + 1,
+                        "train_loss": total / count,
+                        "valid_loss": loss,
+                        "valid_aucpr": aucpr,
+                        "seconds": round(time.monotonic() - began, 3),
+                        "best": better,
+                    }
+                )
+                running.note(f"validation loss {loss:.4f}, AUCPR {aucpr:.3f}")
+                if checkpoint and time.monotonic() - saved >= checkpoint_seconds:
+                    state.model, state.optimiser = _tensors(model), optimiser_tensors(optimiser)
+                    save_state(checkpoint, state)
+                    saved = time.monotonic()
+        model.load_state_dict(state.best)
+        state.phase, state.epoch, state.best_loss, state.best_epoch = number + 1, 0, None, 0
+        state.model, state.best, state.optimiser = _tensors(model), {}, {}
+    return state.history
+
+
+def _stop(state: State, phase: Phase) -> bool:
+    return phase.patience is not None and state.epoch - state.best_epoch >= phase.patience
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _cuda_devices(model: nn.Module) -> list[torch.device]:
+    device = next(model.parameters()).device
+    return [device] if device.type == "cuda" else []
+
+
+def _epoch_seed(seed: int, phase: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, phase, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _steps(examples: int, phase: Phase) -> int:
+    copies = 2 * examples if phase.strands == "both" else examples
+    return max(1, copies // phase.batch_size + (copies % phase.batch_size > 1))
+
+
+def _draws(
+    examples: int, phase: Phase, rng: np.random.Generator
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Yield one epoch's batches: rows of the training part and which of them are flipped."""
+    copies = 2 * examples if phase.strands == "both" else examples
+    left = phase.steps_per_epoch or _steps(examples, phase)
+    while True:
+        order = rng.permutation(copies)
+        flips = rng.random(copies) < 0.5
+        for at in range(0, copies, phase.batch_size):
+            chosen = order[at : at + phase.batch_size]
+            if len(chosen) < 2 and copies > 1:
+                continue  # batch norm needs two
+            if left == 0:
+                return
+            left -= 1
+            if phase.strands == "both":
+                yield chosen % examples, chosen >= examples
+            else:
+                yield chosen, flips[chosen] & (phase.strands == "random")
+
+
+def _step(
+    model: nn.Module,
+    examples: ExampleSet,
+    rows: NDArray[np.int64],
+    flipped: NDArray[np.bool_],
+    optimiser: torch.optim.Optimizer,
+    precision: str,
+) -> float:
+    device = next(model.parameters()).device
+    codes = torch.from_numpy(examples.codes[rows]).to(device)
+    labels = torch.from_numpy(examples.labels[rows]).to(device)
+    if flipped.any():
+        turn = torch.from_numpy(flipped).to(device)
+        codes = torch.where(turn[:, None], reverse_codes(codes), codes)
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits = model(one_hot(codes))
+    loss = masked_loss(logits.float(), labels)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    return float(loss)
+
+
+def _optimiser(
+    model: nn.Module, phase: Phase, tensors: dict[int, dict[str, Tensor]]
+) -> torch.optim.Optimizer:
+    groups = parameter_groups(model, phase)
+    optimiser = torch.optim.AdamW(groups, weight_decay=phase.weight_decay, fused=True)
+    for group in optimiser.param_groups:
+        group["base"] = group["lr"]
+    if tensors:
+        optimiser.load_state_dict(
+            {"state": tensors, "param_groups": optimiser.state_dict()["param_groups"]}
+        )
+    return optimiser
+
+
+def _set_rates(
+    optimiser: torch.optim.Optimizer, phase: Phase, step: int, steps_per_epoch: int
+) -> None:
+    factor = 1.0
+    if phase.schedule == "one-cycle":
+        position = step / max(1, phase.epochs * steps_per_epoch)
+        rise = 0.25
+        if position < rise:
+            factor = 0.04 + 0.96 * (1 - math.cos(math.pi * position / rise)) / 2
+        else:
+            factor = 1e-4 + (1 + math.cos(math.pi * (position - rise) / (1 - rise))) / 2
+    for group in optimiser.param_groups:
+        group["lr"] = group["base"] * factor

@@ -1,0 +1,239 @@
+"""One training run: examples, a start and a strategy in; a bundle and its record out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from cistransfer.errors import InputError
+from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
+from cistransfer.metrics.calibration import fit_temperature
+from cistransfer.metrics.curves import rank_metrics
+from cistransfer.metrics.resolved import evaluable
+from cistransfer.metrics.thresholded import best_threshold
+from cistransfer.models.bundle import Bundle, open_bundle, save_bundle, weights_hash
+from cistransfer.models.registry import build_model
+from cistransfer.models.score import choose_device, score_codes
+from cistransfer.storage import whole_file
+from cistransfer.training.freeze import copy_transferred
+from cistransfer.training.loop import choose_precision, fit
+from cistransfer.training.strategy import Strategy
+
+__all__ = ["keep_examples", "train_run"]
+
+_EXAMPLE_ROWS = 8
+
+
+def keep_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> ExampleSet:
+    """Store examples in ``folder/examples``, or check that those stored there are identical.
+
+    Returns
+    -------
+    ExampleSet
+        The stored set (memory-mapped).
+
+    Raises
+    ------
+    InputError
+        When the folder holds a run on other examples.
+    """
+    place = Path(folder) / "examples"
+    if place.exists():
+        stored = open_examples(place)
+        if stored.content_hash() != examples.content_hash():
+            raise InputError(
+                f"{folder}: holds a run on other examples; choose another folder, or remove it"
+            )
+        return stored
+    save_examples(place, examples)
+    return open_examples(place)
+
+
+def train_run(
+    folder: str | os.PathLike[str],
+    examples: ExampleSet,
+    strategy: Strategy,
+    *,
+    trunk: Bundle | None = None,
+    architecture: str = "cnn",
+    arguments: dict[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Bundle:
+    """Train a model on examples and write ``bundle/`` and ``history.tsv`` into a run folder.
+
+    A finished run is opened, not repeated; an unfinished one goes on from its checkpoint. A folder
+    that holds a run of another configuration is refused.
+
+    Parameters
+    ----------
+    folder : path
+    examples : ExampleSet
+    strategy : Strategy
+        Its ``start`` says whether a trunk is needed.
+    trunk : Bundle, optional
+        Where transferred weights come from; its architecture is used.
+    architecture, arguments
+        Of a model from scratch without a trunk.
+    seed : int
+        Of initial weights, order, strands and dropout.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` …
+    precision : {"auto", "float32", "bf16"}
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    InputError
+        When the trunk is missing or does not fit, or the validation part has one class only.
+    """
+    place = Path(folder)
+    _check_validation(examples)
+    if strategy.start == "trunk" and trunk is None:
+        raise InputError(f"strategy {strategy.name!r} starts from a trunk; name its bundle")
+    if trunk is not None and trunk.window != examples.window:
+        raise InputError(
+            f"{trunk.path}: the trunk reads windows of {trunk.window} bp, the examples are "
+            f"{examples.window} bp long"
+        )
+    design = (
+        trunk.card["architecture"]
+        if trunk is not None
+        else {"name": architecture, "arguments": arguments or {}}
+    )
+    where = choose_device(device)
+    arithmetic = choose_precision(precision, where)
+    identity = {
+        "examples": examples.content_hash(),
+        "strategy": strategy.model_dump(mode="json"),
+        "architecture": design,
+        "parent": trunk.card["weights"]
+        if trunk is not None and strategy.start == "trunk"
+        else None,
+        "seed": seed,
+        "precision": arithmetic,
+    }
+    run = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    if (place / "bundle" / "card.json").exists():
+        done = open_bundle(place)
+        if done.card.get("run") != run:
+            raise InputError(
+                f"{place}: holds a finished run of another configuration; choose another folder, "
+                "or remove it"
+            )
+        return done
+    model = _start(design, examples, strategy, trunk, seed).to(where)
+    checkpoint = place / "checkpoint.safetensors"
+    history = fit(
+        model,
+        examples,
+        strategy.phases,
+        run=run,
+        seed=seed,
+        checkpoint=checkpoint,
+        precision=arithmetic,
+    )
+    model.to("cpu").eval()
+    with whole_file(place / "history.tsv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, sep="\t", index=False)
+    fitted = _fit_on_validation(model, examples)
+    seen = examples.regions[examples.regions["part"] != "test"]
+    save_bundle(
+        place / "bundle",
+        model,
+        architecture=design,
+        tasks=list(examples.tasks),
+        window=examples.window,
+        regions=seen,
+        example=np.asarray(examples.codes[examples.rows("valid")[:_EXAMPLE_ROWS]]),
+        facts={
+            "run": run,
+            **identity,
+            "trunk": _trunk_facts(trunk, strategy),
+            "device": where.type,
+            "split": examples.facts.get("split"),
+            "genome": examples.facts.get("genome"),
+            "counts": counts(examples),
+            "epochs": len(history),
+            **fitted,
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+    return open_bundle(place)
+
+
+def _start(
+    design: dict[str, Any],
+    examples: ExampleSet,
+    strategy: Strategy,
+    trunk: Bundle | None,
+    seed: int,
+) -> nn.Module:
+    """Build a model of fresh weights and copy in what the strategy transfers."""
+    model = build_model(
+        design["name"],
+        window=examples.window,
+        n_tasks=len(examples.tasks),
+        seed=seed,
+        **design["arguments"],
+    )
+    if strategy.start == "trunk" and trunk is not None:
+        copy_transferred(model, trunk.model, strategy.transfer)
+    return model
+
+
+def _check_validation(examples: ExampleSet) -> None:
+    for part in ("train", "valid"):
+        labels = np.asarray(examples.labels[examples.rows(part)])
+        if not any(evaluable(labels[:, column]) for column in range(labels.shape[1])):
+            bound, unbound = int((labels == 1).sum()), int((labels == 0).sum())
+            raise InputError(
+                f"the {part} part holds {bound} bound and {unbound} unbound examples; both classes "
+                "are needed: use more peaks or hold out other chromosomes"
+            )
+
+
+def _fit_on_validation(model: nn.Module, examples: ExampleSet) -> dict[str, Any]:
+    """Thresholds and temperatures per task, and what they were fitted on."""
+    rows = examples.rows("valid")
+    labels = np.asarray(examples.labels[rows])
+    logits = score_codes(model, examples.codes[rows])
+    thresholds: list[float | None] = []
+    temperatures: list[float | None] = []
+    for column in range(labels.shape[1]):
+        if evaluable(labels[:, column]):
+            thresholds.append(best_threshold(labels[:, column], logits[:, column]))
+            temperatures.append(fit_temperature(labels[:, column], logits[:, column]))
+        else:
+            thresholds.append(None)
+            temperatures.append(None)
+    ranked = rank_metrics(labels, logits)
+    return {
+        "threshold": thresholds,
+        "temperature": temperatures,
+        "validation": {
+            name: [None if np.isnan(value) else float(value) for value in values]
+            for name, values in ranked.items()
+        },
+    }
+
+
+def _trunk_facts(trunk: Bundle | None, strategy: Strategy) -> dict[str, Any] | None:
+    if trunk is None or strategy.start != "trunk":
+        return None
+    return {
+        "weights": weights_hash(trunk.model),
+        "tasks": list(trunk.tasks),
+        "strategy": trunk.card.get("strategy", {}).get("name"),
+    }

@@ -1,0 +1,99 @@
+"""Strategies: what is transferred and how it is trained, as data (small TOML files)."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cistransfer.errors import InputError, nearest
+
+__all__ = ["Phase", "Strategy", "load_strategy", "shipped_strategies"]
+
+
+class Phase(BaseModel):
+    """One stretch of training with fixed settings.
+
+    Patterns are shell patterns on module names (``conv1``, ``dense*``, ``head``, ``*``).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    train: tuple[str, ...] = ("*",)
+    """Modules whose weights are trained; all others are frozen, batch-norm statistics included."""
+    frozen_statistics: tuple[str, ...] = ()
+    """Modules whose weights are trained but whose batch-norm statistics stay as they are."""
+    drifting_statistics: tuple[str, ...] = ()
+    """Frozen modules whose batch-norm statistics are updated all the same (the published code)."""
+    learning_rate: float = Field(gt=0)
+    rates: dict[str, float] = {}
+    """Factors on the learning rate by module pattern; the last pattern that fits counts."""
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    batch_size: int = Field(gt=1)
+    epochs: int = Field(gt=0)
+    """Most epochs."""
+    steps_per_epoch: int | None = Field(default=None, gt=0)
+    """Steps of one epoch; by default one pass over the training examples."""
+    patience: int | None = Field(default=None, gt=0)
+    """Stop after so many epochs without a better validation loss; never by default."""
+    strands: Literal["forward", "both", "random"] = "both"
+    """Train on the forward strand, on both copies of each example, or on a random one."""
+    validation_strands: Literal["forward", "both"] = "both"
+    """Strands averaged when validation examples are scored."""
+    weight_decay: float = Field(default=0.0, ge=0)
+
+
+class Strategy(BaseModel):
+    """Where the weights come from and the phases that train them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    summary: str
+    start: Literal["trunk", "scratch"]
+    transfer: tuple[str, ...] = ("*",)
+    """Modules copied from the trunk (never the head); the others keep fresh weights."""
+    phases: tuple[Phase, ...] = Field(min_length=1)
+
+
+def shipped_strategies() -> dict[str, str]:
+    """Names of the strategies that come with the package, with their summaries."""
+    folder = resources.files("cistransfer.training") / "strategies"
+    names = sorted(
+        file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")
+    )
+    return {name: load_strategy(name).summary for name in names}
+
+
+def load_strategy(name: str) -> Strategy:
+    """Load a shipped strategy by name, or a TOML file by path.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, malformed TOML, or an unknown or wrong entry (names it).
+    """
+    if name.endswith(".toml"):
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{name}: cannot read: {error.strerror}") from error
+    else:
+        folder = resources.files("cistransfer.training") / "strategies"
+        file = folder / f"{name}.toml"
+        if not file.is_file():
+            known = [entry.name.removesuffix(".toml") for entry in folder.iterdir()]
+            raise InputError(f"no strategy {name!r}; {nearest(name, known)} (or a TOML file)")
+        text = file.read_text(encoding="utf-8")
+    try:
+        return Strategy.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name}: not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{name}: {place}: {first['msg']}, found {first['input']!r}") from error
