@@ -1,0 +1,1 @@
+"""PWMs: MEME and JASPAR files, scanning, comparing (Tomtom) and logos."""

@@ -1,0 +1,208 @@
+"""Scanning against naive loops."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cistransfer.errors import InputError
+from cistransfer.genome.codes import encode, encode_many, reverse_complement
+from cistransfer.motifs.hits import find_hits, score_tail
+from cistransfer.motifs.pwm import PWM, log_odds, reverse_complement_pwm
+from cistransfer.motifs.scan import best_hits, sum_occupancy
+
+SKEWED = (0.3, 0.25, 0.15, 0.3)
+
+
+def random_pwm(width: int, seed: int, name: str = "m") -> PWM:
+    rng = np.random.default_rng(seed)
+    return PWM(name, rng.dirichlet([0.3] * 4, size=width))
+
+
+def random_codes(n: int, length: int, seed: int, n_share: float = 0.02) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, size=(n, length)).astype(np.uint8)
+    codes[rng.random((n, length)) < n_share] = 4
+    return codes
+
+
+def naive_windows(row: np.ndarray, weights: np.ndarray):
+    """(start, strand, letters' weights) of every window without N, both strands."""
+    width = len(weights)
+    for start in range(len(row) - width + 1):
+        window = row[start : start + width]
+        if (window == 4).any():
+            continue
+        yield start, "+", [weights[i][letter] for i, letter in enumerate(window)]
+        other = reverse_complement(window)
+        yield start, "-", [weights[i][letter] for i, letter in enumerate(other)]
+
+
+def naive_best(codes, weights):
+    return np.array(
+        [max((sum(w) for *_, w in naive_windows(row, weights)), default=-np.inf) for row in codes]
+    )
+
+
+def naive_occupancy(codes, weights):
+    ratios = 2.0**weights
+    return np.array([sum(np.prod(w) for *_, w in naive_windows(row, ratios)) for row in codes])
+
+
+def naive_tail(weights, background):
+    """Score → P(at least that score), by listing every word."""
+    chance: dict[int, float] = {}
+    for word in itertools.product(range(4), repeat=len(weights)):
+        score = sum(int(weights[i][letter]) for i, letter in enumerate(word))
+        chance[score] = chance.get(score, 0.0) + float(np.prod([background[x] for x in word]))
+    return {s: sum(p for t, p in chance.items() if t >= s) for s in chance}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    width=st.integers(1, 25),
+    length=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+    n_share=st.sampled_from([0.0, 0.05, 1.0]),
+)
+def test_scores_equal_the_naive_loop(width, length, seed, n_share):
+    pwm = random_pwm(width, seed)
+    codes = random_codes(5, length, seed, n_share)
+    weights = log_odds(pwm, SKEWED)
+    np.testing.assert_allclose(
+        best_hits(codes, pwm, SKEWED), naive_best(codes, weights), rtol=1e-5, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        sum_occupancy(codes, pwm, SKEWED), naive_occupancy(codes, weights), rtol=1e-4, atol=1e-30
+    )
+
+
+def test_scores_do_not_depend_on_chunks_or_strand(monkeypatch):
+    pwm, codes = random_pwm(11, 1), random_codes(50, 60, 1)
+    best, occupancy = best_hits(codes, pwm), sum_occupancy(codes, pwm)
+    flipped = reverse_complement(codes)
+    np.testing.assert_allclose(best_hits(flipped, pwm), best, rtol=1e-5)
+    np.testing.assert_allclose(sum_occupancy(flipped, pwm), occupancy, rtol=1e-5)
+    np.testing.assert_allclose(sum_occupancy(codes, reverse_complement_pwm(pwm)), occupancy, 1e-5)
+    monkeypatch.setattr("cistransfer.motifs.scan._CHUNK", 7 * 60)
+    np.testing.assert_array_equal(best_hits(codes, pwm), best)
+    np.testing.assert_array_equal(sum_occupancy(codes, pwm), occupancy)
+
+
+def test_scan_of_nothing():
+    pwm = random_pwm(5, 0)
+    assert best_hits(np.empty((0, 10), np.uint8), pwm).shape == (0,)
+    assert best_hits(np.zeros((2, 3), np.uint8), pwm).tolist() == [-np.inf, -np.inf]
+    assert sum_occupancy(np.full((2, 9), 4, np.uint8), pwm).tolist() == [0.0, 0.0]
+    assert find_hits(np.empty((0, 0), np.uint8), [pwm]).empty
+    assert find_hits(np.zeros((2, 3), np.uint8), [pwm], 1.0).empty
+    assert find_hits(np.zeros((2, 3), np.uint8), []).empty
+
+
+def test_occupancy_literal():
+    pwm = PWM("AC", np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0]]))
+    codes = encode_many(["ACGT", "AAAA", "ACNA"])
+    # Each perfect match weighs 4 * 4; ACGT holds AC forward and GT (= AC on the other strand).
+    assert sum_occupancy(codes, pwm, pseudocount=0).tolist() == [32.0, 0.0, 16.0]
+    assert best_hits(codes, pwm, pseudocount=0).tolist() == [4.0, -np.inf, 4.0]
+
+
+@settings(max_examples=25, deadline=None)
+@given(width=st.integers(1, 5), seed=st.integers(0, 1000))
+def test_score_tail_equals_listing_every_word(width, seed):
+    weights = np.random.default_rng(seed).integers(-20, 20, size=(width, 4))
+    low, tail = score_tail(weights, SKEWED)
+    expected = naive_tail(weights, SKEWED)
+    assert low == min(expected)
+    assert low + len(tail) - 1 == max(expected)
+    for score, chance in expected.items():
+        assert tail[score - low] == pytest.approx(chance, abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 14), min_size=1, max_size=3),
+    length=st.integers(1, 60),
+    seed=st.integers(0, 1000),
+    p_value=st.sampled_from([1e-3, 0.02, 1.0]),
+)
+def test_hits_equal_the_naive_loop(widths, length, seed, p_value):
+    pwms = [random_pwm(width, seed + i, f"m{i}") for i, width in enumerate(widths)]
+    codes = random_codes(4, length, seed)
+    table = find_hits(codes, pwms, p_value, SKEWED)
+    expected = set()
+    for number, pwm in enumerate(pwms):
+        weights = np.rint(log_odds(pwm, SKEWED) * 128).astype(int)
+        tails = {
+            "+": score_tail(weights, SKEWED),
+            "-": score_tail(weights[::-1, ::-1], SKEWED),
+        }
+        for sequence, row in enumerate(codes):
+            for start, strand, letters in naive_windows(row, weights):
+                score = int(sum(letters))
+                low, tail = tails[strand]
+                if tail[score - low] <= p_value:
+                    expected.add(
+                        (
+                            sequence,
+                            number,
+                            start,
+                            start + pwm.width,
+                            strand,
+                            score,
+                            tail[score - low],
+                        )
+                    )
+    found = {
+        (s, m, a, b, strand, round(score * 128), p)
+        for s, m, a, b, strand, score, p in table.drop(columns="name").itertuples(index=False)
+    }
+    assert found == expected
+    assert len(table) == len(found)
+    assert (table["name"] == [f"m{m}" for m in table["pwm"]]).all()
+
+
+def test_hits_literal():
+    pwm = PWM("MA1", np.eye(4)[[0, 1, 1, 3, 0, 2, 3, 3, 2]])  # ACCTAGTTG
+    codes = encode_many(["TTACCTAGTTGCC", "GGCAACTAGGTAA", "TTACCTNGTTGCC"])
+    table = find_hits(codes, [pwm], 1e-5)
+    assert table["p"].tolist() == pytest.approx([4.0**-9] * 2)
+    pd.testing.assert_frame_equal(
+        table[["sequence", "name", "start", "end", "strand"]].astype({"name": str}),
+        pd.DataFrame(
+            {
+                "sequence": [0, 1],
+                "name": ["MA1", "MA1"],
+                "start": [2, 2],
+                "end": [11, 11],
+                "strand": ["+", "-"],
+            }
+        ),
+    )
+
+
+def test_hits_do_not_depend_on_blocks(monkeypatch):
+    pwms = [random_pwm(9, 3, "a"), random_pwm(12, 4, "a")]
+    codes = random_codes(40, 50, 5)
+    whole = find_hits(codes, pwms, 0.01)
+    monkeypatch.setattr("cistransfer.motifs.hits._BLOCK", 50 * 3)
+    pd.testing.assert_frame_equal(find_hits(codes, pwms, 0.01), whole)
+    assert len(whole) > 20
+
+
+def test_share_of_hits_is_the_p_value():
+    codes = random_codes(200, 500, 11, n_share=0.0)
+    table = find_hits(codes, [random_pwm(10, 12)], 0.003)
+    windows = 2 * codes.shape[0] * (codes.shape[1] - 9)
+    assert len(table) / windows == pytest.approx(0.003, rel=0.15)
+
+
+@pytest.mark.parametrize("p_value", [0, -1.0, 1.5, float("nan")])
+def test_bad_threshold(p_value):
+    with pytest.raises(InputError, match="p-value threshold"):
+        find_hits(encode("ACGT")[None], [random_pwm(3, 0)], p_value)
