@@ -1,0 +1,156 @@
+"""Tomtom's adapter and the clustering similarity."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from cistransfer.errors import InputError
+from cistransfer.motifs.compare import _benjamini_hochberg, _calibrate, compare, similarity
+from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.pwm import PWM, reverse_complement_pwm, trim
+
+
+@pytest.fixture(scope="module")
+def jaspar(shared_data) -> dict[str, PWM]:
+    pwms = read_meme(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    return {pwm.alt_name: pwm for pwm in pwms}
+
+
+def part(pwm: PWM, start: int, end: int | None) -> PWM:
+    return PWM(f"{pwm.name}[{start}:{end}]", pwm.probabilities[start:end])
+
+
+def random_pwms(n: int, seed: int) -> list[PWM]:
+    rng = np.random.default_rng(seed)
+    return [PWM(f"random{i}", rng.dirichlet([0.4] * 4, size=19)) for i in range(n)]
+
+
+def test_matches_with_offset_overlap_and_strand(jaspar):
+    pytest.importorskip("memelite")
+    targets = list(jaspar.values())
+    ctcf = jaspar["CTCF"]
+    flat = PWM("flat", np.full((19, 4), 0.25))
+    flipped = part(reverse_complement_pwm(ctcf), 2, None)
+    padded = PWM("padded", np.vstack([np.full((2, 4), 0.25), ctcf.probabilities]))
+    queries = [part(ctcf, 3, None), flat, flipped, padded]
+    table = compare(queries, targets)
+    assert table["query"].unique().tolist() == [0, 2, 3], "the flat motif is left out"
+    assert len(table) == 3 * len(targets)
+    best = table.groupby("query").head(1)
+    assert best["target_alt_name"].tolist() == ["CTCF"] * 3
+    assert best["target_name"].tolist() == ["MA0139.1"] * 3
+    assert best["offset"].tolist() == [3, 2, -2]
+    assert best["overlap"].tolist() == [16, 17, 19]
+    assert best["strand"].tolist() == ["+", "-", "+"]
+    assert (best["q"] < 1e-3).all()
+    assert (table["p_calibrated"] >= table["p"] * 0.1).all()
+
+
+def test_random_motifs_match_nothing_and_real_ones_do(jaspar):
+    pytest.importorskip("memelite")
+    targets = list(jaspar.values())
+    rng = np.random.default_rng(1)
+    names = ["HNF4A", "SPI1", "CEBPB", "NRF1", "GATA2", "MAX", "REST", "ELF1", "YY1", "SP1"]
+    noisy = [
+        PWM(name, 0.8 * jaspar[name].probabilities + 0.2 * rng.dirichlet([1] * 4, size=1))
+        for name in names
+    ]
+    matched = compare(noisy, targets).query("q < 0.05")["query"].unique()
+    assert len(matched) >= 9
+    table = compare(random_pwms(40, 2), targets)
+    false = table.query("q < 0.05")["query"].nunique()
+    assert false <= 5, f"{false} of 40 random motifs matched"
+    assert (table["p_calibrated"] < 0.01).mean() == pytest.approx(0.01, abs=0.006)
+
+
+def test_same_seed_same_table_and_few_targets(jaspar):
+    pytest.importorskip("memelite")
+    targets = [jaspar[name] for name in ("CTCF", "JUND", "SPI1")]
+    first = compare([jaspar["SPI1"]], targets, seed=3)
+    assert first["target_alt_name"].iloc[0] == "SPI1"
+    assert first.equals(compare([jaspar["SPI1"]], targets, seed=3))
+    assert compare([], targets).empty
+
+
+def test_refusals(monkeypatch):
+    pwms = random_pwms(1, 0)
+    with pytest.raises(InputError, match="found none"):
+        compare(pwms, [])
+    monkeypatch.setitem(sys.modules, "memelite", None)
+    with pytest.raises(InputError, match=r"pip install 'cistransfer\[motifs\]'"):
+        compare(pwms, pwms)
+
+
+def test_calibration_of_exact_p_values_changes_little():
+    null = np.random.default_rng(0).random(20_000)
+    p = 10.0 ** -np.arange(8)
+    np.testing.assert_allclose(np.log10(_calibrate(p, null)), np.log10(p), atol=0.5)
+    assert (np.diff(_calibrate(p, null)) <= 0).all()
+    # Twice too small on the log scale: the tail finds the slope.
+    np.testing.assert_allclose(np.log10(_calibrate(p**2, null**2)), np.log10(p), atol=0.5)
+
+
+def test_benjamini_hochberg_literal():
+    np.testing.assert_allclose(
+        _benjamini_hochberg(np.array([0.04, 0.01, 0.03, 0.5])), [0.16 / 3, 0.04, 0.16 / 3, 0.5]
+    )
+
+
+def naive_similarity(a: PWM, b: PWM, min_overlap: int, normalise: bool) -> float:
+    x = trim(a).probabilities
+    best = -1.0
+    for other in (trim(b), reverse_complement_pwm(trim(b))):
+        y = other.probabilities
+        for shift in range(1 - len(y), len(x)):
+            pairs = [(i, i - shift) for i in range(len(x)) if 0 <= i - shift < len(y)]
+            if len(pairs) < min(min_overlap, len(x), len(y)):
+                continue
+            u = np.concatenate([x[i] for i, _ in pairs])
+            v = np.concatenate([y[j] for _, j in pairs])
+            score = float(np.corrcoef(u, v)[0, 1])
+            if normalise:
+                score *= len(pairs) / (len(x) + len(y) - len(pairs))
+            best = max(best, score)
+    return best
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_similarity_equals_the_naive_loop(normalise):
+    rng = np.random.default_rng(5)
+    pwms = [PWM(f"m{w}", rng.dirichlet([0.3] * 4, size=w)) for w in (3, 6, 9, 14)]
+    matrix = similarity(pwms, normalise=normalise)
+    for i, a in enumerate(pwms):
+        for j, b in enumerate(pwms):
+            assert matrix[i, j] == pytest.approx(naive_similarity(a, b, 5, normalise))
+    np.testing.assert_array_equal(matrix, matrix.T)
+
+
+def test_similarity_of_strands_halves_and_flat():
+    rng = np.random.default_rng(6)
+    pwm = PWM("m", rng.dirichlet([0.1] * 4, size=12))
+    half, flat = part(pwm, 0, 6), PWM("flat", np.full((8, 4), 0.25))
+    pwms = [pwm, reverse_complement_pwm(pwm), half, flat]
+    matrix = similarity(pwms)
+    assert matrix[0, 1] == pytest.approx(1)
+    assert matrix[0, 2] == pytest.approx(0.5, abs=0.1)
+    assert similarity(pwms, normalise=False)[0, 2] == pytest.approx(1)
+    assert matrix[3].tolist() == [0, 0, 0, 1]
+    assert similarity([]).shape == (0, 0)
+
+
+def test_similarity_groups_families(jaspar):
+    families = {
+        "bHLH": ["MAX", "USF1", "MYC"],
+        "ETS": ["SPI1", "SPIB", "SPIC"],
+        "NR": ["HNF4A", "HNF4G", "RXRA::VDR"][:2],
+        "KLF": ["SP1", "SP3", "KLF5"],
+    }
+    names = [name for group in families.values() for name in group]
+    matrix = similarity([jaspar[name] for name in names])
+    family = np.repeat(list(families), [len(group) for group in families.values()])
+    same = family[:, None] == family[None]
+    off_diagonal = ~np.eye(len(names), dtype=bool)
+    assert matrix[same & off_diagonal].min() > matrix[~same].max()
