@@ -136,7 +136,7 @@ def fit(
                 if not math.isfinite(total):
                     raise InputError(
                         f"the training loss is not a number in epoch {epoch + 1} of phase "
-                        f"{phase.name!r}; a lower learning rate than {phase.learning_rate:g} may help"
+                        f"{phase.name!r}; try a lower learning rate than {phase.learning_rate:g}"
                     )
                 logits = score_codes(model, valid_codes, strands=phase.validation_strands)
                 loss = float(masked_loss(torch.from_numpy(logits), torch.from_numpy(valid_labels)))

@@ -148,14 +148,13 @@ def train_run(
     with whole_file(place / "history.tsv") as temporary:
         pd.DataFrame(history).to_csv(temporary, sep="\t", index=False)
     fitted = _fit_on_validation(model, examples)
-    seen = examples.regions[examples.regions["part"] != "test"]
     save_bundle(
         place / "bundle",
         model,
         architecture=design,
         tasks=list(examples.tasks),
         window=examples.window,
-        regions=seen,
+        regions=_seen(examples, trunk if strategy.start == "trunk" else None),
         example=np.asarray(examples.codes[examples.rows("valid")[:_EXAMPLE_ROWS]]),
         facts={
             "run": run,
@@ -227,6 +226,19 @@ def _fit_on_validation(model: nn.Module, examples: ExampleSet) -> dict[str, Any]
             for name, values in ranked.items()
         },
     }
+
+
+def _seen(examples: ExampleSet, trunk: Bundle | None) -> pd.DataFrame:
+    """Every region that this model or its trunk was trained or validated on."""
+    own = examples.regions.loc[
+        examples.regions["part"] != "test", ["chrom", "start", "end", "part"]
+    ]
+    both = own if trunk is None else pd.concat([own, trunk.regions()])
+    return (
+        both.sort_values(["part", "chrom", "start", "end"])
+        .drop_duplicates(["chrom", "start", "end"])  # keeps "train" where a region was in both
+        .reset_index(drop=True)
+    )
 
 
 def _trunk_facts(trunk: Bundle | None, strategy: Strategy) -> dict[str, Any] | None:

@@ -1,0 +1,208 @@
+"""``cistransfer finetune``: a model for one TF, from a trunk or from scratch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cistransfer.cli.command import AsJson, finish, record, say
+from cistransfer.cli.options import (
+    Device,
+    Precision,
+    Seed,
+    SplitBy,
+    TestChroms,
+    ValidChroms,
+    requested_split,
+)
+from cistransfer.errors import InputError
+
+if TYPE_CHECKING:
+    from cistransfer.examples.dataset import ExampleSet
+    from cistransfer.examples.split import Split
+    from cistransfer.models.bundle import Bundle
+
+__all__ = ["register"]
+
+WINDOW = 200
+
+
+def finetune(
+    start: Annotated[
+        str, typer.Option("--from", help="Trunk (run folder or bundle), or 'scratch'.")
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder.")],
+    examples: Annotated[
+        Path | None, typer.Option(help="Example set of another run (RUN/examples).")
+    ] = None,
+    matrix: Annotated[Path | None, typer.Option(help="Binding matrix, with --tf.")] = None,
+    tf: Annotated[str | None, typer.Option(help="TF of the matrix, or a name for --peaks.")] = None,
+    peaks: Annotated[
+        Path | None, typer.Option(help="Your peaks (BED or narrowPeak), with --open.")
+    ] = None,
+    open_regions: Annotated[
+        Path | None, typer.Option("--open", help="Open regions (BED) to draw negatives from.")
+    ] = None,
+    blacklist: Annotated[Path | None, typer.Option(help="Regions to avoid (BED).")] = None,
+    genome: Annotated[
+        Path | None, typer.Option(help="Genome FASTA, or FASTA file or folder of windows.")
+    ] = None,
+    positives: Annotated[
+        int | None,
+        typer.Option(min=1, help="Use so many bound regions for training and validation."),
+    ] = None,
+    negatives: Annotated[
+        float, typer.Option(min=0.1, help="Unbound regions per bound one, GC-matched.")
+    ] = 1.0,
+    gc_bins: Annotated[int, typer.Option(min=1, help="Bins of GC matching (published: 10).")] = 20,
+    window: Annotated[
+        int | None, typer.Option(min=1, help="Window in bp with --peaks [default: the trunk's].")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="Strategy or TOML file [default: finetune; scratch: scratch]."),
+    ] = None,
+    guard: Annotated[
+        str | None,
+        typer.Option(
+            help="Drop what the trunk has seen: heldout (from validation and test; default by "
+            "chromosome), all (published; default at random), off."
+        ),
+    ] = None,
+    split: SplitBy = "chromosome",
+    valid_chroms: ValidChroms = "",
+    test_chroms: TestChroms = "",
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a trunk for one TF of a matrix (--matrix, --tf) or for your own peaks (--peaks).
+
+    The split is the trunk's unless you name another one. '--from scratch' is the control; give it
+    '--examples RUN/examples' to train on exactly the examples of another run.
+    """
+    from cistransfer.examples.dataset import counts, open_examples
+    from cistransfer.models.bundle import open_bundle
+    from cistransfer.training.finetune import finetune as train
+
+    trunk = None if start == "scratch" else open_bundle(start)
+    given = [
+        name
+        for name, value in (("--examples", examples), ("--matrix", matrix), ("--peaks", peaks))
+        if value is not None
+    ]
+    if len(given) != 1:
+        raise InputError(
+            "name one source of examples: --examples RUN/examples, or --matrix M.h5 --tf TF, or "
+            f"--peaks P.bed --open O.bed (found {', '.join(given) or 'none'})"
+        )
+    if examples is not None:
+        data = open_examples(examples)
+    else:
+        if genome is None:
+            raise InputError("--genome is needed to read the sequence of the regions")
+        rule = requested_split(split, valid_chroms, test_chroms, seed)
+        data = _make(
+            matrix, tf, peaks, open_regions, blacklist, genome, trunk, rule,
+            window=window, positives=positives, negatives=negatives, gc_bins=gc_bins, guard=guard,
+            seed=seed, by=split,
+        )  # fmt: skip
+    table = counts(data)
+    for part, tasks in table.items():
+        bound = sum(row["bound"] for row in tasks.values())
+        unbound = sum(row["unbound"] for row in tasks.values())
+        say(f"{part}: {bound:,} bound, {unbound:,} unbound")
+    bundle = train(
+        out, data, trunk, strategy=strategy, seed=seed, device=device, precision=precision
+    )
+    record(out)
+    finish(
+        {
+            "bundle": str(bundle.path),
+            "tasks": list(bundle.tasks),
+            "strategy": bundle.card["strategy"]["name"],
+            "examples": data.content_hash(),
+            "counts": table,
+            "dropped": data.facts.get("dropped"),
+            "split": data.facts.get("split"),
+            "epochs": bundle.card["epochs"],
+            "validation_aucpr": bundle.card["validation"]["aucpr"][0],
+        },
+        as_json,
+        [
+            f"model: {bundle.path}",
+            f"validation AUCPR {bundle.card['validation']['aucpr'][0]:.3f} "
+            f"(evaluate on the test part with 'cistransfer evaluate {out} --out …')",
+        ],
+    )
+
+
+def _make(
+    matrix: Path | None,
+    tf: str | None,
+    peaks: Path | None,
+    open_regions: Path | None,
+    blacklist: Path | None,
+    genome: Path,
+    trunk: Bundle | None,
+    rule: Split | None,
+    *,
+    window: int | None,
+    positives: int | None,
+    negatives: float,
+    gc_bins: int,
+    guard: str | None,
+    seed: int,
+    by: str,
+) -> ExampleSet:
+    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.examples.from_matrix import single_task_examples
+    from cistransfer.examples.from_peaks import peak_examples
+    from cistransfer.examples.split import split_from_card
+    from cistransfer.genome.bed import read_bed
+    from cistransfer.genome.fasta import open_sequences
+
+    if rule is None and trunk is not None and (trunk.card.get("split") or {}).get("by") == by:
+        rule = split_from_card(trunk.card["split"])
+    seen = None if trunk is None else trunk.regions()
+    if matrix is not None:
+        if tf is None:
+            raise InputError("--matrix needs --tf, the TF to train for")
+        return single_task_examples(
+            open_matrix(matrix),
+            open_sequences(genome),
+            tf,
+            positives=positives,
+            per_bound=negatives,
+            gc_bins=gc_bins,
+            split=rule,
+            trunk_regions=seen,
+            guard=guard,
+            seed=seed,
+        )
+    assert peaks is not None
+    if open_regions is None:
+        raise InputError("--peaks needs --open, the open regions to draw negatives from")
+    return peak_examples(
+        read_bed(peaks),
+        read_bed(open_regions),
+        open_sequences(genome),
+        task=tf or peaks.name.split(".")[0],
+        window=window or (trunk.window if trunk is not None else WINDOW),
+        positives=positives,
+        per_bound=negatives,
+        gc_bins=gc_bins,
+        split=rule,
+        trunk_regions=seen,
+        guard=guard,
+        blacklist=None if blacklist is None else read_bed(blacklist),
+        seed=seed,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("finetune")(finetune)

@@ -1,0 +1,56 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cistransfer.errors import InputError
+
+if TYPE_CHECKING:
+    from cistransfer.examples.split import Split
+
+__all__ = [
+    "Device",
+    "Precision",
+    "Seed",
+    "SplitBy",
+    "TestChroms",
+    "ValidChroms",
+    "comma_list",
+    "requested_split",
+]
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
+Precision = Annotated[
+    str, typer.Option(help="auto (bf16 where the processor computes it), float32 or bf16.")
+]
+SplitBy = Annotated[str, typer.Option("--split", help="chromosome, or random (as published).")]
+ValidChroms = Annotated[
+    str, typer.Option(help="Comma list of validation chromosomes [default: chosen, about 10 %].")
+]
+TestChroms = Annotated[
+    str, typer.Option(help="Comma list of test chromosomes [default: chosen, about 10 %].")
+]
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """Split ``a,b,c``; spaces around names are ignored."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def requested_split(by: str, valid: str, test: str, seed: int) -> Split | None:
+    """The split that the options name; None leaves the choice of chromosomes to the examples."""
+    from cistransfer.examples.split import Split
+
+    if by != "chromosome":
+        if valid or test:
+            raise InputError("--valid-chroms and --test-chroms go with --split chromosome")
+        return Split(by=by, seed=seed)
+    if not valid and not test:
+        return None
+    if not valid or not test:
+        raise InputError("name both --valid-chroms and --test-chroms, or neither")
+    return Split(valid=comma_list(valid), test=comma_list(test))

@@ -1,0 +1,63 @@
+"""Pre-train a trunk on many tasks."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from cistransfer.examples.dataset import ExampleSet
+from cistransfer.models.bundle import Bundle
+from cistransfer.training.run import keep_examples, train_run
+from cistransfer.training.strategy import load_strategy
+
+__all__ = ["pretrain"]
+
+
+def pretrain(
+    folder: str | os.PathLike[str],
+    examples: ExampleSet,
+    *,
+    strategy: str = "pretrain",
+    architecture: str = "cnn",
+    arguments: dict[str, Any] | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Bundle:
+    """Train a network from random weights on a multi-task example set.
+
+    Parameters
+    ----------
+    folder : path
+        Run folder; receives ``examples/``, ``history.tsv`` and ``bundle/``. An interrupted run
+        goes on, a finished one is opened.
+    examples : ExampleSet
+        From `cistransfer.examples.from_matrix.multi_task_examples`, say.
+    strategy : str
+        Name of a shipped strategy, or a TOML file; ``pretrain`` or ``pretrain-published``.
+    architecture, arguments
+        See `cistransfer.models.registry.build_model`.
+    epochs : int, optional
+        Most epochs, instead of the strategy's.
+    seed, device, precision
+        See `cistransfer.training.run.train_run`.
+
+    Returns
+    -------
+    Bundle
+    """
+    plan = load_strategy(strategy)
+    if epochs is not None:
+        phases = tuple(phase.model_copy(update={"epochs": epochs}) for phase in plan.phases)
+        plan = plan.model_copy(update={"phases": phases})
+    return train_run(
+        folder,
+        keep_examples(folder, examples),
+        plan,
+        architecture=architecture,
+        arguments=arguments,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
