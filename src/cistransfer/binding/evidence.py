@@ -1,0 +1,279 @@
+"""Peak and TFBS files as people have them, as a stream of placed rows with their experiment."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from cistransfer.binding.rows import RowBlock, RowSource, row_head, stream_rows
+from cistransfer.binding.samples import read_table
+from cistransfer.errors import InputError, nearest
+from cistransfer.genome.bed import read_bed
+
+__all__ = ["Experiment", "Placed", "evidence_files", "open_evidence", "place_rows"]
+
+_BED = (".bed", ".narrowpeak", ".broadpeak")
+_SPILL = 1 << 26
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a file or a row's name says about its experiment (names as the source writes them)."""
+
+    accession: str
+    tf: str
+    cell: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Some rows of one file, placed on chromosomes.
+
+    Attributes
+    ----------
+    experiments : list of Experiment
+        Distinct ones of these rows.
+    experiment : ndarray of int32
+        Each row's index into them.
+    chroms, chrom
+        Chromosome names and each row's index into them.
+    start, end : ndarray of int64
+        The evidence: a peak's summit (1 bp) or a TFBS.
+    """
+
+    experiments: list[Experiment]
+    experiment: NDArray[np.int32]
+    chroms: list[str]
+    chrom: NDArray[np.int32]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+def evidence_files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """List the files behind evidence arguments (for fingerprints): folders and sheets unfold."""
+    files: list[Path] = []
+    for path in paths:
+        source = Path(path)
+        if source.is_dir():
+            files += _folder(source)
+        elif _is_sheet(source):
+            files += [source, *(file for file, _ in _sheet(source))]
+        else:
+            files.append(source)
+    return files
+
+
+def open_evidence(
+    paths: Sequence[str | os.PathLike[str]], kind: str
+) -> Iterator[tuple[RowSource, Experiment | None]]:
+    """Yield each file of evidence and, where the file is one experiment, which.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        For ``kind="peaks"``: BED files in ReMap's columns (name = ``experiment.TF.cell``),
+        folders of such files, or sheets. For ``kind="tfbs"``: tar archives or folders of BED
+        files named ``experiment.cell.TF.….bed``, such files, or sheets. A sheet is a ``.tsv``
+        with columns file, tf, cell and, optional, accession; files are beside it.
+    kind : {"peaks", "tfbs"}
+
+    Notes
+    -----
+    A source from a tar archive can only be read before the next one is asked for.
+    """
+    for path in paths:
+        source = Path(path)
+        if not source.exists():
+            raise InputError(f"{source}: no such file")
+        if _is_sheet(source):
+            yield from ((RowSource.of(file), experiment) for file, experiment in _sheet(source))
+        elif source.is_dir():
+            for file in _folder(source):
+                yield (
+                    RowSource.of(file),
+                    _from_name(file.name, str(file)) if kind == "tfbs" else None,
+                )
+        elif kind == "tfbs" and not source.name.lower().removesuffix(".gz").endswith(_BED):
+            yield from _tar(source)
+        else:
+            yield (
+                RowSource.of(source),
+                _from_name(source.name, str(source)) if kind == "tfbs" else None,
+            )
+
+
+def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> Iterator[Placed]:
+    """Read the rows of one file of evidence, block by block.
+
+    A peak stands where its summit is: columns 7–8 of a BED file (as ReMap has them), column 10 of
+    a narrowPeak file (the offset from the start), and its midpoint where there is no summit. A
+    TFBS stands on columns 2–3.
+
+    Raises
+    ------
+    InputError
+        For a malformed file or a name that is not ``experiment.TF.cell``.
+    """
+    _, fields = row_head(source)
+    numbers: tuple[int, ...] = (1, 2)
+    if kind == "peaks" and fields >= 8:
+        numbers = (1, 2, 9) if fields == 10 else (1, 2, 6, 7)
+    texts = (0,) if experiment else (0, 3)
+    names: dict[str, Experiment] = {}
+    for block in stream_rows(source, texts, numbers, empty_ok=experiment is not None):
+        start, end = _positions(source, block, numbers, kind)
+        if experiment is not None:
+            experiments = [experiment]
+            code = np.zeros(block.rows, dtype=np.int32)
+        else:
+            words, code = block.texts[3]
+            for word in words:
+                if word not in names:
+                    names[word] = _from_peak(word, source)
+            experiments = [names[word] for word in words]
+        yield Placed(experiments, code, *block.texts[0], start, end)
+
+
+def _positions(
+    source: RowSource, block: RowBlock, numbers: tuple[int, ...], kind: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    start, end = block.numbers[1], block.numbers[2]
+    bad = (start < 0) | (start >= end)
+    if not bad.any() and len(numbers) == 4:
+        start, end = block.numbers[6], block.numbers[7]
+        bad = (start < 0) | (start >= end)
+    elif kind == "peaks":
+        summit = start + (end - start) // 2
+        if len(numbers) == 3:
+            offset = block.numbers[9]
+            bad |= (offset < -1) | (offset >= end - start)
+            summit = np.where(offset >= 0, start + offset, summit)
+        start, end = summit, summit + 1
+    if bad.any():
+        if source.path is not None:
+            read_bed(source.path)
+        at = int(np.flatnonzero(bad)[0])
+        shown = ", ".join(f"column {column + 1}: {block.numbers[column][at]}" for column in numbers)
+        raise InputError(
+            f"{source.label}: expected 0 ≤ start < end (0-based, half-open), found {shown}"
+        )
+    return start, end
+
+
+def _from_peak(name: str, source: RowSource) -> Experiment:
+    fields = name.split(".", 2)
+    if len(fields) < 3 or not all(fields):
+        raise InputError(
+            f"{source.label}: expected names like 'experiment.TF.cell' in column 4, found {name!r}"
+        )
+    return Experiment(*fields)
+
+
+def _from_name(name: str, label: str) -> Experiment:
+    fields = re.sub(r"(\.gz)?$", "", name, count=1).split(".")
+    if len(fields) < 4 or not all(fields[:3]) or fields[-1].lower() != "bed":
+        raise InputError(
+            f"{label}: expected a file name like 'experiment.cell.TF.pwm.bed', found {name!r}"
+        )
+    return Experiment(fields[0], fields[2], fields[1])
+
+
+def _folder(folder: Path) -> list[Path]:
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file()
+        and not file.name.startswith(".")
+        and file.name.lower().removesuffix(".gz").endswith(_BED)
+    )
+    if not files:
+        raise InputError(f"{folder}: expected BED files (*.bed, *.bed.gz), found none")
+    return files
+
+
+def _is_sheet(path: Path) -> bool:
+    return path.suffix.lower() == ".tsv"
+
+
+def _sheet(path: Path) -> list[tuple[Path, Experiment]]:
+    known = ("file", "tf", "cell", "accession")
+    table = read_table(path, known[:3])
+    for name in table.columns:
+        if name not in (*known, "line"):
+            raise InputError(f"{path}: unknown column {name!r}; {nearest(str(name), known)}")
+    found = []
+    for row in table.to_dict("records"):
+        for column in known[:3]:
+            if not row[column]:
+                raise InputError(f"{path}, line {row['line']}: expected a {column}, found nothing")
+        file = path.parent / str(row["file"])
+        if not file.is_file():
+            raise InputError(f"{path}, line {row['line']}: {file}: no such file")
+        tf = re.sub(r"^(3xFLAG-|eGFP-)|-(human|mouse)$", "", str(row["tf"]))
+        accession = str(row.get("accession", "")) or file.name.split(".")[0]
+        found.append((file, Experiment(accession, tf, str(row["cell"]))))
+    return found
+
+
+def _tar(path: Path) -> Iterator[tuple[RowSource, Experiment]]:
+    with open(path, "rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    try:
+        stream: Any
+        with gzip.open(path) if zipped else open(path, "rb") as stream:
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
+                for member in archive:
+                    name = Path(member.name).name
+                    if not member.isfile() or name.startswith("."):
+                        continue
+                    if not name.lower().removesuffix(".gz").endswith(_BED):
+                        continue
+                    experiment = _from_name(name, f"{path} ({member.name})")
+                    with tempfile.SpooledTemporaryFile(max_size=_SPILL) as held:
+                        shutil.copyfileobj(archive.extractfile(member), held, 1 << 20)  # type: ignore[arg-type]
+                        yield _held(f"{path} ({member.name})", held), experiment
+            while stream.read(1 << 20):
+                pass
+    except (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(
+            f"{path}: expected a tar archive of BED files; it is cut short, damaged or something "
+            f"else ({error})"
+        ) from error
+
+
+def _held(label: str, held: Any) -> RowSource:
+    def begin() -> Any:
+        held.seek(0)
+        zipped = held.read(2) == b"\x1f\x8b"
+        held.seek(0)
+        stream = pa.PythonFile(_Unclosed(held), mode="r")
+        return pa.CompressedInputStream(stream, "gzip") if zipped else stream
+
+    return RowSource(label, begin)
+
+
+class _Unclosed:
+    """A file that stays open when its reader closes it, so that it can be read again."""
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(self._held.read(size))
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,187 @@
+"""Streams of tab-separated rows: a BED-like file of any size, read in blocks of bounded memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError
+from cistransfer.genome.bed import read_bed
+
+__all__ = ["RowBlock", "RowSource", "row_head", "stream_rows"]
+
+_HEADERS = (b"#", b"track", b"browser")
+_BLOCK_BYTES = 1 << 23
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """Somewhere that rows come from.
+
+    Attributes
+    ----------
+    label : str
+        What to call it in messages.
+    open : callable
+        Opens its uncompressed bytes from the start; may be called more than once.
+    path : Path or None
+        The plain or gzip file, when it is one.
+    """
+
+    label: str
+    open: Callable[[], Any]
+    path: Path | None = None
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> RowSource:
+        """A plain or gzip file (told by its first bytes)."""
+        source = Path(path)
+
+        def begin() -> Any:
+            try:
+                with open(source, "rb") as raw:
+                    zipped = raw.read(2) == b"\x1f\x8b"
+            except FileNotFoundError as error:
+                raise InputError(f"{source}: no such file") from error
+            except IsADirectoryError as error:
+                raise InputError(f"{source}: expected a file, found a folder") from error
+            except PermissionError as error:
+                raise InputError(f"{source}: cannot read: {error.strerror}") from error
+            return pa.input_stream(str(source), compression="gzip" if zipped else None)
+
+        return cls(str(source), begin, source)
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Some rows of a stream, as columns.
+
+    Attributes
+    ----------
+    texts : dict of int → (list of str, ndarray of int32)
+        Text columns, dictionary-encoded: the distinct values and each row's index into them.
+    numbers : dict of int → ndarray of int64
+        Integer columns.
+    """
+
+    texts: dict[int, tuple[list[str], NDArray[np.int32]]]
+    numbers: dict[int, NDArray[np.int64]]
+    rows: int
+
+
+def stream_rows(
+    source: RowSource, texts: tuple[int, ...], numbers: tuple[int, ...], *, empty_ok: bool = False
+) -> Iterator[RowBlock]:
+    """Read chosen columns of a headerless tab-separated file, block by block.
+
+    Leading comment, ``track`` and ``browser`` lines and blank lines are skipped.
+
+    Parameters
+    ----------
+    source : RowSource
+    texts, numbers : tuple of int
+        0-based columns to read as text and as integers.
+    empty_ok : bool
+        Whether a file without rows is fine (a TFBS file that holds no site) or an error.
+
+    Raises
+    ------
+    InputError
+        For a missing, empty, truncated or malformed file; names the line where it can.
+    """
+    skip, fields = row_head(source)
+    if fields == 0:
+        if empty_ok:
+            return
+        raise InputError(f"{source.label}: expected at least one row, found an empty file")
+    needed = max((*texts, *numbers)) + 1
+    if fields < needed:
+        raise InputError(
+            f"{source.label}, line {skip + 1}: expected at least {needed} tab-separated columns, "
+            f"found {fields}"
+        )
+    kinds: dict[str, pa.DataType] = {
+        f"f{at}": pa.dictionary(pa.int32(), pa.string()) for at in texts
+    }
+    kinds |= {f"f{at}": pa.int64() for at in numbers}
+    try:
+        with source.open() as stream:
+            reader = pa.csv.open_csv(
+                stream,
+                read_options=pa.csv.ReadOptions(
+                    block_size=_BLOCK_BYTES, skip_rows=skip, autogenerate_column_names=True
+                ),
+                parse_options=pa.csv.ParseOptions(delimiter="\t", quote_char=False),
+                convert_options=pa.csv.ConvertOptions(
+                    column_types=kinds, include_columns=list(kinds), null_values=[]
+                ),
+            )
+            for batch in reader:
+                yield _block(batch, texts, numbers)
+    except pa.ArrowInvalid as error:
+        _explain(source, error)
+    except (OSError, EOFError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise InputError(
+            f"{source.label}: the gzip file is cut short or damaged ({_one_line(error)}); "
+            "copy or download it again"
+        ) from error
+
+
+def _block(batch: Any, texts: tuple[int, ...], numbers: tuple[int, ...]) -> RowBlock:
+    words: dict[int, tuple[list[str], NDArray[np.int32]]] = {}
+    for at in texts:
+        column = batch.column(f"f{at}")
+        codes = column.indices.to_numpy(zero_copy_only=False)
+        words[at] = (column.dictionary.to_pylist(), codes)
+    values = {at: batch.column(f"f{at}").to_numpy(zero_copy_only=False) for at in numbers}
+    return RowBlock(words, values, batch.num_rows)
+
+
+def row_head(source: RowSource) -> tuple[int, int]:
+    """Count the header lines and the columns of the first row (0 when there is none)."""
+    skip = 0
+    held = b""
+    try:
+        with source.open() as stream:
+            while True:
+                part = stream.read(1 << 16)
+                held += part
+                *lines, held = held.split(b"\n")
+                if not part:
+                    lines.append(held)
+                for line in lines:
+                    if line.strip() and not line.startswith(_HEADERS):
+                        return skip, line.rstrip(b"\r").count(b"\t") + 1
+                    skip += 1
+                if not part:
+                    return skip, 0
+    except OSError as error:
+        raise InputError(
+            f"{source.label}: the gzip file is cut short or damaged ({_one_line(error)}); "
+            "copy or download it again"
+        ) from error
+
+
+def _explain(source: RowSource, error: Exception) -> None:
+    """Say which line the parser could not read; always raises."""
+    if source.path is not None:
+        read_bed(source.path)
+    text = _one_line(error)
+    row = re.search(r"Row #(\d+)", text)
+    where = f"{source.label}, line {row[1]}" if row else source.label
+    raise InputError(f"{where}: expected rows like the first one: {text}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
