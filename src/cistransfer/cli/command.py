@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from cistransfer import __version__
@@ -37,9 +36,8 @@ def finish(result: dict[str, Any], as_json: bool, lines: Sequence[str]) -> None:
             print(line)
 
 
-def arguments_of() -> dict[str, Any]:
-    """Every argument of the running verb as resolved, JSON-ready, with absolute paths."""
-    context = click.get_current_context()
+def arguments_of(context: typer.Context) -> dict[str, Any]:
+    """Every argument of a verb as resolved, JSON-ready, with absolute paths."""
     return {
         name: _plain(value)
         for name, value in sorted(context.params.items())
@@ -55,24 +53,26 @@ def _plain(value: Any) -> Any:
     return getattr(value, "value", value)
 
 
-def record(folder: Path) -> None:
-    """Write ``config.json``, the resolved configuration from which ``rerun`` repeats the run."""
-    context = click.get_current_context()
+def record(context: typer.Context, path: Path) -> None:
+    """Write the resolved configuration from which ``rerun`` repeats the run.
+
+    For a run folder it is ``config.json`` in it, for a single file ``FILE.config.json`` beside it.
+    """
+    place = path / "config.json" if path.is_dir() else path.with_name(path.name + ".config.json")
     words = context.command_path.split()[1:]
     write_json(
-        folder / "config.json",
-        {"cistransfer": __version__, "command": words, "arguments": arguments_of()},
+        place, {"cistransfer": __version__, "command": words, "arguments": arguments_of(context)}
     )
 
 
-def recorded_arguments(config: Path, root: click.Group, replace: dict[str, Any]) -> list[str]:
+def recorded_arguments(config: Path, root: Any, replace: dict[str, Any]) -> list[str]:
     """Turn a recorded configuration back into command-line words.
 
     Parameters
     ----------
     config : path
         A ``config.json``, or the run folder that holds one.
-    root : click.Group
+    root : command group
         The application.
     replace : dict
         Arguments to change (``out``).
@@ -81,12 +81,12 @@ def recorded_arguments(config: Path, root: click.Group, replace: dict[str, Any])
     content = read_json(path)
     if not isinstance(content, dict) or not {"command", "arguments"} <= set(content):
         raise InputError(f"{path}: expected a run's config.json with 'command' and 'arguments'")
-    command: click.Command = root
+    command = root
     for word in content["command"]:
-        if not isinstance(command, click.Group) or word not in command.commands:
-            known = command.commands if isinstance(command, click.Group) else []
-            raise InputError(f"{path}: no verb {word!r}; {nearest(word, known)}")
-        command = command.commands[word]
+        verbs = getattr(command, "commands", {})
+        if word not in verbs:
+            raise InputError(f"{path}: no verb {word!r}; {nearest(word, verbs)}")
+        command = verbs[word]
     values = {**content["arguments"], **replace}
     options: list[str] = []
     positional: list[str] = []
@@ -122,20 +122,22 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
-        app(args=words, standalone_mode=False)
+        code = app(args=words, standalone_mode=False)
     except InputError as error:
         return _refuse(str(error), as_json)
-    except click.UsageError as error:
-        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx else ""
-        return _refuse(error.format_message() + hint, as_json)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         say("stopped; nothing half-written was left, run the same command again to go on")
         return 130
+    except typer.TyperException as error:
+        message = getattr(error, "format_message", lambda: str(error))()
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context else ""
+        return _refuse(message + hint, as_json)
     except BrokenPipeError:
         return 1
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _refuse(message: str, as_json: bool) -> int:

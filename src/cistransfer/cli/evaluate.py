@@ -16,6 +16,7 @@ _SHOWN = ("prevalence", "aucpr", "average_precision", "auroc", "mcc", "f1")
 
 
 def evaluate(
+    context: typer.Context,
     runs: Annotated[list[str], typer.Argument(help="Run folders, or NAME=FOLDER.")],
     out: Annotated[Path, typer.Option(help="Evaluation folder.")],
     examples: Annotated[
@@ -34,7 +35,7 @@ def evaluate(
     result = evaluate_runs(
         out, runs, examples=examples, part=part, allow_seen=allow_seen, device=device
     )
-    record(out)
+    record(context, out)
     width = max(len(model["name"]) for model in result["models"]) + 2
     lines = [" " * width + "task        n  " + "  ".join(f"{name:>17}" for name in _SHOWN)]
     for model in result["models"]:

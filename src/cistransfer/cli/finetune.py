@@ -30,6 +30,7 @@ WINDOW = 200
 
 
 def finetune(
+    context: typer.Context,
     start: Annotated[
         str, typer.Option("--from", help="Trunk (run folder or bundle), or 'scratch'.")
     ],
@@ -118,7 +119,7 @@ def finetune(
     bundle = train(
         out, data, trunk, strategy=strategy, seed=seed, device=device, precision=precision
     )
-    record(out)
+    record(context, out)
     finish(
         {
             "bundle": str(bundle.path),

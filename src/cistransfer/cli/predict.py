@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish, say
+from cistransfer.cli.command import AsJson, finish, record, say
 from cistransfer.cli.options import Device
 from cistransfer.errors import InputError
 
@@ -15,6 +15,7 @@ __all__ = ["register"]
 
 
 def predict(
+    context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="Run folder or bundle.")],
     out: Annotated[Path, typer.Option(help="TSV to write (.gz compresses).")],
     regions: Annotated[Path | None, typer.Option(help="BED or narrowPeak, with --genome.")] = None,
@@ -53,6 +54,7 @@ def predict(
             float_format="%.6f",
             compression="gzip" if out.suffix == ".gz" else None,
         )
+    record(context, out)
     noted = table["note"] != ""
     unscored = int(table.iloc[:, -2].isna().sum())
     if noted.any():

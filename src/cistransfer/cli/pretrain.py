@@ -23,6 +23,7 @@ __all__ = ["register"]
 
 
 def pretrain(
+    context: typer.Context,
     matrix: Annotated[Path, typer.Option(help="Binding matrix (HDF5).")],
     genome: Annotated[
         Path,
@@ -87,7 +88,7 @@ def pretrain(
         device=device,
         precision=precision,
     )
-    record(out)
+    record(context, out)
     finish(
         {
             "bundle": str(bundle.path),

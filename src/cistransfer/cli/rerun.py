@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
 from cistransfer.cli.command import recorded_arguments
@@ -14,12 +13,12 @@ __all__ = ["register"]
 
 
 def rerun(
+    context: typer.Context,
     config: Annotated[Path, typer.Argument(help="A run folder or its config.json.")],
     out: Annotated[Path, typer.Option(help="Where the repeated run goes.")],
 ) -> None:
     """Repeat a run from its config.json into another place."""
-    root = click.get_current_context().find_root().command
-    assert isinstance(root, click.Group)
+    root: Any = context.find_root().command
     words = recorded_arguments(config, root, {"out": str(out.absolute())})
     root.main(args=words, standalone_mode=False)
 

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("simulate")
     def simulate_command(
+        context: typer.Context,
         out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
         seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything.")] = 0,
         regions: Annotated[int, typer.Option("--regions", help="DHS windows in all.")] = 8000,
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
         from cistransfer.simulation import simulate
 
         truth = simulate(out, seed=seed, regions=regions, chromosomes=chromosomes)
-        record(out)
+        record(context, out)
         bound = {tf: int((row == 1).sum()) for tf, row in zip(truth.tfs, truth.sparse, strict=True)}
         finish(
             {
