@@ -131,7 +131,7 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
         say("stopped; nothing half-written was left, run the same command again to go on")
         return 130
     except typer.TyperException as error:
-        message = getattr(error, "format_message", lambda: str(error))()
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
         return _refuse(message + hint, as_json)
