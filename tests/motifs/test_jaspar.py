@@ -1,0 +1,34 @@
+"""JASPAR releases through pyjaspar, against the MEME file of the same release."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from cistransfer.errors import InputError
+from cistransfer.motifs.jaspar import read_jaspar_release
+from cistransfer.motifs.meme import read_meme
+
+
+def test_release_equals_the_meme_file(shared_data):
+    pytest.importorskip("pyjaspar")
+    pwms = read_jaspar_release("JASPAR2020", tf_names=["jun", "CTCF"])
+    assert [p.alt_name for p in pwms if "JUN" not in p.alt_name] == ["CTCF"]
+    assert "FOS::JUN" in {p.alt_name for p in pwms}
+    file = shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme"
+    in_file = {pwm.name: pwm for pwm in read_meme(file)}
+    shared = [pwm for pwm in pwms if pwm.name in in_file]
+    assert len(shared) >= 4
+    for pwm in shared:
+        assert np.abs(in_file[pwm.name].probabilities - pwm.probabilities).max() < 1e-5
+
+
+def test_refusals(monkeypatch):
+    pytest.importorskip("pyjaspar")
+    with pytest.raises(InputError, match="no release 'JASPAR2021'; nearest: JASPAR202"):
+        read_jaspar_release("JASPAR2021")
+    monkeypatch.setitem(sys.modules, "pyjaspar", None)
+    with pytest.raises(InputError, match=r"pip install 'cistransfer\[jaspar\]'"):
+        read_jaspar_release("JASPAR2020")
