@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         context: typer.Context,
         out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
         seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything.")] = 0,
-        regions: Annotated[int, typer.Option("--regions", help="DHS windows in all.")] = 8000,
+        regions: Annotated[int, typer.Option("--regions", help="DHS windows in all.")] = 16_000,
         chromosomes: Annotated[int, typer.Option("--chromosomes", help="Chromosomes.")] = 8,
         as_json: AsJson = False,
     ) -> None:
