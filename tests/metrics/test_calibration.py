@@ -65,6 +65,7 @@ def test_weights_equal_repeated_rows() -> None:
     repeated = np.repeat(labels, weights), np.repeat(probabilities, weights)
     for measure in (brier, expected_calibration_error):
         assert measure(labels, probabilities, weights) == pytest.approx(measure(*repeated))
+    assert log_loss(labels, probabilities, 2.0, weights) == pytest.approx(log_loss(*repeated, 2.0))
 
 
 @pytest.mark.parametrize("true", [0.4, 1.0, 3.0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,14 @@ from cistransfer.errors import InputError
 from cistransfer.metrics.curves import aucpr
 from cistransfer.metrics.resolved import resolved
 
-__all__ = ["Interval", "bootstrap_difference", "bootstrap_interval"]
+__all__ = [
+    "Interval",
+    "Metric",
+    "bootstrap_difference",
+    "bootstrap_interval",
+    "bootstrap_values",
+    "percentile_interval",
+]
 
 Metric = Callable[..., float]
 Floats = NDArray[np.float64]
@@ -43,17 +50,67 @@ def _draws(truth: NDArray[np.bool_], draws: int, stratified: bool, seed: int) ->
         yield weights
 
 
-def _check(draws: int, level: float) -> None:
-    if draws < 1:
-        raise InputError(f"draws: expected at least 1, found {draws}")
+def percentile_interval(estimate: float, values: ArrayLike, level: float = 0.95) -> Interval:
+    """Put the middle ``level`` of bootstrap values around an estimate."""
     if not 0 < level < 1:
         raise InputError(f"level: expected a share between 0 and 1, found {level}")
-
-
-def _interval(estimate: float, values: list[float], level: float) -> Interval:
     tail = (1 - level) / 2
-    low, high = np.quantile(values, (tail, 1 - tail))
+    low, high = np.quantile(np.asarray(values, dtype=np.float64), (tail, 1 - tail))
     return Interval(float(estimate), float(low), float(high))
+
+
+def bootstrap_values(
+    labels: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    metric: Metric = aucpr,
+    *,
+    draws: int = 1000,
+    stratified: bool = True,
+    seed: int = 0,
+) -> dict[str, tuple[float, Floats]]:
+    """Compute a metric of several models on the same resamples of the same rows.
+
+    Parameters
+    ----------
+    labels : array of -1, 0, 1, shape (n,)
+    scores : mapping of str to array of float, shape (n,)
+        Scores by model.
+    metric : callable(labels, scores, weights=...) -> float
+        Any metric of this room; bind thresholds with a lambda. Rows are resampled through its
+        weights.
+    draws : int
+        Number of resamples.
+    stratified : bool
+        Keep the numbers of positives and of negatives; otherwise draw all rows alike (draws
+        without one of the classes are drawn again).
+    seed : int
+
+    Returns
+    -------
+    dict of str to (float, float64 of shape (draws,))
+        The metric on the rows as they are, and on each resample. Differences of two models'
+        values are paired.
+    """
+    if draws < 1:
+        raise InputError(f"draws: expected at least 1, found {draws}")
+    prepared = []
+    for name, given in scores.items():
+        truth, values, _ = resolved(labels, given, names=("labels", f"scores of {name}"))
+        order = np.argsort(values, kind="stable")  # sorted once, not in every draw
+        prepared.append((order, truth[order], values[order]))
+    if not prepared:
+        return {}
+    found = np.empty((draws, len(prepared)))
+    for draw, weights in enumerate(_draws(truth, draws, stratified, seed)):
+        for model, (order, sorted_truth, values) in enumerate(prepared):
+            found[draw, model] = metric(sorted_truth, values, weights=weights[order])
+    ones = np.ones(truth.size)
+    return {
+        name: (float(metric(sorted_truth, values, weights=ones)), found[:, model])
+        for model, (name, (_, sorted_truth, values)) in enumerate(
+            zip(scores, prepared, strict=True)
+        )
+    }
 
 
 def bootstrap_interval(
@@ -75,31 +132,20 @@ def bootstrap_interval(
     ----------
     labels : array of -1, 0, 1, shape (n,)
     scores : array of float, shape (n,)
-    metric : callable(labels, scores, weights=...) -> float
-        Any metric of this room; bind thresholds with a lambda. Rows are resampled through its
-        weights.
-    draws : int
-        Number of resamples.
     level : float
         Coverage, 0.95 for a 95 % interval.
-    stratified : bool
-        Keep the numbers of positives and of negatives; otherwise draw all rows alike (draws
-        without one of the classes are drawn again).
-    seed : int
+    metric, draws, stratified, seed
+        As in `bootstrap_values`.
 
     Returns
     -------
     Interval
         The metric on the rows as they are, and the interval's ends.
     """
-    _check(draws, level)
-    truth, values, _ = resolved(labels, scores)
-    order = np.argsort(values, kind="stable")
-    truth, values = truth[order], values[order]
-    drawn = [
-        metric(truth, values, weights=weights) for weights in _draws(truth, draws, stratified, seed)
-    ]
-    return _interval(metric(truth, values, weights=np.ones(truth.size)), drawn, level)
+    options = {"draws": draws, "stratified": stratified, "seed": seed}
+    found = bootstrap_values(labels, {"the model": scores}, metric, **options)  # type: ignore[arg-type]
+    estimate, values = found["the model"]
+    return percentile_interval(estimate, values, level)
 
 
 def bootstrap_difference(
@@ -123,12 +169,8 @@ def bootstrap_difference(
     metric, draws, level, stratified, seed
         As in `bootstrap_interval`.
     """
-    _check(draws, level)
-    truth, first, _ = resolved(labels, scores)
-    _, second, _ = resolved(labels, other, names=("labels", "other scores"))
-
-    def difference(weights: Floats) -> float:
-        return metric(truth, first, weights=weights) - metric(truth, second, weights=weights)
-
-    drawn = [difference(weights) for weights in _draws(truth, draws, stratified, seed)]
-    return _interval(difference(np.ones(truth.size)), drawn, level)
+    options = {"draws": draws, "stratified": stratified, "seed": seed}
+    both = {"the model": scores, "the other": other}
+    found = bootstrap_values(labels, both, metric, **options)  # type: ignore[arg-type]
+    (first, firsts), (second, seconds) = found.values()
+    return percentile_interval(first - second, firsts - seconds, level)

@@ -117,18 +117,23 @@ def expected_calibration_error(
     return float(np.average(distance, weights=table["n"][filled]))
 
 
-def _log_loss(truth: Floats, logits: Floats) -> float:
-    return float(np.mean(np.logaddexp(0.0, logits) - truth * logits))
+def _log_loss(truth: Floats, logits: Floats, weights: Floats | None = None) -> float:
+    return float(np.average(np.logaddexp(0.0, logits) - truth * logits, weights=weights))
 
 
-def log_loss(labels: ArrayLike, logits: ArrayLike, temperature: float = 1.0) -> float:
+def log_loss(
+    labels: ArrayLike,
+    logits: ArrayLike,
+    temperature: float = 1.0,
+    weights: ArrayLike | None = None,
+) -> float:
     """Mean binary cross-entropy of logits, in nats; finite for every finite logit."""
     if not temperature > 0:
         raise InputError(f"temperature: expected a number above 0, found {temperature}")
-    truth, values, _ = resolved(
-        labels, logits, both_classes=False, finite=True, names=("labels", "logits")
+    truth, values, mass = resolved(
+        labels, logits, weights, both_classes=False, finite=True, names=("labels", "logits")
     )
-    return _log_loss(truth.astype(np.float64), values / temperature)
+    return _log_loss(truth.astype(np.float64), values / temperature, mass)
 
 
 def fit_temperature(

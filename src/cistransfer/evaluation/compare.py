@@ -1,0 +1,297 @@
+"""Compare strategies on the same TFs, draws and test examples, and say how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cistransfer.errors import InputError, nearest
+from cistransfer.evaluation.results import KEYS, size_rank, tidy
+from cistransfer.evaluation.statistics import (
+    bonferroni,
+    clustered_bootstrap,
+    kruskal_wallis,
+    least_p,
+    paired_effect,
+    welch_t,
+    wilcoxon_signed_rank,
+)
+
+__all__ = [
+    "BETTER_WHEN_SMALL",
+    "compare",
+    "compare_groups",
+    "differences",
+    "reference_of",
+    "summarise",
+]
+
+BETTER_WHEN_SMALL = frozenset({"brier", "ece", "log_loss"})
+"""Metrics whose negative differences are improvements."""
+
+_REFERENCES = ("scratch", "pwm", "motif", "prevalence")
+
+
+def reference_of(strategies: Sequence[str], wanted: str | None = None) -> str:
+    """Choose what to compare with: the one asked for, else ``scratch``, else the first.
+
+    Raises
+    ------
+    InputError
+        When the one asked for does not exist, or there is nothing to compare.
+    """
+    known = list(dict.fromkeys(strategies))
+    if len(known) < 2:
+        raise InputError(
+            f"nothing to compare: the only strategy is {known[0]!r}"
+            if known
+            else "nothing to compare: no results"
+        )
+    if wanted is not None:
+        if wanted not in known:
+            raise InputError(f"no strategy {wanted!r} in the results; {nearest(wanted, known)}")
+        return wanted
+    return next((name for name in _REFERENCES if name in known), known[0])
+
+
+def _sizes(table: pd.DataFrame) -> list[str]:
+    return sorted(table["size"].unique(), key=lambda size: (size_rank(size), size))
+
+
+def _pooled(table: pd.DataFrame, by_size: bool | None) -> pd.DataFrame:
+    """Give every row the size ``any`` unless sizes are a design that TFs share."""
+    if by_size is None:
+        sized = table[table["size"] != ""]
+        shared = sized.groupby("size")["tf"].nunique()
+        by_size = sized["tf"].nunique() < 2 or bool((shared > 1).any())
+    return table if by_size else table.assign(size="any")
+
+
+def summarise(
+    results: pd.DataFrame,
+    metric: str = "aucpr",
+    *,
+    by_size: bool | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Mean of a metric by training size and strategy, with an interval over TFs.
+
+    Parameters
+    ----------
+    results : DataFrame
+        A tidy table (`cistransfer.evaluation.results`).
+    metric : str
+    by_size : bool, optional
+        A row for each training size, or one for all together; by default together where each TF
+        has a size of its own.
+    level : float
+        Of the interval (`clustered_bootstrap` over TFs; empty for one TF).
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``size``, ``strategy``, ``tfs``, ``results``, ``mean`` (each TF counts once), ``low``,
+        ``high``, ``median``, ``sd`` (between TFs; between results for one TF). Sorted by size;
+        strategies in the order of the input.
+    """
+    table = _pooled(tidy(results, metric, spread=("size",)), by_size)
+    order = list(dict.fromkeys(results["strategy"].astype(str)))
+    rows = []
+    for size in _sizes(table):
+        for strategy in order:
+            part = table[(table["size"] == size) & (table["strategy"] == strategy)]
+            if part.empty:
+                continue
+            values = part[metric].to_numpy()
+            interval = clustered_bootstrap(values, part["tf"].to_numpy(), level=level, seed=seed)
+            by_tf = part.groupby("tf")[metric].mean().to_numpy()
+            spread = by_tf if by_tf.size > 1 else values
+            rows.append(
+                {
+                    "size": size,
+                    "strategy": strategy,
+                    "tfs": by_tf.size,
+                    "results": values.size,
+                    "mean": interval.estimate,
+                    "low": interval.low,
+                    "high": interval.high,
+                    "median": float(np.median(by_tf)),
+                    "sd": float(spread.std(ddof=1)) if spread.size > 1 else np.nan,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def differences(
+    results: pd.DataFrame, metric: str, strategy: str, reference: str | None = None
+) -> pd.DataFrame:
+    """Pair two strategies on equal TF, test examples, size and draw; seeds are averaged first.
+
+    Parameters
+    ----------
+    results : DataFrame
+        A tidy table.
+    metric, strategy, reference : str
+
+    Returns
+    -------
+    DataFrame
+        ``tf``, ``examples``, ``size``, ``draw``, ``value`` (of the strategy), ``reference`` (the
+        reference's) and ``difference``; one row per pair.
+    """
+    table = tidy(results, metric)
+    reference = reference_of(list(table["strategy"].unique()), reference)
+    if strategy not in set(table["strategy"]):
+        known = table["strategy"].unique()
+        raise InputError(f"no strategy {strategy!r} in the results; {nearest(strategy, known)}")
+    keys = [key for key in KEYS if key != "seed"]
+    means = table.groupby([*keys, "strategy"], sort=False)[metric].mean().reset_index()
+    first, second = (
+        means[means["strategy"] == name].drop(columns="strategy") for name in (strategy, reference)
+    )
+    paired = first.merge(second, on=keys, suffixes=("", " reference"))
+    paired = paired.rename(columns={metric: "value", f"{metric} reference": "reference"})
+    paired["difference"] = paired["value"] - paired["reference"]
+    return paired
+
+
+def compare(
+    results: pd.DataFrame,
+    metric: str = "aucpr",
+    reference: str | None = None,
+    *,
+    by_size: bool | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare every strategy with a reference at every training size.
+
+    Pairs share TF, test examples, size and draw. With two TFs or more, a TF is one observation
+    (its mean over draws) in the tests and in the interval; with one TF its draws are, and the
+    result speaks of that TF only.
+
+    Parameters
+    ----------
+    results : DataFrame
+        A tidy table (`cistransfer.evaluation.results`).
+    metric : str
+    reference : str, optional
+        ``scratch`` by default where there is one.
+    by_size : bool, optional
+        As in `summarise`.
+    level : float
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        ``size``, ``strategy``, ``reference``, ``unit`` (TF or draw), ``pairs`` (units), ``mean``,
+        ``mean_reference``, ``difference``, ``low``, ``high``, ``effect`` (Cohen's d_z), ``wins``,
+        ``losses`` (by better, also where small is better), ``wilcoxon_p``, ``wilcoxon_p_adjusted``
+        (Bonferroni over the rows of the table), ``welch_p`` (unpaired, as the papers do), ``note``.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to compare, or no pair at all.
+    """
+    table = tidy(results, metric)
+    order = list(dict.fromkeys(results["strategy"].astype(str)))
+    reference = reference_of([name for name in order if name in set(table["strategy"])], reference)
+    sign = -1.0 if metric in BETTER_WHEN_SMALL else 1.0
+    rows: list[dict[str, object]] = []
+    for strategy in order:
+        if strategy == reference or strategy not in set(table["strategy"]):
+            continue
+        paired = _pooled(differences(results, metric, strategy, reference), by_size)
+        for size in _sizes(paired):
+            rows.append(
+                {
+                    "size": size,
+                    "strategy": strategy,
+                    "reference": reference,
+                    **_compare_one(paired[paired["size"] == size], sign, level, seed),
+                }
+            )
+    if not rows:
+        raise InputError(
+            f"no strategy shares a TF, test examples, size and draw with {reference!r}: "
+            "results on different test examples cannot be compared"
+        )
+    found = pd.DataFrame(rows)
+    place = found.columns.get_loc("wilcoxon_p") + 1
+    found.insert(place, "wilcoxon_p_adjusted", bonferroni(found["wilcoxon_p"]))
+    rank = found["size"].map(size_rank)
+    return found.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def _compare_one(paired: pd.DataFrame, sign: float, level: float, seed: int) -> dict[str, object]:
+    unit, columns = "draw", ["value", "reference"]
+    units = paired[columns]
+    if paired["tf"].nunique() > 1:
+        unit, units = "TF", paired.groupby("tf")[columns].mean()
+    first, second = units["value"].to_numpy(), units["reference"].to_numpy()
+    effect = paired_effect(first, second, level=level, seed=seed)
+    signed = wilcoxon_signed_rank(first, second)
+    notes = []
+    if len(units) == 1:
+        notes.append(f"one {unit}: no test")
+    elif least_p(len(units)) > 1 - level:
+        notes.append(f"p cannot be below {least_p(len(units)):.2g} with {len(units)} {unit}s")
+    wins, losses = (effect.wins, effect.losses) if sign > 0 else (effect.losses, effect.wins)
+    return {
+        "unit": unit,
+        "pairs": len(units),
+        "mean": float(first.mean()),
+        "mean_reference": float(second.mean()),
+        "difference": effect.mean,
+        "low": effect.interval.low,
+        "high": effect.interval.high,
+        "effect": effect.standardised,
+        "wins": wins,
+        "losses": losses,
+        "wilcoxon_p": signed.p if len(units) > 1 else np.nan,
+        "welch_p": welch_t(first, second).p,
+        "note": "; ".join(notes),
+    }
+
+
+def compare_groups(results: pd.DataFrame, metric: str = "aucpr") -> pd.DataFrame:
+    """Test all strategies at once for each TF and size: Kruskal-Wallis, Bonferroni over the rows.
+
+    The published test of the pre-training groups (Novakovsky et al. 2021, Fig. 6): the draws of a
+    TF are the observations (its seeds, where it has one draw), so it speaks of each TF alone.
+
+    Returns
+    -------
+    DataFrame
+        ``tf``, ``size``, ``strategies``, ``results``, ``h``, ``p``, ``p_adjusted``, ``note``.
+    """
+    table = tidy(results, metric, spread=("size",))
+    rows = []
+    for (tf, size), part in table.groupby(["tf", "size"], sort=False):
+        draws = ["strategy", "examples", "draw"]
+        if part["draw"].nunique() > 1:
+            part = part.groupby(draws, sort=False)[metric].mean().reset_index()
+        groups = {str(name): group.to_numpy() for name, group in part.groupby("strategy")[metric]}
+        found = kruskal_wallis(groups)
+        rows.append(
+            {
+                "tf": tf,
+                "size": size,
+                "strategies": len(groups),
+                "results": found.n,
+                "h": found.statistic,
+                "p": found.p,
+                "note": found.why,
+            }
+        )
+    groups_table = pd.DataFrame(rows)
+    groups_table.insert(6, "p_adjusted", bonferroni(groups_table["p"]))
+    rank = groups_table["size"].map(size_rank)
+    return groups_table.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)

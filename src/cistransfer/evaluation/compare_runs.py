@@ -1,0 +1,214 @@
+"""Compare evaluated runs: read them, make every table and figure that they allow, write them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cistransfer.errors import InputError
+from cistransfer.evaluation.compare import (
+    compare,
+    compare_groups,
+    differences,
+    reference_of,
+    summarise,
+)
+from cistransfer.evaluation.recovery import recovery, summarise_recovery
+from cistransfer.evaluation.regions import compare_regions
+from cistransfer.evaluation.results import read_results, size_rank, tidy
+from cistransfer.evaluation.style import display
+from cistransfer.evaluation.tables import as_markdown, write_tsv
+from cistransfer.storage import whole_file, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURE_FORMATS", "compare_runs", "markdown", "save_figure"]
+
+FIGURE_FORMATS = ("png", "svg", "pdf")
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure (PNG, SVG or PDF by the name's ending), whole or not at all."""
+    place = Path(path)
+    kind = place.suffix.lstrip(".") or "png"
+    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    with whole_file(place) as temporary:
+        figure.savefig(temporary, format=kind, metadata=metadata)
+
+
+def compare_runs(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    metric: str = "aucpr",
+    reference: str | None = None,
+    motif: str = "pwm",
+    full: str = "full",
+    by_size: bool | None = None,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    figures: str = "png",
+) -> dict[str, pd.DataFrame]:
+    """Compare what evaluation folders or tables of results hold.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        As in `cistransfer.evaluation.results.read_results`.
+    metric : str
+    reference : str, optional
+        What every strategy is compared with; ``scratch`` by default where there is one.
+    motif, full : str
+        Anchors of the recovery, made when the results hold both.
+    by_size : bool, optional
+        As in `cistransfer.evaluation.compare.summarise`.
+    level, seed
+        Of the intervals.
+    draws : int
+        Resamples of the test regions, for evaluation folders with several models; 0 for none.
+    out : path, optional
+        Folder that receives the tables (``<name>.tsv``), ``comparison.md`` and the figures.
+    figures : {"png", "svg", "pdf"}
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``results`` (tidy), ``comparison`` and ``summary``; where the results allow, ``regions``
+        (`compare_regions`), ``groups`` (`compare_groups`) and ``recovery`` (summary over TFs).
+
+    Raises
+    ------
+    InputError
+        When there is nothing to compare.
+    """
+    if figures not in FIGURE_FORMATS:
+        raise InputError(f"figures: {figures!r}; expected one of {', '.join(FIGURE_FORMATS)}")
+    results = read_results(paths)
+    tables = {"results": results}
+    known = list(dict.fromkeys(results["strategy"].astype(str)))
+    reference = reference_of(known, reference)
+    tables["comparison"] = compare(
+        results, metric, reference, by_size=by_size, level=level, seed=seed
+    )
+    tables["summary"] = summarise(results, metric, by_size=by_size, level=level, seed=seed)
+    regions = _regions(paths, metric, reference, draws=draws, level=level, seed=seed)
+    if regions is not None:
+        tables["regions"] = regions
+    plain = tidy(results, metric, spread=())
+    if len(known) > 2 and plain["draw"].nunique() + plain["seed"].nunique() > 2:
+        tables["groups"] = compare_groups(results, metric)
+    by_tf = None
+    if {motif, full} < set(known):
+        by_tf = recovery(results, metric, motif=motif, full=full)
+        tables["recovery"] = summarise_recovery(by_tf, level=level, seed=seed)
+    if out is not None:
+        _write(Path(out), tables, by_tf, metric, reference, level, figures)
+    return tables
+
+
+def _regions(
+    paths: Sequence[str | os.PathLike[str]], metric: str, reference: str, **options: Any
+) -> pd.DataFrame | None:
+    if not options["draws"]:
+        return None
+    frames = []
+    for path in map(Path, paths):
+        folder = path.parent if path.name == "metrics.json" else path
+        if not (folder / "metrics.json").is_file():
+            continue
+        if not (folder / "predictions.parquet").is_file():
+            continue
+        strategies = list(dict.fromkeys(read_results([folder])["strategy"]))
+        if len(strategies) < 2:
+            continue
+        own = reference if reference in strategies else reference_of(strategies)
+        found = compare_regions(folder, metric, own, **options)
+        if len(paths) > 1:
+            found.insert(0, "run", folder.absolute().name)
+        frames.append(found)
+    return pd.concat(frames, ignore_index=True) if frames else None
+
+
+def markdown(tables: dict[str, pd.DataFrame], metric: str, reference: str, level: float) -> str:
+    """Word a comparison: every table under a sentence that says what it is."""
+    share = f"{100 * level:g} %"
+    name = display(metric)
+    said = {
+        "comparison": (
+            f"{name} against {reference}. Differences are paired on TF, test regions, size and "
+            f"draw; a TF is one observation where there are several (else a draw). Intervals: "
+            f"{share} bootstrap over these. p: Wilcoxon signed-rank, adjusted by Bonferroni over "
+            "the rows; Welch's test ignores the pairs."
+        ),
+        "summary": f"{name}, means over TFs with {share} bootstrap intervals.",
+        "regions": (
+            f"{name} on the test regions, with {share} intervals from resampling the regions "
+            "(stratified): what other test regions would give, not other trainings."
+        ),
+        "groups": (
+            "All strategies at once for each TF: Kruskal-Wallis over its draws, adjusted by "
+            "Bonferroni over the rows."
+        ),
+        "recovery": (
+            f"Recovery, ({name} − the motif's) / (with all peaks − the motif's), over TFs; TFs "
+            "whose motif is nearly as good as all their peaks are left out (undefined)."
+        ),
+    }
+    return "\n".join(
+        f"{text}\n\n{as_markdown(tables[key])}" for key, text in said.items() if key in tables
+    )
+
+
+def _write(
+    place: Path,
+    tables: dict[str, pd.DataFrame],
+    by_tf: pd.DataFrame | None,
+    metric: str,
+    reference: str,
+    level: float,
+    figures: str,
+) -> None:
+    for name, table in tables.items():
+        write_tsv(table, place / f"{name}.tsv")
+    if by_tf is not None:
+        write_tsv(by_tf, place / "recovery_by_tf.tsv")
+    write_text(place / "comparison.md", markdown(tables, metric, reference, level))
+    for name, draw in _figures(tables["results"], by_tf, metric, reference).items():
+        save_figure(draw(), place / f"{name}.{figures}")
+
+
+def _figures(
+    results: pd.DataFrame, by_tf: pd.DataFrame | None, metric: str, reference: str
+) -> dict[str, Callable[[], Figure]]:
+    """Choose the figures that these results allow."""
+    from cistransfer.evaluation import comparison_figures as draw
+
+    table = tidy(results, metric, spread=())
+    ranks = table["size"].map(size_rank)
+    sizes = set(ranks[np.isfinite(ranks)])
+    found: dict[str, Callable[[], Figure]] = {
+        "boxes_by_tf": lambda: draw.box_plots(results, metric, by="tf")
+    }
+    paired = (
+        differences(results, metric, name, reference)["size"]
+        for name in table["strategy"].unique()
+        if name != reference
+    )
+    if any(np.isfinite(pair.map(size_rank)).any() for pair in paired):
+        found["difference_by_size"] = lambda: draw.difference_by_size(results, metric, reference)
+    shared = table[np.isfinite(ranks)].groupby("size")["tf"].nunique()
+    if len(sizes) > 1 and (table["tf"].nunique() == 1 or (shared > 1).any()):
+        found["boxes_by_size"] = lambda: draw.box_plots(results, metric, by="size")
+        found["size_curve"] = lambda: draw.size_curve(results, metric)
+    if by_tf is not None:
+        numbered = by_tf[np.isfinite(by_tf["size"].map(size_rank)) & by_tf["recovery"].notna()]
+        if len(numbered):
+            found["recovery"] = lambda: draw.recovery_curve(by_tf)
+    return found

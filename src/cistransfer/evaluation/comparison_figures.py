@@ -1,0 +1,284 @@
+"""Figures of a comparison (tidy results in, matplotlib Figure out): boxes, sizes, recovery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError
+from cistransfer.evaluation.compare import (
+    BETTER_WHEN_SMALL,
+    differences,
+    reference_of,
+    summarise,
+)
+from cistransfer.evaluation.results import size_rank, tidy
+from cistransfer.evaluation.style import (
+    MARKERS,
+    colours,
+    display,
+    figure,
+    finish,
+    legend,
+    size_ticks,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["box_plots", "difference_by_size", "recovery_curve", "size_curve"]
+
+
+def _boxes(
+    panel: Axes, groups: list[NDArray[np.float64]], places: list[float], width: float, colour: str
+) -> None:
+    """Draw boxes with every value on top; single values are points only."""
+    several = [place for place, group in enumerate(groups) if group.size > 2]
+    if several:
+        panel.boxplot(
+            [groups[place] for place in several],
+            positions=[places[place] for place in several],
+            widths=width * 0.85,
+            showfliers=False,
+            patch_artist=True,
+            manage_ticks=False,
+            boxprops={"facecolor": colour, "alpha": 0.25, "edgecolor": colour},
+            medianprops={"color": colour, "linewidth": 1.6},
+            whiskerprops={"color": colour},
+            capprops={"color": colour},
+        )
+    for group, place in zip(groups, places, strict=True):
+        spread = np.linspace(-0.25, 0.25, group.size) * width if group.size > 1 else np.zeros(1)
+        panel.plot(place + spread[: group.size], group, ".", color=colour, markersize=4, alpha=0.8)
+
+
+def box_plots(
+    results: pd.DataFrame, metric: str = "aucpr", *, by: Literal["tf", "size"] = "tf"
+) -> Figure:
+    """Draw boxes of every strategy, TFs ordered by training size, or one group per size.
+
+    Parameters
+    ----------
+    results : DataFrame
+        A tidy table (`cistransfer.evaluation.results`).
+    metric : str
+    by : {"tf", "size"}
+        ``"tf"``: TFs along the x axis ordered by training size, which a second axis shows (as the
+        published figures); ``"size"``: sizes along the x axis, a TF's mean is one value.
+    """
+    table = tidy(results, metric)
+    strategies = list(dict.fromkeys(results["strategy"].astype(str)))
+    sizes = table["size"].map(size_rank)
+    if by == "tf":
+        training = sizes.where(np.isfinite(sizes)).groupby(table["tf"]).mean()
+        ordered = sorted(table["tf"].unique(), key=lambda tf: (np.nan_to_num(training[tf]), tf))
+        key = "tf"
+    elif by == "size":
+        table = table.groupby(["size", "strategy", "tf"], sort=False)[metric].mean().reset_index()
+        ordered = sorted(table["size"].unique(), key=lambda size: (size_rank(size), size))
+        key = "size"
+    else:
+        raise InputError(f'box_plots: by is {by!r}; expected "tf" or "size"')
+    wide = max(5.2, 0.22 * len(ordered) * len(strategies) + 2.2)
+    made, (panel,) = figure(min(wide, 24), 4.0)
+    paint = colours(strategies)
+    width = 0.8 / len(strategies)
+    for number, strategy in enumerate(strategies):
+        chosen = table[table["strategy"] == strategy]
+        offset = (number - (len(strategies) - 1) / 2) * width
+        filled = [name for name in ordered if (chosen[key] == name).any()]
+        groups = [chosen.loc[chosen[key] == name, metric].to_numpy() for name in filled]
+        _boxes(
+            panel, groups, [ordered.index(name) + offset for name in filled], width, paint[strategy]
+        )
+        panel.plot([], [], "s", color=paint[strategy], label=strategy)
+    names = [_tick(name) if key == "size" else name for name in ordered]
+    panel.set_xticks(range(len(ordered)), names, rotation=90 if len(ordered) > 8 else 0)
+    panel.set_xlim(-0.6, len(ordered) - 0.4)
+    finish(panel, "training positives" if key == "size" else "", display(metric))
+    if key == "tf" and np.isfinite(training).any():
+        second = panel.twinx()
+        second.spines[["top"]].set_visible(False)
+        second.plot(
+            range(len(ordered)),
+            [training[tf] for tf in ordered],
+            "_",
+            color="#222222",
+            markersize=12,
+        )
+        second.set_yscale("log")
+        second.tick_params(labelsize=9)
+        second.set_ylabel("training positives (–)", fontsize=10)
+        second.grid(False)
+    legend(panel, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(strategies), 5))
+    return made
+
+
+def _tick(size: str) -> str:
+    rank = size_rank(size)
+    return f"{rank:,.0f}" if np.isfinite(rank) else size
+
+
+def difference_by_size(
+    results: pd.DataFrame,
+    metric: str = "aucpr",
+    reference: str | None = None,
+    *,
+    strategy: str | None = None,
+) -> Figure:
+    """Draw the difference from a reference against the training size, one point per TF and size.
+
+    Parameters
+    ----------
+    results : DataFrame
+        A tidy table whose sizes are numbers (others are left out).
+    metric : str
+    reference : str, optional
+        As in `compare`.
+    strategy : str, optional
+        Only this one; by default all but the reference.
+    """
+    known = list(dict.fromkeys(results["strategy"].astype(str)))
+    reference = reference_of(known, reference)
+    shown = [strategy] if strategy else [name for name in known if name != reference]
+    made, (panel,) = figure(5.6, 3.9)
+    paint = colours(known)
+    every: set[float] = set()
+    for number, name in enumerate(shown):
+        paired = differences(results, metric, name, reference)
+        paired["x"] = paired["size"].map(size_rank)
+        paired = paired[np.isfinite(paired["x"]) & (paired["x"] > 0)]
+        means = paired.groupby(["tf", "x"])["difference"].mean().reset_index()
+        if means.empty:
+            continue
+        every |= set(means["x"])
+        nudge = 1 + 0.03 * (number - (len(shown) - 1) / 2)
+        panel.plot(
+            means["x"] * nudge,
+            means["difference"],
+            MARKERS[number % len(MARKERS)],
+            color=paint[name],
+            markersize=5,
+            alpha=0.65,
+            markeredgewidth=0,
+            label=name,
+        )
+        centre = means.groupby("x")["difference"].mean()
+        if means["x"].duplicated().any():
+            panel.plot(centre.index * nudge, centre, color=paint[name], linewidth=1.8)
+    if not every:
+        raise InputError("difference by size: no pair of results has a number as its training size")
+    panel.axhline(0, color="#555555", linewidth=1)
+    if len(every) <= 8:
+        size_ticks(panel, sorted(every))
+    else:
+        panel.set_xscale("log")
+    better = "below" if metric in BETTER_WHEN_SMALL else "above"
+    panel.annotate(
+        f"{better} 0: better than {reference}",
+        (0.01, 1.0),
+        xycoords="axes fraction",
+        fontsize=8,
+        color="#555555",
+        va="bottom",
+    )
+    finish(panel, "training positives", f"difference in {display(metric)}")
+    legend(panel, outside=len(shown) > 4)
+    return made
+
+
+def size_curve(
+    results: pd.DataFrame, metric: str = "aucpr", *, level: float = 0.95, seed: int = 0
+) -> Figure:
+    """Draw the mean of every strategy against the training size, with intervals over TFs.
+
+    Strategies without a training size (a motif from a database) are level lines; ``all`` stands
+    behind the largest number.
+    """
+    table = summarise(results, metric, by_size=True, level=level, seed=seed)
+    ranks = table["size"].map(size_rank)
+    numbers = sorted(set(ranks[np.isfinite(ranks)]))
+    if not numbers:
+        raise InputError("size curve: no result has a number as its training size")
+    last = numbers[-1] * 2.2
+    table["x"] = ranks.where(np.isfinite(ranks), last)
+    strategies = list(dict.fromkeys(table["strategy"]))
+    made, (panel,) = figure(5.8, 4.0)
+    paint = colours(strategies)
+    for number, strategy in enumerate(strategies):
+        part = table[table["strategy"] == strategy].sort_values("x")
+        panel.plot(
+            part["x"],
+            part["mean"],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=5,
+            color=paint[strategy],
+            linewidth=1.8,
+            label=strategy,
+        )
+        if part["low"].notna().any():
+            panel.fill_between(
+                part["x"], part["low"], part["high"], color=paint[strategy], alpha=0.1, linewidth=0
+            )
+    size_ticks(panel, numbers)
+    if not np.isfinite(ranks).all():
+        panel.set_xticks([*numbers, last], [*(f"{size:,.0f}" for size in numbers), "all"])
+    finish(panel, "training positives", display(metric))
+    legend(panel, outside=len(strategies) > 5)
+    return made
+
+
+def recovery_curve(table: pd.DataFrame) -> Figure:
+    """Draw recovery against training size: each TF thin, the median of each strategy thick.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `cistransfer.evaluation.recovery.recovery`.
+    """
+    shown = table.dropna(subset=["recovery"]).copy()
+    shown["x"] = shown["size"].map(size_rank)
+    shown = shown[np.isfinite(shown["x"])]
+    if shown.empty:
+        raise InputError("recovery curve: recovery is defined for no TF at a numbered size")
+    strategies = list(dict.fromkeys(shown["strategy"]))
+    made, (panel,) = figure(5.6, 4.0)
+    paint = colours(strategies)
+    for number, strategy in enumerate(strategies):
+        part = shown[shown["strategy"] == strategy]
+        for _, one in part.groupby("tf"):
+            line = one.sort_values("x")
+            panel.plot(
+                line["x"], line["recovery"], color=paint[strategy], linewidth=0.7, alpha=0.35
+            )
+        median = part.groupby("x")["recovery"].median()
+        panel.plot(
+            median.index,
+            median,
+            marker=MARKERS[number % len(MARKERS)],
+            color=paint[strategy],
+            linewidth=2.2,
+            label=strategy,
+        )
+    for level, text in ((0, "the TF's motif"), (1, "all the TF's peaks")):
+        panel.axhline(level, color="#555555", linestyle="--", linewidth=1)
+        panel.annotate(
+            text,
+            (0.995, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color="#555555",
+        )
+    low, high = panel.get_ylim()
+    panel.set_ylim(max(low, -1.0), min(max(high, 1.1), 2.0))
+    size_ticks(panel, sorted(set(shown["x"])))
+    finish(panel, "training positives", "recovery")
+    legend(panel, loc="best")
+    return made

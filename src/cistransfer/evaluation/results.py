@@ -1,0 +1,269 @@
+"""Tidy tables of results: one row for each model trained and evaluated.
+
+Columns: ``tf`` and ``strategy`` (always), ``size`` (training positives, or ``all``), ``draw``
+(which subsample), ``seed`` (which training), ``examples`` (which test set), then one column per
+metric. An empty ``size``, ``draw`` or ``seed`` means that the result does not depend on it (a motif
+from a database has no training size): it is compared with every one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cistransfer.errors import InputError, nearest
+from cistransfer.storage import read_json
+
+__all__ = ["KEYS", "metric_columns", "model_labels", "read_results", "size_rank", "tidy"]
+
+KEYS = ("tf", "examples", "size", "draw", "seed")
+"""What a result depends on besides its strategy."""
+
+_TEXT = (*KEYS, "strategy", "model", "run", "why")
+_COUNTS = ("n", "positives", "prevalence", "tp", "fp", "tn", "fn", "threshold", "temperature")
+
+
+def size_rank(size: object) -> float:
+    """Order training sizes: numbers by value, ``all`` (or any other word) last."""
+    try:
+        return float(str(size).replace(",", ""))
+    except ValueError:
+        return float("inf")
+
+
+def metric_columns(results: pd.DataFrame) -> list[str]:
+    """Names of the columns of a tidy table that hold metrics."""
+    return [
+        str(column)
+        for column in results.columns
+        if column not in _TEXT
+        and column not in _COUNTS
+        and pd.api.types.is_numeric_dtype(results[column])
+    ]
+
+
+def _size_text(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def tidy(
+    results: pd.DataFrame,
+    metric: str,
+    name: str = "results",
+    *,
+    spread: Sequence[str] = ("size", "draw", "seed"),
+) -> pd.DataFrame:
+    """Check a table of results and bring its keys into one form.
+
+    Parameters
+    ----------
+    results : DataFrame
+        ``tf``, ``strategy``, a column for the metric; optionally ``size``, ``draw``, ``seed``,
+        ``examples``.
+    metric : str
+    name : str
+        What to call the table in error messages.
+    spread : sequence of str
+        Keys whose empty cells are repeated for every value that the TF has. Repeats make pairs;
+        they are no observations of their own.
+
+    Returns
+    -------
+    DataFrame
+        `KEYS` (as text, empty cells as empty text), ``strategy`` and the metric,
+        without rows whose metric is empty.
+
+    Raises
+    ------
+    InputError
+        On a missing column, an unknown metric, infinite values, or two results for one key and
+        strategy.
+    """
+    for column in ("tf", "strategy"):
+        if column not in results.columns:
+            raise InputError(
+                f"{name}: expected a column {column!r}, found: {', '.join(map(str, results))}"
+            )
+        if results[column].isna().any():
+            row = int(np.argmax(results[column].isna()))
+            raise InputError(f"{name}: row {row + 1} has no {column}")
+    if metric not in metric_columns(results):
+        raise InputError(
+            f"{name}: no metric {metric!r}; {nearest(metric, metric_columns(results))}"
+        )
+    table = results[["tf", "strategy"]].astype(str)
+    for column in KEYS[1:]:
+        found = results.get(column, pd.Series(np.nan, index=results.index))
+        missing = found.isna() | (found.astype(str).str.strip() == "")
+        table[column] = found.map(_size_text).where(~missing, "")
+    table[metric] = results[metric].astype(float)
+    table = table[[*KEYS, "strategy", metric]].dropna(subset=[metric]).reset_index(drop=True)
+    if not np.isfinite(table[metric]).all():
+        raise InputError(f"{name}: {metric} holds infinite values")
+    for depth, column in enumerate(KEYS):
+        if column in spread:
+            table = _spread(table, list(KEYS[:depth]), column)
+    twice = table.duplicated([*KEYS, "strategy"])
+    if twice.any():
+        row = table.loc[twice].iloc[0]
+        what = ", ".join(f"{key} {row[key]}" for key in KEYS if row[key])
+        raise InputError(
+            f"{name}: strategy {row['strategy']!r} has two results for {what}; "
+            "tell them apart in a column 'draw' or 'seed'"
+        )
+    return table
+
+
+def _spread(table: pd.DataFrame, within: list[str], column: str) -> pd.DataFrame:
+    """Repeat rows with an empty ``column`` for each value that others have within the same keys."""
+    empty = table[column] == ""
+    if empty.all() or not empty.any():
+        return table
+    known = table.loc[~empty, [*within, column]].drop_duplicates()
+    repeated = table[empty].drop(columns=column).merge(known, on=within, how="left")
+    repeated[column] = repeated[column].fillna("")
+    return pd.concat([table[~empty], repeated[table.columns]], ignore_index=True)
+
+
+def read_results(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
+    """Read evaluation folders and tables of results into one tidy table.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Folders with a ``metrics.json`` (`cistransfer evaluate`) or a ``results.tsv`` /
+        ``results.parquet`` (a study), such a file itself, or any ``.tsv``, ``.csv`` or
+        ``.parquet`` with the columns of a tidy table.
+
+    Returns
+    -------
+    DataFrame
+        ``run``, ``tf``, ``strategy``, what the files have of `KEYS`, and the metrics. Where a run
+        holds several models of one strategy, their names take its place; where several runs
+        repeat a strategy on the same examples, ``seed`` numbers them in the order given.
+
+    Raises
+    ------
+    InputError
+        On a path without results, one given twice, or a malformed file.
+    """
+    if not paths:
+        raise InputError("compare: expected at least one run, found none")
+    seen: set[Path] = set()
+    frames = []
+    for path in map(Path, paths):
+        if path.resolve() in seen:
+            raise InputError(f"{path}: given twice")
+        seen.add(path.resolve())
+        frame = _read_one(path)
+        frame.insert(0, "run", path.absolute().name)
+        frames.append(frame)
+    frames = [frame.dropna(axis="columns", how="all") for frame in frames]
+    return _number_repeats(pd.concat(frames, ignore_index=True))
+
+
+def _read_one(path: Path) -> pd.DataFrame:
+    if path.is_dir():
+        for name in ("metrics.json", "results.parquet", "results.tsv"):
+            if (path / name).is_file():
+                return _read_one(path / name)
+        if (path / "bundle").is_dir() or (path / "card.json").is_file():
+            raise InputError(f"{path}: a trained model; first: cistransfer evaluate {path} …")
+        raise InputError(
+            f"{path}: no results; expected metrics.json (of 'cistransfer evaluate') or results.tsv"
+        )
+    if not path.is_file():
+        raise InputError(f"{path}: no such file or folder")
+    if path.suffix == ".json":
+        return _from_evaluation(path, read_json(path))
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        elif path.suffix in (".tsv", ".csv"):
+            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+        else:
+            raise InputError(f"{path}: expected .json, .tsv, .csv or .parquet")
+    except (ValueError, OSError) as error:  # pandas' and pyarrow's parse errors are ValueErrors
+        raise InputError(f"{path}: not a readable table: {str(error).splitlines()[0]}") from error
+    if table.empty:
+        raise InputError(f"{path}: the table has no rows")
+    for column in ("tf", "strategy"):
+        if column not in table.columns:
+            raise InputError(
+                f"{path}: expected a column {column!r}, found: {', '.join(map(str, table))}"
+            )
+    return table.drop(columns="run", errors="ignore")
+
+
+def model_labels(models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Name the models of an evaluation in a comparison.
+
+    A model goes by its strategy, or by its own name where it has none or shares it with another.
+
+    Parameters
+    ----------
+    models : sequence of mapping
+        ``models`` of an evaluation's ``metrics.json``.
+
+    Returns
+    -------
+    dict of str to str
+        Label by model name.
+    """
+    strategies = [model.get("strategy") or model["name"] for model in models]
+    return {
+        model["name"]: strategy if strategies.count(strategy) == 1 else model["name"]
+        for model, strategy in zip(models, strategies, strict=True)
+    }
+
+
+def _from_evaluation(path: Path, content: Any) -> pd.DataFrame:
+    if not isinstance(content, dict) or content.get("kind") != "evaluation":
+        raise InputError(f"{path}: expected the metrics.json of 'cistransfer evaluate'")
+    rows: list[dict[str, Any]] = []
+    try:
+        models = content["models"]
+        labels = model_labels(models)
+        for model in models:
+            given = {key: model[key] for key in KEYS[2:] if model.get(key) is not None}
+            for task, metrics in model["metrics"].items():
+                rows.append(
+                    {
+                        "tf": task,
+                        "examples": content["examples"],
+                        "strategy": labels[model["name"]],
+                        "model": model["name"],
+                        **given,
+                        **metrics,
+                    }
+                )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: malformed evaluation: {error!r}") from error
+    if not rows:
+        raise InputError(f"{path}: the evaluation holds no models")
+    return pd.DataFrame(rows)
+
+
+def _number_repeats(table: pd.DataFrame) -> pd.DataFrame:
+    """Give results that several runs repeat a ``seed``, in the order of the runs."""
+    keys = [key for key in (*KEYS, "strategy") if key in table.columns]
+    if table["run"].nunique() < 2 or not table.duplicated(keys).any():
+        return table
+    within_runs = table.duplicated([*keys, "run"])
+    if within_runs.any():
+        return table  # `tidy` refuses it by name
+    table = table.copy()
+    groups = table.groupby(keys, dropna=False, sort=False)
+    number = groups.cumcount()
+    repeated = groups["run"].transform("size") > 1
+    old = table["seed"] if "seed" in table.columns else pd.Series(np.nan, index=table.index)
+    prefix = (old.map(_size_text) + "/").where(old.notna(), "")
+    table["seed"] = (prefix + number.astype(str)).where(repeated, old)
+    return table
