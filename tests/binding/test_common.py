@@ -1,0 +1,95 @@
+"""Choosing TFs by commonly resolved regions: against brute force, and on the real matrix."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cistransfer.binding.common import (
+    common_curve,
+    common_regions,
+    maximise_common,
+    most_resolved,
+    resolved_counts,
+)
+from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.errors import InputError
+
+
+def toy(states: list[list[int]]) -> Any:
+    """A matrix that answers with the given states (regions x TFs)."""
+    table = np.array(states, dtype=np.int8)
+    tfs = tuple(f"TF{at:02d}" for at in range(table.shape[1]))
+
+    class Toy(SimpleNamespace):
+        def __len__(self) -> int:
+            return len(table)
+
+        def states(self, names: Any = None, rule: str = "sparse") -> Any:
+            chosen = tfs if names is None else [names] if isinstance(names, str) else names
+            return table[:, [tfs.index(name) for name in chosen]]
+
+    return Toy(tfs=tfs, path="toy.h5")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_maximiser_equals_brute_force(data: st.DataObject) -> None:
+    n_tfs = data.draw(st.integers(1, 7))
+    row = st.lists(st.sampled_from([-1, 0, 1]), min_size=n_tfs, max_size=n_tfs)
+    matrix = toy(data.draw(st.lists(row, min_size=1, max_size=20)))
+    n = data.draw(st.integers(1, n_tfs))
+    best = max(len(common_regions(matrix, tfs)) for tfs in combinations(matrix.tfs, n))
+    choice = maximise_common(matrix, n)
+    assert choice.proven
+    assert choice.regions == choice.bound == best
+    assert len(choice.tfs) == n
+    assert list(choice.tfs) == sorted(set(choice.tfs))
+    assert len(common_regions(matrix, choice.tfs)) == best
+
+
+def test_a_search_cut_short_says_so_and_bounds_the_maximum() -> None:
+    rng = np.random.default_rng(0)
+    matrix = toy(rng.integers(-1, 2, (400, 12)).tolist())
+    best = max(len(common_regions(matrix, tfs)) for tfs in combinations(matrix.tfs, 5))
+    cut = maximise_common(matrix, 5, nodes=1)
+    assert not cut.proven
+    assert cut.regions == len(common_regions(matrix, cut.tfs)) <= best <= cut.bound
+
+
+def test_published_rule_breaks_ties_by_name() -> None:
+    matrix = toy([[0, 1, -1, 0], [0, 0, 0, 1], [-1, -1, 1, -1]])
+    assert resolved_counts(matrix) == {"TF00": 2, "TF01": 2, "TF02": 2, "TF03": 2}
+    assert most_resolved(matrix, 2) == ("TF00", "TF01")
+    assert common_regions(matrix, ["TF00", "TF02"]).tolist() == [1]
+    assert common_curve(matrix, [0, 1, 3]) == {0: 3, 1: 2, 3: 1}
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_impossible_numbers_are_refused(n: int) -> None:
+    with pytest.raises(InputError, match="1 to 2 TFs"):
+        most_resolved(toy([[0, 1]]), n)
+    with pytest.raises(InputError, match="1 to 2 TFs"):
+        maximise_common(toy([[0, 1]]), n)
+
+
+def test_no_tf_is_refused() -> None:
+    with pytest.raises(InputError, match="none is named"):
+        common_regions(toy([[0, 1]]), [])
+
+
+def test_real_maximum_beats_the_published_rule(real_matrix: BindingMatrix) -> None:
+    """Appendix 2 of the published facts: the TFs of GM12878 and K562 are nearly the best choice."""
+    published = len(common_regions(real_matrix, most_resolved(real_matrix, 47)))
+    both = [tf for tf in real_matrix.tfs if {"GM12878", "K562"} <= set(real_matrix.cells_of(tf))]
+    assert len(both) == 47
+    reachable = len(common_regions(real_matrix, both))
+    choice = maximise_common(real_matrix, 47)
+    assert choice.proven
+    assert (published, reachable, choice.regions) == (27_731, 60_924, 60_924)
