@@ -29,7 +29,7 @@ class State:
     run: str
     phase: int = 0
     epoch: int = 0
-    best_loss: float | None = None
+    best_merit: float | None = None
     best_epoch: int = 0
     model: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -47,7 +47,7 @@ def save_state(path: Path, state: State) -> None:
         "run": state.run,
         "phase": state.phase,
         "epoch": state.epoch,
-        "best_loss": state.best_loss,
+        "best_merit": state.best_merit,
         "best_epoch": state.best_epoch,
         "history": state.history,
     }

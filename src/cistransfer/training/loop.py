@@ -67,7 +67,7 @@ def fit(
     precision: str = "float32",
     checkpoint_seconds: float = _CHECKPOINT_SECONDS,
 ) -> list[dict[str, Any]]:
-    """Train a model in place through the phases; each ends on its best validation loss.
+    """Train a model in place through the phases; each ends on its best validation.
 
     Every epoch's random numbers come from ``(seed, phase, epoch)``, so a run that was killed and
     resumed from its checkpoint ends with the weights of an uninterrupted one, bit for bit on CPU.
@@ -144,9 +144,10 @@ def fit(
                 aucpr = (
                     float(ranked[~np.isnan(ranked)].mean()) if (~np.isnan(ranked)).any() else 0.0
                 )
-                better = state.best_loss is None or loss < state.best_loss
+                merit = -loss if phase.monitor == "loss" else aucpr
+                better = state.best_merit is None or merit > state.best_merit
                 if better:
-                    state.best_loss, state.best_epoch = loss, epoch + 1
+                    state.best_merit, state.best_epoch = merit, epoch + 1
                     state.best = _tensors(model)
                 state.epoch = epoch + 1
                 state.history.append(
@@ -166,7 +167,7 @@ def fit(
                     save_state(checkpoint, state)
                     saved = time.monotonic()
         model.load_state_dict(state.best)
-        state.phase, state.epoch, state.best_loss, state.best_epoch = number + 1, 0, None, 0
+        state.phase, state.epoch, state.best_merit, state.best_epoch = number + 1, 0, None, 0
         state.model, state.best, state.optimiser = _tensors(model), {}, {}
     return state.history
 
@@ -235,7 +236,7 @@ def _step(
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 def _optimiser(

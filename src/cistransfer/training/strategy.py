@@ -39,7 +39,9 @@ class Phase(BaseModel):
     steps_per_epoch: int | None = Field(default=None, gt=0)
     """Steps of one epoch; by default one pass over the training examples."""
     patience: int | None = Field(default=None, gt=0)
-    """Stop after so many epochs without a better validation loss; never by default."""
+    """Stop after so many epochs without a better validation; never by default."""
+    monitor: Literal["loss", "aucpr"] = "loss"
+    """What is better: a lower validation loss, or a higher mean AUCPR of the tasks."""
     strands: Literal["forward", "both", "random"] = "both"
     """Train on the forward strand, on both copies of each example, or on a random one."""
     validation_strands: Literal["forward", "both"] = "both"
