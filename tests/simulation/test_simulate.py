@@ -189,7 +189,7 @@ def test_gc_alone_predicts_binding_until_negatives_are_matched(truth: Simulation
             matched += list(rng.permutation(free)[:count])
         labels = np.repeat([1, 0], len(chosen))
         after = _auroc(labels, gc[chosen + matched])
-        assert plain > 0.58, tf
+        assert plain > 0.55, tf
         assert abs(after - 0.5) < 0.03, tf
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.simulation.factors import CELLS, FACTORS, affinity_threshold, factor_names, pwms
+from cistransfer.simulation.factors import CELLS, FACTORS, affinity_threshold, factor_names
 from cistransfer.simulation.landscape import Landscape
 
 __all__ = ["Evidence", "bound_by", "make_evidence", "observations"]
@@ -70,12 +70,12 @@ def make_evidence(land: Landscape, rng: np.random.Generator) -> Evidence:
             assayed[names.index(factor.name), cells.index(cell)] = True
 
     n = len(land.regions)
-    motifs = pwms()
+    factors = {factor.name: factor for factor in FACTORS}
     luck = {name: rng.random(n) for name in sorted(set(mode.values()))}
     drawn = np.zeros((n, len(names)), bool)
     weak = np.zeros((n, len(names)), bool)
     for column, name in enumerate(names):
-        affinity, threshold = land.affinity[:, column], affinity_threshold(motifs[name])
+        affinity, threshold = land.affinity[:, column], affinity_threshold(factors[name])
         strong = affinity >= threshold
         weak[:, column] = ~strong & (affinity >= threshold - _WEAK_BAND)
         chance = np.where(strong, _STRONG_BOUND, np.where(weak[:, column], _WEAK_BOUND, 0.0))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cistransfer.motifs.pwm import PWM
+
 __all__ = [
     "CELLS",
     "COFACTOR",
@@ -26,6 +28,7 @@ __all__ = [
     "draw_sites",
     "factor_names",
     "log_odds",
+    "motifs",
     "pwms",
 ]
 
@@ -147,6 +150,11 @@ def pwms() -> dict[str, NDArray[np.float64]]:
     return {name: consensus_pwm(consensus[name]) for name in factor_names()}
 
 
+def motifs() -> list[PWM]:
+    """Motifs of all TFs (alphabetical), as written to ``motifs.meme``."""
+    return [PWM(name, matrix.T, alt_name=name, sites=100) for name, matrix in pwms().items()]
+
+
 def log_odds(pwm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log-odds against uniform bases as shares of the best score; row 4 (N) is far below zero.
 
@@ -169,7 +177,9 @@ def draw_sites(
     return np.minimum((draws > cumulative).sum(axis=1), 3).astype(np.uint8)
 
 
-def affinity_threshold(pwm: NDArray[np.float64], weak_share: float = 0.3) -> float:
-    """Affinity below which ``weak_share`` of the sites of a matrix lie (a constant of it)."""
-    sites = draw_sites([pwm], 4000, np.random.default_rng(0))
-    return float(np.quantile(log_odds(pwm)[sites, np.arange(pwm.shape[1])].sum(axis=1), weak_share))
+def affinity_threshold(factor: Factor, weak_share: float = 0.3) -> float:
+    """Affinity below which ``weak_share`` of the sites of the TF's mode lie (a constant)."""
+    members = [consensus_pwm(other.consensus) for other in FACTORS if other.mode == factor.mode]
+    sites = draw_sites(members, 4000, np.random.default_rng(0))
+    odds = log_odds(consensus_pwm(factor.consensus))
+    return float(np.quantile(odds[sites, np.arange(sites.shape[1])].sum(axis=1), weak_share))

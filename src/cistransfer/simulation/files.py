@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from cistransfer.simulation.factors import CELLS, FACTORS, TARGET, UNASSAYED_SOURCE, pwms
+from cistransfer.motifs.meme import write_meme
+from cistransfer.simulation.factors import CELLS, FACTORS, TARGET, UNASSAYED_SOURCE, motifs
 from cistransfer.simulation.landscape import Landscape
 
 __all__ = ["write_files"]
@@ -41,7 +41,7 @@ def write_files(
         (folder / name).write_text(table, encoding="utf-8")
     _write_remap(folder / "remap.bed.gz", peaks)
     _write_unibind(folder / "unibind_tfbs.tar.gz", tfbs, rng)
-    (folder / "motifs.meme").write_text(_meme(), encoding="utf-8")
+    write_meme(folder / "motifs.meme", motifs())
     _gzip(folder / "truth.tsv.gz", _text(truth, header=True))
     _write_user_files(folder, land, clusters, peaks)
 
@@ -176,24 +176,6 @@ def _write_unibind(path: Path, tfbs: pd.DataFrame, rng: np.random.Generator) -> 
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     path.write_bytes(gzip.compress(buffer.getvalue(), compresslevel=6, mtime=0))
-
-
-def _meme() -> str:
-    lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", ""]
-    lines += ["Background letter frequencies", "A 0.25 C 0.25 G 0.25 T 0.25", ""]
-    for name, pwm in pwms().items():
-        lines += [f"MOTIF {name} {name}"]
-        lines += [f"letter-probability matrix: alength= 4 w= {pwm.shape[1]} nsites= 100 E= 0"]
-        lines += [" " + "  ".join(f"{p:.6f}" for p in column) for column in _rounded(pwm)]
-        lines += [""]
-    return "\n".join(lines)
-
-
-def _rounded(pwm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns rounded to six digits that still sum to one."""
-    columns = np.round(pwm.T, 6)
-    columns[np.arange(len(columns)), columns.argmax(axis=1)] += 1 - columns.sum(axis=1)
-    return columns
 
 
 def _write_user_files(

@@ -32,7 +32,7 @@ _PLAIN, _DECOY, _ACTIVE = 0, 1, 2
 _KINDS = (0.34, 0.11, 0.55)
 _GC = {_PLAIN: (0.41, 0.05), _DECOY: (0.61, 0.05), _ACTIVE: (0.60, 0.06)}
 _GAP_GC = 0.41
-_LONELY_SHARE = 0.045
+_LONELY_SHARE = 0.028
 
 
 @dataclass(frozen=True)

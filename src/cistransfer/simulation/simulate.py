@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.motifs.pwm import PWM
 from cistransfer.simulation.evidence import bound_by, make_evidence, observations
-from cistransfer.simulation.factors import CELLS, FACTORS, TARGET, factor_names, pwms
+from cistransfer.simulation.factors import CELLS, FACTORS, TARGET, factor_names, motifs
 from cistransfer.simulation.files import write_files
 from cistransfer.simulation.landscape import make_landscape
 from cistransfer.storage import whole_folder
@@ -34,8 +35,8 @@ class SimulationTruth:
         Alphabetical.
     binding_modes : dict of str to str
         TF → binding mode.
-    pwms : dict of str to ndarray of float64, shape (4, width)
-        The planted motifs, rows A, C, G, T.
+    pwms : dict of str to PWM
+        The planted motifs, by TF.
     regions : DataFrame
         The 200-bp windows that are open in at least one assayed cell, in BED order.
     open : ndarray of bool, shape (regions, cells)
@@ -54,7 +55,7 @@ class SimulationTruth:
     tfs: tuple[str, ...]
     cells: tuple[str, ...]
     binding_modes: dict[str, str]
-    pwms: dict[str, NDArray[np.float64]]
+    pwms: dict[str, PWM]
     regions: pd.DataFrame
     open: NDArray[np.bool_]
     bound: NDArray[np.int8]
@@ -129,7 +130,7 @@ def simulate(
         tfs=factor_names(),
         cells=tuple(cell.name for cell in CELLS),
         binding_modes={f.name: f.mode for f in sorted(FACTORS, key=lambda f: f.name)},
-        pwms=pwms(),
+        pwms={motif.name: motif for motif in motifs()},
         regions=land.regions.loc[kept, ["chrom", "start", "end"]].reset_index(drop=True),
         open=land.open[kept],
         bound=bound[:, kept],
