@@ -62,10 +62,11 @@ def compare(
         record(context, out)
     used = str(tables["comparison"]["reference"].iloc[0])
     shown = {name: as_records(table) for name, table in tables.items() if name != "results"}
+    printed = {name: table for name, table in tables.items() if name != "groups"}
     finish(
         {"metric": metric, "reference": used, "out": str(out) if out else None, **shown},
         as_json,
-        [markdown(tables, metric, used, level).rstrip(), *([f"\nwritten: {out}"] if out else [])],
+        [markdown(printed, metric, used, level).rstrip(), *([f"\nwritten: {out}"] if out else [])],
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.evaluation.results import KEYS, size_rank, tidy
+from cistransfer.evaluation.results import KEYS, shares_sizes, size_rank, tidy
 from cistransfer.evaluation.statistics import (
     bonferroni,
     clustered_bootstrap,
@@ -63,9 +63,7 @@ def _sizes(table: pd.DataFrame) -> list[str]:
 def _pooled(table: pd.DataFrame, by_size: bool | None) -> pd.DataFrame:
     """Give every row the size ``any`` unless sizes are a design that TFs share."""
     if by_size is None:
-        sized = table[table["size"] != ""]
-        shared = sized.groupby("size")["tf"].nunique()
-        by_size = sized["tf"].nunique() < 2 or bool((shared > 1).any())
+        by_size = shares_sizes(table)
     return table if by_size else table.assign(size="any")
 
 
@@ -266,6 +264,7 @@ def compare_groups(results: pd.DataFrame, metric: str = "aucpr") -> pd.DataFrame
 
     The published test of the pre-training groups (Novakovsky et al. 2021, Fig. 6): the draws of a
     TF are the observations (its seeds, where it has one draw), so it speaks of each TF alone.
+    Strategies with a single result are left out where others have several.
 
     Returns
     -------
@@ -279,7 +278,13 @@ def compare_groups(results: pd.DataFrame, metric: str = "aucpr") -> pd.DataFrame
         if part["draw"].nunique() > 1:
             part = part.groupby(draws, sort=False)[metric].mean().reset_index()
         groups = {str(name): group.to_numpy() for name, group in part.groupby("strategy")[metric]}
+        single = [name for name, values in groups.items() if values.size == 1]
+        if len(single) < len(groups):  # a database motif has no draws to rank among others'
+            groups = {name: values for name, values in groups.items() if name not in single}
+        else:
+            single = []
         found = kruskal_wallis(groups)
+        left_out = f"without {', '.join(single)} (one result)" if single else ""
         rows.append(
             {
                 "tf": tf,
@@ -288,7 +293,7 @@ def compare_groups(results: pd.DataFrame, metric: str = "aucpr") -> pd.DataFrame
                 "results": found.n,
                 "h": found.statistic,
                 "p": found.p,
-                "note": found.why,
+                "note": "; ".join(filter(None, (found.why, left_out))),
             }
         )
     groups_table = pd.DataFrame(rows)

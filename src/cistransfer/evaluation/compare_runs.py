@@ -20,7 +20,7 @@ from cistransfer.evaluation.compare import (
 )
 from cistransfer.evaluation.recovery import recovery, summarise_recovery
 from cistransfer.evaluation.regions import compare_regions
-from cistransfer.evaluation.results import read_results, size_rank, tidy
+from cistransfer.evaluation.results import read_results, shares_sizes, size_rank, tidy
 from cistransfer.evaluation.style import display
 from cistransfer.evaluation.tables import as_markdown, write_tsv
 from cistransfer.storage import whole_file, write_text
@@ -191,24 +191,25 @@ def _figures(
     from cistransfer.evaluation import comparison_figures as draw
 
     table = tidy(results, metric, spread=())
-    ranks = table["size"].map(size_rank)
+    ranks = table["size"].map(size_rank).astype(float)
     sizes = set(ranks[np.isfinite(ranks)])
-    found: dict[str, Callable[[], Figure]] = {
-        "boxes_by_tf": lambda: draw.box_plots(results, metric, by="tf")
-    }
+    found: dict[str, Callable[[], Figure]] = {}
+    if len(sizes) < 2 or not shares_sizes(table):
+        found["boxes_by_tf"] = lambda: draw.box_plots(results, metric, by="tf")
+    else:
+        found["boxes_by_size"] = lambda: draw.box_plots(results, metric, by="size")
+        found["size_curve"] = lambda: draw.size_curve(results, metric)
     paired = (
         differences(results, metric, name, reference)["size"]
         for name in table["strategy"].unique()
         if name != reference
     )
-    if any(np.isfinite(pair.map(size_rank)).any() for pair in paired):
+    if any(np.isfinite(pair.map(size_rank).astype(float)).any() for pair in paired):
         found["difference_by_size"] = lambda: draw.difference_by_size(results, metric, reference)
-    shared = table[np.isfinite(ranks)].groupby("size")["tf"].nunique()
-    if len(sizes) > 1 and (table["tf"].nunique() == 1 or (shared > 1).any()):
-        found["boxes_by_size"] = lambda: draw.box_plots(results, metric, by="size")
-        found["size_curve"] = lambda: draw.size_curve(results, metric)
     if by_tf is not None:
-        numbered = by_tf[np.isfinite(by_tf["size"].map(size_rank)) & by_tf["recovery"].notna()]
+        numbered = by_tf[
+            np.isfinite(by_tf["size"].map(size_rank).astype(float)) & by_tf["recovery"].notna()
+        ]
         if len(numbered):
             found["recovery"] = lambda: draw.recovery_curve(by_tf)
     return found

@@ -72,7 +72,7 @@ def box_plots(
     """
     table = tidy(results, metric)
     strategies = list(dict.fromkeys(results["strategy"].astype(str)))
-    sizes = table["size"].map(size_rank)
+    sizes = table["size"].map(size_rank).astype(float)
     if by == "tf":
         training = sizes.where(np.isfinite(sizes)).groupby(table["tf"]).mean()
         ordered = sorted(table["tf"].unique(), key=lambda tf: (np.nan_to_num(training[tf]), tf))
@@ -150,7 +150,7 @@ def difference_by_size(
     every: set[float] = set()
     for number, name in enumerate(shown):
         paired = differences(results, metric, name, reference)
-        paired["x"] = paired["size"].map(size_rank)
+        paired["x"] = paired["size"].map(size_rank).astype(float)
         paired = paired[np.isfinite(paired["x"]) & (paired["x"] > 0)]
         means = paired.groupby(["tf", "x"])["difference"].mean().reset_index()
         if means.empty:
@@ -200,7 +200,7 @@ def size_curve(
     behind the largest number.
     """
     table = summarise(results, metric, by_size=True, level=level, seed=seed)
-    ranks = table["size"].map(size_rank)
+    ranks = table["size"].map(size_rank).astype(float)
     numbers = sorted(set(ranks[np.isfinite(ranks)]))
     if not numbers:
         raise InputError("size curve: no result has a number as its training size")
@@ -241,7 +241,7 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
         Of `cistransfer.evaluation.recovery.recovery`.
     """
     shown = table.dropna(subset=["recovery"]).copy()
-    shown["x"] = shown["size"].map(size_rank)
+    shown["x"] = shown["size"].map(size_rank).astype(float)
     shown = shown[np.isfinite(shown["x"])]
     if shown.empty:
         raise InputError("recovery curve: recovery is defined for no TF at a numbered size")

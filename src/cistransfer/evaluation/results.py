@@ -19,7 +19,15 @@ import pandas as pd
 from cistransfer.errors import InputError, nearest
 from cistransfer.storage import read_json
 
-__all__ = ["KEYS", "metric_columns", "model_labels", "read_results", "size_rank", "tidy"]
+__all__ = [
+    "KEYS",
+    "metric_columns",
+    "model_labels",
+    "read_results",
+    "shares_sizes",
+    "size_rank",
+    "tidy",
+]
 
 KEYS = ("tf", "examples", "size", "draw", "seed")
 """What a result depends on besides its strategy."""
@@ -45,6 +53,18 @@ def metric_columns(results: pd.DataFrame) -> list[str]:
         and column not in _COUNTS
         and pd.api.types.is_numeric_dtype(results[column])
     ]
+
+
+def shares_sizes(table: pd.DataFrame) -> bool:
+    """Whether training sizes are a design: several TFs have one in common, or there is one TF.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `tidy`.
+    """
+    sized = table[table["size"] != ""]
+    return sized["tf"].nunique() < 2 or bool((sized.groupby("size")["tf"].nunique() > 1).any())
 
 
 def _size_text(value: object) -> str:
