@@ -1,264 +1,214 @@
-"""Open regions per cell: the UCSC DHS cluster table as windows and packed bits."""
+"""Open regions per cell, from whatever a lab has: UCSC's table, BED files, or a 0/1 table."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.binding.rows import RowSource, stream_rows
-from cistransfer.binding.samples import Sample
+from cistransfer.binding.dhs import dhs_samples, read_dhs_clusters, read_dhs_sources
+from cistransfer.binding.samples import Sample, read_samples, read_table, read_ucsc2encode
+from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
-from cistransfer.genome.bed import regions_table
-from cistransfer.genome.windows import centre_windows, overlaps_any
-from cistransfer.storage import open_text
+from cistransfer.genome.bed import read_bed, regions_table
+from cistransfer.genome.windows import overlaps_any, sort_regions
 
-__all__ = ["OpenRegions", "dhs_samples", "make_windows", "read_dhs_clusters", "read_dhs_sources"]
+__all__ = ["Accessible", "merge_peaks", "read_accessible", "read_open_sheet", "read_open_table"]
 
-Bits = NDArray[np.uint8]
+PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
-class OpenRegions:
-    """Regions and the cells in which they are open.
+class Accessible:
+    """Open regions, the cells' names in the other files, and the files that were read.
 
     Attributes
     ----------
-    regions : DataFrame
-        chrom, start, end; any order, duplicates allowed (`make_windows` merges them).
-    open : dict of str → ndarray of bool, shape (n_regions,)
-        By cell.
-    """
-
-    regions: pd.DataFrame
-    open: dict[str, NDArray[np.bool_]]
-
-
-def read_dhs_sources(path: str | os.PathLike[str]) -> dict[int, str]:
-    """Read UCSC's sources table: source id, tab, source name; no header."""
-    sources: dict[int, str] = {}
-    with open_text(path) as handle:
-        for number, line in enumerate(handle, start=1):
-            fields = line.rstrip("\r\n").split("\t")
-            if not line.strip() or line.startswith("#"):
-                continue
-            if len(fields) < 2 or not fields[0].isdigit():
-                raise InputError(
-                    f"{path}, line {number}: expected a source id and a name with a tab between, "
-                    f"found {line.strip()[:60]!r}"
-                )
-            sources[int(fields[0])] = fields[1].strip()
-    if not sources:
-        raise InputError(f"{path}: expected source ids and names, found an empty file")
-    return sources
-
-
-def dhs_samples(
-    sources: Mapping[int, str],
-    terms: Mapping[str, str] | None,
-    samples: Sequence[Sample] | None,
-    where: str,
-) -> list[Sample]:
-    """Settle which DHS sources mean which cell.
-
-    With a sample sheet its cells are the cells; a cell's sources are those that the sheet names,
-    else those whose ENCODE term (or own name) is the cell. Without a sheet, every term that some
-    source maps to is a cell.
-
-    Raises
-    ------
-    InputError
-        When a source does not exist, or a cell of the sheet has none.
-    """
-    terms = terms or {}
-    by_cell: dict[str, list[str]] = {}
-    for name in sources.values():
-        by_cell.setdefault(terms.get(name, name), []).append(name)
-    if samples is None:
-        return [Sample(cell, tuple(names)) for cell, names in sorted(by_cell.items())]
-    settled = []
-    for sample in samples:
-        names = sample.dhs_sources or tuple(by_cell.get(sample.cell, ()))
-        if not names:
-            raise InputError(
-                f"sample sheet: cell {sample.cell!r} has no DHS source in {where}; name it in "
-                f"column dhs_source; {nearest(sample.cell, [*by_cell, *sources.values()])}"
-            )
-        for name in names:
-            if name not in sources.values():
-                raise InputError(
-                    f"sample sheet: cell {sample.cell!r}: no DHS source {name!r} in {where}; "
-                    f"{nearest(name, sources.values())}"
-                )
-        settled.append(replace(sample, dhs_sources=names))
-    return settled
-
-
-def read_dhs_clusters(
-    path: str | os.PathLike[str], sources: Mapping[int, str], samples: Sequence[Sample]
-) -> OpenRegions:
-    """Read UCSC's clustered DHS table (wgEncodeRegDnaseClustered, plain or gzip).
-
-    Columns 2–4 are the cluster, column 8 its comma-separated source ids. Clusters on chromosomes
-    with an underscore in the name are left out, as published.
-
-    Raises
-    ------
-    InputError
-        For a malformed table or a source id that is not in the sources table.
-    """
-    source = RowSource.of(path)
-    lists: list[tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.int64]]] = []
-    line = 1
-    for block in stream_rows(source, texts=(1, 7), numbers=(2, 3)):
-        names, chrom = block.texts[1]
-        start, end = block.numbers[2], block.numbers[3]
-        bad = np.flatnonzero((start < 0) | (start >= end))
-        if len(bad):
-            worst = int(bad[0])
-            raise InputError(
-                f"{path}, row {line + worst}: expected 0 ≤ start < end in columns 3 and 4, "
-                f"found {start[worst]} and {end[worst]}"
-            )
-        distinct, code = block.texts[7]
-        ids, count = _parse_ids(distinct, f"{path}, near row {line}")
-        keep = np.flatnonzero(~np.array(["_" in name for name in names])[chrom])
-        table = regions_table(np.array(names, object)[chrom[keep]], start[keep], end[keep])
-        row, value = _expand(ids, count, code[keep])
-        lists.append((table, row, value))
-        line += block.rows
-    regions = pd.concat([table for table, _, _ in lists], ignore_index=True)
-    at = np.cumsum([0, *(len(table) for table, _, _ in lists)])
-    row = np.concatenate([rows + at[part] for part, (_, rows, _) in enumerate(lists)])
-    ids = np.concatenate([values for _, _, values in lists])
-    unknown = np.setdiff1d(ids, np.array(list(sources), dtype=np.int64))
-    if len(unknown):
-        raise InputError(
-            f"{path}: source id {unknown[0]} is not in the sources table "
-            f"(ids {min(sources)} to {max(sources)})"
-        )
-    id_of = {name: number for number, name in sources.items()}
-    opened = {}
-    for sample in samples:
-        own = np.zeros(len(regions), dtype=bool)
-        own[row[np.isin(ids, [id_of[name] for name in sample.dhs_sources])]] = True
-        opened[sample.cell] = own
-    return OpenRegions(regions, opened)
-
-
-def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Parse ``1,12,19,`` lists into their ids laid end to end, and how many each list has."""
-    stripped = [text.rstrip(",") for text in lists]
-    try:
-        ids = np.array(",".join(stripped).split(","), dtype=np.int64)
-    except ValueError:
-        wrong = next((t for t in lists if not t.replace(",", "").isdigit()), lists[0])
-        raise InputError(
-            f"{where}: expected comma-separated source ids in column 8, found {wrong[:60]!r}"
-        ) from None
-    return ids, np.array([text.count(",") + 1 for text in stripped], dtype=np.int64)
-
-
-def _expand(
-    ids: NDArray[np.int64], count: NDArray[np.int64], code: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair each row (holding list ``code``) with each id of its list."""
-    first = np.cumsum(count) - count
-    per_row = count[code]
-    row = np.repeat(np.arange(len(code)), per_row)
-    before = np.cumsum(per_row) - per_row
-    return row, ids[np.arange(len(row)) - before[row] + first[code][row]]
-
-
-def make_windows(
-    opened: OpenRegions,
-    window: int,
-    *,
-    edges: str = "drop",
-    sizes: Mapping[str, int] | None = None,
-    exclude: Sequence[pd.DataFrame] = (),
-) -> tuple[pd.DataFrame, list[str], Bits, dict[str, int]]:
-    """Cut windows on the centres of open regions, sort them and merge equal ones.
-
-    Parameters
-    ----------
     opened : OpenRegions
-    window : int
-        Width in bp; 0 keeps the regions as they are.
-    edges : {"drop", "clip"}
-        What happens to a window that runs off its chromosome: left out, or cut (and then
-        narrower than the others). The left end is always known; the right end only with
-        ``sizes``.
-    sizes : mapping of str → int, optional
-        Chromosome lengths; regions on chromosomes that are not in it are left out.
-    exclude : sequence of DataFrame
-        Windows that share a base with one of these regions (blacklist, gaps) are left out.
+    samples : list of Sample
+    files : list of (role, path)
+    """
+
+    opened: OpenRegions
+    samples: list[Sample]
+    files: list[tuple[str, PathLike]]
+
+
+def read_accessible(
+    *,
+    dhs: PathLike | None = None,
+    dhs_sources: PathLike | None = None,
+    ucsc2encode: PathLike | None = None,
+    open_sheet: PathLike | None = None,
+    regions: PathLike | None = None,
+    open_table: PathLike | None = None,
+    open_above: float = 0.0,
+    samples: PathLike | None = None,
+) -> Accessible:
+    """Read open regions in one of three forms.
+
+    * ``dhs`` + ``dhs_sources`` (+ ``ucsc2encode``): UCSC's clustered DHS table.
+    * ``open_sheet`` (+ ``regions``): one BED or narrowPeak file per cell; with ``regions`` a
+      listed region is open in a cell when the cell's file overlaps it, without it the regions are
+      the merged peaks of all cells.
+    * ``regions`` + ``open_table``: a list of regions and a table of numbers, open where a number
+      is above ``open_above``.
+
+    A sample sheet, if given, chooses the cells and maps their names.
+
+    Raises
+    ------
+    InputError
+        When the arguments name no form or more than one, and for malformed files.
+    """
+    given = [
+        name
+        for name, value in (("dhs", dhs), ("open_sheet", open_sheet), ("open_table", open_table))
+        if value is not None
+    ]
+    if len(given) != 1:
+        raise InputError(
+            "open regions come as one of: a DHS cluster table (dhs), one BED file per cell "
+            f"(open_sheet), a region table (regions and open_table); found {given or 'none'}"
+        )
+    sheet = read_samples(samples) if samples is not None else None
+    files: list[tuple[str, PathLike | None]] = [("samples", samples), ("regions", regions)]
+    if dhs is not None:
+        if dhs_sources is None:
+            raise InputError(f"{dhs}: a DHS cluster table needs its sources table (dhs_sources)")
+        if regions is not None:
+            raise InputError(f"{regions}: a DHS cluster table is its own list of regions")
+        sources = read_dhs_sources(dhs_sources)
+        terms = read_ucsc2encode(ucsc2encode) if ucsc2encode is not None else None
+        chosen = dhs_samples(sources, terms, sheet, str(dhs_sources))
+        files += [("dhs", dhs), ("dhs_sources", dhs_sources), ("ucsc2encode", ucsc2encode)]
+        opened = read_dhs_clusters(dhs, sources, chosen)
+    else:
+        if open_sheet is not None:
+            opened, beds = read_open_sheet(open_sheet, regions)
+            files += [("open_sheet", open_sheet), *(("open", bed) for bed in beds)]
+        else:
+            assert open_table is not None
+            if regions is None:
+                raise InputError(f"{open_table}: an open table needs its regions (a BED file)")
+            opened = read_open_table(regions, open_table, open_above)
+            files.append(("open_table", open_table))
+        chosen = sheet if sheet is not None else [Sample(cell) for cell in sorted(opened.open)]
+        for sample in chosen:
+            if sample.cell not in opened.open:
+                raise InputError(
+                    f"{samples}: cell {sample.cell!r} has no open regions in "
+                    f"{open_sheet or open_table}; {nearest(sample.cell, opened.open)}"
+                )
+        opened = OpenRegions(opened.regions, {s.cell: opened.open[s.cell] for s in chosen})
+    return Accessible(opened, chosen, [(role, path) for role, path in files if path is not None])
+
+
+def read_open_sheet(
+    sheet: PathLike, regions: PathLike | None = None
+) -> tuple[OpenRegions, list[Path]]:
+    """Read a sheet (TSV) of one or several BED or narrowPeak files per cell: columns cell, file.
 
     Returns
     -------
-    regions : DataFrame
-        chrom, start, end, by chromosome name and start; open in at least one cell; unique.
-    cells : list of str
-        Sorted.
-    bits : ndarray of uint8, shape (n_cells, ⌈n_regions/8⌉)
-        Packed: open or closed.
-    left_out : dict of str → int
-        How many went where.
+    opened : OpenRegions
+    files : list of Path
+        Files are looked for beside the sheet.
     """
-    if edges not in ("drop", "clip"):
-        raise InputError(f"no edge rule {edges!r}; there are: clip, drop")
-    if window < 0:
-        raise InputError(f"expected a window of at least 1 bp (or 0: as they are), found {window}")
-    cells = sorted(opened.open)
-    table = centre_windows(opened.regions, window) if window else opened.regions
-    start, end = table["start"].to_numpy(np.int64), table["end"].to_numpy(np.int64)
-    anywhere = np.zeros(len(table), dtype=bool)
-    for cell in cells:
-        anywhere |= opened.open[cell]
-    left_out = {"open in no chosen cell": int((~anywhere).sum())}
-    keep = anywhere.copy()
-    size = np.full(len(table), np.iinfo(np.int64).max)
-    if sizes is not None:
-        size = table["chrom"].map(dict(sizes)).fillna(-1).to_numpy(np.int64)
-        left_out["on an unknown chromosome"] = int((keep & (size < 0)).sum())
-        keep &= size >= 0
-    off = (start < 0) | (end > size)
-    if edges == "clip":
-        start, end = np.maximum(start, 0), np.minimum(end, size)
-        keep &= start < end
-    else:
-        left_out["off a chromosome's end"] = int((keep & off).sum())
-        keep &= ~off
-    rows = np.flatnonzero(keep)
-    table = regions_table(table["chrom"].to_numpy()[rows], start[rows], end[rows])
-    if exclude:
-        bad = np.zeros(len(table), dtype=bool)
-        for regions in exclude:
-            bad |= overlaps_any(table, regions)
-        left_out["in excluded regions"] = int(bad.sum())
-        rows, table = rows[~bad], table[~bad].reset_index(drop=True)
-    if not len(rows):
-        raise InputError(
-            "no open region is left: "
-            + ", ".join(f"{count:,} {why}" for why, count in left_out.items() if count)
-        )
-    chroms, code = np.unique(table["chrom"].to_numpy(str), return_inverse=True)
+    table = read_table(sheet, ["cell", "file"])
+    peaks: dict[str, list[pd.DataFrame]] = {}
+    files = []
+    for row in table.to_dict("records"):
+        file = Path(sheet).parent / str(row["file"])
+        if not row["cell"] or not file.is_file():
+            what = (
+                "expected a cell name, found none" if not row["cell"] else f"{file}: no such file"
+            )
+            raise InputError(f"{sheet}, line {row['line']}: {what}")
+        peaks.setdefault(str(row["cell"]), []).append(read_bed(file))
+        files.append(file)
+    by_cell = {cell: pd.concat(tables, ignore_index=True) for cell, tables in peaks.items()}
+    if regions is None:
+        return merge_peaks(by_cell), files
+    listed = read_bed(regions)
+    return OpenRegions(
+        listed, {cell: overlaps_any(listed, table) for cell, table in by_cell.items()}
+    ), files
+
+
+def merge_peaks(by_cell: dict[str, pd.DataFrame]) -> OpenRegions:
+    """Merge the overlapping peaks of all cells into regions (as ``bedtools merge -d -1``).
+
+    Peaks that only touch stay apart. A region is open in every cell that has a peak in it.
+    """
+    cells = sorted(by_cell)
+    table = pd.concat(
+        [by_cell[cell][["chrom", "start", "end"]].assign(cell=at) for at, cell in enumerate(cells)]
+    )
+    table = sort_regions(table)
     start, end = table["start"].to_numpy(), table["end"].to_numpy()
-    order = np.lexsort((end, start, code))
-    code, start, end = code[order], start[order], end[order]
-    fresh = np.ones(len(order), dtype=bool)
-    fresh[1:] = (code[1:] != code[:-1]) | (start[1:] != start[:-1]) | (end[1:] != end[:-1])
-    target = np.cumsum(fresh) - 1
-    left_out["equal to another window (merged)"] = int((~fresh).sum())
-    n_regions = int(fresh.sum())
-    bits = np.empty((len(cells), (n_regions + 7) // 8), dtype=np.uint8)
+    chrom = table["chrom"].to_numpy()
+    fresh = np.ones(len(table), dtype=bool)
+    fresh[1:] = chrom[1:] != chrom[:-1]
+    # The furthest end so far on the chromosome: chromosomes are laid end to end for the running
+    # maximum, each beyond everything before it.
+    shift = (np.cumsum(fresh) - 1) * (int(end.max()) + 1)
+    furthest = np.maximum.accumulate(end + shift)
+    fresh[1:] |= (start + shift)[1:] >= furthest[:-1]
+    group = np.cumsum(fresh) - 1
+    first = np.flatnonzero(fresh)
+    regions = regions_table(chrom[first], start[first], np.maximum.reduceat(end, first))
+    opened: dict[str, NDArray[np.bool_]] = {}
     for at, cell in enumerate(cells):
-        own = np.zeros(n_regions, dtype=bool)
-        own[target[opened.open[cell][rows[order]]]] = True
-        bits[at] = np.packbits(own)
-    final = regions_table(chroms.astype(object)[code[fresh]], start[fresh], end[fresh])
-    return final, cells, bits, {why: count for why, count in left_out.items() if count}
+        own = np.zeros(len(regions), dtype=bool)
+        own[group[table["cell"].to_numpy() == at]] = True
+        opened[cell] = own
+    return OpenRegions(regions, opened)
+
+
+def read_open_table(regions: PathLike, table: PathLike, open_above: float = 0.0) -> OpenRegions:
+    """Read a region list (BED) and a table of one row per region and one column per cell.
+
+    The table's first column holds the region's name (column 4 of the BED file) or
+    ``chrom:start-end``, the header the cells' names, the fields numbers (0 and 1, or a signal).
+
+    Raises
+    ------
+    InputError
+        For a region that is in one file only, listed twice, or without numbers.
+    """
+    listed = read_bed(regions)
+    try:
+        values = pd.read_csv(table, sep="\t", index_col=0, comment=None, dtype={0: str})
+    except FileNotFoundError as error:
+        raise InputError(f"{table}: no such file") from error
+    except (ValueError, OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"{table}: not a tab-separated table: {error}") from error
+    places = listed["chrom"] + ":" + listed["start"].astype(str) + "-" + listed["end"].astype(str)
+    names = values.index.astype(str)
+    by_name = "name" in listed and bool(names.isin(listed["name"]).all())
+    keys = pd.Index(listed["name"] if by_name else places)
+    for index, where in ((keys, regions), (names, table)):
+        if index.has_duplicates:
+            raise InputError(f"{where}: region {index[index.duplicated()][0]!r} is there twice")
+    row = names.get_indexer(keys)
+    if (row < 0).any():
+        raise InputError(
+            f"{table}: no row for region {keys[row < 0][0]!r} of {regions} "
+            f"({int((row < 0).sum()):,} are missing)"
+        )
+    opened = {}
+    for cell in values.columns:
+        column = pd.to_numeric(values[cell], errors="coerce").to_numpy(np.float64)
+        if np.isnan(column).any():
+            at = int(np.flatnonzero(np.isnan(column))[0])
+            raise InputError(
+                f"{table}: expected a number for region {names[at]!r} in cell {cell!r}, "
+                f"found {values[cell].iloc[at]!r}"
+            )
+        opened[str(cell)] = (column > open_above)[row]
+    return OpenRegions(listed, opened)

@@ -7,35 +7,37 @@ assayed where a TFBS file exists), in memory that does not depend on the number 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from cistransfer.binding.accessible import (
-    dhs_samples,
-    make_windows,
-    read_dhs_clusters,
-    read_dhs_sources,
-)
+from cistransfer.binding.accessible import Accessible, read_accessible
 from cistransfer.binding.collect import Found, Pair, collect
 from cistransfer.binding.evidence import evidence_files
+from cistransfer.binding.inputs import record_inputs, unchanged_since
 from cistransfer.binding.layout import PEAK, TFBS, MatrixParts, write_matrix
 from cistransfer.binding.overlap import index_regions
-from cistransfer.binding.samples import names_of, read_samples, read_ucsc2encode
+from cistransfer.binding.samples import names_of
+from cistransfer.binding.windowing import make_windows, read_chrom_sizes
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed
-from cistransfer.storage import fingerprint
 
-__all__ = ["ASSAYED", "BuildReport", "build_matrix", "record_inputs"]
+__all__ = ["ASSAYED", "BuildReport", "build_matrix"]
 
 PathLike = str | os.PathLike[str]
 
 ASSAYED = ("tfbs", "peaks", "either", "both")
 """What makes a TF assayed in a cell: a TFBS file (published), a peak file, one of them, both."""
+
+_EXPLAINED = 50
+"""For how many unmatched names (those with most rows) the nearest known ones are looked up."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ class BuildReport:
     cells_without_experiments : list of str
     unmatched : list of dict
         Names of cells in the peak and TFBS files that mean no cell of the matrix: kind, name,
-        rows, nearest.
+        rows, nearest; most rows first.
+    unmatched_tfs : list of dict
+        TFs with peaks but without TFBS predictions in any cell (where these decide what is
+        assayed): name, rows, nearest; most rows first.
     not_assayed : dict of str → int
         ``"TF in cell"`` → peak rows that are not used because the TF is not assayed there.
     """
@@ -70,15 +75,20 @@ class BuildReport:
     regions_left_out: dict[str, int] = field(default_factory=dict)
     cells_without_experiments: list[str] = field(default_factory=list)
     unmatched: list[dict[str, Any]] = field(default_factory=list)
+    unmatched_tfs: list[dict[str, Any]] = field(default_factory=list)
     not_assayed: dict[str, int] = field(default_factory=dict)
 
 
 def build_matrix(
     out: PathLike,
     *,
-    dhs: PathLike,
-    dhs_sources: PathLike,
+    dhs: PathLike | None = None,
+    dhs_sources: PathLike | None = None,
     ucsc2encode: PathLike | None = None,
+    open_sheet: PathLike | None = None,
+    regions: PathLike | None = None,
+    open_table: PathLike | None = None,
+    open_above: float = 0.0,
     samples: PathLike | None = None,
     peaks: Sequence[PathLike] = (),
     tfbs: Sequence[PathLike] = (),
@@ -88,7 +98,7 @@ def build_matrix(
     name: str | None = None,
     treated: bool = False,
     edges: str = "drop",
-    chrom_sizes: Mapping[str, int] | None = None,
+    chrom_sizes: PathLike | None = None,
     exclude: Sequence[PathLike] = (),
 ) -> BuildReport:
     """Build a matrix file.
@@ -97,13 +107,11 @@ def build_matrix(
     ----------
     out : path
         The HDF5 file to write, whole or not at all.
-    dhs, dhs_sources : path
-        UCSC's clustered DHS table and its sources table (plain or gzip).
-    ucsc2encode : path, optional
-        UCSC source name → ENCODE biosample term (many to one).
+    dhs, dhs_sources, ucsc2encode, open_sheet, regions, open_table, open_above
+        Open regions in one of three forms: see `cistransfer.binding.accessible.read_accessible`.
     samples : path, optional
-        Sample sheet: cell, dhs_source, peaks_name, tfbs_name. Without it every ENCODE term (or
-        source name) is a cell, and files must use these names.
+        Sample sheet: cell, dhs_source, peaks_name, tfbs_name. Without it every cell with open
+        regions is one, and all files must use its name.
     peaks, tfbs : sequence of path
         See `cistransfer.binding.evidence.open_evidence`. One of them may be empty.
     window : int
@@ -117,9 +125,10 @@ def build_matrix(
         Whether experiments on treated cells (``MCF-7_estradiol``) count for the cell; published:
         no.
     edges : {"drop", "clip"}
-        See `cistransfer.binding.accessible.make_windows`.
-    chrom_sizes : mapping of str → int, optional
-        Chromosome lengths.
+        See `cistransfer.binding.windowing.make_windows`.
+    chrom_sizes : path, optional
+        Chromosome lengths (``.chrom.sizes`` or ``.fai``); without it only windows that begin
+        before base 0 are known to run off.
     exclude : sequence of path
         BED files (blacklist, gaps); windows that touch them are left out.
 
@@ -136,62 +145,39 @@ def build_matrix(
     -----
     Evidence in a region that is closed in its cell is not kept: no published view uses it.
     """
-    if not peaks and not tfbs:
-        raise InputError("a binding matrix needs peaks, TFBS predictions or both; found neither")
-    how = assayed or ("tfbs" if tfbs else "peaks")
-    if how not in ASSAYED:
-        raise InputError(f"no rule {how!r} for assayed; {nearest(how, ASSAYED)}")
-    if how in ("tfbs", "both") and not tfbs:
-        raise InputError(f"assayed={how!r} needs TFBS predictions; found none")
-    if how in ("peaks", "both") and not peaks:
-        raise InputError(f"assayed={how!r} needs peaks; found none")
-
-    sheet = read_samples(samples) if samples is not None else None
-    terms = read_ucsc2encode(ucsc2encode) if ucsc2encode is not None else None
-    sources = read_dhs_sources(dhs_sources)
-    settled = dhs_samples(sources, terms, sheet, str(dhs_sources))
-    peak_names, tfbs_names = names_of(settled, "peaks"), names_of(settled, "tfbs")
-    opened = read_dhs_clusters(dhs, sources, settled)
-    regions, cells, accessibility, left_out = make_windows(
-        opened,
-        window,
-        edges=edges,
-        sizes=chrom_sizes,
-        exclude=[read_bed(path) for path in exclude],
-    )
-    index = index_regions(regions)
-    sites = collect(tfbs, "tfbs", index, tfbs_names, treated=treated)
-    only = frozenset(sites.pairs) if how in ("tfbs", "both") else None
-    called = collect(peaks, "peaks", index, peak_names, treated=treated, only=only)
-    pairs = {
-        "tfbs": set(sites.pairs),
-        "peaks": set(called.pairs),
-        "either": set(sites.pairs) | set(called.pairs),
-        "both": set(sites.pairs) & set(called.pairs),
-    }[how]
-    unmatched = _unmatched(called, "peaks", peak_names) + _unmatched(sites, "tfbs", tfbs_names)
-    if not pairs:
-        raise InputError(
-            "no experiment matches a cell: "
-            + "; ".join(
-                f"{each['kind']} of {each['name']!r} ({each['rows']:,} rows; {each['nearest']})"
-                for each in unmatched[:3]
-            )
-            + (f"; … {len(unmatched)} names in all" if len(unmatched) > 3 else "")
-            + "; map them in the sample sheet (columns peaks_name, tfbs_name)"
-        )
-    files = [
-        ("dhs", dhs),
-        ("dhs_sources", dhs_sources),
-        ("ucsc2encode", ucsc2encode),
-        ("samples", samples),
+    how = _how(assayed, peaks, tfbs)
+    files: list[tuple[str, PathLike]] = [
+        *([("chrom_sizes", chrom_sizes)] if chrom_sizes is not None else []),
         *(("exclude", path) for path in exclude),
         *(("peaks", path) for path in evidence_files(peaks)),
         *(("tfbs", path) for path in evidence_files(tfbs)),
     ]
+    with ThreadPoolExecutor(1) as beside:
+        recorded = beside.submit(record_inputs, files)
+        access = read_accessible(
+            dhs=dhs,
+            dhs_sources=dhs_sources,
+            ucsc2encode=ucsc2encode,
+            open_sheet=open_sheet,
+            regions=regions,
+            open_table=open_table,
+            open_above=open_above,
+            samples=samples,
+        )
+        table, cells, accessibility, left_out = make_windows(
+            access.opened,
+            window,
+            edges=edges,
+            sizes=read_chrom_sizes(chrom_sizes) if chrom_sizes is not None else None,
+            exclude=[read_bed(path) for path in exclude],
+        )
+        called, sites, pairs = _evidence(table, access, peaks, tfbs, how, treated)
+        inputs = record_inputs(access.files) + recorded.result()
+    unmatched = _unmatched(called, "peaks", access) + _unmatched(sites, "tfbs", access)
+    _refuse_nothing(pairs, unmatched)
     report = BuildReport(
         path=str(out),
-        regions=len(regions),
+        regions=len(table),
         cells=len(cells),
         tfs=len({tf for tf, _ in pairs}),
         experiments=len(pairs),
@@ -202,9 +188,8 @@ def build_matrix(
         regions_left_out=left_out,
         cells_without_experiments=sorted(set(cells) - {cell for _, cell in pairs}),
         unmatched=unmatched,
-        not_assayed={
-            f"{tf} in {cell}": rows for (tf, cell), rows in sorted(called.skipped.items())
-        },
+        unmatched_tfs=_unmatched_tfs(called, pairs),
+        not_assayed={f"{tf} in {cell}": n for (tf, cell), n in sorted(called.skipped.items())},
     )
     settings = {
         "name": name or Path(out).stem,
@@ -213,41 +198,76 @@ def build_matrix(
         "assayed": how,
         "treated": treated,
         "edges": edges,
-        "report": {
-            "regions_left_out": report.regions_left_out,
+        "open_above": open_above,
+        "left_out": {
+            "regions": report.regions_left_out,
             "unmatched": report.unmatched,
+            "unmatched_tfs": report.unmatched_tfs,
             "not_assayed": report.not_assayed,
         },
     }
-    parts = _assemble(
-        regions, cells, accessibility, sorted(pairs), called, sites, settings, record_inputs(files)
-    )
+    parts = _assemble(table, cells, accessibility, pairs, called, sites, settings, inputs)
+    unchanged_since(inputs)
     write_matrix(out, parts)
     return report
 
 
-def record_inputs(files: Sequence[tuple[str, PathLike | None]]) -> list[dict[str, Any]]:
-    """Fingerprint input files: role, path, sha256, bytes and mtime_ns of each."""
-    inputs = []
-    for role, path in files:
-        if path is not None:
-            stat = os.stat(path)
-            inputs.append(
-                {
-                    "role": role,
-                    "path": str(Path(path).resolve()),
-                    "sha256": fingerprint(path).removeprefix("sha256:"),
-                    "bytes": stat.st_size,
-                    "mtime_ns": stat.st_mtime_ns,
-                }
-            )
-    return inputs
+def _how(assayed: str | None, peaks: Sequence[PathLike], tfbs: Sequence[PathLike]) -> str:
+    """Settle what makes a TF assayed; refuse what the evidence cannot answer."""
+    if not peaks and not tfbs:
+        raise InputError("a binding matrix needs peaks, TFBS predictions or both; found neither")
+    how = assayed or ("tfbs" if tfbs else "peaks")
+    if how not in ASSAYED:
+        raise InputError(f"no rule {how!r} for assayed; {nearest(how, ASSAYED)}")
+    if how in ("tfbs", "both") and not tfbs:
+        raise InputError(f"assayed={how!r} needs TFBS predictions; found none")
+    if how in ("peaks", "both") and not peaks:
+        raise InputError(f"assayed={how!r} needs peaks; found none")
+    return how
+
+
+def _evidence(
+    table: pd.DataFrame,
+    access: Accessible,
+    peaks: Sequence[PathLike],
+    tfbs: Sequence[PathLike],
+    how: str,
+    treated: bool,
+) -> tuple[Found, Found, list[Pair]]:
+    """Read all evidence and settle which TF × cell pairs are assayed (sorted)."""
+    index = index_regions(table)
+    tfbs_names = names_of(access.samples, "tfbs")
+    sites = collect(tfbs, "tfbs", index, tfbs_names, treated=treated)
+    only = frozenset(sites.pairs) if how in ("tfbs", "both") else None
+    peak_names = names_of(access.samples, "peaks")
+    called = collect(peaks, "peaks", index, peak_names, treated=treated, only=only)
+    pairs = {
+        "tfbs": set(sites.pairs),
+        "peaks": set(called.pairs),
+        "either": set(sites.pairs) | set(called.pairs),
+        "both": set(sites.pairs) & set(called.pairs),
+    }[how]
+    return called, sites, sorted(pairs)
+
+
+def _refuse_nothing(pairs: list[Pair], unmatched: list[dict[str, Any]]) -> None:
+    if pairs:
+        return
+    shown = "; ".join(
+        f"{each['kind']} of cell {each['name']!r} ({each['rows']:,} rows; {each['nearest']})"
+        for each in unmatched[:3]
+    )
+    more = f"; … {len(unmatched)} names in all" if len(unmatched) > 3 else ""
+    raise InputError(
+        f"no experiment matches a cell: {shown or 'there is none'}{more}; map names in the sample "
+        "sheet (columns peaks_name, tfbs_name)"
+    )
 
 
 def _assemble(
     regions: pd.DataFrame,
     cells: list[str],
-    accessibility: Any,
+    accessibility: NDArray[np.uint8],
     pairs: list[Pair],
     called: Found,
     sites: Found,
@@ -258,25 +278,20 @@ def _assemble(
     open_bits = dict(zip(cells, accessibility, strict=True))
     blank = np.zeros(accessibility.shape[1], dtype=np.uint8)
     rows, region, kind = [], [], []
-    for tf, cell in pairs:
-        has_peaks, has_tfbs = (tf, cell) in called.pairs, (tf, cell) in sites.pairs
-        peak = called.bits.row(called.pairs[tf, cell]) if has_peaks else blank
-        site = sites.bits.row(sites.pairs[tf, cell]) if has_tfbs else blank
+    for pair in pairs:
+        tf, cell = pair
+        has_peaks, has_tfbs = pair in called.pairs, pair in sites.pairs
+        peak = called.bits.row(called.pairs[pair]) if has_peaks else blank
+        site = sites.bits.row(sites.pairs[pair]) if has_tfbs else blank
         at = np.flatnonzero(np.unpackbits((peak | site) & open_bits[cell], count=len(regions)))
-        region.append(at.astype(np.int32))
         bit = (128 >> (at & 7)).astype(np.uint8)
-        kind.append(
-            (PEAK * ((peak[at >> 3] & bit) > 0) + TFBS * ((site[at >> 3] & bit) > 0)).astype(
-                np.uint8
-            )
-        )
-        accessions = called.accessions.get((tf, cell), set()) | sites.accessions.get(
-            (tf, cell), set()
-        )
-        rows.append(
-            (tf, cell, ";".join(sorted(accessions)), has_peaks, has_tfbs,
-             called.used[tf, cell], sites.used[tf, cell])
-        )  # fmt: skip
+        in_peak, in_site = (peak[at >> 3] & bit) > 0, (site[at >> 3] & bit) > 0
+        region.append(at.astype(np.int32))
+        kind.append((PEAK * in_peak + TFBS * in_site).astype(np.uint8))
+        names = called.accessions.get(pair, set()) | sites.accessions.get(pair, set())
+        accessions = ";".join(sorted(names))
+        used = (called.used[pair], sites.used[pair])
+        rows.append((tf, cell, accessions, has_peaks, has_tfbs, *used))
     columns = ["tf", "cell", "accessions", "peaks", "tfbs", "peak_rows", "tfbs_rows"]
     return MatrixParts(
         regions=regions,
@@ -292,9 +307,27 @@ def _assemble(
     )
 
 
-def _unmatched(found: Found, kind: str, known: Mapping[str, str]) -> list[dict[str, Any]]:
-    cells = {name: name for name in known} | {cell: cell for cell in known.values()}
+def _unmatched(found: Found, kind: str, access: Accessible) -> list[dict[str, Any]]:
+    known = {sample.cell for sample in access.samples} | {
+        name
+        for sample in access.samples
+        for name in (sample.peaks_names if kind == "peaks" else sample.tfbs_names)
+    }
+    return [{"kind": kind, **each} for each in _explained(found.unmatched, known)]
+
+
+def _unmatched_tfs(called: Found, pairs: list[Pair]) -> list[dict[str, Any]]:
+    known = {tf for tf, _ in pairs}
+    rows: Counter[str] = Counter()
+    for (tf, _), count in called.skipped.items():
+        if tf not in known:
+            rows[tf] += count
+    return _explained(rows, known)
+
+
+def _explained(rows: Mapping[str, int], known: set[str]) -> list[dict[str, Any]]:
+    ranked = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
     return [
-        {"kind": kind, "name": name, "rows": rows, "nearest": nearest(name, cells)}
-        for name, rows in sorted(found.unmatched.items(), key=lambda item: (-item[1], item[0]))
+        {"name": name, "rows": count, "nearest": nearest(name, known) if at < _EXPLAINED else ""}
+        for at, (name, count) in enumerate(ranked)
     ]

@@ -1,0 +1,156 @@
+"""UCSC's clustered DNase hypersensitive sites: which cluster is open in which cell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.binding.rows import RowSource, stream_rows
+from cistransfer.binding.samples import Sample
+from cistransfer.binding.windowing import OpenRegions
+from cistransfer.errors import InputError, nearest
+from cistransfer.genome.bed import regions_table
+from cistransfer.storage import open_text
+
+__all__ = ["dhs_samples", "read_dhs_clusters", "read_dhs_sources"]
+
+
+def read_dhs_sources(path: str | os.PathLike[str]) -> dict[int, str]:
+    """Read UCSC's sources table: source id, tab, source name; no header."""
+    sources: dict[int, str] = {}
+    with open_text(path) as handle:
+        for number, line in enumerate(handle, start=1):
+            fields = line.rstrip("\r\n").split("\t")
+            if not line.strip() or line.startswith("#"):
+                continue
+            if len(fields) < 2 or not fields[0].isdigit():
+                raise InputError(
+                    f"{path}, line {number}: expected a source id and a name with a tab between, "
+                    f"found {line.strip()[:60]!r}"
+                )
+            sources[int(fields[0])] = fields[1].strip()
+    if not sources:
+        raise InputError(f"{path}: expected source ids and names, found an empty file")
+    return sources
+
+
+def dhs_samples(
+    sources: Mapping[int, str],
+    terms: Mapping[str, str] | None,
+    samples: Sequence[Sample] | None,
+    where: str,
+) -> list[Sample]:
+    """Settle which DHS sources mean which cell.
+
+    With a sample sheet its cells are the cells; a cell's sources are those that the sheet names,
+    else those whose ENCODE term (or own name) is the cell. Without a sheet, every term that some
+    source maps to is a cell.
+
+    Raises
+    ------
+    InputError
+        When a source does not exist, or a cell of the sheet has none.
+    """
+    terms = terms or {}
+    by_cell: dict[str, list[str]] = {}
+    for name in sources.values():
+        by_cell.setdefault(terms.get(name, name), []).append(name)
+    if samples is None:
+        return [Sample(cell, tuple(names)) for cell, names in sorted(by_cell.items())]
+    settled = []
+    for sample in samples:
+        names = sample.dhs_sources or tuple(by_cell.get(sample.cell, ()))
+        if not names:
+            raise InputError(
+                f"sample sheet: cell {sample.cell!r} has no DHS source in {where}; name it in "
+                f"column dhs_source; {nearest(sample.cell, [*by_cell, *sources.values()])}"
+            )
+        for name in names:
+            if name not in sources.values():
+                raise InputError(
+                    f"sample sheet: cell {sample.cell!r}: no DHS source {name!r} in {where}; "
+                    f"{nearest(name, sources.values())}"
+                )
+        settled.append(replace(sample, dhs_sources=names))
+    return settled
+
+
+def read_dhs_clusters(
+    path: str | os.PathLike[str], sources: Mapping[int, str], samples: Sequence[Sample]
+) -> OpenRegions:
+    """Read UCSC's clustered DHS table (wgEncodeRegDnaseClustered, plain or gzip).
+
+    Columns 2–4 are the cluster, column 8 its comma-separated source ids. Clusters on chromosomes
+    with an underscore in the name are left out, as published.
+
+    Raises
+    ------
+    InputError
+        For a malformed table or a source id that is not in the sources table.
+    """
+    source = RowSource.of(path)
+    lists: list[tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.int64]]] = []
+    line = 1
+    for block in stream_rows(source, texts=(1, 7), numbers=(2, 3)):
+        names, chrom = block.texts[1]
+        start, end = block.numbers[2], block.numbers[3]
+        bad = np.flatnonzero((start < 0) | (start >= end))
+        if len(bad):
+            worst = int(bad[0])
+            raise InputError(
+                f"{path}, row {line + worst}: expected 0 ≤ start < end in columns 3 and 4, "
+                f"found {start[worst]} and {end[worst]}"
+            )
+        distinct, code = block.texts[7]
+        ids, count = _parse_ids(distinct, f"{path}, near row {line}")
+        keep = np.flatnonzero(~np.array(["_" in name for name in names])[chrom])
+        table = regions_table(np.array(names, object)[chrom[keep]], start[keep], end[keep])
+        row, value = _expand(ids, count, code[keep])
+        lists.append((table, row, value))
+        line += block.rows
+    regions = pd.concat([table for table, _, _ in lists], ignore_index=True)
+    at = np.cumsum([0, *(len(table) for table, _, _ in lists)])
+    row = np.concatenate([rows + at[part] for part, (_, rows, _) in enumerate(lists)])
+    ids = np.concatenate([values for _, _, values in lists])
+    unknown = np.setdiff1d(ids, np.array(list(sources), dtype=np.int64))
+    if len(unknown):
+        raise InputError(
+            f"{path}: source id {unknown[0]} is not in the sources table "
+            f"(ids {min(sources)} to {max(sources)})"
+        )
+    id_of = {name: number for number, name in sources.items()}
+    opened = {}
+    for sample in samples:
+        own = np.zeros(len(regions), dtype=bool)
+        own[row[np.isin(ids, [id_of[name] for name in sample.dhs_sources])]] = True
+        opened[sample.cell] = own
+    return OpenRegions(regions, opened)
+
+
+def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Parse ``1,12,19,`` lists into their ids laid end to end, and how many each list has."""
+    stripped = [text.rstrip(",") for text in lists]
+    try:
+        ids = np.array(",".join(stripped).split(","), dtype=np.int64)
+    except ValueError:
+        wrong = next((t for t in lists if not t.replace(",", "").isdigit()), lists[0])
+        raise InputError(
+            f"{where}: expected comma-separated source ids in column 8, found {wrong[:60]!r}"
+        ) from None
+    return ids, np.array([text.count(",") + 1 for text in stripped], dtype=np.int64)
+
+
+def _expand(
+    ids: NDArray[np.int64], count: NDArray[np.int64], code: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair each row (holding list ``code``) with each id of its list."""
+    first = np.cumsum(count) - count
+    per_row = count[code]
+    row = np.repeat(np.arange(len(code)), per_row)
+    before = np.cumsum(per_row) - per_row
+    return row, ids[np.arange(len(row)) - before[row] + first[code][row]]
