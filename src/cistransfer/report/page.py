@@ -1,0 +1,265 @@
+"""The report: one HTML page about one or more evaluations."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import cistransfer
+from cistransfer.errors import InputError
+from cistransfer.evaluation.figures import learning_curve, precision_recall, reliability
+from cistransfer.evaluation.runs import open_predictions
+from cistransfer.examples.dataset import PARTS, open_examples
+from cistransfer.models.bundle import open_bundle
+from cistransfer.report.figures import as_base64, gc_histogram
+from cistransfer.storage import read_json, write_text
+
+__all__ = ["write_report"]
+
+_METRICS = {
+    "n": "windows",
+    "positives": "bound",
+    "prevalence": "prevalence",
+    "aucpr": "AUCPR",
+    "aucpr_1to10": "AUCPR 1:10",
+    "average_precision": "AP",
+    "auroc": "AUROC",
+    "mcc": "MCC",
+    "f1": "F1",
+    "brier": "Brier",
+    "ece": "ECE",
+}
+_LOWER_IS_BETTER = ("brier", "ece")
+_NO_WINNER = ("n", "positives", "prevalence")
+
+
+@dataclass(frozen=True)
+class _Image:
+    data: str
+    caption: str
+    wide: bool = False
+
+
+def write_report(
+    out: str | os.PathLike[str],
+    evaluations: Sequence[str | os.PathLike[str]],
+    *,
+    title: str = "Transfer and scratch on held-out regions",
+) -> Path:
+    """Write one self-contained HTML page about evaluations.
+
+    Everything comes from the folders themselves: metrics and predictions of the evaluation, and
+    card, learning curve, examples and configuration of each run it names.
+
+    Parameters
+    ----------
+    out : path
+        The HTML file.
+    evaluations : sequence of path
+        Folders that ``cistransfer evaluate`` wrote.
+    title : str
+
+    Returns
+    -------
+    Path
+    """
+    from jinja2 import Environment
+
+    if not evaluations:
+        raise InputError("a report needs at least one evaluation folder")
+    parts = [_part(Path(folder)) for folder in evaluations]
+    source = (resources.files("cistransfer.report") / "page.html").read_text(encoding="utf-8")
+    template = Environment(autoescape=True).from_string(source)
+    write_text(
+        out,
+        template.render(
+            title=title,
+            version=cistransfer.__version__,
+            parts=parts,
+            heldout=all(not part["warning"] for part in parts),
+        ),
+    )
+    return Path(out)
+
+
+def _part(folder: Path) -> dict[str, Any]:
+    result = read_json(folder / "metrics.json")
+    if result.get("kind") != "evaluation":
+        raise InputError(f"{folder / 'metrics.json'}: expected the record of an evaluation")
+    tasks, models = result["tasks"], result["models"]
+    runs = {model["name"]: Path(model["run"]) for model in models}
+    shown = tasks[:6]
+    return {
+        "title": ", ".join(shown) + (" …" if len(tasks) > len(shown) else ""),
+        "warning": ""
+        if result["part"] == "test"
+        else f"These are the {result['part']} regions; the models have seen them.",
+        "headlines": [_headline(task, models) for task in shown],
+        "metric_names": ["model", "task", *_METRICS.values()],
+        "metrics": _metric_rows(tasks, models),
+        "curves": _curves(folder, shown, models, runs),
+        "models": [_model_row(name, run) for name, run in runs.items()],
+        **_example_facts(runs, shown),
+        "learning": _learning(runs),
+        "commands": _commands([*runs.values(), folder]),
+    }
+
+
+def _headline(task: str, models: list[dict[str, Any]]) -> dict[str, str]:
+    known = [model for model in models if not model["metrics"][task]["why"]]
+    if not known:
+        return {"task": task, "text": models[0]["metrics"][task]["why"]}
+    first = known[0]["metrics"][task]
+    scores = ", ".join(f"{model['name']} {model['metrics'][task]['aucpr']:.3f}" for model in known)
+    return {
+        "task": task,
+        "text": f"AUCPR {scores} on {first['positives']:,} bound of {first['n']:,} windows "
+        f"(chance {first['prevalence']:.2f}).",
+    }
+
+
+def _metric_rows(tasks: list[str], models: list[dict[str, Any]]) -> list[list[dict[str, str]]]:
+    rows = []
+    for task in tasks:
+        values = {
+            key: [model["metrics"][task].get(key) for model in models]
+            for key in _METRICS
+            if key not in _NO_WINNER
+        }
+        best = {
+            key: (min if key in _LOWER_IS_BETTER else max)(known)
+            for key, found in values.items()
+            if (known := [value for value in found if value is not None])
+        }
+        for model in models:
+            row = [
+                {"text": model["name"], "kind": "text"},
+                {"text": task, "kind": "text"},
+            ]
+            for key in _METRICS:
+                value = model["metrics"][task].get(key)
+                winner = len(models) > 1 and value is not None and best.get(key) == value
+                text = (
+                    "–"
+                    if value is None
+                    else f"{value:,}"
+                    if isinstance(value, int)
+                    else f"{value:.3f}"
+                )
+                row.append({"text": text, "kind": "best" if winner else ""})
+            rows.append(row)
+    return rows
+
+
+def _curves(
+    folder: Path, tasks: list[str], models: list[dict[str, Any]], runs: dict[str, Path]
+) -> list[_Image]:
+    table = open_predictions(folder)
+    images = []
+    for task in tasks:
+        if models[0]["metrics"][task]["why"]:
+            continue
+        labels = table[f"label {task}"].to_numpy()
+        scores = {name: table[f"{name} {task}"].to_numpy() for name in runs}
+        drawn = precision_recall(labels, scores, title=task)
+        images.append(_Image(as_base64(drawn), f"Precision and recall, {task}."))
+        first = models[0]
+        calibrated = reliability(
+            labels,
+            scores[first["name"]],
+            first["metrics"][task]["temperature"],
+            title=f"{task}, {first['name']}",
+        )
+        caption = (
+            f"Calibration of {first['name']} before and after the temperature fitted on validation."
+        )
+        images.append(_Image(as_base64(calibrated), caption, wide=True))
+    return images
+
+
+def _model_row(name: str, run: Path) -> dict[str, str]:
+    card = open_bundle(run).card
+    trunk = card.get("trunk")
+    start = "random weights"
+    if trunk:
+        tasks = trunk["tasks"]
+        named = ", ".join(tasks[:12]) + (f" … ({len(tasks)} TFs)" if len(tasks) > 12 else "")
+        start = f"trunk pre-trained on {named}"
+    valid = [value for value in card["validation"]["aucpr"] if value is not None]
+    return {
+        "name": name,
+        "strategy": f"{card['strategy']['name']}: {card['strategy']['summary']}",
+        "start": start,
+        "epochs": str(card["epochs"]),
+        "valid": f"{np.mean(valid):.3f}" if valid else "–",
+    }
+
+
+def _example_facts(runs: dict[str, Path], tasks: list[str]) -> dict[str, Any]:
+    place = next((run / "examples" for run in runs.values() if (run / "examples").is_dir()), None)
+    if place is None:
+        return {"examples": "", "counts": [], "count_tasks": [], "example_figures": []}
+    facts = read_json(place / "dataset.json")
+    regions = open_examples(place).regions
+    dropped = facts.get("dropped", {})
+    words = {
+        "no_sequence": "without a sequence",
+        "with_n": "with N",
+        "seen_by_trunk": "seen by the trunk",
+    }
+    lost = ", ".join(f"{count:,} {words.get(key, key)}" for key, count in dropped.items())
+    text = (
+        f"{facts['examples']:,} windows of {facts['window']} bp from {facts.get('source')} "
+        f"(sequence: {facts.get('genome')}). "
+        + (f"Negatives: {facts['negatives']}. " if "negatives" in facts else "")
+        + (f"Left out: {lost}." if lost else "")
+    )
+    counts = []
+    for part in PARTS:
+        chroms = list(dict.fromkeys(regions.loc[regions["part"] == part, "chrom"]))
+        by_chromosome = (facts.get("split") or {}).get("by") == "chromosome"
+        counts.append(
+            {
+                "part": part,
+                "numbers": [
+                    f"{facts['counts'][part][task][state]:,}"
+                    for task in tasks
+                    for state in ("bound", "unbound")
+                ],
+                "chroms": ", ".join(chroms) if by_chromosome else "all (random split)",
+            }
+        )
+    image = _Image(as_base64(gc_histogram(facts["gc"])), "GC content of bound and unbound windows.")
+    return {"examples": text, "counts": counts, "count_tasks": tasks, "example_figures": [image]}
+
+
+def _learning(runs: dict[str, Path]) -> list[_Image]:
+    images = []
+    shown: set[Path] = set()
+    for name, run in runs.items():
+        config = run / "config.json"
+        start = read_json(config)["arguments"].get("start") if config.exists() else None
+        for label, place in ((f"{name}'s trunk", Path(start) if start else None), (name, run)):
+            if place is None or place in shown or not (place / "history.tsv").exists():
+                continue
+            shown.add(place)
+            history = pd.read_csv(place / "history.tsv", sep="\t")
+            drawn = learning_curve(history, title=label)
+            images.append(_Image(as_base64(drawn), f"Learning curve of {label}.", wide=True))
+    return images
+
+
+def _commands(folders: list[Path]) -> list[str]:
+    lines = []
+    for folder in folders:
+        if (folder / "config.json").exists():
+            lines.append(f"cistransfer rerun {shlex.quote(str(folder))} --out NEW_FOLDER")
+    return lines
