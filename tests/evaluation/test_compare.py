@@ -252,6 +252,17 @@ def test_recovery_literal() -> None:
         ["500", 1, 0],
     ]
     assert summary["median"].tolist() == pytest.approx([0.5, 0.25 / 0.3])
+    sized = table(
+        ("A", 50, 0, 0, "transfer", 0.7),
+        ("A", 900, 0, 0, "transfer", 0.8),
+        ("A", None, None, None, "pwm", 0.6),
+        ("A", 900, 0, 0, "full", 0.85),
+        ("A", 5000, 0, 0, "full", 0.9),
+    )
+    assert recovery(sized)["full"].tolist() == [0.9, 0.9]  # the largest size, 5000
+    sized["size"] = sized["size"].fillna(50)
+    denovo = pd.concat([sized, table(("A", 900, 0, 0, "pwm", 0.65))])
+    assert recovery(denovo)["motif"].tolist() == [0.6, 0.65]  # each size has its own
     with pytest.raises(InputError, match="no strategy 'ful' in the results; nearest: full"):
         recovery(results, "aucpr", full="ful")
 

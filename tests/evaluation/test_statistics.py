@@ -62,8 +62,8 @@ def test_signed_rank_reproduces_a_published_p() -> None:
 
 
 def test_rounding_makes_no_ranks() -> None:
-    first = np.array([0.1 + 0.2, 0.7, 0.9])
-    assert wilcoxon_signed_rank(first, np.array([0.3, 0.7, 0.9])).p == 1.0
+    assert 0.1 + 0.2 > 0.3
+    assert wilcoxon_signed_rank(np.full(6, 0.1 + 0.2), np.full(6, 0.3)).p == 1.0
 
 
 def test_what_cannot_be_tested_says_why() -> None:
@@ -130,6 +130,15 @@ def test_one_tf_says_nothing_about_others() -> None:
     found = clustered_bootstrap([1.0, 2.0, 3.0], ["A", "A", "A"])
     assert found.estimate == 2
     assert np.isnan([found.low, found.high]).all()
+
+
+def test_few_tfs_widen_the_percentiles() -> None:
+    values = np.array([0.0, 1.0, 3.0, 4.0, 9.0])
+    drawn = values[np.random.default_rng(3).integers(0, 5, (10_000, 5))].mean(axis=1)
+    tail = stats.norm.cdf(-np.sqrt(5 / 4) * 2.776445)  # the 97.5 % point of t with 4 degrees
+    assert tail < 0.001
+    found = clustered_bootstrap(values, seed=3)
+    assert found[1:] == pytest.approx(tuple(np.quantile(drawn, [tail, 1 - tail])), abs=1e-6)
 
 
 @pytest.mark.parametrize("tfs", [5, 12])

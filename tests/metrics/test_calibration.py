@@ -104,6 +104,12 @@ def test_few_rows_ranked_perfectly_do_not_become_certain() -> None:
     smoothed = fit_temperature(labels, logits)
     assert 0.2 < smoothed < 1
     assert to_probability(0.7, smoothed) < 0.95
+    # Platt's targets: 3 positives aim at 4/5, 7 negatives at 1/9
+    grid = np.linspace(0.1, 2, 20_001)
+    targets = np.where(labels, 4 / 5, 1 / 9)
+    probability = 1 / (1 + np.exp(-np.array(logits) / grid[:, None]))
+    losses = -(targets * np.log(probability) + (1 - targets) * np.log(1 - probability)).sum(axis=1)
+    assert smoothed == pytest.approx(grid[losses.argmin()], abs=2e-4)
 
 
 def test_logits_that_rank_wrongly_go_to_the_upper_bound() -> None:

@@ -70,6 +70,8 @@ def test_many_tasks() -> None:
     assert table["positives"].tolist() == [2, 0, 2]
     assert table.loc[1, list(METRICS)].isna().all()
     assert table.loc[2, "aucpr"] == aucpr(LABELS, LOGITS[::-1])
+    assert table.loc[[0, 2], "threshold"].tolist() == [-1.5, 0]
+    assert table.loc[[0, 2], "tp"].tolist() == [2, 1]
     assert table.loc[0, list(METRICS)].to_dict() == {
         name: all_metrics(LABELS, LOGITS, -1.5)[name] for name in METRICS
     }

@@ -100,6 +100,11 @@ def test_threshold_lies_half_way_and_ties_go_to_the_prevalence() -> None:
     assert thresholded.mcc(labels, scores, 3.5) == pytest.approx(3**-0.5)
     assert thresholded.mcc(labels, scores, 1.5) == pytest.approx(3**-0.5)
     assert best_threshold(labels, scores) == 3.5
+    # 1 or 6 calls both give an F1 of 0.4; 6 is nearer to the 4 bound rows
+    labels = [1, 0, 0, 0, 0, 1, *[0] * 7, 1, 0, 0, 0, 1]
+    scores = np.arange(len(labels), 0, -1.0)
+    assert thresholded.f1(labels, scores, 17.5) == thresholded.f1(labels, scores, 12.5) == 0.4
+    assert best_threshold(labels, scores, "f1") == 12.5
     # -1 rows are never looked at
     assert best_threshold([0, -1, 1], [0.0, 0.6, 1.0]) == 0.5
 

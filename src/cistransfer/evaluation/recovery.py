@@ -32,7 +32,8 @@ def recovery(
         A tidy table that holds the strategies ``motif`` and ``full``.
     metric : str
     motif, full : str
-        Names of the two anchors among the strategies.
+        Names of the two anchors among the strategies. The motif is that of the same size where it
+        depends on it (a de novo motif); the full network is that of the TF's largest size.
     least_gap : float
         Smallest ``full - motif`` for which recovery is defined.
 
@@ -64,7 +65,7 @@ def recovery(
     rows = []
     for (tf, size, strategy), value in means.items():
         low = _anchor(anchors, tf, size, motif)
-        high = _anchor(anchors, tf, size, full)
+        high = _anchor(anchors, tf, "all", full)
         gap = high - low
         if np.isnan(gap):
             missing = motif if np.isnan(low) else full
