@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from cistransfer.models.score import one_hot, reverse_codes, score_codes
 from cistransfer.progress import bar
 from cistransfer.training.checkpoint import State, load_state, optimiser_tensors, save_state
 from cistransfer.training.freeze import apply_phase, parameter_groups
-from cistransfer.training.strategy import Phase
+from cistransfer.training.probe import fit_probe
+from cistransfer.training.strategy import Phase, Probe
 
-__all__ = ["choose_precision", "fit", "masked_loss"]
+__all__ = ["choose_precision", "fit", "masked_loss", "validate"]
 
 _CHECKPOINT_SECONDS = 20.0
 
@@ -59,13 +60,14 @@ def _cpu_has_bf16() -> bool:
 def fit(
     model: nn.Module,
     examples: ExampleSet,
-    phases: Sequence[Phase],
+    phases: Sequence[Phase | Probe],
     *,
     run: str,
     seed: int,
     checkpoint: Path | None = None,
     precision: str = "float32",
     checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+    on_checkpoint: Callable[[list[dict[str, Any]]], None] = lambda history: None,
 ) -> list[dict[str, Any]]:
     """Train a model in place through the phases; each ends on its best validation.
 
@@ -79,7 +81,7 @@ def fit(
         Trained in place, on the device it lies on.
     examples : ExampleSet
         Its train and valid parts are used.
-    phases : sequence of Phase
+    phases : sequence of Phase or Probe
     run : str
         Identity of the configuration; a checkpoint of another run is refused.
     seed : int
@@ -89,6 +91,8 @@ def fit(
         Arithmetic of the forward and backward pass; weights stay float32.
     checkpoint_seconds : float
         Least time between two checkpoints.
+    on_checkpoint : callable
+        Given the history so far whenever a checkpoint has been written.
 
     Returns
     -------
@@ -107,69 +111,108 @@ def fit(
         raise InputError(
             f"training needs train and valid examples, found {len(train)} and {len(valid)}"
         )
-    valid_codes, valid_labels = examples.codes[valid], np.asarray(examples.labels[valid])
     state = (load_state(checkpoint, run) if checkpoint else None) or State(run=run)
     if state.model:
         model.load_state_dict(state.model)
+
     saved = time.monotonic()
+
+    def keep() -> None:
+        nonlocal saved
+        if checkpoint and time.monotonic() - saved >= checkpoint_seconds:
+            save_state(checkpoint, state)
+            on_checkpoint(state.history)
+            saved = time.monotonic()
+
     for number in range(state.phase, len(phases)):
         phase = phases[number]
-        apply_phase(model, phase)
-        optimiser = _optimiser(model, phase, state.optimiser)
-        batches = phase.steps_per_epoch or _steps(len(train), phase)
-        with bar(f"{phase.name}", phase.epochs * batches) as running:
-            running.advance(state.epoch * batches)
-            for epoch in range(state.epoch, phase.epochs):
-                if state.best and _stop(state, phase):
-                    break
-                began = time.monotonic()
-                apply_phase(model, phase)
-                total, count = 0.0, 0
-                with torch.random.fork_rng(devices=_cuda_devices(model)):
-                    torch.manual_seed(_epoch_seed(seed, number, epoch))
-                    draws = _draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
-                    for step, (rows, flipped) in enumerate(draws):
-                        _set_rates(optimiser, phase, epoch * batches + step, batches)
-                        loss = _step(model, examples, train[rows], flipped, optimiser, precision)
-                        total, count = total + loss, count + 1
-                        running.advance()
-                if not math.isfinite(total):
-                    raise InputError(
-                        f"the training loss is not a number in epoch {epoch + 1} of phase "
-                        f"{phase.name!r}; try a lower learning rate than {phase.learning_rate:g}"
-                    )
-                logits = score_codes(model, valid_codes, strands=phase.validation_strands)
-                loss = float(masked_loss(torch.from_numpy(logits), torch.from_numpy(valid_labels)))
-                ranked = rank_metrics(valid_labels, logits)["aucpr"]
-                aucpr = (
-                    float(ranked[~np.isnan(ranked)].mean()) if (~np.isnan(ranked)).any() else 0.0
-                )
-                merit = -loss if phase.monitor == "loss" else aucpr
-                better = state.best_merit is None or merit > state.best_merit
-                if better:
-                    state.best_merit, state.best_epoch = merit, epoch + 1
-                    state.best = _tensors(model)
-                state.epoch = epoch + 1
-                state.history.append(
-                    {
-                        "phase": phase.name,
-                        "epoch": epoch + 1,
-                        "train_loss": total / count,
-                        "valid_loss": loss,
-                        "valid_aucpr": aucpr,
-                        "seconds": round(time.monotonic() - began, 3),
-                        "best": better,
-                    }
-                )
-                running.note(f"validation loss {loss:.4f}, AUCPR {aucpr:.3f}")
-                if checkpoint and time.monotonic() - saved >= checkpoint_seconds:
-                    state.model, state.optimiser = _tensors(model), optimiser_tensors(optimiser)
-                    save_state(checkpoint, state)
-                    saved = time.monotonic()
-        model.load_state_dict(state.best)
+        if isinstance(phase, Probe):
+            fit_probe(model, examples, phase, seed=seed)
+            state.history.append(_epoch_row(phase.name, 1, math.nan, validate(model, examples)))
+            state.history[-1]["best"] = True
+        else:
+            _gradient_phase(model, examples, phase, number, state, seed, precision, keep)
         state.phase, state.epoch, state.best_merit, state.best_epoch = number + 1, 0, None, 0
         state.model, state.best, state.optimiser = _tensors(model), {}, {}
+        keep()
     return state.history
+
+
+def _gradient_phase(
+    model: nn.Module,
+    examples: ExampleSet,
+    phase: Phase,
+    number: int,
+    state: State,
+    seed: int,
+    precision: str,
+    keep: Callable[[], None],
+) -> None:
+    """Train through one phase, from the epoch where ``state`` stands, to its best epoch."""
+    train = examples.rows("train")
+    apply_phase(model, phase)
+    optimiser = _optimiser(model, phase, state.optimiser)
+    steps = phase.steps_per_epoch or _steps(len(train), phase)
+    with bar(phase.name, phase.epochs * steps) as running:
+        running.advance(state.epoch * steps)
+        for epoch in range(state.epoch, phase.epochs):
+            if state.best and _stop(state, phase):
+                break
+            began = time.monotonic()
+            apply_phase(model, phase)
+            losses = []
+            with torch.random.fork_rng(devices=_cuda_devices(model)):
+                torch.manual_seed(_epoch_seed(seed, number, epoch))
+                draws = _draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
+                for step, (rows, flipped) in enumerate(draws):
+                    _set_rates(optimiser, phase, epoch * steps + step, steps)
+                    losses.append(
+                        _step(model, examples, train[rows], flipped, optimiser, precision)
+                    )
+                    running.advance()
+            if not math.isfinite(sum(losses)):
+                raise InputError(
+                    f"the training loss is not a number in epoch {epoch + 1} of phase "
+                    f"{phase.name!r}; try a lower learning rate than {phase.learning_rate:g}"
+                )
+            measured = validate(model, examples, phase.validation_strands)
+            row = _epoch_row(phase.name, epoch + 1, float(np.mean(losses)), measured)
+            merit = -measured[0] if phase.monitor == "loss" else measured[1]
+            row["best"] = state.best_merit is None or merit > state.best_merit
+            row["seconds"] = round(time.monotonic() - began, 3)
+            if row["best"]:
+                state.best_merit, state.best_epoch, state.best = merit, epoch + 1, _tensors(model)
+            state.epoch = epoch + 1
+            state.history.append(row)
+            running.note(f"validation loss {measured[0]:.4f}, AUCPR {measured[1]:.3f}")
+            state.model, state.optimiser = _tensors(model), optimiser_tensors(optimiser)
+            keep()
+    model.load_state_dict(state.best)
+
+
+def validate(model: nn.Module, examples: ExampleSet, strands: str = "both") -> tuple[float, float]:
+    """Masked loss on the validation part, and the mean AUCPR of its tasks with both classes."""
+    rows = examples.rows("valid")
+    labels = np.asarray(examples.labels[rows])
+    logits = score_codes(model, examples.codes[rows], strands=strands)
+    loss = float(masked_loss(torch.from_numpy(logits), torch.from_numpy(labels)))
+    ranked = rank_metrics(labels, logits)["aucpr"]
+    known = ranked[~np.isnan(ranked)]
+    return loss, float(known.mean()) if len(known) else 0.0
+
+
+def _epoch_row(
+    phase: str, epoch: int, train_loss: float, measured: tuple[float, float]
+) -> dict[str, Any]:
+    return {
+        "phase": phase,
+        "epoch": epoch,
+        "train_loss": None if math.isnan(train_loss) else train_loss,
+        "valid_loss": measured[0],
+        "valid_aucpr": measured[1],
+        "seconds": 0.0,
+        "best": False,
+    }
 
 
 def _stop(state: State, phase: Phase) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.bundle import Bundle
 from cistransfer.training.run import keep_examples, train_run
-from cistransfer.training.strategy import load_strategy
+from cistransfer.training.strategy import Phase, load_strategy
 
 __all__ = ["pretrain"]
 
@@ -49,7 +49,10 @@ def pretrain(
     """
     plan = load_strategy(strategy)
     if epochs is not None:
-        phases = tuple(phase.model_copy(update={"epochs": epochs}) for phase in plan.phases)
+        phases = tuple(
+            phase.model_copy(update={"epochs": epochs}) if isinstance(phase, Phase) else phase
+            for phase in plan.phases
+        )
         plan = plan.model_copy(update={"phases": phases})
     return train_run(
         folder,

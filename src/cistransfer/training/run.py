@@ -143,10 +143,10 @@ def train_run(
         seed=seed,
         checkpoint=checkpoint,
         precision=arithmetic,
+        on_checkpoint=lambda rows: _write_history(place, rows),
     )
     model.to("cpu").eval()
-    with whole_file(place / "history.tsv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, sep="\t", index=False)
+    _write_history(place, history)
     fitted = _fit_on_validation(model, examples)
     save_bundle(
         place / "bundle",
@@ -170,6 +170,11 @@ def train_run(
     )
     checkpoint.unlink(missing_ok=True)
     return open_bundle(place)
+
+
+def _write_history(place: Path, history: list[dict[str, Any]]) -> None:
+    with whole_file(place / "history.tsv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, sep="\t", index=False)
 
 
 def _start(

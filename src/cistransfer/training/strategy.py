@@ -5,23 +5,24 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from cistransfer.errors import InputError, nearest
 
-__all__ = ["Phase", "Strategy", "load_strategy", "shipped_strategies"]
+__all__ = ["Phase", "Probe", "Strategy", "load_strategy", "shipped_strategies"]
 
 
 class Phase(BaseModel):
-    """One stretch of training with fixed settings.
+    """One stretch of gradient training with fixed settings.
 
     Patterns are shell patterns on module names (``conv1``, ``dense*``, ``head``, ``*``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["gradient"] = "gradient"
     name: str
     train: tuple[str, ...] = ("*",)
     """Modules whose weights are trained; all others are frozen, batch-norm statistics included."""
@@ -49,6 +50,33 @@ class Phase(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0)
 
 
+class Probe(BaseModel):
+    """Logistic regression on the frozen features of the trunk becomes the head (closed form).
+
+    Features of the two strands are averaged and standardised on the training part; the L2 strength
+    is chosen by cross-validation within it, and the standardisation is folded into the head.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["probe"]
+    name: str
+    strengths: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    """Inverse L2 penalties (scikit-learn's C) to choose from."""
+    folds: int = Field(default=5, gt=1)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return str(getattr(value, "kind", "gradient"))
+    return str(value.get("kind", "gradient")) if isinstance(value, dict) else "gradient"
+
+
+AnyPhase = Annotated[
+    Annotated[Phase, Tag("gradient")] | Annotated[Probe, Tag("probe")], Discriminator(_kind)
+]
+
+
 class Strategy(BaseModel):
     """Where the weights come from and the phases that train them."""
 
@@ -59,7 +87,7 @@ class Strategy(BaseModel):
     start: Literal["trunk", "scratch"]
     transfer: tuple[str, ...] = ("*",)
     """Modules copied from the trunk (never the head); the others keep fresh weights."""
-    phases: tuple[Phase, ...] = Field(min_length=1)
+    phases: tuple[AnyPhase, ...] = Field(min_length=1)
 
 
 def shipped_strategies() -> dict[str, str]:
