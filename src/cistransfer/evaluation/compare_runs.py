@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FIGURE_FORMATS", "compare_runs", "markdown", "save_figure"]
 
 FIGURE_FORMATS = ("png", "svg", "pdf")
+_MOST_ROWS = 200  # nobody pastes more into a paper; the TSV has them all
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -179,7 +180,8 @@ def _write(
         write_tsv(table, place / f"{name}.tsv")
     if by_tf is not None:
         write_tsv(by_tf, place / "recovery_by_tf.tsv")
-    write_text(place / "comparison.md", markdown(tables, metric, reference, level))
+    worded = {name: table for name, table in tables.items() if len(table) <= _MOST_ROWS}
+    write_text(place / "comparison.md", markdown(worded, metric, reference, level))
     for name, draw in _figures(tables["results"], by_tf, metric, reference).items():
         save_figure(draw(), place / f"{name}.{figures}")
 

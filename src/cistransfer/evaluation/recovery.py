@@ -55,17 +55,18 @@ def recovery(
             raise InputError(
                 f"recovery: no strategy {anchor!r} in the results; {nearest(anchor, known)}"
             )
-    anchors = (
-        table[table["strategy"].isin((motif, full))]
-        .groupby(["tf", "size", "strategy"])[metric]
-        .mean()
-    )
+    anchors: dict[tuple[str, str], dict[str, float]] = {}
+    chosen = table[table["strategy"].isin((motif, full))]
+    for (tf, strategy, size), value in (
+        chosen.groupby(["tf", "strategy", "size"])[metric].mean().items()
+    ):
+        anchors.setdefault((tf, strategy), {})[size] = float(value)
     rest = table[~table["strategy"].isin((motif, full))]
     means = rest.groupby(["tf", "size", "strategy"], sort=False)[metric].mean()
     rows = []
     for (tf, size, strategy), value in means.items():
-        low = _anchor(anchors, tf, size, motif)
-        high = _anchor(anchors, tf, "all", full)
+        low = _anchor(anchors.get((tf, motif), {}), size)
+        high = _anchor(anchors.get((tf, full), {}), "all")
         gap = high - low
         if np.isnan(gap):
             missing = motif if np.isnan(low) else full
@@ -94,16 +95,11 @@ def recovery(
     return found.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
 
 
-def _anchor(anchors: pd.Series, tf: str, size: str, strategy: str) -> float:
-    """Return the anchor at this size, else the TF's one (largest) size, else NaN."""
-    found = {
-        at: float(value)
-        for (name, at, kind), value in anchors.items()
-        if name == tf and kind == strategy
-    }
-    if not found:
+def _anchor(by_size: dict[str, float], size: str) -> float:
+    """Return the anchor at this size, else at its largest, else NaN."""
+    if not by_size:
         return float("nan")
-    return found[size] if size in found else found[max(found, key=size_rank)]
+    return by_size[size] if size in by_size else by_size[max(by_size, key=size_rank)]
 
 
 def summarise_recovery(table: pd.DataFrame, *, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

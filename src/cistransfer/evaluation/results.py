@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.storage import read_json
@@ -73,6 +74,13 @@ def _size_text(value: object) -> str:
     return str(value)
 
 
+def _as_text(keys: pd.Series) -> NDArray[np.object_]:
+    """Word keys, whole numbers without a decimal point; missing and blank ones become empty."""
+    places, distinct = pd.factorize(keys)
+    words = [_size_text(value).strip() for value in distinct]
+    return np.array([*words, ""], dtype=object)[places]  # place -1 is missing
+
+
 def tidy(
     results: pd.DataFrame,
     metric: str,
@@ -120,9 +128,7 @@ def tidy(
         )
     table = results[["tf", "strategy"]].astype(str)
     for column in KEYS[1:]:
-        found = results.get(column, pd.Series(np.nan, index=results.index))
-        missing = found.isna() | (found.astype(str).str.strip() == "")
-        table[column] = found.map(_size_text).where(~missing, "")
+        table[column] = _as_text(results[column]) if column in results.columns else ""
     table[metric] = results[metric].astype(float)
     table = table[[*KEYS, "strategy", metric]].dropna(subset=[metric]).reset_index(drop=True)
     if not np.isfinite(table[metric]).all():
@@ -207,7 +213,7 @@ def _read_one(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)
         elif path.suffix in (".tsv", ".csv"):
-            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", low_memory=False)
         else:
             raise InputError(f"{path}: expected .json, .tsv, .csv or .parquet")
     except (ValueError, OSError) as error:  # pandas' and pyarrow's parse errors are ValueErrors
