@@ -123,6 +123,9 @@ def test_differences_are_drawn_at_their_sizes() -> None:
     points = panel.lines[0]
     assert points.get_xdata().tolist() == [50, 500] * 3
     assert np.allclose(points.get_ydata(), 0.1, atol=0.03)
+    many = pd.concat([results().assign(tf=results()["tf"] + str(copy)) for copy in range(20)])
+    crowded = comparison_figures.difference_by_size(many, strategy="finetune").axes[0]
+    assert [line.get_label() for line in crowded.lines].count("finetune") == 1
     table = results()
     unsized = table[table["size"].isna() | (table["size"] == "all")]
     with pytest.raises(InputError, match="a number as its training size"):
@@ -144,6 +147,9 @@ def test_recovery_curve_draws_the_median() -> None:
     lines = {line.get_label(): line for line in panel.lines}
     median = table.query("strategy == 'finetune'").groupby("size")["recovery"].median()
     assert lines["finetune"].get_ydata().tolist() == median[["50", "500"]].tolist()
+    many = pd.concat([table.assign(tf=table["tf"] + str(copy)) for copy in range(20)])
+    crowded = comparison_figures.recovery_curve(many).axes[0]
+    assert (len(crowded.collections), len(crowded.lines)) == (2, 2 + 2)  # bands, medians, 0 and 1
     with pytest.raises(InputError, match="defined for no TF"):
         comparison_figures.recovery_curve(table.assign(recovery=np.nan))
 

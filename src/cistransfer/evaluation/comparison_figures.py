@@ -156,20 +156,29 @@ def difference_by_size(
         if means.empty:
             continue
         every |= set(means["x"])
-        nudge = 1 + 0.03 * (number - (len(shown) - 1) / 2)
+        nudge = 1.06 ** (number - (len(shown) - 1) / 2)
+        crowded = len(means) > 100 and bool(means["x"].duplicated().any())
         panel.plot(
             means["x"] * nudge,
             means["difference"],
             MARKERS[number % len(MARKERS)],
             color=paint[name],
-            markersize=5,
-            alpha=0.65,
+            markersize=2.5 if crowded else 5,
+            alpha=0.35 if crowded else 0.65,
             markeredgewidth=0,
-            label=name,
+            label=None if crowded else name,
         )
         centre = means.groupby("x")["difference"].mean()
         if means["x"].duplicated().any():
-            panel.plot(centre.index * nudge, centre, color=paint[name], linewidth=1.8)
+            panel.plot(
+                centre.index * nudge,
+                centre,
+                marker=MARKERS[number % len(MARKERS)] if crowded else None,
+                color=paint[name],
+                linewidth=1.8,
+                zorder=3,
+                label=name if crowded else None,
+            )
     if not every:
         raise InputError("difference by size: no pair of results has a number as its training size")
     panel.axhline(0, color="#555555", linewidth=1)
@@ -235,6 +244,8 @@ def size_curve(
 def recovery_curve(table: pd.DataFrame) -> Figure:
     """Draw recovery against training size: each TF thin, the median of each strategy thick.
 
+    With more than 40 thin lines, a band of the middle half of the TFs stands for them.
+
     Parameters
     ----------
     table : DataFrame
@@ -248,9 +259,15 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
     strategies = list(dict.fromkeys(shown["strategy"]))
     made, (panel,) = figure(5.6, 4.0)
     paint = colours(strategies)
+    crowded = shown.groupby(["tf", "strategy"]).ngroups > 40
     for number, strategy in enumerate(strategies):
         part = shown[shown["strategy"] == strategy]
-        for _, one in part.groupby("tf"):
+        middle = part.groupby("x")["recovery"].quantile([0.25, 0.75]).unstack()
+        if crowded:
+            panel.fill_between(
+                middle.index, middle[0.25], middle[0.75], color=paint[strategy], alpha=0.15, lw=0
+            )
+        for _, one in () if crowded else part.groupby("tf"):
             line = one.sort_values("x")
             panel.plot(
                 line["x"], line["recovery"], color=paint[strategy], linewidth=0.7, alpha=0.35
@@ -280,5 +297,5 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
     panel.set_ylim(max(low, -1.0), min(max(high, 1.1), 2.0))
     size_ticks(panel, sorted(set(shown["x"])))
     finish(panel, "training positives", "recovery")
-    legend(panel, loc="best")
+    legend(panel, outside=len(strategies) > 4)
     return made
