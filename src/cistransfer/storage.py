@@ -28,15 +28,40 @@ __all__ = [
 ]
 
 
+_REFUSALS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
+
+
 @contextlib.contextmanager
 def _as_input_error(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write ``path`` into one-line input errors."""
+    """Turn the operating system's refusals to write ``path`` into one-line input errors.
+
+    numpy and HDF5 report a full disk without the system's error number; an error that names a
+    file elsewhere (an input read within the block) is left as it is.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
-            raise InputError(f"{path}: cannot write: {error.strerror}") from error
-        raise
+        elsewhere = isinstance(error.filename, str | os.PathLike) and not Path(
+            error.filename
+        ).absolute().is_relative_to(path.parent.absolute())
+        above = isinstance(error.filename, str | os.PathLike) and path.absolute().is_relative_to(
+            Path(error.filename).absolute()
+        )
+        if (elsewhere and not above) or error.errno not in (*_REFUSALS, None):
+            raise
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: cannot write: {reason}") from error
 
 
 @contextlib.contextmanager
@@ -48,6 +73,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     with _as_input_error(target):
+        if target.is_dir():
+            raise InputError(f"{target}: expected a file or a new name, found a folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             prefix=f".{target.name}.", suffix=".part", dir=target.parent
@@ -68,10 +95,13 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that takes its name when the block ends well.
 
-    An existing folder at ``path`` is replaced as a whole at the end, and only then.
+    An existing folder at ``path`` is replaced as a whole at the end, and only then; a file there
+    is refused.
     """
     target = Path(path)
     with _as_input_error(target):
+        if target.exists() and not target.is_dir():
+            raise InputError(f"{target}: expected a folder or a new name, found a file")
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         temporary.chmod(0o755)
@@ -104,15 +134,26 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; raise `InputError` when it is missing or malformed."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON: {error}") from error
+
+
+def _unreadable(path: str | os.PathLike[str], error: OSError) -> InputError:
+    """Word why a file could not be opened for reading."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return InputError(f"{path}: no such file")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path}: expected a file, found a folder")
+    return InputError(f"{path}: cannot read: {error.strerror or error}")
 
 
 @contextlib.contextmanager
 def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     """Open a plain or gzip text file for reading (gzip is told by its first bytes).
+
+    A byte-order mark, which spreadsheet programs write, is skipped.
 
     Raises
     ------
@@ -123,20 +164,15 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
     try:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
         if zipped:
-            with gzip.open(path, "rt", encoding="utf-8") as text:
+            with gzip.open(path, "rt", encoding="utf-8-sig") as text:
                 yield cast(IO[str], text)
         else:
-            with open(path, encoding="utf-8") as text:
+            with open(path, encoding="utf-8-sig") as text:
                 yield text
-    except FileNotFoundError as error:
-        if error.filename is not None and os.fspath(error.filename) != os.fspath(path):
-            raise
-        raise InputError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: expected a file, found a folder") from error
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             f"{path}: the gzip file is cut short or damaged ({error}); copy or download it again"
@@ -152,6 +188,6 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
         with open(path, "rb") as handle:
             while block := handle.read(1 << 20):
                 digest.update(block)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     return "sha256:" + digest.hexdigest()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.codes import encode
+from cistransfer.genome.codes import encode, reverse_complement
 from cistransfer.storage import open_text, whole_file
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _WINDOW_HEADER = re.compile(
-    r"^>(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)"
+    r"^>(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?P<minus>\(-\))?"
 )
 _FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
 
@@ -201,7 +201,8 @@ class Genome:
 class WindowSequences:
     """FASTA files that hold the sequence of each window, ``>[label::]chrom:start-end``.
 
-    A request is answered by a stored window with the same centre that is at least as wide.
+    A header that ends in ``(-)`` (``bedtools getfasta -s``) holds the reverse complement. A
+    request is answered by a stored window with the same centre that is at least as wide.
     """
 
     def __init__(self, paths: list[Path], name: str) -> None:
@@ -228,7 +229,8 @@ class WindowSequences:
                 starts.append(start)
                 ends.append(end)
                 labels.append(match["label"] or "")
-                rows.append(encode(sequence))
+                codes = encode(sequence)
+                rows.append(reverse_complement(codes) if match["minus"] else codes)
         self._name = name
         self.regions = regions_table(chroms, starts, ends, name=labels)
         self._rows = rows
@@ -299,19 +301,28 @@ def _plain_and_index(path: Path) -> tuple[Path, Path]:
         stat = path.stat()
         with open(path, "rb") as handle:
             zipped = handle.read(2) == b"\x1f\x8b"
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise InputError(f"{path}: expected a FASTA file, found a folder") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot read: {error.strerror}") from error
     beside = path.with_name(path.name + ".fai")
-    if not zipped and (beside.exists() or os.access(path.parent, os.W_OK)):
+    current = beside.exists() and beside.stat().st_mtime >= stat.st_mtime
+    if not zipped and (current or os.access(path.parent, os.W_OK)):
         return path, beside
     identity = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     folder = _cache_folder() / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    if not zipped:
+    try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot write the index of {path.name} there: {error.strerror}; "
+            "set CISTRANSFER_CACHE to a folder that can be written"
+        ) from error
+    if not zipped:
         return path, folder / beside.name
-    plain = folder / (path.stem if path.suffix == ".gz" else path.name)
+    plain = folder / (path.stem if path.suffix in (".gz", ".bgz") else path.name)
     if not plain.exists():
         with (
             whole_file(plain) as temporary,
