@@ -1,0 +1,270 @@
+"""DeepLIFT with the rescale rule, each sequence against several references.
+
+The multiplier of a non-linearity is the same for a sequence and for its reference, so only the
+references are propagated back; the sequence itself is run once, whatever their number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cistransfer.interpretation.gradients import device_of, output_of
+from cistransfer.interpretation.references import make_references
+from cistransfer.models.score import evaluating, one_hot
+
+__all__ = ["deeplift"]
+
+Codes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+_ELEMENTWISE = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+)
+_POOLS = (nn.MaxPool1d, nn.MaxPool2d)
+_SAME = 1e-6
+
+
+def deeplift(
+    model: nn.Module,
+    codes: Codes,
+    *,
+    task: int = 0,
+    on: str = "logit",
+    references: str | Codes = "dinucleotide",
+    shuffles: int = 20,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> tuple[Floats, Floats]:
+    """DeepLIFT (rescale rule; Shrikumar et al. 2017) averaged over references.
+
+    Activations and max-pooling must be modules (``nn.ReLU``, ``nn.MaxPool2d``): functional ones
+    are seen as linear, which the error shows. A logit of −0.2 may be a difference of large
+    contributions: look at the error before the picture.
+
+    Parameters
+    ----------
+    model : nn.Module
+        One-hot ``(n, 4, length)`` → logits ``(n, tasks)``; handed back as it came.
+    codes : ndarray of uint8, shape (n, length)
+        N is a column of zeros; shuffled references keep it in place, so it gets 0.
+    task, on
+        See `gradient_input`.
+    references : str or ndarray of uint8, shape (n, r, length)
+        ``dinucleotide`` (shuffled), ``permutation`` (as published), ``zero``, or given ones.
+    shuffles, seed
+        Of the references.
+    batch_size : int
+        References propagated at a time.
+
+    Returns
+    -------
+    hypothetical : ndarray of float32, shape (n, 4, length)
+        Contribution that each base would have, mean over references of
+        ``Σ_c (onehot(base) − reference)_c × multiplier_c`` (as TF-MoDISco wants it). The
+        contribution of the sequence is the entry at the base that is there.
+    error : ndarray of float32, shape (n,)
+        Completeness: largest over references of |Σ contributions − (f(x) − f(reference))|.
+    """
+    explained = output_of(model, task, on)
+    device = device_of(model)
+    refs = (
+        make_references(codes, references, shuffles=shuffles, seed=seed)
+        if isinstance(references, str)
+        else references
+    )
+    per = refs.shape[1]
+    rows = max(1, batch_size // per)
+    result = np.empty((len(codes), 4, codes.shape[1]), np.float32)
+    error = np.empty(len(codes), np.float32)
+    with evaluating(model), _hooked(model) as tape:
+        for at in range(0, len(codes), rows):
+            batch = torch.from_numpy(np.array(codes[at : at + rows])).to(device)
+            base = torch.from_numpy(np.array(refs[at : at + rows])).to(device)
+            x = one_hot(batch)
+            tape.start(0, per)
+            with torch.no_grad():
+                fx = explained(x)
+                if on == "probability":
+                    logit = torch.logit(fx.double()).float()
+            r = one_hot(base.flatten(0, 1)).detach().requires_grad_()
+            tape.start(1, per)
+            with torch.enable_grad():
+                fr = explained(r)
+                (m,) = torch.autograd.grad(fr.sum(), r)
+            tape.clear()
+            if on == "probability":
+                m = m * _sigmoid_rescale(logit, fx, fr.detach(), per)[:, None, None]
+            m = m.unflatten(0, (len(batch), per))
+            r = r.detach().unflatten(0, (len(batch), per))
+            given = ((x[:, None] - r) * m).sum(dim=(2, 3))
+            wanted = fx[:, None] - fr.detach().unflatten(0, (len(batch), per))
+            hypothetical = (m - (r * m).sum(dim=2, keepdim=True)).mean(dim=1)
+            result[at : at + rows] = hypothetical.cpu().numpy()
+            error[at : at + rows] = (given - wanted).abs().amax(dim=1).cpu().numpy()
+    return result, error
+
+
+def _sigmoid_rescale(logit: Tensor, fx: Tensor, fr: Tensor, per: int) -> Tensor:
+    """Secant of the final sigmoid over its slope at the reference (which autograd applied)."""
+    at = torch.logit(fr.double()).float()
+    x, y = logit.repeat_interleave(per), fx.repeat_interleave(per)
+    slope = fr * (1 - fr)
+    near = (x - at).abs() < _SAME
+    return torch.where(near, torch.ones_like(slope), (y - fr) / (x - at) / slope)
+
+
+@dataclass
+class _Tape:
+    """What the non-linear modules saw of the sequences, call by call."""
+
+    stage: int = 0
+    per: int = 1
+    calls: dict[nn.Module, list[tuple[Tensor, ...]]] = field(default_factory=dict)
+    turn: dict[nn.Module, int] = field(default_factory=dict)
+
+    def start(self, stage: int, per: int) -> None:
+        self.stage, self.per, self.turn = stage, per, {}
+        if stage == 0:
+            self.calls = {}
+
+    def clear(self) -> None:
+        self.calls = {}
+
+    def hook(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Store the sequences' activations, then hand the references a rescaled output."""
+        if self.stage == 0:
+            seen = [inputs[0].detach(), output.detach()]
+            if isinstance(module, _POOLS):
+                seen.append(_argmax(module, inputs[0]))
+            self.calls.setdefault(module, []).append(tuple(seen))
+            return None
+        turn = self.turn.get(module, 0)
+        self.turn[module] = turn + 1
+        seen_x = self.calls[module][turn]
+        if isinstance(module, _POOLS):
+            return _PoolRule.apply(inputs[0], output.detach(), module, self.per, *seen_x)
+        return _Rescale.apply(inputs[0], output.detach(), module, self.per, *seen_x)
+
+
+@contextlib.contextmanager
+def _hooked(model: nn.Module) -> Iterator[_Tape]:
+    tape = _Tape()
+    handles = []
+    inplace = []
+    for module in model.modules():
+        if isinstance(module, (*_ELEMENTWISE, *_POOLS)):
+            if getattr(module, "inplace", False):
+                inplace.append(module)
+                module.inplace = False
+            handles.append(module.register_forward_hook(tape.hook))
+    try:
+        yield tape
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in inplace:
+            module.inplace = True
+
+
+def _pair(t: Tensor, per: int) -> Tensor:
+    return t.unflatten(0, (-1, per))
+
+
+class _Rescale(torch.autograd.Function):
+    """Forward as is; backward multiplies by Δoutput / Δinput of sequence and reference."""
+
+    @staticmethod
+    def forward(ctx: Any, r: Tensor, out: Tensor, module: nn.Module, per: int, *x: Tensor) -> Any:
+        ctx.save_for_backward(r, out, *x)
+        ctx.per, ctx.module = per, module
+        return out.view_as(out)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        r, out, x, y = ctx.saved_tensors
+        run = x.unsqueeze(1) - _pair(r, ctx.per)
+        ratio = (y.unsqueeze(1) - _pair(out, ctx.per)).div_(run)
+        flat = run.abs_() < _SAME
+        if flat.any():
+            slope = _slope(ctx.module, x, y).unsqueeze(1)
+            ratio[flat] = slope.expand_as(ratio)[flat]
+        return (ratio.flatten(0, 1).mul_(gradients[0]), None, None, None, None, None)
+
+
+def _slope(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Derivative of an elementwise module at ``x``."""
+    if type(module) is nn.ReLU:
+        return (x > 0).to(x.dtype)
+    with torch.enable_grad():
+        point = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(module.forward(point).sum(), point)
+    return slope
+
+
+def _argmax(module: Any, x: Tensor) -> Tensor:
+    pool = (
+        nn.functional.max_pool1d if isinstance(module, nn.MaxPool1d) else (nn.functional.max_pool2d)
+    )
+    _, index = pool(
+        x, module.kernel_size, module.stride, module.padding, module.dilation,
+        ceil_mode=module.ceil_mode, return_indices=True,
+    )  # fmt: skip
+    return index
+
+
+class _PoolRule(torch.autograd.Function):
+    """Max-pooling: the change of each maximum goes to the places that held it.
+
+    With ``high = max(out, reference out)``, ``high − reference out`` goes to the sequence's
+    argmax and ``out − high`` to the reference's; together they are the change of the output.
+    Where the input does not change at all the multiplier is the plain gradient, except where it
+    is 0 in both (behind a ReLU, whose own multiplier is 0 there).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, r: Tensor, out: Tensor, module: nn.Module, per: int, *x: Tensor) -> Any:
+        ctx.save_for_backward(r, out, *x)
+        ctx.per, ctx.module = per, module
+        return out.view_as(out)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        r, out, x, y, index = ctx.saved_tensors
+        gradient, shape = _pair(gradients[0], ctx.per), (len(x), ctx.per)
+        held = _pair(out, ctx.per)
+        at_x = index.unsqueeze(1).expand_as(held).flatten(3)
+        high = torch.maximum(y.unsqueeze(1), held)
+        routed = torch.zeros_like(r).unflatten(0, shape)
+        places = routed.flatten(3)
+        places.scatter_add_(3, at_x, (gradient * (high - held)).flatten(3))
+        at_r = _pair(_argmax(ctx.module, r), ctx.per).flatten(3)
+        places.scatter_add_(3, at_r, (gradient * (y.unsqueeze(1) - high)).flatten(3))
+        run = x.unsqueeze(1) - _pair(r, ctx.per)
+        flat = run == 0
+        routed.div_(run.add_(flat))  # 0 becomes 1 where nothing changes
+        if (flat & (x != 0).unsqueeze(1)).any():
+            plain = torch.zeros_like(r).unflatten(0, shape)
+            plain.flatten(3).scatter_add_(3, at_x, gradient.flatten(3))
+            routed = torch.where(flat, plain, routed)
+        return (routed.flatten(0, 1), None, None, None, None, None, None)

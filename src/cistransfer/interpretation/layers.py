@@ -1,0 +1,131 @@
+"""A network as a plain chain of layers, when it is one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cistransfer.interpretation.gradients import device_of
+from cistransfer.models.score import evaluating
+
+__all__ = ["chain_of", "first_convolution", "first_filters", "fold_norms", "run_chain"]
+
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+def leaf_calls(model: nn.Module, x: Tensor) -> list[nn.Module]:
+    """Leaf modules in the order in which a forward pass calls them."""
+    calls: list[nn.Module] = []
+    handles = [
+        module.register_forward_hook(lambda module, inputs, output: calls.append(module))
+        for module in model.modules()
+        if not list(module.children())
+    ]
+    try:
+        with evaluating(model), torch.inference_mode():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
+def run_chain(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Run layers one after the other, flattening before the first linear one."""
+    for layer in layers:
+        if isinstance(layer, nn.Linear) and x.dim() > 2:
+            x = torch.flatten(x, 1)
+        x = layer(x)
+    return x
+
+
+def chain_of(model: nn.Module, length: int) -> list[nn.Module] | None:
+    """Layers whose composition is the model, or None when it is not a plain chain.
+
+    The layers are found by calling the model on a random sequence, and the composition is checked
+    against it: a skip connection, a sum or a functional activation does not pass.
+    """
+    device = device_of(model)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand((2, 4, length), generator=generator).to(device)
+    layers = [layer for layer in leaf_calls(model, x) if not isinstance(layer, nn.Dropout)]
+    with evaluating(model), torch.inference_mode():
+        wanted = model(x)
+        for lifted in (x, x.unsqueeze(2)):
+            try:
+                found = run_chain(layers, lifted)
+            except (RuntimeError, ValueError):
+                continue
+            if found.shape == wanted.shape and torch.allclose(found, wanted, atol=1e-5, rtol=1e-5):
+                return layers
+    return None
+
+
+def fold_norms(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    """Copy a chain with each batch norm that follows a convolution or linear layer put into it.
+
+    In evaluation mode a batch norm is a linear map per channel, so the function is the same (to
+    rounding) with fewer passes over memory. The layers given are not changed.
+    """
+    folded: list[nn.Module] = []
+    for layer in layers:
+        before = folded[-1] if folded else None
+        if (
+            isinstance(layer, _NORMS)
+            and isinstance(before, nn.Conv1d | nn.Conv2d | nn.Linear)
+            and layer.running_mean is not None
+            and layer.running_var is not None
+        ):
+            before = copy.deepcopy(before)
+            with torch.no_grad():
+                scale = torch.rsqrt(layer.running_var + layer.eps)
+                shift = -layer.running_mean * scale
+                if layer.affine:
+                    scale, shift = scale * layer.weight, shift * layer.weight + layer.bias
+                if before.bias is not None:
+                    shift = shift + before.bias * scale
+                before.weight = nn.Parameter(
+                    before.weight * scale.view(-1, *[1] * (before.weight.dim() - 1))
+                )
+                before.bias = nn.Parameter(shift)
+            folded[-1] = before
+        else:
+            folded.append(layer)
+    return folded
+
+
+def first_convolution(model: nn.Module, length: int) -> nn.Module:
+    """The convolution that reads the sequence; `InputError` when another layer comes first."""
+    from cistransfer.errors import InputError
+
+    calls = leaf_calls(model, torch.zeros((2, 4, length), device=device_of(model)))
+    for module in calls:
+        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.in_channels in (1, 4):
+            return module
+        if not isinstance(module, nn.Identity | nn.Dropout):
+            break
+    found = type(calls[0]).__name__ if calls else "nothing"
+    raise InputError(
+        f"filters need a model whose first layer is a convolution over the sequence, found {found}"
+    )
+
+
+def first_filters(model: nn.Module, length: int) -> tuple[nn.Module, nn.Module]:
+    """The first convolution and the layer behind it whose output is its activation.
+
+    That is the end of the run of batch norm and activation modules that follow the convolution
+    (conv → batch norm → ReLU in the published network), before any pooling.
+    """
+    convolution = first_convolution(model, length)
+    calls = leaf_calls(model, torch.zeros((2, 4, length), device=device_of(model)))
+    at = calls.index(convolution)
+    last = convolution
+    for module in calls[at + 1 :]:
+        if not isinstance(module, (*_NORMS, *_ACTIVATIONS)):
+            break
+        last = module
+    return convolution, last

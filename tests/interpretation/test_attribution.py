@@ -1,0 +1,250 @@
+"""Attribution methods against naive oracles, completeness and planted sites."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from toynets import OTHER, SITE, Motifs, random_codes, with_sites
+
+from cistransfer.errors import InputError
+from cistransfer.genome.codes import encode, reverse_complement
+from cistransfer.interpretation.attribute import METHODS, at_present_base, attribute
+from cistransfer.interpretation.deeplift import deeplift
+from cistransfer.interpretation.gradients import gradient_input, integrated_gradients
+from cistransfer.interpretation.layers import chain_of
+from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
+from cistransfer.interpretation.references import make_references
+from cistransfer.models.registry import build_model
+from cistransfer.models.score import one_hot
+
+
+def scores(model: nn.Module, codes: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return model(one_hot(torch.from_numpy(codes))).numpy()
+
+
+def naive_mutagenesis(model: nn.Module, codes: np.ndarray, task: int) -> np.ndarray:
+    result = np.zeros((len(codes), 4, codes.shape[1]))
+    for row, position, base in np.ndindex(len(codes), codes.shape[1], 4):
+        if codes[row, position] in (base, 4):
+            continue
+        mutant = codes[row : row + 1].copy()
+        mutant[0, position] = base
+        both = scores(model, np.concatenate([mutant, codes[row : row + 1]]))[:, task]
+        result[row, base, position] = both[0] - both[1]
+    return result
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "skips", "motif_net"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_mutagenesis_equals_scoring_every_mutant(
+    name: str, fast: bool, request: pytest.FixtureRequest
+) -> None:
+    model = request.getfixturevalue(name)
+    length = 68 if name == "small_cnn" else 60
+    codes = random_codes(2, length, seed=1)
+    codes[1, 30:33] = 4
+    expected = naive_mutagenesis(model, codes, 1)
+    for batch_size in (7, 1000):
+        found = mutagenesis(model, codes, task=1, fast=fast, batch_size=batch_size)
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert np.abs(expected).max() > 1e-3 or name == "motif_net"
+
+
+@pytest.mark.parametrize("order", ["bn-relu", "relu-bn"])
+def test_fast_mutagenesis_on_the_published_network(order: str) -> None:
+    from toynets import settled
+
+    model = settled(build_model("cnn", window=200, n_tasks=2, seed=0, order=order), 200)
+    assert chain_of(model, 200) is not None
+    codes = random_codes(1, 200)
+    whole = mutagenesis(model, codes, task=1, fast=False)
+    found = mutagenesis(model, codes, task=1, batch_size=250)
+    np.testing.assert_allclose(found, whole, atol=1e-4)
+    assert np.abs(whole).max() > 0.01
+
+
+def test_fast_mutagenesis_of_long_windows_and_padding() -> None:
+    """Few columns of the first linear layer change, and convolutions are padded."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv1d(4, 6, 7, padding=3),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(6, 5, 3, padding=1),
+        nn.Sigmoid(),
+        nn.Conv1d(5, 4, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4 * 58, 9),
+        nn.ReLU(),
+        nn.Linear(9, 2),
+    ).eval()
+    codes = random_codes(2, 120, seed=3)
+    assert chain_of(model, 120) is not None
+    np.testing.assert_allclose(
+        mutagenesis(model, codes, task=0), mutagenesis(model, codes, task=0, fast=False), atol=1e-5
+    )
+
+
+def test_skips_are_not_a_chain(skips: nn.Module, small_cnn: nn.Module) -> None:
+    assert chain_of(skips, 60) is None
+    assert chain_of(small_cnn, 68) is not None
+
+
+def test_largest_effect_keeps_the_sign() -> None:
+    changes = np.zeros((1, 4, 2), np.float32)
+    changes[0, :, 0] = [0, 0.5, -2, 1]
+    changes[0, :, 1] = [0, 3, -2, 1]
+    assert largest_effect(changes).tolist() == [[-2, 3]]
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "skips", "motif_net"])
+@pytest.mark.parametrize("on", ["logit", "probability"])
+def test_deeplift_adds_up(name: str, on: str, request: pytest.FixtureRequest) -> None:
+    model = request.getfixturevalue(name)
+    codes = random_codes(5, 68 if name == "small_cnn" else 60, seed=2)
+    codes, _ = with_sites(codes, OTHER)
+    refs = make_references(codes, shuffles=6)
+    for batch_size in (6, 64):
+        maps, error = deeplift(model, codes, task=1, on=on, references=refs, batch_size=batch_size)
+        assert error.max() < 2e-5
+    output = scores(model, codes)[:, 1]
+    base = scores(model, refs.reshape(-1, refs.shape[2]))[:, 1].reshape(5, 6)
+    if on == "probability":
+        output, base = 1 / (1 + np.exp(-output)), 1 / (1 + np.exp(-base))
+    contributions = at_present_base(maps, codes)
+    np.testing.assert_allclose(contributions.sum(axis=1), output - base.mean(axis=1), atol=3e-5)
+
+
+def test_deeplift_says_when_it_does_not_add_up() -> None:
+    class Functional(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(4, 5, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.conv(x)).amax(dim=2)
+
+    torch.manual_seed(0)
+    _, error = deeplift(Functional().eval(), random_codes(3, 30), shuffles=3)
+    assert error.max() > 0.01
+
+
+def test_deeplift_equals_tangermeme(small_cnn: nn.Module) -> None:
+    with _quiet():
+        module = pytest.importorskip("tangermeme.deep_lift_shap")
+    codes = random_codes(4, 68, seed=5)
+    refs = make_references(codes, shuffles=5)
+    maps, _ = deeplift(small_cnn, codes, task=2, references=refs)
+    with _quiet():
+        theirs = module.deep_lift_shap(
+            small_cnn,
+            one_hot(torch.from_numpy(codes)).contiguous(),
+            target=2,
+            references=torch.stack([one_hot(torch.from_numpy(r)) for r in refs]).contiguous(),
+            hypothetical=True,
+            device="cpu",
+        )
+    np.testing.assert_allclose(maps, theirs.numpy(), atol=1e-5)
+
+
+def _quiet():  # type: ignore[no-untyped-def]
+    import warnings
+
+    class Quiet(warnings.catch_warnings):
+        def __enter__(self):  # type: ignore[no-untyped-def]
+            result = super().__enter__()
+            warnings.simplefilter("ignore")
+            return result
+
+    return Quiet()
+
+
+def test_gradients_by_finite_differences(skips: nn.Module) -> None:
+    codes = random_codes(2, 60, seed=4)
+    for on in ("logit", "probability"):
+        gradient = gradient_input(skips, codes, task=1, on=on, batch_size=1)
+        x = one_hot(torch.from_numpy(codes)).double()
+        model = copy.deepcopy(skips).double()
+        for row, base, position in [(0, 0, 5), (1, 2, 30), (1, 3, 59)]:
+            step = torch.zeros_like(x)
+            step[row, base, position] = 1e-5
+            with torch.no_grad():
+                up, down = model(x + step)[row, 1], model(x - step)[row, 1]
+            if on == "probability":
+                up, down = torch.sigmoid(up), torch.sigmoid(down)
+            wanted = float((up - down) / 2e-5)
+            assert gradient[row, base, position] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_integrated_gradients_add_up(skips: nn.Module) -> None:
+    codes = random_codes(2, 60, seed=4)
+    found, error = integrated_gradients(skips, codes, task=1, shuffles=2, steps=20)
+    again, _ = integrated_gradients(skips, codes, task=1, shuffles=2, steps=20, batch_size=10)
+    assert error.max() < 1e-4
+    np.testing.assert_allclose(found, again, atol=1e-6)
+    assert np.abs(found).max() > 1e-3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_attributions_peak_on_planted_sites(method: str, motif_net: nn.Module) -> None:
+    codes, starts = with_sites(random_codes(20, 60, seed=6), SITE)
+    if method == "gradient-input":  # a ReLU that is off has no gradient: sites are on
+        assert (scores(motif_net, codes)[:, 0] > 0).all()
+    found = attribute(motif_net, codes, method=method, task=0, shuffles=5)
+    strength = -found.contributions if method == "mutagenesis" else found.contributions
+    inside = (np.arange(60) >= starts[:, None]) & (np.arange(60) < starts[:, None] + len(SITE))
+    assert strength[inside].mean() > 10 * np.abs(strength[~inside]).mean()
+    assert (inside[np.arange(20), strength.argmax(axis=1)]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_n_gets_nothing_and_the_model_comes_back(method: str, small_cnn: nn.Module) -> None:
+    codes = random_codes(3, 68)
+    codes[0, 20:24] = 4
+    codes[2] = 4
+    model = copy.deepcopy(small_cnn)
+    model.train()
+    model.dense1[-1].eval()
+    modes = [module.training for module in model.modules()]
+    state = copy.deepcopy(model.state_dict())
+    found = attribute(model, codes, method=method, task=1, shuffles=3)
+    assert (found.contributions[codes == 4] == 0).all()
+    assert np.isfinite(found.contributions).all()
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert all(not module._forward_hooks for module in model.modules())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_strands_and_order_of_rows(method: str, small_cnn: nn.Module) -> None:
+    codes = random_codes(4, 68, seed=8)
+    given = {"references": "zero"} if method != "mutagenesis" else {}
+    one = attribute(small_cnn, codes, method=method, both_strands=True, **given)
+    other = attribute(
+        small_cnn, reverse_complement(codes)[::-1], method=method, both_strands=True, **given
+    )
+    np.testing.assert_allclose(one.contributions, other.contributions[::-1, ::-1], atol=1e-5)
+
+
+def test_refusals(motif_net: nn.Module) -> None:
+    codes = random_codes(2, 60)
+    with pytest.raises(InputError, match="nearest: deeplift"):
+        attribute(motif_net, codes, method="deplift")
+    with pytest.raises(InputError, match="2 tasks; there is no task 5"):
+        attribute(motif_net, codes, task=5)
+    with pytest.raises(InputError, match="logit"):
+        attribute(motif_net, codes, on="odds")
+
+
+def test_planted_filter_net_is_what_it_says() -> None:
+    model = Motifs([SITE, OTHER], 60).eval()
+    codes = np.zeros((1, 60), np.uint8)
+    codes[0, 20 : 20 + len(SITE)] = encode(SITE)
+    assert scores(model, codes).tolist() == [[0.5, -0.5]]
