@@ -13,7 +13,7 @@ import pytest
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
-from cistransfer.evaluation.compare_runs import compare_runs
+from cistransfer.evaluation.compare_runs import compare_runs, markdown
 from cistransfer.evaluation.regions import compare_regions, compare_scores
 from cistransfer.evaluation.results import metric_columns, model_labels, read_results
 from cistransfer.metrics.curves import aucpr
@@ -30,6 +30,7 @@ def evaluation(
     models: dict[str, tuple[str | None, float]] = MODELS,
     examples: str = "sha256:1",
     tasks: tuple[str, ...] = ("A", "B", "one"),
+    trained: str | None = None,
 ) -> Path:
     """Write an evaluation folder as `cistransfer evaluate` does; task "one" has one class."""
     generator = np.random.default_rng(seed)
@@ -51,6 +52,7 @@ def evaluation(
             {
                 "name": name,
                 "strategy": strategy,
+                "run": trained or str(folder / name),
                 "metrics": dict(zip(tasks, rows, strict=True)),
             }
         )
@@ -94,6 +96,24 @@ def test_repeats_on_the_same_examples_are_paired_in_order(tmp_path: Path) -> Non
     ]
     found = compare_runs(apart, draws=0)["comparison"]
     assert found[["strategy", "pairs", "wins"]].to_numpy().tolist() == [["finetune", 2, 2]]
+
+
+def test_a_model_evaluated_twice_on_the_same_examples_counts_once(tmp_path: Path) -> None:
+    one = {"poor": ("scratch", 0.7)}
+    runs = [evaluation(tmp_path / name, models=one, trained="model") for name in "pq"]
+    assert len(read_results(runs)) == 3
+    other = evaluation(tmp_path / "r", models=one, trained="model", examples="sha256:2")
+    assert len(read_results([*runs, other])) == 6
+
+
+def test_one_result_of_each_is_judged_by_its_regions(tmp_path: Path) -> None:
+    tables = compare_runs([evaluation(tmp_path / "run", tasks=("A",))], draws=20)
+    text = markdown(tables, "aucpr", "scratch", 0.9)
+    assert text.startswith("AUCPR on the test regions, with 90 % intervals")
+    assert text.count("| finetune") == 1
+    assert "no test" not in text
+    without = compare_runs([tmp_path / "run"], draws=0)
+    assert "one draw: no test" in markdown(without, "aucpr", "scratch", 0.95)
 
 
 def test_unlike_examples_are_draws_of_their_own(tmp_path: Path) -> None:

@@ -162,6 +162,9 @@ def markdown(tables: dict[str, pd.DataFrame], metric: str, reference: str, level
             "whose motif is nearly as good as all their peaks are left out (undefined)."
         ),
     }
+    if "regions" in tables and (tables["comparison"]["pairs"] == 1).all():
+        # one result each: only the regions say how sure the difference is
+        said = {key: text for key, text in said.items() if key not in ("comparison", "summary")}
     return "\n".join(
         f"{text}\n\n{as_markdown(tables[key])}" for key, text in said.items() if key in tables
     )

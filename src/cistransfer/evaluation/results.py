@@ -33,7 +33,7 @@ __all__ = [
 KEYS = ("tf", "examples", "size", "draw", "seed")
 """What a result depends on besides its strategy."""
 
-_TEXT = (*KEYS, "strategy", "model", "run", "why")
+_TEXT = (*KEYS, "strategy", "model", "run", "trained", "why")
 _COUNTS = ("n", "positives", "prevalence", "tp", "fp", "tn", "fn", "threshold", "temperature")
 
 
@@ -171,7 +171,8 @@ def read_results(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``run``, ``tf``, ``strategy``, what the files have of `KEYS`, and the metrics. Where a run
+        ``run``, ``tf``, ``strategy``, what the files have of `KEYS`, and the metrics. A trained
+        model evaluated twice on the same examples counts once. Where a run
         holds several models of one strategy, their names take its place; where several runs
         repeat a strategy on the same examples, ``seed`` numbers them in the order given.
 
@@ -192,7 +193,11 @@ def read_results(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
         frame.insert(0, "run", path.absolute().name)
         frames.append(frame)
     frames = [frame.dropna(axis="columns", how="all") for frame in frames]
-    return _number_repeats(pd.concat(frames, ignore_index=True))
+    table = pd.concat(frames, ignore_index=True)
+    if {"trained", "examples"} <= set(table.columns):
+        again = table.duplicated(["trained", "examples", "tf"]) & table["trained"].notna()
+        table = table[~again].reset_index(drop=True)
+    return _number_repeats(table)
 
 
 def _read_one(path: Path) -> pd.DataFrame:
@@ -266,6 +271,7 @@ def _from_evaluation(path: Path, content: Any) -> pd.DataFrame:
                         "examples": content["examples"],
                         "strategy": labels[model["name"]],
                         "model": model["name"],
+                        "trained": model.get("run"),
                         **given,
                         **metrics,
                     }
