@@ -1,0 +1,165 @@
+"""Figures of a matrix: the matrix itself, who binds like whom, bound counts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.binding.cobinding import clustered_order, cosine, tfclass_order
+from cistransfer.binding.facts import Facts
+from cistransfer.binding.reader import BindingMatrix
+from cistransfer.storage import whole_file
+
+__all__ = ["plot_bound", "plot_common", "plot_cosine", "plot_matrix", "write_figures"]
+
+_BOUND, _UNBOUND, _UNRESOLVED = "#b2182b", "#92c5de", "#f2f2f2"
+
+
+def write_figures(
+    folder: str | os.PathLike[str],
+    matrix: BindingMatrix,
+    facts: Facts,
+    tfclass: str | os.PathLike[str] | None = None,
+    symbols: str | os.PathLike[str] | None = None,
+) -> list[Path]:
+    """Write ``matrix.png``, ``cosine.png``, ``bound.png`` and ``common.png``.
+
+    Parameters
+    ----------
+    folder : path
+    matrix : BindingMatrix
+    facts : Facts
+        Of the same matrix.
+    tfclass : path, optional
+        TFClass (OBO); the heat map is ordered by it, else clustered.
+    symbols : path, optional
+        Ensembl ids and gene symbols (`cistransfer.binding.cobinding.tfclass_order`).
+    """
+    joint = "less-sparse" if facts.rule == "sparse" else facts.rule
+    similarity = cosine(matrix, rule=joint)
+    order = clustered_order(similarity) if tfclass is None else tfclass_order(tfclass, matrix.tfs)
+    names = [matrix.tfs[at] for at in order]
+    figures = {
+        "matrix": plot_matrix(matrix, facts),
+        "cosine": plot_cosine(similarity[np.ix_(order, order)], names),
+        "bound": plot_bound(facts.tfs),
+        "common": plot_common(facts.common),
+    }
+    paths = []
+    for name, figure in figures.items():
+        path = Path(folder) / f"{name}.png"
+        with whole_file(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=150)
+        paths.append(path)
+    return paths
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def plot_matrix(matrix: BindingMatrix, facts: Facts, columns: int = 1500) -> Any:
+    """Draw the states: TFs by resolved regions, evenly taken regions by resolved TFs (Fig. 1)."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    table = facts.tfs.assign(resolved=len(matrix) - facts.tfs["unresolved"])
+    tfs = table.sort_values(["resolved", "tf"], ascending=[False, True])["tf"].tolist()
+    some = np.linspace(0, len(matrix) - 1, min(columns, len(matrix))).astype(np.int64)
+    states = np.stack([matrix.states(tf, facts.rule)[some, 0] for tf in tfs])
+    order = np.lexsort((-(states == 1).sum(axis=0), -(states >= 0).sum(axis=0)))
+    figure, axes = _figure(9, max(3.0, min(12.0, 1.5 + 0.075 * len(tfs))))
+    axes.imshow(
+        states[:, order],
+        aspect="auto",
+        interpolation="nearest",
+        cmap=ListedColormap([_UNRESOLVED, _UNBOUND, _BOUND]),
+        vmin=-1,
+        vmax=1,
+    )
+    _name_rows(axes, tfs)
+    axes.set_xlabel(f"{len(some):,} of {len(matrix):,} regions, by TFs resolved")
+    axes.set_title(f"{matrix.name} ({facts.rule})")
+    axes.legend(
+        handles=[
+            Patch(color=_BOUND, label="bound"),
+            Patch(color=_UNBOUND, label="unbound"),
+            Patch(facecolor=_UNRESOLVED, edgecolor="grey", label="unresolved"),
+        ],
+        loc="lower right",
+        framealpha=0.9,
+    )
+    return figure
+
+
+def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str]) -> Any:
+    """Draw cosine similarities in the given order (Fig. 2); grey where undefined."""
+    from matplotlib import colormaps
+
+    side = max(4.0, min(12.0, 1.5 + 0.075 * len(names)))
+    figure, axes = _figure(side + 1, side)
+    colours = colormaps["magma_r"].copy()
+    colours.set_bad("#bbbbbb")
+    off = similarity[~np.eye(len(similarity), dtype=bool)]
+    top = float(np.nanquantile(off, 0.995)) if np.isfinite(off).any() else 1.0
+    image = axes.imshow(
+        similarity, cmap=colours, vmin=0, vmax=max(top, 0.05), interpolation="nearest"
+    )
+    _name_rows(axes, names)
+    step = _step(len(names))
+    axes.set_xticks(range(0, len(names), step), list(names)[::step], rotation=90, fontsize=5)
+    figure.colorbar(
+        image, ax=axes, shrink=0.6, label="cosine of shared resolved regions", extend="max"
+    )
+    return figure
+
+
+def plot_bound(tfs: pd.DataFrame) -> Any:
+    """Draw the number of bound regions of each TF, most first, and the line of 500."""
+    table = tfs.sort_values(["bound", "tf"], ascending=[False, True])
+    figure, axes = _figure(max(5.0, min(16.0, 1.5 + 0.1 * len(table))), 4)
+    place = np.arange(len(table))
+    few = (table["bound"] <= 500).to_numpy()
+    axes.bar(place[~few], table["bound"].to_numpy()[~few], color="#4393c3", label="bound regions")
+    axes.bar(
+        place[few],
+        np.maximum(table["bound"].to_numpy()[few], 0.8),
+        color=_BOUND,
+        label="at most 500",
+    )
+    axes.axhline(500, color="grey", linewidth=0.8, linestyle="--")
+    axes.set_yscale("log")
+    axes.set_xlim(-1, len(table))
+    axes.set_ylabel("bound regions")
+    axes.set_xticks(place, table["tf"].tolist(), rotation=90, fontsize=5 if len(table) > 40 else 8)
+    axes.legend()
+    return figure
+
+
+def plot_common(common: dict[int, int]) -> Any:
+    """Draw how many regions are resolved in all of the N most resolved TFs."""
+    figure, axes = _figure(5, 3.5)
+    axes.plot(list(common), list(common.values()), marker="o", markersize=3, color="#2166ac")
+    axes.set_xlabel("most resolved TFs")
+    axes.set_ylabel("regions resolved in all of them")
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def _step(n: int) -> int:
+    return max(1, n // 160)
+
+
+def _name_rows(axes: Any, names: Sequence[str]) -> None:
+    step = _step(len(names))
+    size = 5 if len(names) > 40 else 8
+    axes.set_yticks(range(0, len(names), step), list(names)[::step], fontsize=size)

@@ -1,0 +1,93 @@
+"""The published index files: gzip pickles of plain dicts, read without running anything."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from cistransfer.errors import InputError
+from cistransfer.storage import whole_file
+
+__all__ = ["read_index", "read_region_index", "write_index"]
+
+
+class _Plain(pickle.Unpickler):
+    """An unpickler that knows no class and no function: nothing but builtin values can load."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("it refers to objects outside the file")
+
+
+def _load(path: str | os.PathLike[str]) -> dict[Any, Any]:
+    try:
+        with gzip.open(path, "rb") as handle:
+            content = _Plain(io.BytesIO(handle.read())).load()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(
+            f"{path}: the gzip file is cut short or damaged ({error}); copy or download it again"
+        ) from error
+    except (pickle.UnpicklingError, ValueError, IndexError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: refused: an index may hold nothing but dict, str, int and tuple ({error})"
+        ) from error
+    if type(content) is not dict:
+        raise InputError(f"{path}: expected an index (a dict), found {type(content).__name__}")
+    return content
+
+
+def _check(path: str | os.PathLike[str], content: dict[Any, Any], good_key: Any, kind: str) -> None:
+    for key, value in content.items():
+        if not good_key(key) or type(value) is not int:
+            raise InputError(
+                f"{path}: refused: expected {kind} → int and nothing else, found "
+                f"{str(key)[:40]!r} → {str(value)[:40]!r}"
+            )
+    if sorted(content.values()) != list(range(len(content))):
+        raise InputError(f"{path}: expected the numbers 0 to {len(content) - 1}, each once")
+
+
+def read_index(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read ``samples_idx`` or ``tfs_idx``: name → 0, 1, ….
+
+    Raises
+    ------
+    InputError
+        When the pickle holds, or would make, anything but dict, str and int.
+    """
+    content = _load(path)
+    _check(path, content, lambda key: type(key) is str, "str")
+    return content
+
+
+def read_region_index(path: str | os.PathLike[str]) -> dict[tuple[str, int, int], int]:
+    """Read ``regions_idx``: (chrom, start, end) → 0, 1, …; refuses anything else."""
+    content = _load(path)
+    _check(path, content, _is_region, "(str, int, int)")
+    return content
+
+
+def _is_region(key: Any) -> bool:
+    return (
+        type(key) is tuple and len(key) == 3 and type(key[0]) is str
+        and type(key[1]) is int and type(key[2]) is int
+    )  # fmt: skip
+
+
+def write_index(path: str | os.PathLike[str], index: Mapping[Any, int]) -> None:
+    """Write a plain dict as the published code wrote its indices (gzip pickle, protocol 4)."""
+    with (
+        whole_file(path) as temporary,
+        open(temporary, "wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as handle,
+    ):
+        pickle.dump(dict(index), handle, protocol=4)

@@ -1,0 +1,304 @@
+"""Import the matrices that Novakovsky et al. published: per-TF arrays, FASTA, index pickles."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer import progress
+from cistransfer.binding.inputs import record_inputs, unchanged_since
+from cistransfer.binding.layout import BOTH, PEAK, MatrixParts, write_matrix
+from cistransfer.binding.pickles import read_index, read_region_index
+from cistransfer.errors import InputError
+from cistransfer.genome.bed import regions_table
+from cistransfer.genome.fasta import read_fasta
+
+__all__ = ["ImportReport", "import_published", "npy_rows"]
+
+PathLike = str | os.PathLike[str]
+_Evidence = tuple[NDArray[np.int32], NDArray[np.uint8]]
+
+_MATRIX = re.compile(r"^matrix2d\.(?P<tf>.+)\.ReMap\+UniBind\.sparse\.npz$")
+_FASTA = re.compile(r"^sequences\.(?P<width>\d+)bp\.(?P<chrom>[^.]+)\.fa(\.gz)?$")
+_HEADER = re.compile(r"^(?P<id>\d+)::(?P<chrom>[^:\s]+):(?P<start>\d+)-(?P<end>\d+)$")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import read.
+
+    Attributes
+    ----------
+    path : str
+    tfs, cells, experiments : int
+    regions : int
+        Regions whose place is known (from ``regions_idx`` or a FASTA file's headers).
+    regions_in_files : int
+        Columns of the arrays.
+    regions_open_nowhere : int
+        Of these, regions that no imported TF resolves (they are closed where it is assayed).
+    cells_without_experiments : list of str
+        Cells in which none of the imported TFs is assayed; they are left out, because the files
+        do not say where they are open.
+    """
+
+    path: str
+    tfs: int
+    cells: int
+    experiments: int
+    regions: int
+    regions_in_files: int
+    regions_open_nowhere: int
+    cells_without_experiments: list[str]
+
+
+def import_published(
+    folder: PathLike, out: PathLike, *, genome: str = "hg38", name: str | None = None
+) -> ImportReport:
+    """Make a matrix file out of the authors' own release.
+
+    Reads ``samples_idx.pickle.gz``, ``tfs_idx.pickle.gz``, every pair
+    ``matrix2d.<TF>.ReMap+UniBind.{sparse,less-sparse}.npz`` (cells × regions) and, for the places
+    of the regions, ``regions_idx.pickle.gz`` or the headers of ``sequences.<L>bp.<chrom>.fa.gz``.
+
+    Parameters
+    ----------
+    folder : path
+        The folder of these files, or one above it.
+    out : path
+        The HDF5 file to write.
+    genome, name : str
+        Names to record.
+
+    Returns
+    -------
+    ImportReport
+
+    Raises
+    ------
+    InputError
+        When files are missing, damaged or disagree, and for a pickle that holds more than dict,
+        str, int and tuple.
+
+    Notes
+    -----
+    The arrays hold NaN (closed or not assayed), 0 and 1; where less-sparse is 0 and sparse NaN
+    there is one kind of evidence, which is not said. The matrix therefore answers sparse,
+    less-sparse and full, not peaks-only (`BindingMatrix.kinds_known` is False).
+    """
+    place = _find(Path(folder))
+    cell_index = read_index(place / "samples_idx.pickle.gz")
+    tf_index = read_index(place / "tfs_idx.pickle.gz")
+    files = {
+        match["tf"]: file for file in sorted(place.iterdir()) if (match := _MATRIX.match(file.name))
+    }
+    if not files:
+        raise InputError(f"{place}: expected files matrix2d.<TF>.ReMap+UniBind.sparse.npz")
+    regions, ids, read = _regions(place)
+    read += [("index", place / "samples_idx.pickle.gz"), ("index", place / "tfs_idx.pickle.gz")]
+    cell_names = sorted(cell_index, key=cell_index.__getitem__)
+    found: dict[tuple[str, str], _Evidence] = {}
+    open_in: dict[str, NDArray[np.bool_]] = {}
+    n_columns = 0
+    for tf, sparse_file in progress.track(sorted(files.items()), "Importing TFs", len(files)):
+        less_file = sparse_file.with_name(f"matrix2d.{tf}.ReMap+UniBind.less-sparse.npz")
+        if tf not in tf_index or not less_file.is_file():
+            what = "not in tfs_idx" if tf not in tf_index else f"{less_file.name} is missing"
+            raise InputError(f"{sparse_file}: {what}")
+        read += [("matrix", sparse_file), ("matrix", less_file)]
+        n_columns, by_cell = _read_tf(sparse_file, less_file, ids, cell_names)
+        for cell, (assayed, evidence) in by_cell.items():
+            if not np.array_equal(open_in.setdefault(cell, assayed), assayed):
+                raise InputError(
+                    f"{less_file}: the open regions of cell {cell!r} differ from those in another "
+                    "TF's file; the files are not of one release"
+                )
+            found[tf, cell] = evidence
+    if not found:
+        raise InputError(f"{place}: no region with a known place is resolved for any TF")
+    inputs = record_inputs(read)
+    cells, pairs = sorted(open_in), sorted(found)
+    opened = np.array([open_in[cell] for cell in cells])
+    table = pd.DataFrame(pairs, columns=["tf", "cell"])
+    table = table.assign(accessions="", peaks=True, tfbs=True, peak_rows=0, tfbs_rows=0)
+    widths = (regions["end"] - regions["start"]).unique()
+    parts = MatrixParts(
+        regions=regions,
+        region_ids=ids,
+        cells=cells,
+        accessibility=np.packbits(opened, axis=1),
+        experiments=table,
+        indptr=np.cumsum([0, *(len(found[pair][0]) for pair in pairs)], dtype=np.int64),
+        region=np.concatenate([found[pair][0] for pair in pairs]),
+        kind=np.concatenate([found[pair][1] for pair in pairs]),
+        settings={
+            "name": name or Path(out).stem,
+            "genome": genome,
+            "window": int(widths[0]) if len(widths) == 1 else 0,
+            "assayed": "tfbs",
+            "kinds_known": False,
+            "regions_in_files": n_columns,
+        },
+        inputs=inputs,
+    )
+    unchanged_since(inputs)
+    write_matrix(out, parts)
+    return ImportReport(
+        path=str(out),
+        tfs=len(set(table["tf"])),
+        cells=len(cells),
+        experiments=len(table),
+        regions=len(regions),
+        regions_in_files=n_columns,
+        regions_open_nowhere=int((~opened.any(axis=0)).sum()),
+        cells_without_experiments=sorted(set(cell_names) - set(cells)),
+    )
+
+
+def _read_tf(
+    sparse_file: Path, less_file: Path, ids: NDArray[np.int64], cells: list[str]
+) -> tuple[int, dict[str, tuple[NDArray[np.bool_], _Evidence]]]:
+    """Read one TF's pair of arrays: for each assayed cell, its open regions and the evidence."""
+    n_columns, at = 0, -1
+    by_cell: dict[str, tuple[NDArray[np.bool_], _Evidence]] = {}
+    for at, (sparse, less) in enumerate(
+        zip_longest(npy_rows(sparse_file), npy_rows(less_file), fillvalue=np.empty(0))
+    ):
+        n_columns = len(sparse)
+        if at >= len(cells) or n_columns != len(less) or n_columns <= ids.max():
+            raise InputError(
+                f"{sparse_file}: expected {len(cells)} cells × more than {ids.max():,} regions, "
+                f"found row {at + 1} with {n_columns:,}"
+            )
+        sparse, less = sparse[ids], less[ids]
+        assayed = ~np.isnan(less)
+        if assayed.any():
+            _check_values(sparse, less, f"{sparse_file} (cell {cells[at]!r})")
+            region = np.flatnonzero((less == 1) | (assayed & np.isnan(sparse)))
+            kind = np.where(less[region] == 1, BOTH, PEAK).astype(np.uint8)
+            by_cell[cells[at]] = assayed, (region.astype(np.int32), kind)
+    if at + 1 != len(cells):
+        raise InputError(f"{sparse_file}: expected {len(cells)} rows, found {at + 1}")
+    return n_columns, by_cell
+
+
+def npy_rows(path: PathLike) -> Iterator[NDArray[np.float64]]:
+    """Yield the rows of the one float array in an ``.npz`` file without loading the whole.
+
+    Raises
+    ------
+    InputError
+        When the file is no zip of one 2-D float array, is damaged, or holds Python objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(_only(archive, path)) as stream:
+            version = np.lib.format.read_magic(stream)
+            header = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, dtype = header(stream)
+            if len(shape) != 2 or fortran or dtype.kind != "f":
+                raise InputError(
+                    f"{path}: expected one 2-D float array in C order, found shape {shape}, {dtype}"
+                )
+            for _ in range(shape[0]):
+                data = stream.read(shape[1] * dtype.itemsize)
+                if len(data) < shape[1] * dtype.itemsize:
+                    raise EOFError("fewer values than its header says")
+                yield np.frombuffer(data, dtype=dtype).astype(np.float64, copy=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable .npz file, or cut short ({error})") from error
+
+
+def _only(archive: zipfile.ZipFile, path: PathLike) -> str:
+    names = [name for name in archive.namelist() if name.endswith(".npy")]
+    if len(names) != 1:
+        raise InputError(f"{path}: expected one array, found {len(names)}")
+    return names[0]
+
+
+def _check_values(sparse: NDArray[np.float64], less: NDArray[np.float64], where: str) -> None:
+    known = np.isnan(less) | (less == 0) | (less == 1)
+    # sparse says the same as less-sparse, or NaN where less-sparse is 0.
+    agree = (sparse == less) | (np.isnan(sparse) & ~(less == 1))
+    if not (known & agree).all():
+        at = int(np.flatnonzero(~(known & agree))[0])
+        raise InputError(
+            f"{where}: sparse {sparse[at]} and less-sparse {less[at]} do not go together "
+            "(expected 0, 1 and NaN)"
+        )
+
+
+def _find(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of published matrix files")
+    found = sorted(file.parent for file in folder.rglob("samples_idx.pickle.gz"))
+    if len(found) != 1:
+        raise InputError(
+            f"{folder}: expected one folder with samples_idx.pickle.gz, found "
+            + (f"{len(found)}: {', '.join(map(str, found[:4]))}" if found else "none")
+        )
+    return found[0]
+
+
+def _regions(
+    place: Path,
+) -> tuple[pd.DataFrame, NDArray[np.int64], list[tuple[str, PathLike]]]:
+    """Places of the regions, sorted, and their indices."""
+    pickled = place / "regions_idx.pickle.gz"
+    read: list[tuple[str, PathLike]] = []
+    if pickled.is_file():
+        index = read_region_index(pickled)
+        chrom, start, end = zip(*index, strict=True) if index else ((), (), ())
+        table = regions_table(list(chrom), list(start), list(end), id=list(index.values()))
+        read.append(("index", pickled))
+    else:
+        table, read = _from_fasta(place)
+    table = table.sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
+    ids = table["id"].to_numpy(np.int64)
+    return table[["chrom", "start", "end"]], ids, read
+
+
+def _from_fasta(place: Path) -> tuple[pd.DataFrame, list[tuple[str, PathLike]]]:
+    """Places out of FASTA headers: the narrowest files, and others cut to their width."""
+    found: dict[str, tuple[int, Path]] = {}
+    for file in sorted(place.iterdir()):
+        match = _FASTA.match(file.name)
+        if match:
+            width = int(match["width"])
+            found[match["chrom"]] = min(found.get(match["chrom"], (width, file)), (width, file))
+    if not found:
+        raise InputError(
+            f"{place}: the places of the regions are in none of regions_idx.pickle.gz and "
+            "sequences.<L>bp.<chrom>.fa.gz"
+        )
+    window = min(width for width, _ in found.values())
+    rows = []
+    for width, file in found.values():
+        for header, _ in read_fasta(file):
+            match = _HEADER.match(header)
+            if match is None or int(match["end"]) - int(match["start"]) != width:
+                raise InputError(
+                    f"{file}: expected headers '>index::chrom:start-end' of {width} bp, "
+                    f"found '>{header[:60]}'"
+                )
+            start = int(match["start"]) + (width - window) // 2
+            rows.append((match["chrom"], start, start + window, int(match["id"])))
+    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "id"])
+    if table["id"].duplicated().any():
+        raise InputError(f"{place}: two FASTA records have the index {table['id'].mode()[0]}")
+    return table, [("sequences", file) for _, file in found.values()]
