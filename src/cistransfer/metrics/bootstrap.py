@@ -126,7 +126,8 @@ def bootstrap_interval(
     """Percentile bootstrap interval of a metric over the test rows.
 
     It covers which test rows were drawn, not which training rows or which seed: repeat the
-    training for those. Neighbouring regions are not independent, so it is rather too narrow.
+    training for those. Neighbouring regions are not independent, and fewer than about 50 positives
+    say little of their own spread: there it is rather too narrow.
 
     Parameters
     ----------
