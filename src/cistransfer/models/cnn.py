@@ -47,7 +47,7 @@ class CNN(nn.Module):
             if length < 1:
                 raise InputError(
                     f"a window of {window} bp is too short for the architecture 'cnn'; "
-                    "it needs at least 77 bp"
+                    "it needs at least 90 bp"
                 )
             self.add_module(f"conv{number}", conv_block(channels, filters, kernel, _POOL, order))
             channels = filters

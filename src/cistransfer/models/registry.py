@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,26 @@ from torch import nn
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.models.cnn import CNN
+from cistransfer.models.motif_features import WithMotifs
 
 __all__ = ["ARCHITECTURES", "build_model", "parameter_count", "replace_head"]
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"cnn": CNN}
+
+def _with_motifs(
+    window: int,
+    n_tasks: int,
+    base: dict[str, Any] | None = None,
+    widths: Sequence[int] = (),
+) -> nn.Module:
+    """Build `WithMotifs` around another architecture (``{"name": …, "arguments": {…}}``)."""
+    design = base or {"name": "cnn", "arguments": {}}
+    inner = _factory(design["name"], design["arguments"])(
+        window=window, n_tasks=n_tasks, **design["arguments"]
+    )
+    return WithMotifs(inner, n_tasks, widths)
+
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"cnn": CNN, "with-motifs": _with_motifs}
 """Name → class. A class takes ``window``, ``n_tasks`` and keyword arguments with defaults, maps
 one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``, and has ``features(x)`` and a linear
 ``head`` that reads them."""
@@ -44,6 +60,13 @@ def build_model(
     InputError
         For an unknown architecture or argument (names what exists).
     """
+    factory = _factory(architecture, arguments)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return factory(window=window, n_tasks=n_tasks, **arguments)
+
+
+def _factory(architecture: str, arguments: Iterable[str]) -> Callable[..., nn.Module]:
     if architecture not in ARCHITECTURES:
         raise InputError(
             f"no architecture {architecture!r}; {nearest(architecture, ARCHITECTURES)}"
@@ -55,9 +78,7 @@ def build_model(
             raise InputError(
                 f"architecture {architecture!r} has no argument {name!r}; {nearest(name, known)}"
             )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return factory(window=window, n_tasks=n_tasks, **arguments)
+    return factory
 
 
 def replace_head(model: nn.Module, n_tasks: int, seed: int) -> nn.Module:
