@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
     from cistransfer.examples.split import Split
     from cistransfer.models.bundle import Bundle
+    from cistransfer.motifs.pwm import PWM
 
 __all__ = ["register"]
 
@@ -64,6 +65,13 @@ def finetune(
     strategy: Annotated[
         str | None,
         typer.Option(help="Strategy or TOML file [default: finetune; scratch: scratch]."),
+    ] = None,
+    motifs: Annotated[
+        Path | None,
+        typer.Option(help="MEME or JASPAR file; the TF's motifs in it are read by the head too."),
+    ] = None,
+    motif_tf: Annotated[
+        str | None, typer.Option(help="Whose motifs to take from --motifs [default: the TF's].")
     ] = None,
     guard: Annotated[
         str | None,
@@ -117,7 +125,14 @@ def finetune(
         unbound = sum(row["unbound"] for row in tasks.values())
         say(f"{part}: {bound:,} bound, {unbound:,} unbound")
     bundle = train(
-        out, data, trunk, strategy=strategy, seed=seed, device=device, precision=precision
+        out,
+        data,
+        trunk,
+        strategy=strategy,
+        motifs=_motifs(motifs, motif_tf or data.tasks[0]),
+        seed=seed,
+        device=device,
+        precision=precision,
     )
     record(context, out)
     finish(
@@ -202,6 +217,16 @@ def _make(
         blacklist=None if blacklist is None else read_bed(blacklist),
         seed=seed,
     )
+
+
+def _motifs(path: Path | None, tf: str) -> list[PWM]:
+    from cistransfer.motifs.meme import read_meme
+    from cistransfer.motifs.names import motifs_of
+
+    if path is None:
+        return []
+    pwms = read_meme(path)
+    return pwms if len(pwms) == 1 else motifs_of(tf, pwms)[:3]
 
 
 def register(app: typer.Typer) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.bundle import Bundle
+from cistransfer.motifs.pwm import PWM
 from cistransfer.training.run import keep_examples, train_run
 from cistransfer.training.strategy import load_strategy
 
@@ -19,6 +21,7 @@ def finetune(
     *,
     strategy: str | None = None,
     architecture: str = "cnn",
+    motifs: Sequence[PWM] = (),
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -38,6 +41,8 @@ def finetune(
         ``scratch`` without one.
     architecture : str
         Of the network from scratch; a trunk brings its own.
+    motifs : sequence of PWM
+        The TF's motifs, for strategies that read them beside the network.
     seed, device, precision
         See `cistransfer.training.run.train_run`.
 
@@ -52,6 +57,7 @@ def finetune(
         plan,
         trunk=trunk,
         architecture=architecture,
+        motifs=motifs,
         seed=seed,
         device=device,
         precision=precision,

@@ -15,8 +15,11 @@ __all__ = ["apply_phase", "copy_transferred", "fits", "parameter_groups"]
 
 
 def fits(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a dotted name, or a module it lies in, fits one of the shell patterns."""
-    parts = name.split(".")
+    """Whether a dotted name, or a module it lies in, fits one of the shell patterns.
+
+    Names inside the base of a network with motifs count as if it stood alone.
+    """
+    parts = name.removeprefix("base.").split(".")
     ancestors = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     return any(fnmatchcase(ancestor, pattern) for pattern in patterns for ancestor in ancestors)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from cistransfer.metrics.curves import rank_metrics
 from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.thresholded import best_threshold
 from cistransfer.models.bundle import Bundle, open_bundle, save_bundle, weights_hash
+from cistransfer.models.motif_features import WithMotifs
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import choose_device, score_codes
+from cistransfer.motifs.pwm import PWM
 from cistransfer.storage import whole_file
 from cistransfer.training.freeze import copy_transferred
 from cistransfer.training.loop import choose_precision, fit
+from cistransfer.training.motifs import choose_motifs, motif_facts
 from cistransfer.training.strategy import Strategy
 
 __all__ = ["keep_examples", "train_run"]
@@ -64,6 +68,7 @@ def train_run(
     trunk: Bundle | None = None,
     architecture: str = "cnn",
     arguments: dict[str, Any] | None = None,
+    motifs: Sequence[PWM] = (),
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -83,6 +88,8 @@ def train_run(
         Where transferred weights come from; its architecture is used.
     architecture, arguments
         Of a model from scratch without a trunk.
+    motifs : sequence of PWM
+        For strategies that read motifs.
     seed : int
         Of initial weights, order, strands and dropout.
     device : str
@@ -107,17 +114,19 @@ def train_run(
             f"{trunk.path}: the trunk reads windows of {trunk.window} bp, the examples are "
             f"{examples.window} bp long"
         )
-    design = (
-        trunk.card["architecture"]
-        if trunk is not None
-        else {"name": architecture, "arguments": arguments or {}}
-    )
+    design = {"name": architecture, "arguments": arguments or {}}
+    if trunk is not None:
+        design = trunk.card["architecture"]
+        if design["name"] == "with-motifs":
+            design = design["arguments"]["base"]
+    pwms = choose_motifs(examples, strategy, motifs, seed=seed)
     where = choose_device(device)
     arithmetic = choose_precision(precision, where)
     identity = {
         "examples": examples.content_hash(),
         "strategy": strategy.model_dump(mode="json"),
         "architecture": design,
+        "motifs": [motif_facts(pwm) for pwm in pwms],
         "parent": trunk.card["weights"]
         if trunk is not None and strategy.start == "trunk"
         else None,
@@ -133,7 +142,10 @@ def train_run(
                 "or remove it"
             )
         return done
-    model = _start(design, examples, strategy, trunk, seed).to(where)
+    if pwms:
+        widths = [len(pwm.probabilities) for pwm in pwms]
+        design = {"name": "with-motifs", "arguments": {"base": design, "widths": widths}}
+    model = _start(design, examples, strategy, trunk, pwms, seed).to(where)
     checkpoint = place / "checkpoint.safetensors"
     history = fit(
         model,
@@ -158,7 +170,7 @@ def train_run(
         example=np.asarray(examples.codes[examples.rows("valid")[:_EXAMPLE_ROWS]]),
         facts={
             "run": run,
-            **identity,
+            **{key: value for key, value in identity.items() if key != "architecture"},
             "trunk": _trunk_facts(trunk, strategy),
             "device": where.type,
             "split": examples.facts.get("split"),
@@ -182,6 +194,7 @@ def _start(
     examples: ExampleSet,
     strategy: Strategy,
     trunk: Bundle | None,
+    pwms: Sequence[PWM],
     seed: int,
 ) -> nn.Module:
     """Build a model of fresh weights and copy in what the strategy transfers."""
@@ -192,9 +205,16 @@ def _start(
         seed=seed,
         **design["arguments"],
     )
+    if isinstance(model, WithMotifs):
+        model.motifs.fill(pwms)
     if strategy.start == "trunk" and trunk is not None:
-        copy_transferred(model, trunk.model, strategy.transfer)
+        copy_transferred(_network(model), _network(trunk.model), strategy.transfer)
     return model
+
+
+def _network(model: nn.Module) -> nn.Module:
+    """The network itself, without the motifs beside it."""
+    return model.base if isinstance(model, WithMotifs) else model
 
 
 def _check_validation(examples: ExampleSet) -> None:

@@ -63,6 +63,9 @@ class Probe(BaseModel):
     name: str
     strengths: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     """Inverse L2 penalties (scikit-learn's C) to choose from."""
+    motif_scales: tuple[float, ...] = (1.0, 3.0, 10.0)
+    """Factors on standardised motif features to choose from: the larger, the less they are
+    penalised beside the many features of the network. Without motifs there is nothing to choose."""
     folds: int = Field(default=5, gt=1)
 
 
@@ -87,6 +90,9 @@ class Strategy(BaseModel):
     start: Literal["trunk", "scratch"]
     transfer: tuple[str, ...] = ("*",)
     """Modules copied from the trunk (never the head); the others keep fresh weights."""
+    motifs: Literal["none", "given", "denovo", "auto"] = "none"
+    """Motifs whose occupancy the head reads beside the network's features: those the user gives,
+    those found in the training part, or the given ones if there are any (``auto``)."""
     phases: tuple[AnyPhase, ...] = Field(min_length=1)
 
 

@@ -1,0 +1,54 @@
+"""The motifs that a strategy puts beside a network: given, or found in the training part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cistransfer.errors import InputError
+from cistransfer.examples.dataset import ExampleSet
+from cistransfer.motifs.pwm import PWM, consensus
+from cistransfer.training.strategy import Strategy
+
+__all__ = ["choose_motifs", "motif_facts"]
+
+_MOST = 3
+
+
+def choose_motifs(
+    examples: ExampleSet, strategy: Strategy, given: Sequence[PWM], *, seed: int
+) -> list[PWM]:
+    """Motifs for a strategy: none, the given ones, or de novo ones of the training part.
+
+    Raises
+    ------
+    InputError
+        When the strategy needs given motifs and there are none, or does not use the given ones,
+        or several tasks would share de novo motifs.
+    """
+    if strategy.motifs == "none":
+        if given:
+            raise InputError(f"strategy {strategy.name!r} does not use motifs; choose another one")
+        return []
+    if strategy.motifs == "given" and not given:
+        raise InputError(f"strategy {strategy.name!r} needs the TF's motifs (--motifs FILE)")
+    if given and strategy.motifs in ("given", "auto"):
+        return list(given)
+    if len(examples.tasks) != 1:
+        raise InputError("de novo motifs need examples of one task")
+    from cistransfer.motifs.denovo import find_motifs
+
+    rows = examples.rows("train")
+    labels = np.asarray(examples.labels[rows, 0])
+    codes = np.asarray(examples.codes[rows])
+    found = find_motifs(codes[labels == 1], codes[labels == 0], most=_MOST, seed=seed)
+    return [each.pwm for each in found]
+
+
+def motif_facts(pwm: PWM) -> dict[str, Any]:
+    """A motif for the record: name, consensus and a hash of its probabilities."""
+    digest = hashlib.sha256(np.ascontiguousarray(pwm.probabilities).tobytes()).hexdigest()
+    return {"name": pwm.alt_name or pwm.name, "consensus": consensus(pwm), "sha256": digest}
