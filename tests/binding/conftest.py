@@ -1,0 +1,47 @@
+"""Matrices that the tests of this room share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from toymatrix import toy_parts
+
+from cistransfer.binding.build import build_matrix
+from cistransfer.binding.layout import write_matrix
+from cistransfer.binding.matrix import BindingMatrix, open_matrix
+from cistransfer.binding.published import ImportReport, import_published
+
+
+@pytest.fixture(scope="session")
+def real_matrix(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> BindingMatrix:
+    """The matrix of the real BED files (nine chromosomes, 151 TFs)."""
+    folder = shared_data / "tf-binding-hg38"
+    out = tmp_path_factory.mktemp("real") / "matrix.h5"
+    build_matrix(
+        out,
+        dhs=folder / "wgEncodeRegDnaseClustered.txt.gz",
+        dhs_sources=folder / "wgEncodeRegDnaseClusteredSources.txt.gz",
+        ucsc2encode=folder / "ucsc2encode.tsv",
+        samples=folder / "samples.tsv",
+        peaks=[folder / "remap2018_macs2_hg38.bed.gz"],
+        tfbs=[folder / "unibind_pwm_tfbs.tar.gz"],
+    )
+    return open_matrix(out)
+
+
+@pytest.fixture(scope="session")
+def imported(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[BindingMatrix, ImportReport]:
+    """The six published TFs, imported."""
+    out = tmp_path_factory.mktemp("imported") / "six.h5"
+    report = import_published(shared_data / "published-matrix-format", out)
+    return open_matrix(out), report
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> BindingMatrix:
+    """A matrix of eight regions whose scores are spelled out in toymatrix.py."""
+    write_matrix(tmp_path / "toy.h5", toy_parts())
+    return open_matrix(tmp_path / "toy.h5")
