@@ -1,0 +1,148 @@
+"""Few peaks: strategies side by side on TFs that the trunk has never seen.
+
+    python benchmarks/few_peaks.py --matrix M.h5 --genome SEQUENCES --trunk RUN --out FOLDER \
+        --tfs HNF4A,SPI1 --sizes 50,500 --draws 3 --strategies probe,published,scratch
+
+Every strategy sees the same examples: for each TF, size and draw the bound regions are drawn once,
+chromosomes of the trunk's test part are held out, and negatives are GC-matched one to one. A size
+counts training and validation together. Results are appended to FOLDER/results.tsv as they come, so
+a stopped study goes on where it was; means over TFs are printed at the end. ``motif`` is the TF's
+own motif without training, ``STRATEGY+motif`` a strategy given the TF's motifs (--motifs), ``gc``
+the GC content.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cistransfer.binding.matrix import open_matrix
+from cistransfer.errors import InputError
+from cistransfer.examples.from_matrix import single_task_examples
+from cistransfer.examples.split import split_from_card
+from cistransfer.genome.codes import gc_fraction
+from cistransfer.genome.fasta import open_sequences
+from cistransfer.metrics.curves import aucpr, auroc
+from cistransfer.metrics.imbalance import at_imbalance
+from cistransfer.models.bundle import open_bundle
+from cistransfer.models.score import score_codes
+from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.names import motifs_of
+from cistransfer.motifs.scan import sum_occupancy
+from cistransfer.training.finetune import finetune
+
+
+def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """The numbers of one row."""
+    return {
+        "aucpr": aucpr(labels, scores),
+        "aucpr_1to10": at_imbalance(labels, scores, 10),
+        "auroc": auroc(labels, scores),
+    }
+
+
+def main() -> None:
+    """Run the study."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("matrix", "genome", "trunk", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--tfs", required=True)
+    parser.add_argument("--sizes", default="50,125,250,500,1000,all")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--strategies", required=True)
+    parser.add_argument("--motifs", type=Path)
+    parser.add_argument("--part", default="test", choices=("valid", "test"))
+    options = parser.parse_args()
+
+    matrix, sequences = open_matrix(options.matrix), open_sequences(options.genome)
+    trunk = open_bundle(options.trunk)
+    split = split_from_card(trunk.card["split"])
+    pwms = read_meme(options.motifs) if options.motifs else []
+    table = options.out / "results.tsv"
+    options.out.mkdir(parents=True, exist_ok=True)
+    done = pd.read_csv(table, sep="\t", dtype={"size": str}) if table.exists() else pd.DataFrame()
+    have = (
+        set(map(tuple, done[["tf", "size", "draw", "strategy"]].to_numpy())) if len(done) else set()
+    )
+    for tf in options.tfs.split(","):
+        if tf in trunk.tasks:
+            raise SystemExit(f"{tf} is in the trunk; leave it out of pre-training first")
+        for size in options.sizes.split(","):
+            for draw in range(options.draws if size != "all" else 1):
+                wanted = [
+                    name
+                    for name in options.strategies.split(",")
+                    if (tf, size, draw, name) not in have
+                ]
+                if not wanted:
+                    continue
+                try:
+                    examples = single_task_examples(
+                        matrix,
+                        sequences,
+                        tf,
+                        positives=None if size == "all" else int(size),
+                        split=split,
+                        trunk_regions=trunk.regions(),
+                        seed=draw,
+                    )
+                except InputError as error:
+                    print(f"{tf} {size}: {error}", flush=True)
+                    continue
+                rows = examples.rows(options.part)
+                labels = np.asarray(examples.labels[rows, 0])
+                codes = np.asarray(examples.codes[rows])
+                for name in wanted:
+                    began = time.process_time()
+                    if name == "gc":
+                        scores = gc_fraction(codes)
+                    elif name == "motif":
+                        scores = sum_occupancy(codes, motifs_of(tf, pwms)[0])
+                    else:
+                        base, _, known = name.partition("+")
+                        given = motifs_of(tf, pwms)[:3] if known == "motif" else ()
+                        folder = Path(tempfile.mkdtemp(dir=options.out))
+                        start = None if base.endswith("scratch") else trunk
+                        bundle = finetune(
+                            folder, examples, start, strategy=base, motifs=given, seed=draw
+                        )
+                        scores = score_codes(bundle.model, codes)[:, 0]
+                        shutil.rmtree(folder)
+                    row = {
+                        "tf": tf,
+                        "size": size,
+                        "draw": draw,
+                        "seed": draw,
+                        "strategy": name,
+                        "test_bound": int((labels == 1).sum()),
+                        **measure(labels, scores),
+                        "cpu_seconds": round(time.process_time() - began, 2),
+                    }
+                    with open(table, "a", encoding="utf-8") as handle:
+                        if handle.tell() == 0:
+                            handle.write("\t".join(row) + "\n")
+                        handle.write("\t".join(map(str, row.values())) + "\n")
+                    print("\t".join(map(str, row.values())), flush=True)
+    show(pd.read_csv(table, sep="\t", dtype={"size": str}))
+
+
+def show(results: pd.DataFrame) -> None:
+    """Print means over TFs (each TF the mean of its draws) for sizes that every TF has."""
+    order = sorted(
+        results["size"].unique(), key=lambda size: float("inf") if size == "all" else int(size)
+    )
+    for metric in ("aucpr", "aucpr_1to10"):
+        per_tf = results.groupby(["strategy", "size", "tf"])[metric].mean()
+        means = per_tf.groupby(["strategy", "size"]).mean().unstack("size")[order]
+        print(f"\nmean {metric} over {results['tf'].nunique()} TFs")
+        print(means.round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()
