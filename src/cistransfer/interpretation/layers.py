@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.models.score import evaluating
 
-__all__ = ["chain_of", "first_convolution", "first_filters", "fold_norms", "run_chain"]
+__all__ = [
+    "chain_of",
+    "first_convolution",
+    "first_filters",
+    "fold_norms",
+    "run_chain",
+    "run_filters",
+]
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -104,7 +111,7 @@ def first_convolution(model: nn.Module, length: int) -> nn.Module:
 
     calls = leaf_calls(model, torch.zeros((2, 4, length), device=device_of(model)))
     for module in calls:
-        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.in_channels in (1, 4):
+        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.in_channels == 4:
             return module
         if not isinstance(module, nn.Identity | nn.Dropout):
             break
@@ -114,18 +121,25 @@ def first_convolution(model: nn.Module, length: int) -> nn.Module:
     )
 
 
-def first_filters(model: nn.Module, length: int) -> tuple[nn.Module, nn.Module]:
-    """The first convolution and the layer behind it whose output is its activation.
+def first_filters(model: nn.Module, length: int) -> list[nn.Module]:
+    """The first convolution and the batch norm and activation modules right behind it.
 
-    That is the end of the run of batch norm and activation modules that follow the convolution
-    (conv → batch norm → ReLU in the published network), before any pooling.
+    The output of the last of them is what a filter "sees": the activation before any pooling
+    (conv → batch norm → ReLU in the published network).
     """
     convolution = first_convolution(model, length)
     calls = leaf_calls(model, torch.zeros((2, 4, length), device=device_of(model)))
-    at = calls.index(convolution)
-    last = convolution
-    for module in calls[at + 1 :]:
+    block = [convolution]
+    for module in calls[calls.index(convolution) + 1 :]:
         if not isinstance(module, (*_NORMS, *_ACTIVATIONS)):
             break
-        last = module
-    return convolution, last
+        block.append(module)
+    return block
+
+
+def run_filters(block: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Activations of the first filters, (n, filters, positions), of one-hot (n, 4, length)."""
+    try:
+        return run_chain(block, x.unsqueeze(2)).squeeze(2)
+    except (RuntimeError, ValueError):
+        return run_chain(block, x)

@@ -1,0 +1,224 @@
+"""First-layer filters as motifs: what sequence makes each of them fire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.grad import conv1d_weight
+
+from cistransfer.errors import InputError
+from cistransfer.interpretation.gradients import device_of
+from cistransfer.interpretation.layers import first_filters, run_filters
+from cistransfer.models.score import evaluating, one_hot, reverse_codes
+from cistransfer.motifs.pwm import PWM, consensus, from_counts, information_content
+
+__all__ = ["FilterMotifs", "annotate_filters", "correct_sequences", "filter_motifs"]
+
+Codes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class FilterMotifs:
+    """Motifs of a model's first-layer filters.
+
+    Attributes
+    ----------
+    pwms : tuple of PWM
+        ``filter0``, ``filter1``, …; filters without a site are left out.
+    filters : ndarray of int64
+        Which filter each motif belongs to.
+    counts : ndarray of int64, shape (filters, kernel, 4)
+        Letters of all sites, filters without a site included.
+    sites : ndarray of int64, shape (filters,)
+        Windows above the threshold.
+    maxima : ndarray of float32, shape (filters,)
+        Largest activation; 0 or less: the filter never fires.
+    sequences : int
+        How many sequences were looked at (reverse complements not counted).
+    """
+
+    pwms: tuple[PWM, ...]
+    filters: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    sites: NDArray[np.int64]
+    maxima: NDArray[np.float32]
+    sequences: int
+
+
+def correct_sequences(
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int8],
+    thresholds: NDArray[np.float64] | float = 0.0,
+) -> NDArray[np.bool_]:
+    """Sequences all of whose resolved outputs are right (and that have at least one).
+
+    Parameters
+    ----------
+    logits : ndarray, shape (n, tasks)
+    labels : ndarray of int8, shape (n, tasks)
+        1, 0, or −1 (unresolved: not looked at).
+    thresholds : float or ndarray, shape (tasks,)
+        Logit from which an output is positive; 0 is a probability of 0.5, as published.
+    """
+    resolved = labels >= 0
+    right = (logits >= thresholds) == (labels == 1)
+    return np.asarray((right | ~resolved).all(axis=1) & resolved.any(axis=1))
+
+
+def filter_motifs(
+    model: nn.Module,
+    codes: Codes,
+    *,
+    share: float = 0.5,
+    both_strands: bool = True,
+    batch_size: int = 512,
+    tick: Callable[[int], None] | None = None,
+) -> FilterMotifs:
+    """Motif of each first-layer filter (Novakovsky et al. 2021, "Model interpretation").
+
+    The activation is that behind the convolution's batch norm and ReLU, before pooling. In a
+    first pass the largest activation of each filter over all sequences and positions is found; in
+    a second one every window strictly above ``share`` of it is counted, overlapping ones too.
+    Memory does not grow with the number of sequences.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Starts with a convolution over the sequence; handed back as it came.
+    codes : ndarray of uint8, shape (n, length)
+        May be memory-mapped. Take those that the model gets right (`correct_sequences`). Windows
+        with N count at their other positions.
+    share : float
+        Threshold as a share of the largest activation.
+    both_strands : bool
+        Look at the reverse complements too, as published.
+    tick : callable, optional
+        Told the number of sequences after each batch of both passes.
+
+    Raises
+    ------
+    InputError
+        Without sequences, or for a model whose first layer is no convolution.
+    """
+    if not len(codes):
+        raise InputError("expected at least one sequence to read filters from, found none")
+    block = first_filters(model, codes.shape[1])
+    device = device_of(model)
+    n_filters = int(_weight(block[0]).shape[0])
+    maxima = torch.full((n_filters,), -torch.inf, device=device)
+    counts = torch.zeros((n_filters, 4, _weight(block[0]).shape[2]), dtype=torch.int64)
+    sites = torch.zeros(n_filters, dtype=torch.int64)
+    with evaluating(model), torch.inference_mode():
+        for x in _batches(codes, device, both_strands, batch_size, tick):
+            maxima = torch.maximum(maxima, run_filters(block, x).amax(dim=(0, 2)))
+        threshold = torch.where(maxima > 0, share * maxima, torch.inf)[:, None]
+        for x in _batches(codes, device, both_strands, batch_size, tick):
+            hits = (run_filters(block, x) > threshold).float()
+            sites += hits.sum(dim=(0, 2)).long().cpu()
+            counts += _letters(block[0], x, hits).round().long().cpu()
+    table = counts.permute(0, 2, 1).numpy()
+    usable = np.flatnonzero((table.sum(axis=2) > 0).all(axis=1))
+    pwms = tuple(from_counts(f"filter{number}", table[number]) for number in usable)
+    return FilterMotifs(
+        pwms, usable, table, sites.numpy(), maxima.float().cpu().numpy(), len(codes)
+    )
+
+
+def annotate_filters(
+    found: FilterMotifs, targets: Sequence[PWM], *, q: float = 0.05, seed: int = 0
+) -> pd.DataFrame:
+    """One row per filter: its motif and the known motif it resembles most.
+
+    Tomtom on both strands, calibrated against column-shuffled filters
+    (`cistransfer.motifs.compare.compare`); filters of little information are set aside.
+
+    Returns
+    -------
+    DataFrame
+        ``filter``, ``sites``, ``maximum``, ``information`` (bits), ``consensus``, ``match``,
+        ``match_name``, ``strand``, ``p`` (calibrated), ``q``, ``significant``. The match columns
+        are empty (NaN for numbers) for filters without sites or with too little information.
+    """
+    from cistransfer.motifs.compare import compare
+
+    by_filter = dict(zip(found.filters.tolist(), found.pwms, strict=True))
+    table = pd.DataFrame(
+        {
+            "filter": np.arange(len(found.sites)),
+            "sites": found.sites,
+            "maximum": found.maxima,
+            "information": [
+                float(information_content(by_filter[number]).sum()) if number in by_filter else 0.0
+                for number in range(len(found.sites))
+            ],
+            "consensus": [
+                consensus(by_filter[number]) if number in by_filter else ""
+                for number in range(len(found.sites))
+            ],
+        }
+    )
+    best = compare(found.pwms, targets, seed=seed).drop_duplicates("query")
+    best = pd.DataFrame(
+        {
+            "filter": found.filters[best["query"].to_numpy()],
+            "match": best["target_name"].to_numpy(),
+            "match_name": best["target_alt_name"].to_numpy(),
+            "strand": best["strand"].to_numpy(),
+            "p": best["p_calibrated"].to_numpy(),
+            "q": best["q"].to_numpy(),
+        }
+    )
+    table = table.merge(best, how="left", on="filter")
+    for column in ("match", "match_name", "strand"):
+        table[column] = table[column].fillna("")
+    return table.assign(significant=(table["q"] <= q).to_numpy())
+
+
+def _batches(
+    codes: Codes,
+    device: torch.device,
+    both_strands: bool,
+    batch_size: int,
+    tick: Callable[[int], None] | None,
+) -> Any:
+    for at in range(0, len(codes), batch_size):
+        batch = torch.from_numpy(np.array(codes[at : at + batch_size])).to(device)
+        yield one_hot(batch)
+        if both_strands:
+            yield one_hot(reverse_codes(batch))
+        if tick is not None:
+            tick(len(batch))
+
+
+def _weight(convolution: Any) -> Tensor:
+    weight = convolution.weight
+    return (
+        weight
+        if weight.dim() == 3
+        else weight.flatten(1, 2)
+        if weight.shape[1] == 1
+        else (weight[:, :, 0])
+    )
+
+
+def _letters(convolution: Any, x: Tensor, hits: Tensor) -> Tensor:
+    """Sum of the one-hot windows at the hits, (filters, 4, kernel).
+
+    It is the gradient of the convolution's weights when the hits are the gradient of its output.
+    """
+    weight = _weight(convolution)
+    along = [
+        value if isinstance(value, int) else value[-1]
+        for value in (convolution.stride, convolution.padding, convolution.dilation)
+    ]
+    return conv1d_weight(
+        x.contiguous(), list(weight.shape), hits, stride=along[0], padding=along[1],
+        dilation=along[2],
+    )  # fmt: skip
