@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for subprocesses
+
 from cistransfer.binding.build import build_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
+from cistransfer.genome.fasta import Genome
+from cistransfer.simulation import SimulationTruth, simulate
+
+if TYPE_CHECKING:
+    from cistransfer.examples.dataset import ExampleSet
+    from cistransfer.models.bundle import Bundle
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -35,3 +47,126 @@ def real_matrix(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         tfbs=[folder / "unibind_pwm_tfbs.tar.gz"],
     )
     return open_matrix(out)
+
+
+@dataclass(frozen=True)
+class World:
+    """A small simulated world: 1,000 regions on 5 chromosomes, windows of 100 bp."""
+
+    folder: Path
+    truth: SimulationTruth
+    matrix: BindingMatrix
+    genome: Genome
+
+    @property
+    def matrix_path(self) -> Path:
+        return self.folder / "matrix.h5"
+
+    @property
+    def genome_path(self) -> Path:
+        return self.truth.folder / "genome.fa"
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Simulated files, their matrix and their genome, shared by all rooms (read only)."""
+    folder = tmp_path_factory.mktemp("world")
+    truth = simulate(folder / "data", seed=5, regions=1000, chromosomes=5)
+    data = truth.folder
+    build_matrix(
+        folder / "matrix.h5",
+        dhs=data / "wgEncodeRegDnaseClustered.txt.gz",
+        dhs_sources=data / "wgEncodeRegDnaseClusteredSources.txt.gz",
+        ucsc2encode=data / "ucsc2encode.tsv",
+        samples=data / "samples.tsv",
+        peaks=[data / "remap.bed.gz"],
+        tfbs=[data / "unibind_tfbs.tar.gz"],
+        window=100,
+        genome="simulated",
+    )
+    return World(folder, truth, open_matrix(folder / "matrix.h5"), Genome(data / "genome.fa"))
+
+
+STRATEGY = """
+name = "{name}"
+summary = "A short one for tests"
+start = "{start}"
+
+[[phases]]
+name = "one"
+learning_rate = {learning_rate}
+batch_size = 32
+epochs = {epochs}
+steps_per_epoch = {steps}
+strands = "{strands}"
+"""
+
+
+@pytest.fixture(scope="session")
+def short_strategy(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Write a strategy of one short phase; returns the path of its TOML file."""
+    folder = tmp_path_factory.mktemp("strategies")
+
+    def write(
+        start: str = "scratch",
+        epochs: int = 2,
+        steps: int = 3,
+        learning_rate: float = 1e-3,
+        strands: str = "random",
+    ) -> str:
+        name = f"{start}-{epochs}-{steps}-{learning_rate}-{strands}"
+        path = folder / f"{name}.toml"
+        text = STRATEGY.format(
+            name=name,
+            start=start,
+            epochs=epochs,
+            steps=steps,
+            learning_rate=learning_rate,
+            strands=strands,
+        )
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def trunk_examples(world: World) -> ExampleSet:
+    """Every resolved region of three TFs, split by chromosome."""
+    from cistransfer.examples.from_matrix import multi_task_examples
+
+    return multi_task_examples(world.matrix, world.genome, ["ELF1", "SPI1", "MAX"])
+
+
+@pytest.fixture(scope="session")
+def trunk(
+    trunk_examples: ExampleSet,
+    short_strategy: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Bundle:
+    """A trunk that was trained for a few steps, in a run folder (read only)."""
+    from cistransfer.training.pretrain import pretrain
+
+    folder = tmp_path_factory.mktemp("trunk") / "run"
+    return pretrain(
+        folder,
+        trunk_examples,
+        strategy=short_strategy(epochs=2, steps=10),
+        device="cpu",
+        precision="float32",
+    )
+
+
+@pytest.fixture(scope="session")
+def target_examples(world: World, trunk: Bundle) -> ExampleSet:
+    """Bound and GC-matched regions of one TF, on the trunk's split."""
+    from cistransfer.examples.from_matrix import single_task_examples
+    from cistransfer.examples.split import split_from_card
+
+    return single_task_examples(
+        world.matrix,
+        world.genome,
+        "GABPA",
+        split=split_from_card(trunk.card["split"]),
+        trunk_regions=trunk.regions(),
+    )

@@ -12,11 +12,11 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.examples.gc import match_gc
 from cistransfer.examples.leakage import leaking
-from cistransfer.examples.split import Split, assign_parts
+from cistransfer.examples.split import Split, assign_parts, choose_chromosomes
 from cistransfer.genome.codes import gc_fraction, has_n
 from cistransfer.genome.fasta import Sequences
 
-__all__ = ["LEAST_BOUND", "bound_and_matched", "fetch_known", "labelled"]
+__all__ = ["LEAST_BOUND", "bound_and_matched", "chosen_split", "fetch_known", "labelled"]
 
 LEAST_BOUND = 20
 """Fewest bound regions that single-task examples are made from."""
@@ -51,14 +51,32 @@ def fetch_known(
         "with_n": int((~clean).sum()),
     }
     if not clean.any() and len(regions):
-        chrom, start, end = regions[["chrom", "start", "end"]].iloc[0]
-        raise InputError(
-            f"{sequences.name}: none of the {len(regions):,} regions has a usable sequence "
-            f"({dropped['no_sequence']:,} on unknown chromosomes or off their ends, "
-            f"{dropped['with_n']:,} with N); the first is {chrom}:{start}-{end}: "
-            "is this the right genome assembly?"
-        )
+        raise _no_sequence(regions, sequences, dropped["with_n"])
     return found[clean], codes[clean], dropped
+
+
+def _no_sequence(regions: pd.DataFrame, sequences: Sequences, with_n: int = 0) -> InputError:
+    chrom, start, end = regions[["chrom", "start", "end"]].iloc[0]
+    return InputError(
+        f"{sequences.name}: none of the {len(regions):,} regions has a usable sequence "
+        f"({len(regions) - with_n:,} on unknown chromosomes or off their ends, "
+        f"{with_n:,} with N); the first is {chrom}:{start}-{end}: "
+        "is this the right genome assembly?"
+    )
+
+
+def chosen_split(regions: pd.DataFrame, sequences: Sequences) -> Split:
+    """The default split: by chromosomes, chosen among the regions that have a sequence.
+
+    Raises
+    ------
+    InputError
+        When no region has a sequence, or fewer than three chromosomes are left.
+    """
+    usable = ~sequences.missing(regions)
+    if len(regions) and not usable.any():
+        raise _no_sequence(regions, sequences)
+    return choose_chromosomes(regions.loc[usable, "chrom"])
 
 
 def labelled(
@@ -132,6 +150,8 @@ def bound_and_matched(
     parts = assign_parts(regions, split)
     leaks = leaking(regions, parts, trunk_regions, guard)
     absent = sequences.missing(regions)
+    if absent.all() and len(regions):
+        raise _no_sequence(regions, sequences)
     dropped = {"seen_by_trunk": int(leaks.sum()), "no_sequence": int((absent & ~leaks).sum())}
     rng = np.random.default_rng(seed)
 
@@ -171,12 +191,12 @@ def bound_and_matched(
             )
         ]
         if not len(mine) or not len(matched):
-            where = (
-                f" (chromosomes {', '.join(getattr(split, part, ()))})" if part != "train" else ""
-            )
+            names = getattr(split, part, ()) if split.by == "chromosome" else ()
+            where = f" (chromosomes {', '.join(names)})" if names else ""
             raise InputError(
                 f"{task}: the {part} part{where} has {len(mine)} bound and {len(matched)} "
-                "GC-matched unbound regions; both classes are needed: hold out other chromosomes"
+                "GC-matched unbound regions; both classes are needed: use more bound regions"
+                + (" or hold out other chromosomes" if names else "")
             )
         chosen += [mine, matched]
     take = np.sort(np.concatenate(chosen))

@@ -20,6 +20,7 @@ __all__ = ["PARTS", "ExampleSet", "counts", "open_examples", "save_examples"]
 
 PARTS = ("train", "valid", "test")
 FORMAT = "cistransfer-examples"
+VERSION = 1
 _GC_BINS = 20
 
 
@@ -117,7 +118,7 @@ def save_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Path:
             temporary / "dataset.json",
             {
                 "format": FORMAT,
-                "version": 1,
+                "version": VERSION,
                 "tasks": list(examples.tasks),
                 "window": examples.window,
                 "examples": len(examples.codes),
@@ -142,12 +143,21 @@ def open_examples(folder: str | os.PathLike[str]) -> ExampleSet:
     facts = read_json(path / "dataset.json")
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         raise InputError(f"{path / 'dataset.json'}: expected the record of a {FORMAT} folder")
+    if facts.get("version") != VERSION:
+        raise InputError(
+            f"{path}: example set format {facts.get('version')}; this cistransfer reads {VERSION}"
+        )
     try:
         codes = np.load(path / "codes.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(path / "labels.npy", mmap_mode="r", allow_pickle=False)
         regions = pd.read_parquet(path / "regions.parquet")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged example set: {error}") from error
+    except (OSError, EOFError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: damaged example set: {reason}") from error
+    lacking = {"chrom", "start", "end", "part"} - set(regions.columns)
+    if lacking or codes.dtype != np.uint8 or labels.dtype != np.int8:
+        what = f"regions.parquet lacks {sorted(lacking)}" if lacking else "wrong array types"
+        raise InputError(f"{path}: damaged example set: {what}")
     shapes = (codes.shape, labels.shape, (len(regions),))
     rows = facts.get("examples")
     if shapes != ((rows, facts.get("window")), (rows, len(facts.get("tasks", []))), (rows,)):

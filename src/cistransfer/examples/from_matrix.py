@@ -9,9 +9,9 @@ import pandas as pd
 
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
-from cistransfer.examples.assemble import bound_and_matched, labelled
+from cistransfer.examples.assemble import bound_and_matched, chosen_split, labelled
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.examples.split import Split, choose_chromosomes
+from cistransfer.examples.split import Split
 from cistransfer.genome.fasta import Sequences
 
 __all__ = ["multi_task_examples", "single_task_examples"]
@@ -75,7 +75,7 @@ def multi_task_examples(
         states[rows],
         sequences,
         tasks=tuple(tfs),
-        split=split or choose_chromosomes(table["chrom"]),
+        split=split or chosen_split(table, sequences),
         trunk_regions=None,
         guard="off",
         facts={"source": matrix.name, "regions": regions, "rule": rule, "seed": seed},
@@ -120,7 +120,7 @@ def single_task_examples(
     """
     states = matrix.states([tf], rule="sparse")[:, 0]
     table = matrix.regions
-    split = split or choose_chromosomes(table["chrom"])
+    split = split or chosen_split(table, sequences)
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     return bound_and_matched(
         table[states == 1].assign(source="bound"),

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from cistransfer.errors import InputError
-from cistransfer.examples.assemble import bound_and_matched
+from cistransfer.examples.assemble import bound_and_matched, chosen_split
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.examples.split import Split, choose_chromosomes
+from cistransfer.examples.split import Split
 from cistransfer.genome.fasta import Sequences
 from cistransfer.genome.windows import centre_windows, overlaps_any, sort_regions
 
@@ -34,9 +34,9 @@ def peak_examples(
     """Windows on the summits of peaks, and GC-matched open regions without a peak.
 
     Bound: a window of ``window`` bp on each peak's summit (its midpoint without one); windows
-    that occur twice are kept once. Unbound: windows on the centres of open regions that overlap
-    neither a peak nor a bound window. Windows on the blacklist, off a chromosome or with N are
-    dropped and counted.
+    that occur twice are kept once. Unbound: windows on the centres of open regions, where neither
+    the open region nor the window overlaps a peak or a bound window. Windows on the blacklist, off
+    a chromosome or with N are dropped and counted.
 
     Parameters
     ----------
@@ -66,9 +66,8 @@ def peak_examples(
     place = ["chrom", "start", "end"]
     bound = sort_regions(centre_windows(peaks, window).drop_duplicates(place))[place]
     unbound = centre_windows(open_regions, window)
-    free = ~overlaps_any(open_regions, peaks) & ~overlaps_any(unbound, bound)
-    if "summit" in peaks:
-        free &= ~overlaps_any(unbound, peaks)
+    free = ~overlaps_any(open_regions, peaks)
+    free &= ~overlaps_any(unbound, peaks) & ~overlaps_any(unbound, bound)
     unbound = sort_regions(unbound[free].drop_duplicates(place))[place]
     blacklisted = 0
     if blacklist is not None:
@@ -76,15 +75,7 @@ def peak_examples(
         keep_unbound = ~overlaps_any(unbound, blacklist)
         blacklisted = int((~keep_bound).sum() + (~keep_unbound).sum())
         bound, unbound = bound[keep_bound], unbound[keep_unbound]
-    usable = pd.concat([bound, unbound], ignore_index=True)
-    usable = usable[~sequences.missing(usable)]
-    if split is None:
-        if not len(usable):
-            raise InputError(
-                f"{sequences.name}: no peak or open region lies on its chromosomes "
-                f"(peaks: {_names(peaks)})"
-            )
-        split = choose_chromosomes(usable["chrom"])
+    split = split or chosen_split(pd.concat([bound, unbound], ignore_index=True), sequences)
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     return bound_and_matched(
         bound.assign(source="peak"),
