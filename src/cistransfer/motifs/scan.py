@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer.motifs.pwm import PWM, UNIFORM, log_odds
+from cistransfer.motifs.words import WORD, word_numbers, word_tables
 
 __all__ = ["best_hits", "sum_occupancy"]
 
 _CHUNK = 1 << 16  # windows scored at a time: index and scores stay in the cache
-_WORD = 6  # positions looked up at once: a table of 5**6 float32 is 62 kB
 
 Codes = NDArray[np.uint8]
-Tables = list[tuple[int, NDArray[np.float32]]]
 
 
 def best_hits(
@@ -93,12 +92,16 @@ def _both_strands(
     windows = length - width + 1
     if windows < 1:
         return
-    word = min(_WORD, width)
-    strands = [_tables(matrix, word, combine) for matrix in (weights, weights[::-1, ::-1])]
+    word = min(WORD, width)
+    # A word with an N scores what no window can make good: −inf, or no occupancy.
+    unknown = -np.inf if combine is np.add else 0.0
+    strands = [
+        word_tables(matrix, word, combine, unknown) for matrix in (weights, weights[::-1, ::-1])
+    ]
     step = max(1, _CHUNK // length)
     for begin in range(0, len(codes), step):
         rows = slice(begin, min(begin + step, len(codes)))
-        words = _words(codes[rows], word)
+        words = word_numbers(codes[rows], word)
         scores = []
         for (_, first), *others in strands:
             score = np.take(first, words[:, :windows])
@@ -106,35 +109,3 @@ def _both_strands(
                 combine(score, np.take(table, words[:, start : start + windows]), out=score)
             scores.append(score)
         yield rows, scores[0], scores[1]
-
-
-def _words(codes: Codes, word: int) -> NDArray[np.intp]:
-    """Number, in base 5, of the word that starts at each position, shape (n, length − word + 1)."""
-    last = codes.shape[1] - word + 1
-    letters = codes.astype(np.intp)
-    number = letters[:, :last].copy()
-    for offset in range(1, word):
-        number *= 5
-        number += letters[:, offset : offset + last]
-    return number
-
-
-def _tables(weights: NDArray[np.float64], word: int, combine: np.ufunc) -> Tables:
-    """Score of every word at each of the starts that cover the motif, ``(start, table)``.
-
-    The last word may overlap the one before; positions that are covered already weigh nothing.
-    A word with an N scores what no window can make good: −inf, or 0 occupancy.
-    """
-    neutral, nothing = (0.0, -np.inf) if combine is np.add else (1.0, 0.0)
-    width = len(weights)
-    tables: Tables = []
-    covered = 0
-    while covered < width:
-        start = min(covered, width - word)
-        table = np.full(1, neutral)
-        for position in range(start, start + word):
-            letters = weights[position] if position >= covered else np.full(4, neutral)
-            table = combine.outer(table, np.append(letters, nothing)).ravel()
-        tables.append((start, table.astype(np.float32)))
-        covered = start + word
-    return tables

@@ -1,0 +1,243 @@
+"""De novo motifs: what separates positive from negative sequences.
+
+Our own finder follows the plan of STREME (Bailey 2021): words with and without gaps that are
+enriched in the positives seed PWMs; each is refined from its best site per sequence and grows as
+far as it carries information; the best is tuned, its sites masked, and the search repeated.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError
+from cistransfer.motifs.enrichment import best_threshold, fisher_p
+from cistransfer.motifs.pwm import PWM, consensus
+from cistransfer.motifs.refine import (
+    Motif,
+    Prepared,
+    best_sites,
+    mask_sites,
+    prepare,
+    probabilities,
+    refine,
+)
+from cistransfer.motifs.scan import best_hits
+from cistransfer.motifs.seeds import find_seeds, seed_weights
+from cistransfer.motifs.streme import run_streme
+from cistransfer.motifs.tune import tune
+
+__all__ = ["ENGINES", "Discovery", "find_motifs"]
+
+ENGINES = ("auto", "streme", "own")
+
+Codes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
+
+_FEWEST = 5  # sequences of each class
+_FEWEST_HELD_OUT = 5  # positives
+_MOST = 2_000  # sequences of each class that the search looks at
+_MOST_SCREENED = 400  # sequences of each class that seeds are counted and tried on
+_SEEDS = 50  # tried, of each kind
+_REFINED = 8  # of them refined to the end
+_SCREEN_ROUNDS, _ROUNDS = 3, 12
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """A motif and how well it separates the two classes.
+
+    Attributes
+    ----------
+    pwm : PWM
+        Named ``1-CONSENSUS``, ``2-CONSENSUS``, … in order of discovery; ``sites`` is the number
+        of sites that it was made of.
+    background : tuple of four floats
+        Letter frequencies to scan it with.
+    threshold : float
+        Best-hit score (bits) at which the classes separate best.
+    positives, negatives : int
+        Sequences that reach the threshold, among those that ``p`` was computed on.
+    p : float
+        Fisher's exact test, one-sided, at the threshold.
+    held_out : bool
+        Whether ``p`` comes from sequences that took no part in the search. If not, it only ranks:
+        a p from the sequences that a motif was fitted to is far too small.
+    """
+
+    pwm: PWM
+    background: tuple[float, float, float, float]
+    threshold: float
+    positives: int
+    negatives: int
+    p: float
+    held_out: bool
+
+
+def find_motifs(
+    codes: Codes,
+    labels: NDArray[np.int8],
+    *,
+    n_motifs: int = 5,
+    max_width: int = 21,
+    hold_out: float = 0.2,
+    engine: str = "auto",
+    seed: int = 0,
+) -> list[Discovery]:
+    """Find motifs that are enriched in positive over negative sequences.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (n, length)
+    labels : ndarray of int8, shape (n,)
+        1 positive, 0 negative; rows with −1 are left out. Choose negatives that match the
+        positives in GC content, or GC content is what will be found.
+    n_motifs : int
+        How many at most.
+    max_width : int
+        Widest motif, 8 or more.
+    hold_out : float
+        Share of the sequences (0 to 0.5) that ``p`` is computed on and that take no part in the
+        search. The motif is then refined on all sequences. 0, as published (protocol D3), or
+        fewer than five positives held out: ``p`` is that of the training sequences.
+    engine : str
+        ``"streme"``: the program of that name (MEME suite) with the published options;
+        ``"own"``: ours; ``"auto"``: STREME when it is on PATH, else ours.
+    seed : int
+        Of the split and of the choice of at most 2,000 sequences of each class.
+
+    Returns
+    -------
+    list of Discovery
+        In order of discovery; may be shorter than ``n_motifs``, or empty.
+
+    Raises
+    ------
+    InputError
+        With fewer than five sequences of a class, or without the program that ``engine`` names.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"expected a motif finder of {', '.join(ENGINES)}, found {engine!r}")
+    if not 0 <= hold_out <= 0.5:
+        raise InputError(f"expected a share to hold out of 0 to 0.5, found {hold_out}")
+    if max_width < 8:
+        raise InputError(f"expected a greatest motif width of 8 or more, found {max_width}")
+    labels = np.asarray(labels)
+    for label, name in ((1, "positive"), (0, "negative")):
+        n = int((labels == label).sum())
+        if n < _FEWEST:
+            raise InputError(f"finding motifs needs at least {_FEWEST} {name} sequences, found {n}")
+    rng = np.random.default_rng(seed)
+    chosen = _sample(labels, rng, _MOST)
+    codes, positive = codes[chosen], labels[chosen] == 1
+    held = _hold_out(positive, hold_out, rng)
+    if engine == "streme" or (engine == "auto" and shutil.which("streme")):
+        pwms = run_streme(codes[~held], positive[~held], n_motifs=n_motifs, max_width=max_width)
+        frequencies = _tuple(prepare(codes, positive, max_width).background)
+        return [_judge(pwm, frequencies, codes, positive, held) for pwm in pwms]
+    return _search(codes, positive, held, n_motifs, min(max_width, codes.shape[1]))
+
+
+def _search(
+    codes: Codes, positive: Bools, held: Bools, n_motifs: int, width: int
+) -> list[Discovery]:
+    data = prepare(codes, positive, width)
+    background = _tuple(data.background)
+    original = data.codes.copy()
+    found: list[Discovery] = []
+    for number in range(1, n_motifs + 1):
+        motif = _best_motif(data.take(~held))
+        if motif is None:
+            break
+        pwm = _to_pwm(motif, data)
+        judged = _judge(
+            tune(original[~held], positive[~held], pwm, background),
+            background,
+            original,
+            positive,
+            held,
+        )
+        if held.any():
+            motif = refine(data, motif.weights, _ROUNDS) or motif
+            pwm = _to_pwm(motif, data)
+        tuned = tune(original, positive, pwm, background)
+        name = f"{number}-{consensus(tuned)}"
+        found.append(replace(judged, pwm=replace(tuned, name=name)))
+        data = mask_sites(data, motif)
+    return found
+
+
+def _best_motif(data: Prepared) -> Motif | None:
+    """Seed, screen on a part of the sequences, and refine the most promising on all."""
+    rng = np.random.default_rng(0)
+    few = data.take(_sample(data.positive.astype(np.int8), rng, _MOST_SCREENED))
+    screened: list[Motif] = []
+    for half, mismatches in ((3, 0), (4, 1)):
+        for seed in find_seeds(
+            few.codes,
+            few.positive,
+            half=half,
+            mismatches=mismatches,
+            max_span=data.width,
+            keep=_SEEDS,
+        ):
+            weights, threshold = seed_weights(seed, data.width)
+            motif = refine(few, weights, _SCREEN_ROUNDS, threshold)
+            if motif is not None:
+                screened.append(motif)
+    best: Motif | None = None
+    for start in sorted(screened, key=lambda motif: -motif.value)[:_REFINED]:
+        motif = refine(data, start.weights, _ROUNDS)
+        if motif is not None and (best is None or motif.value > best.value):
+            best = motif
+    return best
+
+
+def _to_pwm(motif: Motif, data: Prepared) -> PWM:
+    scores, _, _ = best_sites(data, motif.weights)
+    sites = float(((scores >= motif.threshold) & data.positive).sum())
+    return PWM("motif", probabilities(motif, data.background), sites=sites)
+
+
+def _judge(
+    pwm: PWM,
+    background: tuple[float, float, float, float],
+    codes: Codes,
+    positive: Bools,
+    held: Bools,
+) -> Discovery:
+    """Take the threshold from the training sequences and the p-value from the others, if any."""
+    scores = best_hits(codes, pwm, background).astype(np.float64)
+    _, threshold = best_threshold(scores[~held], positive[~held])
+    judged = held if held.any() else ~held
+    hits = scores[judged] >= threshold
+    n_hits = int((hits & positive[judged]).sum())
+    p = fisher_p(n_hits, int(hits.sum()), int(positive[judged].sum()), int(judged.sum()))
+    return Discovery(
+        pwm, background, threshold, n_hits, int(hits.sum()) - n_hits, p, bool(held.any())
+    )
+
+
+def _sample(labels: NDArray, rng: np.random.Generator, most: int) -> NDArray[np.int64]:
+    """Rows of at most ``most`` sequences of each class, in the order of the rows."""
+    rows = [np.flatnonzero(labels == label) for label in (1, 0)]
+    kept = [rng.permutation(part)[:most] if len(part) > most else part for part in rows]
+    return np.sort(np.concatenate(kept))
+
+
+def _hold_out(positive: Bools, share: float, rng: np.random.Generator) -> Bools:
+    """Rows held out, the same share of both classes; none if too few positives would be."""
+    held = np.zeros(len(positive), dtype=bool)
+    if int(positive.sum() * share) < _FEWEST_HELD_OUT:
+        return held
+    for rows in (np.flatnonzero(positive), np.flatnonzero(~positive)):
+        held[rng.permutation(rows)[: int(len(rows) * share)]] = True
+    return held
+
+
+def _tuple(background: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    a, c, g, t = (float(share) for share in background)
+    return a, c, g, t

@@ -1,0 +1,144 @@
+"""Words, with and without a gap, that are enriched in positive sequences: seeds of motifs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cistransfer.motifs.enrichment import half_g
+
+__all__ = ["Seed", "find_seeds", "seed_weights"]
+
+Codes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+_MATCH = 2.0  # bits of a seed's letter
+_MISMATCH = -2.5
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Two half-words with a gap between them.
+
+    Attributes
+    ----------
+    word : int
+        Both halves as one number in base 4, first letter most significant; of a word and its
+        reverse complement the smaller.
+    half, gap : int
+        Letters of each half, and positions between them.
+    mismatches : int
+        Letters that may differ (0 or 1).
+    value : float
+        Enrichment in the positives (`half_g` of the sequences that hold it).
+    """
+
+    word: int
+    half: int
+    gap: int
+    mismatches: int
+    value: float
+
+
+def find_seeds(
+    codes: Codes,
+    positive: NDArray[np.bool_],
+    *,
+    half: int,
+    mismatches: int,
+    max_span: int,
+    keep: int = 50,
+) -> list[Seed]:
+    """Enriched words of two halves, over all gaps, best first.
+
+    A sequence counts once however often it holds the word, on either strand.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (n, length)
+    positive : ndarray of bool, shape (n,)
+    half : int
+        Letters of each half: 3 (every word exact) or 4 (one mismatch).
+    mismatches : int
+        0 or 1.
+    max_span : int
+        Longest word with its gap.
+    keep : int
+        How many to return.
+    """
+    seeds: list[Seed] = []
+    n_positive, n = int(positive.sum()), len(codes)
+    halves, known = _half_words(codes, half)
+    canonical = _canonical_words(half)
+    nothing = 4 ** (2 * half)
+    changes = _changes(2 * half, mismatches)
+    for gap in range(min(max_span, codes.shape[1]) - 2 * half + 1):
+        shift = half + gap
+        first, second = halves[:, :-shift], halves[:, shift:]
+        word = (first << (2 * half)) | second
+        near = canonical[word[:, :, None] ^ changes]
+        usable = known[:, :-shift] & known[:, shift:]
+        near = np.where(usable[:, :, None], near, nothing).reshape(n, -1)
+        near.sort(axis=1)
+        fresh = np.ones(near.shape, dtype=bool)
+        fresh[:, 1:] = near[:, 1:] != near[:, :-1]
+        hits = np.bincount(near[positive][fresh[positive]], minlength=nothing + 1)[:nothing]
+        held = np.bincount(near[fresh], minlength=nothing + 1)[:nothing]
+        present = np.flatnonzero(hits)
+        value = half_g(hits[present], held[present], n_positive, n)
+        best = np.argsort(-value, kind="stable")[:keep]
+        seeds += [
+            Seed(int(present[at]), half, gap, mismatches, float(value[at]))
+            for at in best
+            if value[at] > 0
+        ]
+    return sorted(seeds, key=lambda seed: -seed.value)[:keep]
+
+
+def seed_weights(seed: Seed, width: int) -> tuple[NDArray[np.float64], float]:
+    """Weights (bits) of a seed in the middle of ``width`` positions, and the score of a match.
+
+    Returns
+    -------
+    weights : ndarray of float64, shape (width, 4)
+    threshold : float
+        Score that sites with up to ``seed.mismatches`` mismatches reach.
+    """
+    letters = 2 * seed.half
+    begin = (width - letters - seed.gap) // 2
+    weights = np.zeros((width, 4))
+    for at in range(letters):
+        position = begin + at + (seed.gap if at >= seed.half else 0)
+        weights[position] = _MISMATCH
+        weights[position, seed.word >> (2 * (letters - 1 - at)) & 3] = _MATCH
+    best = letters * _MATCH
+    return weights, best - seed.mismatches * (_MATCH - _MISMATCH) - 0.01
+
+
+def _half_words(codes: Codes, half: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """Base-4 number of the half-word at each place, and whether it is free of N."""
+    last = max(codes.shape[1] - half + 1, 0)
+    number = np.zeros((len(codes), last), dtype=np.int64)
+    known = np.ones((len(codes), last), dtype=bool)
+    for offset in range(half):
+        letters = codes[:, offset : offset + last]
+        number = number << 2 | (letters & 3)
+        known &= letters < 4
+    return number, known
+
+
+def _canonical_words(half: int) -> NDArray[np.int32]:
+    """For each word of two halves, the smaller of itself and its reverse complement."""
+    words = np.arange(4 ** (2 * half))
+    flipped = np.zeros_like(words)
+    for at in range(2 * half):
+        flipped = flipped << 2 | (3 - (words >> (2 * at) & 3))
+    return np.minimum(words, flipped).astype(np.int32)
+
+
+def _changes(letters: int, mismatches: int) -> Ints:
+    """Numbers to XOR a word with: nothing, and each of the single-letter changes."""
+    singles = [change << (2 * at) for at in range(letters) for change in (1, 2, 3)]
+    return np.array([0, *(singles if mismatches else [])], dtype=np.int64)
