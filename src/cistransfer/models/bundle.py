@@ -84,7 +84,13 @@ class Bundle:
 
     def regions(self) -> pd.DataFrame:
         """Regions the model was trained and validated on (``part`` is train or valid)."""
-        return pd.read_parquet(self.path / "regions.parquet")
+        path = self.path / "regions.parquet"
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: missing or damaged: {' '.join(str(error).split())}"
+            ) from error
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -200,6 +206,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
         tasks, window = card["tasks"], card["window"]
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / 'card.json'}: lacks the entry {error}") from error
+    _check_card(folder / "card.json", card)
     model = build_model(name, window=window, n_tasks=len(tasks), seed=0, **arguments)
     weights = folder / "weights.safetensors"
     try:
@@ -223,6 +230,29 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     return Bundle(folder, model.eval(), card)
 
 
+def _check_card(path: Path, card: dict[str, Any]) -> None:
+    """Refuse a card whose entries cannot be right, before anything is built from it."""
+    tasks, window = card["tasks"], card["window"]
+    names = isinstance(tasks, list) and bool(tasks) and all(isinstance(name, str) for name in tasks)
+    design = card["architecture"]
+    for entry, good, expected in (
+        ("architecture", isinstance(design["name"], str), "a name"),
+        ("architecture", isinstance(design["arguments"], dict), "a table of arguments"),
+        ("tasks", names and len(set(tasks)) == len(tasks), "a list of different names"),
+        ("window", type(window) is int and 0 < window < 10_000_000, "a length in bp"),
+        ("alphabet", card.get("alphabet") == "ACGT", "ACGT"),
+    ):
+        if not good:
+            raise InputError(f"{path}: {entry}: expected {expected}, found {card.get(entry)!r:.80}")
+    for entry in ("threshold", "temperature"):
+        values = card.get(entry)
+        if values is not None and len(values) != len(tasks):
+            raise InputError(
+                f"{path}: {entry}: expected one for each of the {len(tasks)} tasks, "
+                f"found {len(values)}"
+            )
+
+
 def check_bundle(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Score a bundle's example again and compare with the recorded scores.
 
@@ -234,22 +264,33 @@ def check_bundle(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When the bundle cannot be opened or a logit differs by more than 0.001.
+        When the bundle cannot be opened, or a logit differs by more than 0.001 or is missing.
     """
     bundle = open_bundle(path)
     example = read_json(bundle.path / "example.json")
-    codes = encode_many(example["sequences"])
-    recorded = np.array(example["logits"], dtype=np.float64)
+    try:
+        codes = encode_many(example["sequences"])
+        recorded = np.array(example["logits"], dtype=np.float64)
+        strands = str(example["strands"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{bundle.path / 'example.json'}: expected sequences, logits and strands"
+        ) from error
     difference = 0.0
     if len(codes):
-        scored = score_codes(bundle.model, codes, strands=example["strands"])
+        if codes.shape[1] != bundle.window:
+            raise InputError(
+                f"{bundle.path / 'example.json'}: expected sequences of {bundle.window} bp, "
+                f"found {codes.shape[1]}"
+            )
+        scored = score_codes(bundle.model, codes, strands=strands)
         if scored.shape != recorded.shape:
             raise InputError(
                 f"{bundle.path / 'example.json'}: expected scores of shape {scored.shape}, "
                 f"found {recorded.shape}"
             )
         difference = float(np.abs(scored - recorded).max())
-    if difference > TOLERANCE:
+    if not difference <= TOLERANCE:  # a NaN is no match either
         raise InputError(
             f"{bundle.path}: the example scores differ from the recorded ones by {difference:.3g}; "
             "this copy does not work"

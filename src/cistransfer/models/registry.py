@@ -62,7 +62,7 @@ def build_model(
     """
     factory = _factory(architecture, arguments)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU
         return factory(window=window, n_tasks=n_tasks, **arguments)
 
 
@@ -92,8 +92,9 @@ def replace_head(model: nn.Module, n_tasks: int, seed: int) -> nn.Module:
     if not isinstance(head, nn.Linear):
         raise InputError(f"the model's head must be a linear layer, found {type(head).__name__}")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        changed.head = nn.Linear(head.in_features, n_tasks)
+        torch.default_generator.manual_seed(seed)
+        fresh = nn.Linear(head.in_features, n_tasks)
+    changed.head = fresh.to(head.weight).train(head.training)
     return changed
 
 
