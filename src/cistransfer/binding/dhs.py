@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.binding.rows import RowSource, stream_rows
+from cistransfer.binding.rows import RowSource, refuse_row, stream_rows
 from cistransfer.binding.samples import Sample
 from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
@@ -95,24 +95,17 @@ def read_dhs_clusters(
     """
     source = RowSource.of(path)
     lists: list[tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.int64]]] = []
-    line = 1
     for block in stream_rows(source, texts=(1, 7), numbers=(2, 3)):
         names, chrom = block.texts[1]
         start, end = block.numbers[2], block.numbers[3]
-        bad = np.flatnonzero((start < 0) | (start >= end))
-        if len(bad):
-            worst = int(bad[0])
-            raise InputError(
-                f"{path}, row {line + worst}: expected 0 ≤ start < end in columns 3 and 4, "
-                f"found {start[worst]} and {end[worst]}"
-            )
+        if ((start < 0) | (start >= end)).any():
+            refuse_row(source, (2, 3), _fault)
         distinct, code = block.texts[7]
-        ids, count = _parse_ids(distinct, f"{path}, near row {line}")
+        ids, count = _parse_ids(distinct, str(path))
         keep = np.flatnonzero(~np.array(["_" in name for name in names])[chrom])
         table = regions_table(np.array(names, object)[chrom[keep]], start[keep], end[keep])
         row, value = _expand(ids, count, code[keep])
         lists.append((table, row, value))
-        line += block.rows
     regions = pd.concat([table for table, _, _ in lists], ignore_index=True)
     at = np.cumsum([0, *(len(table) for table, _, _ in lists)])
     row = np.concatenate([rows + at[part] for part, (_, rows, _) in enumerate(lists)])
@@ -130,6 +123,12 @@ def read_dhs_clusters(
         own[row[np.isin(ids, [id_of[name] for name in sample.dhs_sources])]] = True
         opened[sample.cell] = own
     return OpenRegions(regions, opened)
+
+
+def _fault(values: dict[int, int]) -> str | None:
+    if 0 <= values[2] < values[3]:
+        return None
+    return f"expected 0 ≤ start < end in columns 3 and 4, found {values[2]} and {values[3]}"
 
 
 def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

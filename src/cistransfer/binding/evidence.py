@@ -18,10 +18,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cistransfer.binding.rows import RowBlock, RowSource, row_head, stream_rows
+from cistransfer.binding.rows import RowBlock, RowSource, refuse_row, row_head, stream_rows
 from cistransfer.binding.samples import read_table
 from cistransfer.errors import InputError, nearest
-from cistransfer.genome.bed import read_bed
 
 __all__ = ["Experiment", "Placed", "evidence_files", "open_evidence", "place_rows"]
 
@@ -152,9 +151,9 @@ def _positions(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     start, end = block.numbers[1], block.numbers[2]
     bad = (start < 0) | (start >= end)
-    if not bad.any() and len(numbers) == 4:
+    if len(numbers) == 4:
         start, end = block.numbers[6], block.numbers[7]
-        bad = (start < 0) | (start >= end)
+        bad |= (start < 0) | (start >= end)
     elif kind == "peaks":
         summit = start + (end - start) // 2
         if len(numbers) == 3:
@@ -163,14 +162,26 @@ def _positions(
             summit = np.where(offset >= 0, start + offset, summit)
         start, end = summit, summit + 1
     if bad.any():
-        if source.path is not None:
-            read_bed(source.path)
-        at = int(np.flatnonzero(bad)[0])
-        shown = ", ".join(f"column {column + 1}: {block.numbers[column][at]}" for column in numbers)
-        raise InputError(
-            f"{source.label}: expected 0 ≤ start < end (0-based, half-open), found {shown}"
-        )
+        refuse_row(source, numbers, _fault)
     return start, end
+
+
+def _fault(values: dict[int, int]) -> str | None:
+    """Say what is wrong with the coordinates of a row, by column."""
+    for first, last in ((1, 2), (6, 7)):
+        if first in values:
+            start, end = values[first], values[last]
+            if start < 0 or start >= end:
+                return (
+                    f"expected 0 ≤ start < end (0-based, half-open) in columns {first + 1} and "
+                    f"{last + 1}, found {start} and {end}"
+                )
+    if 9 in values and not -1 <= values[9] < values[2] - values[1]:
+        return (
+            f"expected a summit offset from 0 to {values[2] - values[1] - 1} (or −1) in "
+            f"column 10, found {values[9]}"
+        )
+    return None
 
 
 def _from_peak(name: str, source: RowSource) -> Experiment:

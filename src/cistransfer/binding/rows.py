@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +14,8 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.genome.bed import read_bed
 
-__all__ = ["RowBlock", "RowSource", "row_head", "stream_rows"]
+__all__ = ["RowBlock", "RowSource", "refuse_row", "row_head", "stream_rows"]
 
 _HEADERS = (b"#", b"track", b"browser")
 _BLOCK_BYTES = 1 << 23
@@ -33,13 +31,10 @@ class RowSource:
         What to call it in messages.
     open : callable
         Opens its uncompressed bytes from the start; may be called more than once.
-    path : Path or None
-        The plain or gzip file, when it is one.
     """
 
     label: str
     open: Callable[[], Any]
-    path: Path | None = None
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> RowSource:
@@ -58,7 +53,7 @@ class RowSource:
                 raise InputError(f"{source}: cannot read: {error.strerror}") from error
             return pa.input_stream(str(source), compression="gzip" if zipped else None)
 
-        return cls(str(source), begin, source)
+        return cls(str(source), begin)
 
 
 @dataclass(frozen=True)
@@ -128,14 +123,9 @@ def stream_rows(
             for batch in reader:
                 yield _block(batch, texts, numbers)
     except pa.ArrowInvalid as error:
-        _explain(source, error)
+        refuse_row(source, numbers, error=error)
     except (OSError, EOFError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise InputError(
-            f"{source.label}: the gzip file is cut short or damaged ({_one_line(error)}); "
-            "copy or download it again"
-        ) from error
+        raise _cut_short(source, error) from error
 
 
 def _block(batch: Any, texts: tuple[int, ...], numbers: tuple[int, ...]) -> RowBlock:
@@ -151,36 +141,78 @@ def _block(batch: Any, texts: tuple[int, ...], numbers: tuple[int, ...]) -> RowB
 def row_head(source: RowSource) -> tuple[int, int]:
     """Count the header lines and the columns of the first row (0 when there is none)."""
     skip = 0
+    for line in _lines(source):
+        if line.strip() and not line.startswith(_HEADERS):
+            return skip, line.rstrip(b"\r").count(b"\t") + 1
+        skip += 1
+    return skip, 0
+
+
+def refuse_row(
+    source: RowSource,
+    numbers: tuple[int, ...],
+    fault: Callable[[dict[int, int]], str | None] = lambda values: None,
+    error: BaseException | None = None,
+) -> NoReturn:
+    """Find the first row that is wrong and say what is wrong with it; always raises.
+
+    Parameters
+    ----------
+    source : RowSource
+    numbers : tuple of int
+        0-based columns that must hold integers.
+    fault : callable
+        Says what is wrong with the integers of a row (by column), or None.
+    error : Exception, optional
+        What the parser said.
+    """
+    fields = 0
+    for number, line in enumerate(_lines(source), start=1):
+        text = line.rstrip(b"\r").decode("utf-8", "replace")
+        if not text.strip() or (not fields and line.startswith(_HEADERS)):
+            continue
+        where = f"{source.label}, line {number}"
+        row = text.split("\t")
+        fields = fields or len(row)
+        if len(row) != fields:
+            raise InputError(
+                f"{where}: expected {fields} tab-separated columns like the lines before, found "
+                f"{len(row)}: {text[:60]!r}"
+            )
+        values = {}
+        for column in numbers:
+            digits = row[column].strip().removeprefix("-")
+            if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+                raise InputError(
+                    f"{where}: expected an integer in column {column + 1}, found {row[column]!r}"
+                )
+            values[column] = int(row[column])
+        wrong = fault(values)
+        if wrong is not None:
+            raise InputError(f"{where}: {wrong}")
+    said = f" ({_one_line(error)})" if error is not None else ""
+    raise InputError(f"{source.label}: not a readable tab-separated file{said}")
+
+
+def _lines(source: RowSource) -> Iterator[bytes]:
+    """Lines of a source, without their ends."""
     held = b""
     try:
         with source.open() as stream:
-            while True:
-                part = stream.read(1 << 16)
-                held += part
-                *lines, held = held.split(b"\n")
-                if not part:
-                    lines.append(held)
-                for line in lines:
-                    if line.strip() and not line.startswith(_HEADERS):
-                        return skip, line.rstrip(b"\r").count(b"\t") + 1
-                    skip += 1
-                if not part:
-                    return skip, 0
-    except OSError as error:
-        raise InputError(
-            f"{source.label}: the gzip file is cut short or damaged ({_one_line(error)}); "
-            "copy or download it again"
-        ) from error
+            while part := stream.read(1 << 18):
+                *lines, held = (held + part).split(b"\n")
+                yield from lines
+            if held:
+                yield held
+    except (OSError, EOFError) as error:
+        raise _cut_short(source, error) from error
 
 
-def _explain(source: RowSource, error: Exception) -> None:
-    """Say which line the parser could not read; always raises."""
-    if source.path is not None:
-        read_bed(source.path)
-    text = _one_line(error)
-    row = re.search(r"Row #(\d+)", text)
-    where = f"{source.label}, line {row[1]}" if row else source.label
-    raise InputError(f"{where}: expected rows like the first one: {text}") from error
+def _cut_short(source: RowSource, error: BaseException) -> InputError:
+    return InputError(
+        f"{source.label}: the gzip file is cut short or damaged ({_one_line(error)}); "
+        "copy or download it again"
+    )
 
 
 def _one_line(error: BaseException) -> str:
