@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -19,7 +19,7 @@ from cistransfer import progress
 from cistransfer.binding.inputs import record_inputs, unchanged_since
 from cistransfer.binding.layout import BOTH, PEAK, MatrixParts, write_matrix
 from cistransfer.binding.pickles import read_index, read_region_index
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.fasta import read_fasta
 
@@ -99,11 +99,7 @@ def import_published(
     place = _find(Path(folder))
     cell_index = read_index(place / "samples_idx.pickle.gz")
     tf_index = read_index(place / "tfs_idx.pickle.gz")
-    files = {
-        match["tf"]: file for file in sorted(place.iterdir()) if (match := _MATRIX.match(file.name))
-    }
-    if not files:
-        raise InputError(f"{place}: expected files matrix2d.<TF>.ReMap+UniBind.sparse.npz")
+    files = _tf_files(place, tf_index, cell_index)
     regions, ids, read = _regions(place)
     read += [("index", place / "samples_idx.pickle.gz"), ("index", place / "tfs_idx.pickle.gz")]
     cell_names = sorted(cell_index, key=cell_index.__getitem__)
@@ -112,9 +108,8 @@ def import_published(
     n_columns = 0
     for tf, sparse_file in progress.track(sorted(files.items()), "Importing TFs", len(files)):
         less_file = sparse_file.with_name(f"matrix2d.{tf}.ReMap+UniBind.less-sparse.npz")
-        if tf not in tf_index or not less_file.is_file():
-            what = "not in tfs_idx" if tf not in tf_index else f"{less_file.name} is missing"
-            raise InputError(f"{sparse_file}: {what}")
+        if not less_file.is_file():
+            raise InputError(f"{sparse_file}: {less_file.name} is missing")
         read += [("matrix", sparse_file), ("matrix", less_file)]
         n_columns, by_cell = _read_tf(sparse_file, less_file, ids, cell_names)
         for cell, (assayed, evidence) in by_cell.items():
@@ -163,6 +158,24 @@ def import_published(
         regions_open_nowhere=int((~opened.any(axis=0)).sum()),
         cells_without_experiments=sorted(set(cell_names) - set(cells)),
     )
+
+
+def _tf_files(place: Path, tfs: Mapping[str, int], cells: Mapping[str, int]) -> dict[str, Path]:
+    """Find each TF's sparse array; the arrays of single cells, which lie beside, are passed by."""
+    cell_files = {cell.replace(" ", "_").replace("/", "-") for cell in cells}
+    files = {}
+    for file in sorted(place.iterdir()):
+        match = _MATRIX.match(file.name)
+        if match and match["tf"] in tfs:
+            files[match["tf"]] = file
+        elif match and match["tf"] not in cell_files:
+            raise InputError(
+                f"{file}: {match['tf']!r} is neither a TF of tfs_idx nor a cell of samples_idx; "
+                f"{nearest(match['tf'], tfs)}"
+            )
+    if not files:
+        raise InputError(f"{place}: expected files matrix2d.<TF>.ReMap+UniBind.sparse.npz")
+    return files
 
 
 def _read_tf(
