@@ -71,16 +71,16 @@ def load_state(path: Path, run: str) -> State | None:
         tensors = load_tensors(raw)
         size = int.from_bytes(raw[:8], "little")
         facts = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"]["state"])
-    except (SafetensorError, ValueError, KeyError) as error:
+        state = State(**facts)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: damaged checkpoint ({error}); remove it to start anew"
         ) from error
-    if facts["run"] != run:
+    if state.run != run:
         raise InputError(
             f"{path.parent}: holds an unfinished run of another configuration; choose another "
             "folder, or remove this one"
         )
-    state = State(**facts)
     for name, tensor in tensors.items():
         kind, _, rest = name.partition("/")
         if kind == "optimiser":

@@ -43,7 +43,8 @@ def apply_phase(model: nn.Module, phase: Phase) -> None:
     ``frozen_statistics``. Setting ``requires_grad`` alone, as the published code does, leaves the
     statistics drifting.
     """
-    _check(model, phase.train, f"phase {phase.name!r}, train")
+    for entry in ("train", "frozen_statistics", "drifting_statistics"):
+        _check(model, getattr(phase, entry), f"phase {phase.name!r}, {entry}")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(fits(name, phase.train))
     model.train()

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.genome.codes import N
 from cistransfer.metrics.curves import rank_metrics
 from cistransfer.models.score import one_hot, reverse_codes, score_codes
 from cistransfer.progress import bar
@@ -23,7 +24,7 @@ from cistransfer.training.freeze import apply_phase, parameter_groups
 from cistransfer.training.probe import fit_probe
 from cistransfer.training.strategy import Phase, Probe
 
-__all__ = ["choose_precision", "fit", "masked_loss", "validate"]
+__all__ = ["choose_precision", "fit", "masked_loss", "shifted", "validate"]
 
 _CHECKPOINT_SECONDS = 20.0
 
@@ -162,20 +163,15 @@ def _gradient_phase(
             apply_phase(model, phase)
             losses = []
             with torch.random.fork_rng(devices=_cuda_devices(model)):
-                torch.manual_seed(_epoch_seed(seed, number, epoch))
+                _seed(model, _epoch_seed(seed, number, epoch))
                 draws = _draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
-                for step, (rows, flipped) in enumerate(draws):
+                for step, draw in enumerate(draws):
                     _set_rates(optimiser, phase, epoch * steps + step, steps)
-                    losses.append(
-                        _step(model, examples, train[rows], flipped, optimiser, precision)
-                    )
+                    losses.append(_step(model, examples, train, draw, optimiser, precision))
                     running.advance()
-            if not math.isfinite(sum(losses)):
-                raise InputError(
-                    f"the training loss is not a number in epoch {epoch + 1} of phase "
-                    f"{phase.name!r}; try a lower learning rate than {phase.learning_rate:g}"
-                )
+            _refuse_nan(sum(losses), "training", epoch, phase)
             measured = validate(model, examples, phase.validation_strands)
+            _refuse_nan(measured[0], "validation", epoch, phase)
             row = _epoch_row(phase.name, epoch + 1, float(np.mean(losses)), measured)
             merit = -measured[0] if phase.monitor == "loss" else measured[1]
             row["best"] = state.best_merit is None or merit > state.best_merit
@@ -228,6 +224,22 @@ def _cuda_devices(model: nn.Module) -> list[torch.device]:
     return [device] if device.type == "cuda" else []
 
 
+def _seed(model: nn.Module, seed: int) -> None:
+    """Seed the generators that the model's device draws from, and no other GPU's."""
+    torch.default_generator.manual_seed(seed)
+    for device in _cuda_devices(model):
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
+def _refuse_nan(loss: float, which: str, epoch: int, phase: Phase) -> None:
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the {which} loss is not a number in epoch {epoch + 1} of phase {phase.name!r}; "
+            f"try a lower learning rate than {phase.learning_rate:g}"
+        )
+
+
 def _epoch_seed(seed: int, phase: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, phase, epoch]).generate_state(1, np.uint64)[0] >> 1)
 
@@ -237,15 +249,22 @@ def _steps(examples: int, phase: Phase) -> int:
     return max(1, copies // phase.batch_size + (copies % phase.batch_size > 1))
 
 
-def _draws(
-    examples: int, phase: Phase, rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """Yield one epoch's batches: rows of the training part and which of them are flipped."""
+class _Draw(NamedTuple):
+    """One batch: rows of the training part, which are flipped, and by how many bp each moves."""
+
+    rows: NDArray[np.int64]
+    flipped: NDArray[np.bool_]
+    shifts: NDArray[np.int64]
+
+
+def _draws(examples: int, phase: Phase, rng: np.random.Generator) -> Iterator[_Draw]:
+    """Yield one epoch's batches."""
     copies = 2 * examples if phase.strands == "both" else examples
     left = phase.steps_per_epoch or _steps(examples, phase)
     while True:
         order = rng.permutation(copies)
         flips = rng.random(copies) < 0.5
+        shifts = rng.integers(-phase.shift, phase.shift, copies, endpoint=True)
         for at in range(0, copies, phase.batch_size):
             chosen = order[at : at + phase.batch_size]
             if len(chosen) < 2 and copies > 1:
@@ -254,24 +273,26 @@ def _draws(
                 return
             left -= 1
             if phase.strands == "both":
-                yield chosen % examples, chosen >= examples
+                yield _Draw(chosen % examples, chosen >= examples, shifts[chosen])
             else:
-                yield chosen, flips[chosen] & (phase.strands == "random")
+                flipped = flips[chosen] & (phase.strands == "random")
+                yield _Draw(chosen, flipped, shifts[chosen])
 
 
 def _step(
     model: nn.Module,
     examples: ExampleSet,
-    rows: NDArray[np.int64],
-    flipped: NDArray[np.bool_],
+    train: NDArray[np.int64],
+    draw: _Draw,
     optimiser: torch.optim.Optimizer,
     precision: str,
 ) -> float:
     device = next(model.parameters()).device
-    codes = torch.from_numpy(examples.codes[rows]).to(device)
+    rows = train[draw.rows]
+    codes = torch.from_numpy(shifted(examples.codes[rows], draw.shifts)).to(device)
     labels = torch.from_numpy(examples.labels[rows]).to(device)
-    if flipped.any():
-        turn = torch.from_numpy(flipped).to(device)
+    if draw.flipped.any():
+        turn = torch.from_numpy(draw.flipped).to(device)
         codes = torch.where(turn[:, None], reverse_codes(codes), codes)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         logits = model(one_hot(codes))
@@ -280,6 +301,16 @@ def _step(
     loss.backward()
     optimiser.step()
     return float(loss.detach())
+
+
+def shifted(codes: NDArray[np.uint8], shifts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Move each row of codes to the right by its shift (left if negative); N fills the gap."""
+    if not shifts.any():
+        return codes
+    source = np.arange(codes.shape[1]) - shifts[:, None]
+    inside = (source >= 0) & (source < codes.shape[1])
+    moved = np.take_along_axis(codes, np.where(inside, source, 0), axis=1)
+    return np.where(inside, moved, np.uint8(N))
 
 
 def _optimiser(

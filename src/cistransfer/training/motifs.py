@@ -42,9 +42,12 @@ def choose_motifs(
     from cistransfer.motifs.denovo import find_motifs
 
     rows = examples.rows("train")
-    labels = np.asarray(examples.labels[rows, 0])
-    codes = np.asarray(examples.codes[rows])
-    found = find_motifs(codes[labels == 1], codes[labels == 0], most=_MOST, seed=seed)
+    found = find_motifs(
+        np.asarray(examples.codes[rows]),
+        np.asarray(examples.labels[rows, 0]),
+        n_motifs=_MOST,
+        seed=seed,
+    )
     return [each.pwm for each in found]
 
 

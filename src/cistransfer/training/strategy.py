@@ -24,14 +24,14 @@ class Phase(BaseModel):
 
     kind: Literal["gradient"] = "gradient"
     name: str
-    train: tuple[str, ...] = ("*",)
+    train: tuple[str, ...] = Field(default=("*",), min_length=1)
     """Modules whose weights are trained; all others are frozen, batch-norm statistics included."""
     frozen_statistics: tuple[str, ...] = ()
     """Modules whose weights are trained but whose batch-norm statistics stay as they are."""
     drifting_statistics: tuple[str, ...] = ()
     """Frozen modules whose batch-norm statistics are updated all the same (the published code)."""
-    learning_rate: float = Field(gt=0)
-    rates: dict[str, float] = {}
+    learning_rate: float = Field(gt=0, allow_inf_nan=False)
+    rates: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
     """Factors on the learning rate by module pattern; the last pattern that fits counts."""
     schedule: Literal["constant", "one-cycle"] = "constant"
     batch_size: int = Field(gt=1)
@@ -45,6 +45,8 @@ class Phase(BaseModel):
     """What is better: a lower validation loss, or a higher mean AUCPR of the tasks."""
     strands: Literal["forward", "both", "random"] = "both"
     """Train on the forward strand, on both copies of each example, or on a random one."""
+    shift: int = Field(default=0, ge=0)
+    """Move each training window by up to so many bp to either side; N fills what is left."""
     validation_strands: Literal["forward", "both"] = "both"
     """Strands averaged when validation examples are scored."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -116,8 +118,9 @@ def load_strategy(name: str) -> Strategy:
     if name.endswith(".toml"):
         try:
             text = Path(name).read_text(encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{name}: cannot read: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise InputError(f"{name}: cannot read: {reason}") from error
     else:
         folder = resources.files("cistransfer.training") / "strategies"
         file = folder / f"{name}.toml"
@@ -130,6 +133,17 @@ def load_strategy(name: str) -> Strategy:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name}: not valid TOML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{name}: {place}: {first['msg']}, found {first['input']!r}") from error
+        raise InputError(f"{name}: {_first_wrong(error)}") from error
+
+
+def _first_wrong(error: ValidationError) -> str:
+    """Word the first thing that is wrong with a strategy, and what exists instead."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        kinds: dict[object, type[BaseModel]] = {"gradient": Phase, "probe": Probe}
+        model = next((kinds[part] for part in first["loc"] if part in kinds), Strategy)
+        return f"unknown entry {place!r}; {nearest(str(first['loc'][-1]), model.model_fields)}"
+    if first["type"] == "missing":
+        return f"lacks the entry {place!r}"
+    return f"{place}: {first['msg']}, found {first['input']!r}"
