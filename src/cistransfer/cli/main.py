@@ -17,6 +17,7 @@ __all__ = ["app", "main"]
 VERBS = (
     "simulate",
     "matrix",
+    "relatives",
     "pretrain",
     "finetune",
     "evaluate",
@@ -25,6 +26,7 @@ VERBS = (
     "interpret",
     "report",
     "check",
+    "compact",
     "models",
     "rerun",
 )
