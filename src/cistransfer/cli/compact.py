@@ -25,7 +25,7 @@ def compact(
         result,
         as_json,
         [
-            f"{result['bundle']}: {result['bytes'] / 1e6:.1f} MB, example logits changed by at most "
+            f"{result['bundle']}: {result['bytes'] / 1e6:.1f} MB, example logits changed by up to "
             f"{result['largest_difference']:.1e}"
         ],
     )
