@@ -107,8 +107,7 @@ def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str]) -> Any:
 
     side = max(4.0, min(12.0, 1.5 + 0.075 * len(names)))
     figure, axes = _figure(side + 1, side)
-    colours = colormaps["magma_r"].copy()
-    colours.set_bad("#bbbbbb")
+    colours = colormaps["magma_r"].with_extremes(bad="#bbbbbb")
     off = similarity[~np.eye(len(similarity), dtype=bool)]
     top = float(np.nanquantile(off, 0.995)) if np.isfinite(off).any() else 1.0
     image = axes.imshow(

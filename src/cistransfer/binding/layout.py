@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,6 +109,7 @@ def write_matrix(path: str | os.PathLike[str], parts: MatrixParts) -> None:
     ):
         if count == 0:
             raise InputError(f"{path}: a binding matrix needs at least one {what}, found none")
+    _sweep(Path(path))
     regions = parts.regions
     chroms, codes = np.unique(regions["chrom"].to_numpy(str), return_inverse=True)
     width = (regions["end"] - regions["start"]).to_numpy()
@@ -151,3 +156,11 @@ def write_matrix(path: str | os.PathLike[str], parts: MatrixParts) -> None:
         put("evidence/indptr", parts.indptr, np.int64)
         put("evidence/region", parts.region, np.int32)
         put("evidence/kind", parts.kind, np.uint8)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of this file left behind (temporary files of an hour ago)."""
+    for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if orphan.stat().st_mtime < time.time() - 3600:
+                orphan.unlink()
