@@ -1,0 +1,126 @@
+"""Binding vectors of all TFs, packed: what every question of this room is counted from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.errors import InputError, nearest
+from cistransfer.progress import track
+
+__all__ = ["BindingVectors", "binding_vectors", "default_rule", "pack"]
+
+
+@dataclass(frozen=True)
+class BindingVectors:
+    """Bound and resolved regions of TFs under one rule.
+
+    Attributes
+    ----------
+    tfs : tuple of str
+    rule : str
+        The view of the matrix (see `cistransfer.binding.rules.RULES`).
+    n_regions : int
+    bound : tuple of ndarray of int32
+        Rows of each TF's bound regions, ascending.
+    resolved : ndarray of uint64, shape (n_tfs, n_words)
+        Resolved regions as packed bits (`pack`), zero-padded.
+    """
+
+    tfs: tuple[str, ...]
+    rule: str
+    n_regions: int
+    bound: tuple[NDArray[np.int32], ...] = field(repr=False)
+    resolved: NDArray[np.uint64] = field(repr=False)
+
+    def at(self, tf: str) -> int:
+        """Position of a TF; `InputError` when it is not there."""
+        if tf not in self.tfs:
+            raise InputError(f"no TF {tf!r} in this matrix; {nearest(tf, self.tfs)}")
+        return self.tfs.index(tf)
+
+    def bound_counts(self) -> NDArray[np.int64]:
+        """Bound regions of each TF."""
+        return np.array([len(rows) for rows in self.bound], dtype=np.int64)
+
+    def resolved_counts(self) -> NDArray[np.int64]:
+        """Resolved regions of each TF."""
+        return np.bitwise_count(self.resolved).sum(axis=1, dtype=np.int64)
+
+    def is_bound(self, tf: str) -> NDArray[np.bool_]:
+        """Whether each region is bound by a TF, shape (n_regions,)."""
+        found = np.zeros(self.n_regions, dtype=np.bool_)
+        found[self.bound[self.at(tf)]] = True
+        return found
+
+    def is_resolved(self, tf: str) -> NDArray[np.bool_]:
+        """Whether each region is resolved for a TF, shape (n_regions,)."""
+        return _unpack(self.resolved[self.at(tf)], self.n_regions)
+
+    def common(self, tfs: Sequence[str]) -> int:
+        """Number of regions that are resolved for all of the TFs (all regions for none)."""
+        if not len(tfs):
+            return self.n_regions
+        rows = self.resolved[[self.at(tf) for tf in tfs]]
+        return int(np.bitwise_count(np.bitwise_and.reduce(rows, axis=0)).sum())
+
+
+def default_rule(matrix: BindingMatrix) -> str:
+    """The view that co-binding is measured on: ``less-sparse``, as the published code does.
+
+    The paper says ``sparse``; its quoted values come from ``less-sparse``. A matrix without TFBS
+    predictions has only ``peaks-only``.
+    """
+    return "less-sparse" if matrix.has_tfbs else "peaks-only"
+
+
+def binding_vectors(
+    matrix: BindingMatrix,
+    rule: str | None = None,
+    *,
+    tfs: Sequence[str] | None = None,
+    cells: str | Sequence[str] | None = None,
+) -> BindingVectors:
+    """Read the binding vectors of TFs; 163 TFs × 1.8 million regions take about 45 MB.
+
+    Parameters
+    ----------
+    matrix : BindingMatrix
+    rule : str, optional
+        Any view of the matrix; by default `default_rule`.
+    tfs : sequence of str, optional
+        All TFs when not given.
+    cells : name or names, optional
+        Cells to look at; all when not given.
+
+    Raises
+    ------
+    InputError
+        For an unknown TF, cell or rule.
+    """
+    names = matrix.tfs if tfs is None else tuple(tfs)
+    rule = rule or default_rule(matrix)
+    bound: list[NDArray[np.int32]] = []
+    resolved = []
+    for tf in track(names, "binding vectors"):
+        states = matrix.states(tf, rule, cells)[:, 0]
+        bound.append(np.flatnonzero(states == 1).astype(np.int32))
+        resolved.append(pack(states >= 0))
+    words = np.array(resolved) if resolved else np.empty((0, 0), dtype=np.uint64)
+    return BindingVectors(tuple(names), rule, len(matrix), tuple(bound), words)
+
+
+def pack(flags: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Pack flags into 64-bit words, zero-padded."""
+    words = np.zeros((len(flags) + 63) // 64, dtype=np.uint64)
+    packed = np.packbits(flags)
+    words.view(np.uint8)[: len(packed)] = packed
+    return words
+
+
+def _unpack(words: NDArray[np.uint64], n: int) -> NDArray[np.bool_]:
+    return np.unpackbits(words.view(np.uint8), count=n).view(np.bool_)
