@@ -14,25 +14,34 @@ __all__ = ["register"]
 def models(
     window: Annotated[int, typer.Option(min=1, help="Window in bp.")] = 200,
     tasks: Annotated[int, typer.Option(min=1, help="Number of outputs.")] = 1,
+    architecture: Annotated[
+        list[str] | None, typer.Option(help="Also your own network, FILE.py:CLASS (repeatable).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List architectures with their parameter counts, and training strategies."""
-    from cistransfer.models.registry import ARCHITECTURES, build_model, parameter_count
+    from cistransfer.models.registry import list_architectures
     from cistransfer.training.strategy import shipped_strategies
 
-    sizes = {
-        name: parameter_count(build_model(name, window=window, n_tasks=tasks, seed=0))
-        for name in ARCHITECTURES
-    }
+    sizes = list_architectures(window=window, n_tasks=tasks, files=architecture or ())
     strategies = shipped_strategies()
+    wide = max(map(len, [*sizes, *strategies])) + 2
     finish(
         {"window": window, "tasks": tasks, "architectures": sizes, "strategies": strategies},
         as_json,
         [
             f"architectures ({window} bp, {tasks} outputs):",
-            *(f"  {name:<20}{size:>12,} parameters" for name, size in sizes.items()),
+            *(
+                f"  {name:<{wide}}"
+                + (
+                    f"{size:>12,} parameters"
+                    if size is not None
+                    else f"not for windows of {window} bp"
+                )
+                for name, size in sizes.items()
+            ),
             "strategies:",
-            *(f"  {name:<20}{summary}" for name, summary in strategies.items()),
+            *(f"  {name:<{wide}}{summary}" for name, summary in strategies.items()),
         ],
     )
 

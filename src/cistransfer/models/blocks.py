@@ -25,8 +25,17 @@ class Conv(nn.Conv1d):
     """A ``Conv1d`` (same weights, same result) on ``(n, channels, 1, length)`` tensors."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve along the last axis."""
-        padding = self.padding if isinstance(self.padding, str) else (0, self.padding[0])
+        """Convolve along the last axis.
+
+        With padding ``same`` and an even kernel the odd zero goes to the right, as in Keras.
+        """
+        if self.padding == "same":
+            total = self.dilation[0] * (self.kernel_size[0] - 1)
+            padding = (0, total // 2)
+            if total % 2:
+                x = nn.functional.pad(x, (0, 1))
+        else:
+            padding = (0, 0) if isinstance(self.padding, str) else (0, self.padding[0])
         return nn.functional.conv2d(
             x,
             self.weight.unsqueeze(2),

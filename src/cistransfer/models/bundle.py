@@ -25,7 +25,7 @@ from torch import nn
 import cistransfer
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode_many
-from cistransfer.models.registry import build_model
+from cistransfer.models.registry import build_model, check_design, register_architecture
 from cistransfer.models.score import score_codes
 from cistransfer.storage import read_json, whole_folder, write_json
 
@@ -184,14 +184,21 @@ def find_bundle(path: str | os.PathLike[str]) -> Path:
     raise InputError(f"{path}: expected a bundle (a folder with card.json), found none")
 
 
-def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -> Bundle:
     """Open a bundle or the run folder that holds one.
+
+    Parameters
+    ----------
+    path : path
+    architecture : str, optional
+        ``FILE.py:CLASS`` of a bundle whose network is the user's own. A bundle holds no code and
+        none is run because a card names it: without the file such a bundle is refused.
 
     Raises
     ------
     InputError
-        When it is no bundle, of a newer format, damaged, or its weights do not fit the
-        architecture that its card names.
+        When it is no bundle, of a newer format, damaged, its weights do not fit the
+        architecture that its card names, or that one needs a file which is not given or differs.
     """
     folder = find_bundle(path)
     card = read_json(folder / "card.json")
@@ -207,6 +214,9 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / 'card.json'}: lacks the entry {error}") from error
     _check_card(folder / "card.json", card)
+    if architecture is not None:
+        register_architecture(architecture)
+    check_design(card["architecture"], str(folder))
     model = build_model(name, window=window, n_tasks=len(tasks), seed=0, **arguments)
     weights = folder / "weights.safetensors"
     try:

@@ -5,16 +5,30 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.models.chromtransfer import ChromTransfer
 from cistransfer.models.cnn import CNN
+from cistransfer.models.danq import DanQ
 from cistransfer.models.motif_features import WithMotifs
+from cistransfer.models.user_file import UserFile, check_contract, is_file_spec, read_user_file
 
-__all__ = ["ARCHITECTURES", "build_model", "parameter_count", "replace_head"]
+__all__ = [
+    "ARCHITECTURES",
+    "USER_FILES",
+    "build_model",
+    "check_design",
+    "describe_design",
+    "list_architectures",
+    "parameter_count",
+    "register_architecture",
+    "replace_head",
+]
 
 
 def _with_motifs(
@@ -25,16 +39,89 @@ def _with_motifs(
 ) -> nn.Module:
     """Build `WithMotifs` around another architecture (``{"name": …, "arguments": {…}}``)."""
     design = base or {"name": "cnn", "arguments": {}}
-    inner = _factory(design["name"], design["arguments"])(
-        window=window, n_tasks=n_tasks, **design["arguments"]
-    )
+    inner = _make(design["name"], window, n_tasks, design["arguments"])
     return WithMotifs(inner, n_tasks, widths)
 
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"cnn": CNN, "with-motifs": _with_motifs}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "cnn": CNN,
+    "danq": DanQ,
+    "chromtransfer": ChromTransfer,
+    "with-motifs": _with_motifs,
+}
 """Name → class. A class takes ``window``, ``n_tasks`` and keyword arguments with defaults, maps
 one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``, and has ``features(x)`` and a linear
-``head`` that reads them."""
+``head`` that reads them. Modules are named ``conv1`` …, ``lstm1`` …, ``dense1`` …, ``head``, so
+that one strategy fits every architecture."""
+
+USER_FILES: dict[str, UserFile] = {}
+"""Networks of the user's own that `register_architecture` has read in this process."""
+
+
+def register_architecture(spec: str) -> str:
+    """Read a network of the user's own from a Python file and make it known by name.
+
+    The only way in which code from outside the package is run: a bundle never names the file that
+    is run, the user does.
+
+    Parameters
+    ----------
+    spec : str
+        ``path/to/mynet.py:MyNet``, a `torch.nn.Module` under the contract of `ARCHITECTURES`.
+
+    Returns
+    -------
+    str
+        Its name from here on, ``mynet.py:MyNet``.
+
+    Raises
+    ------
+    InputError
+        See `cistransfer.models.user_file.read_user_file`.
+    """
+    if not is_file_spec(spec):
+        raise InputError(f"expected an architecture as FILE.py:CLASS, found {spec!r}")
+    found = read_user_file(spec)
+    USER_FILES[found.name] = found
+    return found.name
+
+
+def describe_design(architecture: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a card records of an architecture: name, arguments and, of a user's file, its hash.
+
+    A ``FILE.py:CLASS`` that exists is read (again); else it must be the name of a registered one.
+    """
+    if not is_file_spec(architecture):
+        return {"name": architecture, "arguments": arguments}
+    name = architecture
+    if architecture not in USER_FILES or Path(architecture.rpartition(":")[0]).exists():
+        name = register_architecture(architecture)
+    return {"name": name, "arguments": arguments, "sha256": USER_FILES[name].sha256}
+
+
+def check_design(design: dict[str, Any], where: str) -> None:
+    """Refuse a card's architecture that needs a user's file which is not here, or has changed.
+
+    Nothing is run: the file must have been registered before.
+    """
+    base = design["arguments"].get("base")
+    if design["name"] == "with-motifs" and isinstance(base, dict):
+        check_design(base, where)
+    name = design["name"]
+    if not is_file_spec(name):
+        return
+    file, _, wanted = name.rpartition(":")
+    if name not in USER_FILES:
+        raise InputError(
+            f"{where}: its network is the class {wanted!r} of your file {file}, which is not part "
+            f"of the bundle; name the file: --architecture path/to/{name} (in Python "
+            f"register_architecture('path/to/{name}'))"
+        )
+    if USER_FILES[name].sha256 != design.get("sha256"):
+        raise InputError(
+            f"{where}: its network was made from another version of {file} than "
+            f"{USER_FILES[name].path}; name the file as it was (sha256 {design.get('sha256')})"
+        )
 
 
 def build_model(
@@ -45,7 +132,7 @@ def build_model(
     Parameters
     ----------
     architecture : str
-        A name of `ARCHITECTURES`.
+        A name of `ARCHITECTURES`, or of a registered file.
     window : int
         Input length in bp.
     n_tasks : int
@@ -60,18 +147,35 @@ def build_model(
     InputError
         For an unknown architecture or argument (names what exists).
     """
-    factory = _factory(architecture, arguments)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU
+        return _make(architecture, window, n_tasks, arguments)
+
+
+def _make(architecture: str, window: int, n_tasks: int, arguments: dict[str, Any]) -> nn.Module:
+    factory = _factory(architecture, arguments)
+    if architecture not in USER_FILES:
         return factory(window=window, n_tasks=n_tasks, **arguments)
+    try:
+        model = factory(window=window, n_tasks=n_tasks, **arguments)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{architecture}: cannot be built for {window} bp: {reason}") from error
+    check_contract(model, architecture, window=window, n_tasks=n_tasks)
+    return model
 
 
 def _factory(architecture: str, arguments: Iterable[str]) -> Callable[..., nn.Module]:
-    if architecture not in ARCHITECTURES:
+    if architecture in USER_FILES:
+        factory = USER_FILES[architecture].factory
+    elif architecture in ARCHITECTURES:
+        factory = ARCHITECTURES[architecture]
+    else:
+        known = ARCHITECTURES.keys() | USER_FILES.keys()
         raise InputError(
-            f"no architecture {architecture!r}; {nearest(architecture, ARCHITECTURES)}"
+            f"no architecture {architecture!r}; {nearest(architecture, known)} "
+            "(or your own, FILE.py:CLASS)"
         )
-    factory = ARCHITECTURES[architecture]
     known = set(inspect.signature(factory).parameters) - {"window", "n_tasks"}
     for name in arguments:
         if name not in known:
@@ -79,6 +183,38 @@ def _factory(architecture: str, arguments: Iterable[str]) -> Callable[..., nn.Mo
                 f"architecture {architecture!r} has no argument {name!r}; {nearest(name, known)}"
             )
     return factory
+
+
+def list_architectures(
+    *, window: int, n_tasks: int, files: Iterable[str] = ()
+) -> dict[str, int | None]:
+    """Trainable parameters of each architecture; None where the window is too short for it.
+
+    Parameters
+    ----------
+    window, n_tasks : int
+    files : iterable of str
+        ``FILE.py:CLASS`` of networks to list too.
+
+    Raises
+    ------
+    InputError
+        When one of ``files`` is not usable.
+    """
+    sizes: dict[str, int | None] = {}
+    own = [register_architecture(spec) for spec in files]
+    for name in (*ARCHITECTURES, *own):
+        if name == "with-motifs":
+            continue  # strategies build it around one of the others
+        try:
+            model = build_model(name, window=window, n_tasks=n_tasks, seed=0)
+        except InputError:
+            if name in own:
+                raise
+            sizes[name] = None
+        else:
+            sizes[name] = parameter_count(model)
+    return sizes
 
 
 def replace_head(model: nn.Module, n_tasks: int, seed: int) -> nn.Module:
