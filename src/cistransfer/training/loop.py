@@ -192,6 +192,8 @@ def validate(model: nn.Module, examples: ExampleSet, strands: str = "both") -> t
     labels = np.asarray(examples.labels[rows])
     logits = score_codes(model, examples.codes[rows], strands=strands)
     loss = float(masked_loss(torch.from_numpy(logits), torch.from_numpy(labels)))
+    if not math.isfinite(loss):
+        return loss, math.nan
     ranked = rank_metrics(labels, logits)["aucpr"]
     known = ranked[~np.isnan(ranked)]
     return loss, float(known.mean()) if len(known) else 0.0
