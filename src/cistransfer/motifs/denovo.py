@@ -60,7 +60,8 @@ class Discovery:
     threshold : float
         Best-hit score (bits) at which the classes separate best.
     positives, negatives : int
-        Sequences that reach the threshold, among those that ``p`` was computed on.
+        Sequences that reach the threshold, among those that ``p`` was computed on. Sites of
+        motifs found before are masked and do not count.
     p : float
         Fisher's exact test, one-sided, at the threshold.
     held_out : bool
@@ -146,26 +147,18 @@ def _search(
 ) -> list[Discovery]:
     data = prepare(codes, positive, width)
     background = _tuple(data.background)
-    original = data.codes.copy()
     found: list[Discovery] = []
     for number in range(1, n_motifs + 1):
         motif = _best_motif(data.take(~held))
         if motif is None:
             break
-        pwm = _to_pwm(motif, data)
-        judged = _judge(
-            tune(original[~held], positive[~held], pwm, background),
-            background,
-            original,
-            positive,
-            held,
-        )
+        seen = data.codes
+        pwm = tune(seen[~held], positive[~held], _to_pwm(motif, data), background)
+        judged = _judge(pwm, background, seen, positive, held)
         if held.any():
             motif = refine(data, motif.weights, _ROUNDS) or motif
-            pwm = _to_pwm(motif, data)
-        tuned = tune(original, positive, pwm, background)
-        name = f"{number}-{consensus(tuned)}"
-        found.append(replace(judged, pwm=replace(tuned, name=name)))
+            pwm = tune(seen, positive, _to_pwm(motif, data), background)
+        found.append(replace(judged, pwm=replace(pwm, name=f"{number}-{consensus(pwm)}")))
         data = mask_sites(data, motif)
     return found
 

@@ -22,6 +22,7 @@ _FEWEST_SITES = 4
 _FEWEST_COLUMNS = 4
 _NEAR = 10.0  # G statistic (3 degrees of freedom) of a column that extends the motif
 _FAR = 30.0  # of a column that stands apart from it
+_WEAK = 3.0  # bits
 _REACH = 2  # how far away the next column of the motif may be
 
 
@@ -168,12 +169,16 @@ def probabilities(motif: Motif, background: Floats) -> Floats:
 
 
 def mask_sites(data: Prepared, motif: Motif) -> Prepared:
-    """Turn every site of a motif, at its threshold and on both strands, into N."""
+    """Turn every site of a motif, on both strands, into N.
+
+    Sites up to 3 bits below the motif's threshold go too, lest the next motif found be made of
+    the weak sites of this one.
+    """
     padded = data.padded.copy()
     for scores, weights in zip(
         _both_strands(data, motif.weights), (motif.weights, motif.weights[::-1]), strict=True
     ):
-        rows, starts = np.nonzero(scores >= motif.threshold)
+        rows, starts = np.nonzero(scores >= motif.threshold - _WEAK)
         for position in np.flatnonzero(weights.any(axis=1)):
             padded[rows, starts + position] = N
     return replace(data, padded=padded, numbers=word_numbers(padded, min(WORD, data.width)))
@@ -183,12 +188,16 @@ def _both_strands(
     data: Prepared, weights: Floats
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     windows = data.padded.shape[1] - len(weights) + 1
+    word = min(WORD, data.width)
     strands = []
     for matrix in (weights, weights[::-1, ::-1]):
+        used = np.flatnonzero(matrix.any(axis=1))
+        last = max(int(used[-1]) + 1, word) if len(used) else word
+        first = min(int(used[0]), last - word) if len(used) else 0
         scores = np.zeros((len(data.padded), windows), dtype=np.float32)
-        for start, table in word_tables(matrix, min(WORD, data.width), np.add, 0.0):
-            if table.any():
-                scores += np.take(table, data.numbers[:, start : start + windows])
+        for start, table in word_tables(matrix[first:last], word, np.add, 0.0):
+            begin = first + start
+            scores += np.take(table, data.numbers[:, begin : begin + windows])
         strands.append(scores)
     return strands[0], strands[1]
 

@@ -71,16 +71,18 @@ def find_seeds(
     seeds: list[Seed] = []
     n_positive, n = int(positive.sum()), len(codes)
     halves, known = _half_words(codes, half)
-    canonical = _canonical_words(half)
-    nothing = 4 ** (2 * half)
+    names, identity = np.unique(_canonical_words(half), return_inverse=True)
+    identity = identity.astype(np.uint16)
+    nothing = len(names)
     changes = _changes(2 * half, mismatches)
     for gap in range(min(max_span, codes.shape[1]) - 2 * half + 1):
         shift = half + gap
         first, second = halves[:, :-shift], halves[:, shift:]
         word = (first << (2 * half)) | second
-        near = canonical[word[:, :, None] ^ changes]
+        near = identity[word[:, :, None] ^ changes]
         usable = known[:, :-shift] & known[:, shift:]
-        near = np.where(usable[:, :, None], near, nothing).reshape(n, -1)
+        near[~usable] = nothing
+        near = near.reshape(n, -1)
         near.sort(axis=1)
         fresh = np.ones(near.shape, dtype=bool)
         fresh[:, 1:] = near[:, 1:] != near[:, :-1]
@@ -90,7 +92,7 @@ def find_seeds(
         value = half_g(hits[present], held[present], n_positive, n)
         best = np.argsort(-value, kind="stable")[:keep]
         seeds += [
-            Seed(int(present[at]), half, gap, mismatches, float(value[at]))
+            Seed(int(names[present[at]]), half, gap, mismatches, float(value[at]))
             for at in best
             if value[at] > 0
         ]
@@ -117,10 +119,10 @@ def seed_weights(seed: Seed, width: int) -> tuple[NDArray[np.float64], float]:
     return weights, best - seed.mismatches * (_MATCH - _MISMATCH) - 0.01
 
 
-def _half_words(codes: Codes, half: int) -> tuple[Ints, NDArray[np.bool_]]:
+def _half_words(codes: Codes, half: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Base-4 number of the half-word at each place, and whether it is free of N."""
     last = max(codes.shape[1] - half + 1, 0)
-    number = np.zeros((len(codes), last), dtype=np.int64)
+    number = np.zeros((len(codes), last), dtype=np.int32)
     known = np.ones((len(codes), last), dtype=bool)
     for offset in range(half):
         letters = codes[:, offset : offset + last]
@@ -129,16 +131,16 @@ def _half_words(codes: Codes, half: int) -> tuple[Ints, NDArray[np.bool_]]:
     return number, known
 
 
-def _canonical_words(half: int) -> NDArray[np.int32]:
+def _canonical_words(half: int) -> Ints:
     """For each word of two halves, the smaller of itself and its reverse complement."""
     words = np.arange(4 ** (2 * half))
     flipped = np.zeros_like(words)
     for at in range(2 * half):
         flipped = flipped << 2 | (3 - (words >> (2 * at) & 3))
-    return np.minimum(words, flipped).astype(np.int32)
+    return np.minimum(words, flipped)
 
 
-def _changes(letters: int, mismatches: int) -> Ints:
+def _changes(letters: int, mismatches: int) -> NDArray[np.int32]:
     """Numbers to XOR a word with: nothing, and each of the single-letter changes."""
     singles = [change << (2 * at) for at in range(letters) for change in (1, 2, 3)]
-    return np.array([0, *(singles if mismatches else [])], dtype=np.int64)
+    return np.array([0, *(singles if mismatches else [])], dtype=np.int32)

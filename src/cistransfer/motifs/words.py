@@ -54,9 +54,10 @@ def word_tables(
         start = min(covered, width - word)
         table = np.full(1, neutral)
         for position in range(start, start + word):
-            letters = weights[position] if position >= covered else np.full(4, neutral)
-            other = unknown if position >= covered else neutral
-            table = combine.outer(table, np.append(letters, other)).ravel()
+            letters = np.full(5, neutral)
+            if position >= covered:
+                letters[:4], letters[4] = weights[position], unknown
+            table = combine(table[:, None], letters).ravel()
         tables.append((start, table.astype(np.float32)))
         covered = start + word
     return tables
