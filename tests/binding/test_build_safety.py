@@ -82,6 +82,11 @@ def test_a_kill_in_mid_write_keeps_the_old_matrix(tmp_path: Path) -> None:
     kept = open_matrix(out, check_inputs=False)
     assert kept.content_hash == old.content_hash
     np.testing.assert_array_equal(kept.states(rule="peaks-only"), old.states(rule="peaks-only"))
+    build_matrix(out, **options)
+    assert orphan.exists()  # it might be of a writer at work
+    os.utime(orphan, (0, 0))
+    build_matrix(out, **options)
+    assert [path.name for path in out.parent.iterdir()] == ["m.h5"]
 
 
 def _build_and_die(out: str, options: dict[str, Any]) -> None:
