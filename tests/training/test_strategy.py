@@ -19,9 +19,10 @@ PHASE = '[[phases]]\nname = "x"\nlearning_rate = 1e-3\nbatch_size = 2\nepochs = 
 def test_every_shipped_file_loads_and_fits_the_network() -> None:
     shipped = shipped_strategies()
     assert {"published", "published-scratch", "finetune", "scratch", "pretrain"} <= set(shipped)
-    model = build_model("cnn", window=100, n_tasks=1, seed=0)
     for name, summary in shipped.items():
         strategy = load_strategy(name)
+        architecture = "chromtransfer" if name.startswith("chromtransfer") else "cnn"
+        model = build_model(architecture, window=100, n_tasks=1, seed=0, **strategy.arguments)
         assert strategy.name == name
         assert summary == strategy.summary
         for phase in strategy.phases:

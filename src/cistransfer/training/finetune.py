@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.bundle import Bundle
@@ -21,6 +22,7 @@ def finetune(
     *,
     strategy: str | None = None,
     architecture: str = "cnn",
+    arguments: dict[str, Any] | None = None,
     motifs: Sequence[PWM] = (),
     seed: int = 0,
     device: str = "auto",
@@ -39,10 +41,11 @@ def finetune(
     strategy : str, optional
         Name of a shipped strategy or a TOML file; by default ``finetune`` with a trunk and
         ``scratch`` without one.
-    architecture : str
-        Of the network from scratch; a trunk brings its own.
+    architecture, arguments
+        Of the network from scratch (see `cistransfer.models.registry.build_model`, or
+        ``FILE.py:CLASS``); a trunk brings its own.
     motifs : sequence of PWM
-        The TF's motifs, for strategies that read them beside the network.
+        The TF's motifs, for strategies that read them beside the network or start filters so.
     seed, device, precision
         See `cistransfer.training.run.train_run`.
 
@@ -57,6 +60,7 @@ def finetune(
         plan,
         trunk=trunk,
         architecture=architecture,
+        arguments=arguments,
         motifs=motifs,
         seed=seed,
         device=device,

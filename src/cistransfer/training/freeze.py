@@ -11,7 +11,7 @@ from torch import nn
 from cistransfer.errors import InputError
 from cistransfer.training.strategy import Phase
 
-__all__ = ["apply_phase", "copy_transferred", "fits", "parameter_groups"]
+__all__ = ["apply_phase", "copy_transferred", "fits", "parameter_groups", "trains"]
 
 
 def fits(name: str, patterns: Iterable[str]) -> bool:
@@ -22,6 +22,11 @@ def fits(name: str, patterns: Iterable[str]) -> bool:
     parts = name.removeprefix("base.").split(".")
     ancestors = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     return any(fnmatchcase(ancestor, pattern) for pattern in patterns for ancestor in ancestors)
+
+
+def trains(name: str, phase: Phase) -> bool:
+    """Whether a phase trains the weights of a module or a parameter."""
+    return fits(name, phase.train) and not fits(name, phase.freeze)
 
 
 def _check(model: nn.Module, patterns: Iterable[str], where: str) -> None:
@@ -43,36 +48,42 @@ def apply_phase(model: nn.Module, phase: Phase) -> None:
     ``frozen_statistics``. Setting ``requires_grad`` alone, as the published code does, leaves the
     statistics drifting.
     """
-    for entry in ("train", "frozen_statistics", "drifting_statistics"):
+    for entry in ("train", "freeze", "frozen_statistics", "drifting_statistics"):
         _check(model, getattr(phase, entry), f"phase {phase.name!r}, {entry}")
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(fits(name, phase.train))
+        parameter.requires_grad_(trains(name, phase))
     model.train()
     for name, module in model.named_modules():
         if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             continue
-        frozen = not fits(name, phase.train) and not fits(name, phase.drifting_statistics)
+        frozen = not trains(name, phase) and not fits(name, phase.drifting_statistics)
         if frozen or fits(name, phase.frozen_statistics):
             module.eval()
     for name, module in model.named_modules():
         own = [parameter for parameter in module.parameters() if parameter.requires_grad]
         if isinstance(module, nn.Dropout) and not own:
             block = name.rpartition(".")[0]
-            if block and not fits(block, phase.train):
+            if block and not trains(block, phase):
                 module.eval()
 
 
 def parameter_groups(model: nn.Module, phase: Phase) -> list[dict[str, Any]]:
-    """Optimiser groups of the trained parameters, one per learning rate."""
+    """Optimiser groups of the trained parameters, one per learning rate and L2 penalty."""
     _check(model, phase.rates, f"phase {phase.name!r}, rates")
-    groups: dict[float, list[nn.Parameter]] = {}
+    _check(model, phase.l2, f"phase {phase.name!r}, l2")
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = 1.0
-            for pattern, value in phase.rates.items():
-                factor = value if fits(name, [pattern]) else factor
-            groups.setdefault(phase.learning_rate * factor, []).append(parameter)
-    return [{"params": members, "lr": rate} for rate, members in groups.items()]
+            key = (phase.learning_rate * _last(name, phase.rates, 1.0), _last(name, phase.l2, 0.0))
+            groups.setdefault(key, []).append(parameter)
+    return [{"params": members, "lr": rate, "l2": l2} for (rate, l2), members in groups.items()]
+
+
+def _last(name: str, values: dict[str, float], default: float) -> float:
+    """The value of the last pattern that fits."""
+    for pattern, value in values.items():
+        default = value if fits(name, [pattern]) else default
+    return default
 
 
 def copy_transferred(model: nn.Module, trunk: nn.Module, transfer: Iterable[str]) -> list[str]:
@@ -87,6 +98,13 @@ def copy_transferred(model: nn.Module, trunk: nn.Module, transfer: Iterable[str]
     _check(trunk, patterns, "transfer")
     source, target = trunk.state_dict(), model.state_dict()
     names = [name for name in source if fits(name, patterns) and not fits(name, ["head"])]
+    for name in names:
+        if name not in target or target[name].shape != source[name].shape:
+            found = tuple(target[name].shape) if name in target else "absent"
+            raise InputError(
+                f"transfer: {name} of the trunk has shape {tuple(source[name].shape)}, here it is "
+                f"{found}; transfer less of the trunk ('conv*', say)"
+            )
     for name in names:
         target[name].copy_(source[name])
     return names

@@ -301,6 +301,7 @@ def _step(
     loss = masked_loss(logits.float(), labels)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    _add_l2_gradient(optimiser)
     optimiser.step()
     return float(loss.detach())
 
@@ -313,6 +314,15 @@ def shifted(codes: NDArray[np.uint8], shifts: NDArray[np.int64]) -> NDArray[np.u
     inside = (source >= 0) & (source < codes.shape[1])
     moved = np.take_along_axis(codes, np.where(inside, source, 0), axis=1)
     return np.where(inside, moved, np.uint8(N))
+
+
+def _add_l2_gradient(optimiser: torch.optim.Optimizer) -> None:
+    """Add the gradient of each group's L2 penalty (strength × sum of squares)."""
+    for group in optimiser.param_groups:
+        if group["l2"]:
+            known = [weight for weight in group["params"] if weight.grad is not None]
+            with torch.no_grad():
+                torch._foreach_add_([weight.grad for weight in known], known, alpha=2 * group["l2"])
 
 
 def _optimiser(

@@ -30,7 +30,7 @@ def choose_motifs(
         or several tasks would share de novo motifs.
     """
     if strategy.motifs == "none":
-        if given:
+        if given and not (strategy.initialise and strategy.initialise.given):
             raise InputError(f"strategy {strategy.name!r} does not use motifs; choose another one")
         return []
     if strategy.motifs == "given" and not given:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.bundle import Bundle
+from cistransfer.motifs.pwm import PWM
 from cistransfer.training.run import keep_examples, train_run
 from cistransfer.training.strategy import Phase, load_strategy
 
@@ -21,6 +23,7 @@ def pretrain(
     architecture: str = "cnn",
     arguments: dict[str, Any] | None = None,
     epochs: int | None = None,
+    motifs: Sequence[PWM] = (),
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -40,6 +43,8 @@ def pretrain(
         See `cistransfer.models.registry.build_model`.
     epochs : int, optional
         Most epochs, instead of the strategy's.
+    motifs : sequence of PWM
+        For strategies that start filters as motifs.
     seed, device, precision
         See `cistransfer.training.run.train_run`.
 
@@ -60,6 +65,7 @@ def pretrain(
         plan,
         architecture=architecture,
         arguments=arguments,
+        motifs=motifs,
         seed=seed,
         device=device,
         precision=precision,

@@ -21,11 +21,12 @@ from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.thresholded import best_threshold
 from cistransfer.models.bundle import Bundle, open_bundle, save_bundle, weights_hash
 from cistransfer.models.motif_features import WithMotifs
-from cistransfer.models.registry import build_model
+from cistransfer.models.registry import build_model, describe_design
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.pwm import PWM
 from cistransfer.storage import whole_file
 from cistransfer.training.freeze import copy_transferred
+from cistransfer.training.initialise import choose_filters, initialise_filters
 from cistransfer.training.loop import choose_precision, fit
 from cistransfer.training.motifs import choose_motifs, motif_facts
 from cistransfer.training.strategy import Strategy
@@ -87,9 +88,9 @@ def train_run(
     trunk : Bundle, optional
         Where transferred weights come from; its architecture is used.
     architecture, arguments
-        Of a model from scratch without a trunk.
+        Of a model from scratch without a trunk: a name of the registry, or ``FILE.py:CLASS``.
     motifs : sequence of PWM
-        For strategies that read motifs.
+        For strategies that read motifs or start filters as motifs.
     seed : int
         Of initial weights, order, strands and dropout.
     device : str
@@ -114,11 +115,13 @@ def train_run(
             f"{trunk.path}: the trunk reads windows of {trunk.window} bp, the examples are "
             f"{examples.window} bp long"
         )
-    design = {"name": architecture, "arguments": arguments or {}}
+    design = describe_design(architecture, {**strategy.arguments, **(arguments or {})})
     if trunk is not None:
         design = trunk.card["architecture"]
         if design["name"] == "with-motifs":
             design = design["arguments"]["base"]
+        design = {**design, "arguments": {**design["arguments"], **strategy.arguments}}
+    filters = choose_filters(examples, strategy, motifs, seed=seed)
     pwms = choose_motifs(examples, strategy, motifs, seed=seed)
     where = choose_device(device)
     arithmetic = choose_precision(precision, where)
@@ -127,6 +130,7 @@ def train_run(
         "strategy": strategy.model_dump(mode="json"),
         "architecture": design,
         "motifs": [motif_facts(pwm) for pwm in pwms],
+        "filters": [motif_facts(pwm) for pwm in filters],
         "parent": trunk.card["weights"]
         if trunk is not None and strategy.start == "trunk"
         else None,
@@ -145,7 +149,9 @@ def train_run(
     if pwms:
         widths = [len(pwm.probabilities) for pwm in pwms]
         design = {"name": "with-motifs", "arguments": {"base": design, "widths": widths}}
-    model = _start(design, examples, strategy, trunk, pwms, seed).to(where)
+    model = _start(design, examples, strategy, trunk, pwms, seed)
+    initialise_filters(model, filters)
+    model.to(where)
     checkpoint = place / "checkpoint.safetensors"
     history = fit(
         model,

@@ -7,11 +7,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from cistransfer.errors import InputError, nearest
 
-__all__ = ["Phase", "Probe", "Strategy", "load_strategy", "shipped_strategies"]
+__all__ = ["Initialise", "Phase", "Probe", "Strategy", "load_strategy", "shipped_strategies"]
 
 
 class Phase(BaseModel):
@@ -26,6 +34,8 @@ class Phase(BaseModel):
     name: str
     train: tuple[str, ...] = Field(default=("*",), min_length=1)
     """Modules whose weights are trained; all others are frozen, batch-norm statistics included."""
+    freeze: tuple[str, ...] = ()
+    """Modules that are frozen, statistics included, although ``train`` names them."""
     frozen_statistics: tuple[str, ...] = ()
     """Modules whose weights are trained but whose batch-norm statistics stay as they are."""
     drifting_statistics: tuple[str, ...] = ()
@@ -50,6 +60,11 @@ class Phase(BaseModel):
     validation_strands: Literal["forward", "both"] = "both"
     """Strands averaged when validation examples are scored."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled from the gradient (AdamW); of every trained parameter."""
+    l2: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    """Strength × sum of squares added to the loss (as Keras does; its gradient passes through
+    Adam), by parameter pattern such as ``conv*.conv.weight``; the last pattern that fits counts.
+    The losses on record are without it."""
 
 
 class Probe(BaseModel):
@@ -69,6 +84,24 @@ class Probe(BaseModel):
     """Factors on standardised motif features to choose from: the larger, the less they are
     penalised beside the many features of the network. Without motifs there is nothing to choose."""
     folds: int = Field(default=5, gt=1)
+
+
+class Initialise(BaseModel):
+    """Motifs that first-layer filters start as: probability − 0.25, centred (DanQ's rule).
+
+    The given motifs come first, then each de novo motif in both orientations; filters beyond them
+    keep their random start. All are trained.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    given: int = Field(default=0, ge=0)
+    """Motifs to take of those the user gives; where there are more, as many are drawn among
+    mutually dissimilar ones."""
+    dissimilar: float = Field(default=0.05, ge=0, le=1)
+    """Tomtom q-value above which two motifs are dissimilar."""
+    denovo: int = Field(default=0, ge=0)
+    """Motifs to find in the training part."""
 
 
 def _kind(value: Any) -> str:
@@ -92,10 +125,20 @@ class Strategy(BaseModel):
     start: Literal["trunk", "scratch"]
     transfer: tuple[str, ...] = ("*",)
     """Modules copied from the trunk (never the head); the others keep fresh weights."""
+    arguments: dict[str, Any] = {}
+    """Arguments of the architecture that differ from the trunk's (or from its defaults)."""
+    initialise: Initialise | None = None
+    """Motifs that first-layer filters start as; only from scratch."""
     motifs: Literal["none", "given", "denovo", "auto"] = "none"
     """Motifs whose occupancy the head reads beside the network's features: those the user gives,
     those found in the training part, or the given ones if there are any (``auto``)."""
     phases: tuple[AnyPhase, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _filters_are_not_overwritten(self) -> Strategy:
+        if self.initialise is not None and self.start == "trunk":
+            raise ValueError("initialise needs start = 'scratch': a trunk brings its own filters")
+        return self
 
 
 def shipped_strategies() -> dict[str, str]:
@@ -142,8 +185,11 @@ def _first_wrong(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         kinds: dict[object, type[BaseModel]] = {"gradient": Phase, "probe": Probe}
+        kinds["initialise"] = Initialise
         model = next((kinds[part] for part in first["loc"] if part in kinds), Strategy)
         return f"unknown entry {place!r}; {nearest(str(first['loc'][-1]), model.model_fields)}"
     if first["type"] == "missing":
         return f"lacks the entry {place!r}"
+    if not place:
+        return str(first["ctx"]["error"]) if "ctx" in first else str(first["msg"])
     return f"{place}: {first['msg']}, found {first['input']!r}"
