@@ -46,11 +46,11 @@ def predict_regions(
     Raises
     ------
     InputError
-        When no row at all can be scored.
+        When no row at all can be scored (an empty table gives an empty one).
     """
     windows = centre_windows(regions, bundle.window).reset_index(drop=True)
     missing = sequences.missing(windows)
-    if missing.all():
+    if len(windows) and missing.all():
         chrom, start, end = windows[["chrom", "start", "end"]].iloc[0]
         raise InputError(
             f"{sequences.name}: has none of the {len(windows):,} windows of {bundle.window} bp; "

@@ -1,0 +1,164 @@
+"""Evaluation of runs on identical examples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cistransfer.errors import InputError
+from cistransfer.evaluation.runs import evaluate_runs, named_runs, open_predictions
+from cistransfer.examples.dataset import ExampleSet, save_examples
+from cistransfer.metrics.table import all_metrics
+from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_codes
+from cistransfer.training.finetune import finetune
+
+
+@pytest.fixture(scope="module")
+def pair(
+    trunk: Bundle,
+    target_examples: ExampleSet,
+    short_strategy: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Bundle]:
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        name: finetune(
+            folder / name, target_examples, start,
+            strategy=short_strategy(kind), device="cpu", precision="float32",
+        )
+        for name, start, kind in (("transfer", trunk, "trunk"), ("scratch", None, "scratch"))
+    }  # fmt: skip
+
+
+def _runs(pair: dict[str, Bundle]) -> list[Path]:
+    return [bundle.path.parent for bundle in pair.values()]
+
+
+def test_both_are_measured_on_the_same_rows(
+    pair: dict[str, Bundle], target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    result = evaluate_runs(tmp_path, _runs(pair), device="cpu")
+    assert json.loads((tmp_path / "metrics.json").read_text()) == result
+    assert result["examples"] == target_examples.content_hash()
+    assert [model["name"] for model in result["models"]] == ["transfer", "scratch"]
+    rows = target_examples.rows("test")
+    table = open_predictions(tmp_path)
+    assert len(table) == len(rows) > 0
+    pd.testing.assert_frame_equal(
+        table[["chrom", "start", "end"]],
+        target_examples.regions.iloc[rows][["chrom", "start", "end"]].reset_index(drop=True),
+    )
+    labels = target_examples.labels[rows, 0]
+    assert (table["label GABPA"] == labels).all()
+    for model, bundle in zip(result["models"], pair.values(), strict=True):
+        logits = score_codes(bundle.model, target_examples.codes[rows])[:, 0]
+        assert np.allclose(table[f"{model['name']} GABPA"], logits, atol=1e-5)
+        expected = all_metrics(labels, logits, bundle.thresholds[0], bundle.temperatures[0])
+        for name in ("aucpr", "auroc", "mcc", "f1", "brier"):
+            assert model["metrics"]["GABPA"][name] == pytest.approx(expected[name], abs=1e-6)
+    written = pd.read_csv(tmp_path / "metrics.tsv", sep="\t")
+    assert written["model"].tolist() == ["transfer", "scratch"]
+    assert written["aucpr"][0] == pytest.approx(
+        result["models"][0]["metrics"]["GABPA"]["aucpr"], rel=1e-4
+    )
+
+
+def test_equal_runs_give_equal_files(pair: dict[str, Bundle], tmp_path: Path) -> None:
+    for name in "ab":
+        evaluate_runs(tmp_path / name, _runs(pair), device="cpu")
+    for file in ("metrics.json", "metrics.tsv", "predictions.parquet"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_regions_seen_in_training_are_refused(
+    pair: dict[str, Bundle], target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    import dataclasses
+
+    seen = target_examples.regions.assign(part="test")
+    leaky = save_examples(tmp_path / "set", dataclasses.replace(target_examples, regions=seen))
+    inside = int((target_examples.regions["part"] != "test").sum())
+    with pytest.raises(InputError) as caught:
+        evaluate_runs(tmp_path / "e", _runs(pair), examples=leaky, device="cpu")
+    assert "model 'transfer' was trained or validated on " in str(caught.value)
+    with pytest.raises(InputError, match=f"'scratch' .* on {inside} of the {len(seen)} regions"):
+        evaluate_runs(tmp_path / "e", _runs(pair)[1:], examples=leaky, device="cpu")
+    assert not (tmp_path / "e").exists()
+    result = evaluate_runs(
+        tmp_path / "e", _runs(pair), examples=leaky, allow_seen=True, device="cpu"
+    )
+    assert result["models"][0]["metrics"]["GABPA"]["n"] == len(seen)
+
+
+def test_regions_that_only_the_trunk_saw_are_refused(
+    pair: dict[str, Bundle], trunk: Bundle, trunk_examples: ExampleSet, tmp_path: Path
+) -> None:
+    """The fine-tuned model never saw these rows; its trunk did."""
+    import dataclasses
+
+    own = set(zip(*(pair["scratch"].regions()[c] for c in ("chrom", "start")), strict=True))
+    rows = [
+        row
+        for row in trunk_examples.rows("train")
+        if (trunk_examples.regions["chrom"][row], trunk_examples.regions["start"][row]) not in own
+    ]
+    data = dataclasses.replace(
+        trunk_examples,
+        codes=trunk_examples.codes[rows],
+        labels=trunk_examples.labels[rows][:, :1],
+        regions=trunk_examples.regions.iloc[rows].assign(part="test").reset_index(drop=True),
+        tasks=("GABPA",),
+    )
+    folder = save_examples(tmp_path / "set", data)
+    with pytest.raises(InputError, match=f"on {len(rows)} of the {len(rows)} regions"):
+        evaluate_runs(tmp_path / "e", _runs(pair)[:1], examples=folder, device="cpu")
+    evaluate_runs(tmp_path / "e", _runs(pair)[1:], examples=folder, device="cpu")
+
+
+def test_other_parts(pair: dict[str, Bundle], target_examples: ExampleSet, tmp_path: Path) -> None:
+    result = evaluate_runs(tmp_path, _runs(pair), part="valid", device="cpu")
+    assert result["models"][0]["metrics"]["GABPA"]["n"] == len(target_examples.rows("valid"))
+    with pytest.raises(InputError, match="the examples have no tests part"):
+        evaluate_runs(tmp_path, _runs(pair), part="tests", device="cpu")
+
+
+def test_models_that_do_not_fit(pair: dict[str, Bundle], trunk: Bundle, tmp_path: Path) -> None:
+    run = pair["scratch"].path.parent
+    with pytest.raises(InputError, match="'scratch' and 'run' were trained on different examples"):
+        evaluate_runs(tmp_path, [run, trunk.path.parent], device="cpu")
+    with pytest.raises(InputError, match="'run' has no output 'GABPA'; it has: ELF1, SPI1, MAX"):
+        evaluate_runs(tmp_path, [trunk.path.parent], examples=run / "examples", allow_seen=True)
+    with pytest.raises(InputError, match="none of the runs holds examples"):
+        evaluate_runs(tmp_path, [pair["scratch"].path], device="cpu")
+    with pytest.raises(InputError, match="expected an evaluation"):
+        open_predictions(tmp_path / "none")
+
+
+def test_a_task_without_positives_has_a_reason(
+    pair: dict[str, Bundle], target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    import dataclasses
+
+    labels = np.minimum(target_examples.labels, 0)
+    folder = save_examples(tmp_path / "set", dataclasses.replace(target_examples, labels=labels))
+    result = evaluate_runs(tmp_path / "e", _runs(pair), examples=folder, device="cpu")
+    row = result["models"][0]["metrics"]["GABPA"]
+    assert row["aucpr"] is None
+    assert row["why"].startswith("no positives among")
+
+
+def test_names(tmp_path: Path) -> None:
+    (tmp_path / "a" / "x").mkdir(parents=True)
+    (tmp_path / "b" / "x").mkdir(parents=True)
+    (tmp_path / "p=q").mkdir()
+    a, b = tmp_path / "a" / "x", tmp_path / "b" / "x"
+    assert named_runs([a, f"other={b}"]) == {"x": a, "other": b}
+    assert named_runs([tmp_path / "p=q"]) == {"p=q": tmp_path / "p=q"}
+    with pytest.raises(InputError, match=r"two runs are called 'x'; name them: NAME="):
+        named_runs([a, b])

@@ -1,0 +1,170 @@
+"""Predictions: order, places, N, and rows that cannot be scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cistransfer.errors import InputError
+from cistransfer.genome.bed import regions_table
+from cistransfer.genome.codes import decode, encode
+from cistransfer.genome.fasta import open_sequences, write_fasta
+from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_codes
+from cistransfer.prediction import table as module
+from cistransfer.prediction.table import predict_fasta, predict_regions
+
+
+def _probability(bundle: Bundle, codes: np.ndarray, strands: str = "both") -> np.ndarray:
+    logits = score_codes(bundle.model, codes, strands=strands).astype(float)
+    return 1 / (1 + np.exp(-logits / bundle.temperatures))
+
+
+@pytest.fixture(scope="module")
+def regions(world) -> pd.DataFrame:
+    table = world.matrix.regions.sample(40, random_state=3).reset_index(drop=True)
+    return regions_table(
+        table["chrom"], table["start"] - 7, table["end"] + 6, name=[f"r{i}" for i in range(40)]
+    )
+
+
+def test_rows_keep_their_order_and_columns(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    found = predict_regions(trunk, regions, world.genome)
+    assert list(found.columns) == [
+        *regions.columns, "window_start", "window_end", "ELF1", "SPI1", "MAX", "note",
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(found[list(regions.columns)], regions)
+    middle = regions["start"] + (regions["end"] - regions["start"]) // 2
+    assert (found["window_start"] == middle - 50).all()
+    assert (found["window_end"] == middle + 50).all()
+    codes = world.genome.fetch(regions.assign(start=middle - 50, end=middle + 50))
+    assert np.allclose(found[["ELF1", "SPI1", "MAX"]], _probability(trunk, codes), atol=1e-6)
+    assert (found["note"] == "").all()
+    assert found[["ELF1", "SPI1", "MAX"]].to_numpy().std() > 1e-4
+
+
+def test_row_order_does_not_matter(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    order = np.random.default_rng(0).permutation(len(regions))
+    one = predict_regions(trunk, regions, world.genome).iloc[order].reset_index(drop=True)
+    other = predict_regions(trunk, regions.iloc[order], world.genome)
+    pd.testing.assert_frame_equal(one, other, atol=1e-6)
+
+
+def test_chunks_do_not_matter(
+    trunk: Bundle, world, regions: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = predict_regions(trunk, regions, world.genome)
+    monkeypatch.setattr(module, "_CHUNK", 7)
+    pd.testing.assert_frame_equal(predict_regions(trunk, regions, world.genome), one, atol=1e-6)
+
+
+def test_strands(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    found = predict_regions(trunk, regions, world.genome, strands="forward")
+    windows = regions.assign(start=found["window_start"], end=found["window_end"])
+    expected = _probability(trunk, world.genome.fetch(windows), "forward")
+    assert np.allclose(found[["ELF1", "SPI1", "MAX"]], expected, atol=1e-6)
+    with pytest.raises(InputError, match="strands must be"):
+        predict_regions(trunk, regions, world.genome, strands="reverse")
+
+
+def test_summits_are_the_centres(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    found = predict_regions(trunk, regions.assign(summit=regions["start"] + 3), world.genome)
+    assert (found["window_start"] == regions["start"] + 3 - 50).all()
+
+
+def test_rows_that_cannot_be_scored_say_why(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    size = world.genome.sizes["chr1"]
+    odd = regions_table(
+        ["chr1", "chrUn", "chr1"], [0, 100, size - 10], [10, 300, size], name=["a", "b", "c"]
+    )
+    mixed = pd.concat([odd.iloc[:1], regions, odd.iloc[1:]], ignore_index=True)
+    found = predict_regions(trunk, mixed, world.genome)
+    assert found["name"].tolist() == mixed["name"].tolist()
+    bad = found["name"].isin(["a", "b", "c"])
+    assert found.loc[bad, ["ELF1", "SPI1", "MAX"]].isna().all(axis=None)
+    assert (found.loc[bad, "note"] == "no sequence: unknown chromosome or off its end").all()
+    alone = predict_regions(trunk, regions, world.genome)
+    pd.testing.assert_frame_equal(found[~bad].reset_index(drop=True), alone, atol=1e-6)
+    with pytest.raises(
+        InputError, match=r"has none of the 3 windows of 100 bp; .*right genome assem"
+    ):
+        predict_regions(trunk, odd, world.genome)
+
+
+def test_nothing_in_nothing_out(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    found = predict_regions(trunk, regions.iloc[:0], world.genome)
+    assert len(found) == 0
+    assert "ELF1" in found
+
+
+def test_an_n_is_counted_and_contributes_nothing(trunk: Bundle, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    bases = "".join("ACGT"[code] for code in rng.integers(0, 4, 100))
+    write_fasta(
+        tmp_path / "w.fa",
+        {
+            "chr1:0-100": bases,
+            "chr1:100-200": "NNN" + bases[3:],
+            "chr1:200-300": "RYK" + bases[3:].lower(),
+            "chr1:300-400": "N" * 100,
+        },
+    )
+    windows = open_sequences(tmp_path / "w.fa")
+    found = predict_regions(trunk, windows.regions.drop(columns="name"), windows)
+    assert found["note"].tolist() == ["", "3 N", "3 N", "no sequence: all N"]
+    masked = encode(bases)[None].copy()
+    masked[0, :3] = 4
+    assert np.allclose(
+        found.loc[1, ["ELF1", "SPI1", "MAX"]].astype(float), _probability(trunk, masked)[0]
+    )
+    assert found.loc[1, "ELF1"] == pytest.approx(found.loc[2, "ELF1"], abs=1e-7)
+    assert found.loc[1, "ELF1"] != found.loc[0, "ELF1"]
+    assert found.loc[3, ["ELF1", "SPI1", "MAX"]].isna().all()
+
+
+def test_fasta_equals_regions(trunk: Bundle, world, regions: pd.DataFrame, tmp_path: Path) -> None:
+    by_region = predict_regions(trunk, regions, world.genome)
+    windows = regions.assign(start=by_region["window_start"], end=by_region["window_end"])
+    texts = [decode(row) for row in world.genome.fetch(windows)]
+    write_fasta(tmp_path / "s.fa", dict(zip(regions["name"], texts, strict=True)))
+    found = predict_fasta(trunk, tmp_path / "s.fa")
+    assert list(found.columns) == ["name", "length", "ELF1", "SPI1", "MAX", "note"]
+    assert found["name"].tolist() == regions["name"].tolist()
+    assert (found["length"] == 100).all()
+    tasks = ["ELF1", "SPI1", "MAX"]
+    pd.testing.assert_frame_equal(found[tasks], by_region[tasks], atol=1e-6)
+
+
+def test_fasta_of_other_lengths(trunk: Bundle, tmp_path: Path) -> None:
+    bases = "".join("ACGT"[code] for code in np.random.default_rng(2).integers(0, 4, 105))
+    write_fasta(
+        tmp_path / "s.fa",
+        {"long one": bases, "short": bases[:99], "cut": bases[2:102], "low": bases.lower()},
+    )
+    found = predict_fasta(trunk, tmp_path / "s.fa")
+    assert found["name"].tolist() == ["long one", "short", "cut", "low"]
+    assert found["length"].tolist() == [105, 99, 100, 105]
+    assert found["note"].tolist() == ["", "shorter than 100 bp", "", ""]
+    assert np.isnan(found.loc[1, "ELF1"])
+    assert found.loc[0, "ELF1"] == pytest.approx(found.loc[2, "ELF1"], abs=1e-7)
+    assert found.loc[0, "ELF1"] == pytest.approx(found.loc[3, "ELF1"], abs=1e-7)
+    write_fasta(tmp_path / "t.fa", {"a": "ACGT", "b": "ACGTA"})
+    with pytest.raises(
+        InputError, match="windows of 100 bp; the longest of the 2 sequences has 5 bp"
+    ):
+        predict_fasta(trunk, tmp_path / "t.fa")
+
+
+def test_a_task_called_like_a_column(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    found = predict_regions(trunk, regions.assign(ELF1="mine"), world.genome)
+    assert (found["ELF1"] == "mine").all()
+    assert found["score_ELF1"].notna().all()
+
+
+def test_the_callers_table_is_left_alone(trunk: Bundle, world, regions: pd.DataFrame) -> None:
+    before = regions.copy()
+    predict_regions(trunk, regions, world.genome)
+    pd.testing.assert_frame_equal(regions, before)
