@@ -144,6 +144,12 @@ def test_sheets_of_narrowpeak_and_bed_files(folder: Path) -> None:
     }  # fmt: skip
 
 
+def test_broadpeak_files_count_at_their_midpoint(folder: Path) -> None:
+    write(folder, "x.broadPeak.gz", "chr1\t300\t341\tp\t1\t.\t7.5\t3.1\t2.2\n")
+    write(folder, "b.tsv", "file\ttf\tcell\nx.broadPeak.gz\tJUN\tK562\n")
+    assert scores(build(folder, peaks=[folder / "b.tsv"])[0]) == {"JUN@K562": [1, 2, 0]}
+
+
 def test_folders_tars_and_several_files_are_one_evidence(folder: Path) -> None:
     write(folder, "remap/one.bed", remap((115, "G1.P.K562")))
     write(folder, "remap/two.bed.gz", remap((315, "G2.P.K562")))

@@ -117,9 +117,9 @@ def open_evidence(
 def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> Iterator[Placed]:
     """Read the rows of one file of evidence, block by block.
 
-    A peak stands where its summit is: columns 7–8 of a BED file (as ReMap has them), column 10 of
-    a narrowPeak file (the offset from the start), and its midpoint where there is no summit. A
-    TFBS stands on columns 2–3.
+    A peak stands where its summit is: column 10 of a ten-column (narrowPeak) file, the offset
+    from the start; columns 7–8 of another BED file that has them (as ReMap's); and its midpoint
+    where there is no summit (and in broadPeak files). A TFBS stands on columns 2–3.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
     """
     _, fields = row_head(source)
     numbers: tuple[int, ...] = (1, 2)
-    if kind == "peaks" and fields >= 8:
+    if kind == "peaks" and fields >= 8 and "broadpeak" not in source.label.lower():
         numbers = (1, 2, 9) if fields == 10 else (1, 2, 6, 7)
     texts = (0,) if experiment else (0, 3)
     names: dict[str, Experiment] = {}
