@@ -14,7 +14,16 @@ from cistransfer import __version__
 from cistransfer.errors import InputError, nearest
 from cistransfer.storage import read_json, write_json
 
-__all__ = ["AsJson", "arguments_of", "finish", "record", "recorded_arguments", "run_app", "say"]
+__all__ = [
+    "AsJson",
+    "arguments_of",
+    "finish",
+    "record",
+    "recorded_arguments",
+    "recorded_folder",
+    "run_app",
+    "say",
+]
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout; the rest on stderr.")
@@ -61,7 +70,13 @@ def record(context: typer.Context, path: Path) -> None:
     place = path / "config.json" if path.is_dir() else path.with_name(path.name + ".config.json")
     words = context.command_path.split()[1:]
     write_json(
-        place, {"cistransfer": __version__, "command": words, "arguments": arguments_of(context)}
+        place,
+        {
+            "cistransfer": __version__,
+            "command": words,
+            "arguments": arguments_of(context),
+            "folder": str(Path.cwd()),  # what NAME=FOLDER and other texts are relative to
+        },
     )
 
 
@@ -115,6 +130,13 @@ def recorded_arguments(config: Path, root: Any, replace: dict[str, Any]) -> list
             *options,
         ]
     )
+
+
+def recorded_folder(config: Path) -> Path:
+    """The folder in which a recorded run was started; the current one when it is gone."""
+    content = read_json(config / "config.json" if config.is_dir() else config)
+    folder = Path(str(content.get("folder", ".")))
+    return folder if folder.is_dir() else Path.cwd()
 
 
 def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:

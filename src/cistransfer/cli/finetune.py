@@ -108,6 +108,17 @@ def finetune(
             "name one source of examples: --examples RUN/examples, or --matrix M.h5 --tf TF, or "
             f"--peaks P.bed --open O.bed (found {', '.join(given) or 'none'})"
         )
+    _refuse_unused(
+        given[0],
+        {
+            "--tf": ((matrix, peaks), tf),
+            "--positives": ((matrix, peaks), positives),
+            "--guard": ((matrix, peaks), guard),
+            "--open": ((peaks,), open_regions),
+            "--window": ((peaks,), window),
+            "--blacklist": ((peaks,), blacklist),
+        },
+    )
     if examples is not None:
         data = open_examples(examples)
     else:
@@ -135,6 +146,8 @@ def finetune(
         precision=precision,
     )
     record(context, out)
+    known = [value for value in bundle.card["validation"]["aucpr"] if value is not None]
+    aucpr = sum(known) / len(known)
     finish(
         {
             "bundle": str(bundle.path),
@@ -145,15 +158,22 @@ def finetune(
             "dropped": data.facts.get("dropped"),
             "split": data.facts.get("split"),
             "epochs": bundle.card["epochs"],
-            "validation_aucpr": bundle.card["validation"]["aucpr"][0],
+            "validation_aucpr": aucpr,
         },
         as_json,
         [
             f"model: {bundle.path}",
-            f"validation AUCPR {bundle.card['validation']['aucpr'][0]:.3f} "
+            f"validation AUCPR {aucpr:.3f} "
             f"(evaluate on the test part with 'cistransfer evaluate {out} --out …')",
         ],
     )
+
+
+def _refuse_unused(source: str, options: dict[str, tuple[tuple[object, ...], object]]) -> None:
+    """Refuse options that the named source of examples would silently ignore."""
+    for name, (users, value) in options.items():
+        if value is not None and all(user is None for user in users):
+            raise InputError(f"{name} has no meaning with {source}; drop it")
 
 
 def _make(

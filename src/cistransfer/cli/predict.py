@@ -32,8 +32,7 @@ def predict(
     from cistransfer.genome.fasta import open_sequences
     from cistransfer.models.bundle import open_bundle
     from cistransfer.models.score import choose_device
-    from cistransfer.prediction.table import predict_fasta, predict_regions
-    from cistransfer.storage import whole_file
+    from cistransfer.prediction.table import predict_fasta, predict_regions, write_predictions
 
     if (regions is None) == (fasta is None):
         raise InputError("name either --regions with --genome, or --fasta")
@@ -46,19 +45,11 @@ def predict(
             raise InputError("--regions needs --genome")
         assert regions is not None
         table = predict_regions(model, read_bed(regions), open_sequences(genome), strands=strands)
-    with whole_file(out) as temporary:
-        table.to_csv(
-            temporary,
-            sep="\t",
-            index=False,
-            float_format="%.6f",
-            compression="gzip" if out.suffix == ".gz" else None,
-        )
+    write_predictions(out, table)
     record(context, out)
-    noted = table["note"] != ""
     unscored = int(table.iloc[:, -2].isna().sum())
-    if noted.any():
-        say(f"{unscored:,} of {len(table):,} rows have no score; see column 'note'")
+    if (table["note"] != "").any():
+        say("some rows have no score or hold N; see column 'note'")
     finish(
         {"out": str(out), "rows": len(table), "unscored": unscored, "tasks": list(model.tasks)},
         as_json,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cistransfer.cli.command import recorded_arguments
+from cistransfer.cli.command import recorded_arguments, recorded_folder
 
 __all__ = ["register"]
 
@@ -20,7 +21,8 @@ def rerun(
     """Repeat a run from its config.json into another place."""
     root: Any = context.find_root().command
     words = recorded_arguments(config, root, {"out": str(out.absolute())})
-    root.main(args=words, standalone_mode=False)
+    with contextlib.chdir(recorded_folder(config)):
+        root.main(args=words, standalone_mode=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterable
 
@@ -16,8 +17,9 @@ from cistransfer.genome.windows import centre_windows
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
+from cistransfer.storage import whole_file
 
-__all__ = ["predict_fasta", "predict_regions"]
+__all__ = ["predict_fasta", "predict_regions", "write_predictions"]
 
 _CHUNK = 16_384
 
@@ -105,6 +107,18 @@ def predict_fasta(
     scores = _scores(bundle, chunks, len(names), len(rows), strands, notes)
     table = pd.DataFrame({"name": names, "length": lengths})
     return _with_scores(table, bundle, scores, notes)
+
+
+def write_predictions(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
+    """Write predictions as TSV (gzip for ``.gz``), whole or not at all.
+
+    Equal tables give equal bytes: a gzip file holds neither a name nor a time.
+    """
+    text = table.to_csv(sep="\t", index=False, float_format="%.6f").encode()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(
+            gzip.compress(text, 6, mtime=0) if os.fspath(path).endswith(".gz") else text
+        )
 
 
 def _scores(

@@ -47,7 +47,7 @@ def keep_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Examp
     Raises
     ------
     InputError
-        When the folder holds a run on other examples.
+        When the folder holds a run on other examples, or these have one class only.
     """
     place = Path(folder) / "examples"
     if place.exists():
@@ -57,6 +57,7 @@ def keep_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Examp
                 f"{folder}: holds a run on other examples; choose another folder, or remove it"
             )
         return stored
+    _check_validation(examples)
     save_examples(place, examples)
     return open_examples(place)
 
