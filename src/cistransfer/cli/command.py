@@ -144,7 +144,9 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
-        code = app(args=words, standalone_mode=False)
+        code = app(args=words, prog_name="cistransfer", standalone_mode=False)
+        if code == 130:  # typer's word for Ctrl-C
+            raise KeyboardInterrupt
     except InputError as error:
         return _refuse(str(error), as_json)
     except typer.Exit as stop:

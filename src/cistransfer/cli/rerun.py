@@ -22,7 +22,9 @@ def rerun(
     root: Any = context.find_root().command
     words = recorded_arguments(config, root, {"out": str(out.absolute())})
     with contextlib.chdir(recorded_folder(config)):
-        root.main(args=words, standalone_mode=False)
+        code = root.main(args=words, prog_name="cistransfer", standalone_mode=False)
+    if isinstance(code, int) and code:
+        raise typer.Exit(code)
 
 
 def register(app: typer.Typer) -> None:
