@@ -248,9 +248,8 @@ def draw_marginal(table: pd.DataFrame, *, most: int = 30) -> Figure:
     ax.barh(
         np.arange(len(some)), some["effect"], xerr=error, color=colour, height=0.7, ecolor="0.3"
     )
-    ax.set_yticks(
-        np.arange(len(some)), [row.name_ or row.motif for row in _named(some)], fontsize=7.5
-    )
+    names = [name or motif for name, motif in zip(some["name"], some["motif"], strict=True)]
+    ax.set_yticks(np.arange(len(some)), names, fontsize=7.5)
     ax.axvline(0, color="0.3", linewidth=0.7)
     _finish(ax, "change of the logit by one site (mean ± s.e.)", "")
     return figure

@@ -23,6 +23,8 @@ __all__ = ["FilterMotifs", "annotate_filters", "correct_sequences", "filter_moti
 
 Codes = NDArray[np.uint8]
 
+_SHUFFLED = 20_000  # shuffled filters in all, against which matches are calibrated
+
 
 @dataclass(frozen=True)
 class FilterMotifs:
@@ -164,7 +166,9 @@ def annotate_filters(
             ],
         }
     )
-    best = compare(found.pwms, targets, seed=seed).drop_duplicates("query")
+    shuffles = int(np.clip(_SHUFFLED // max(len(found.pwms), 1), 20, 1000))
+    best = compare(found.pwms, targets, most_shuffles=shuffles, seed=seed)
+    best = best.drop_duplicates("query")
     best = pd.DataFrame(
         {
             "filter": found.filters[best["query"].to_numpy()],

@@ -18,6 +18,8 @@ __all__ = ["Patterns", "find_patterns", "find_seqlets", "modisco_patterns"]
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+_SHUFFLED = 20_000  # shuffled seqlets in all, against which matches are calibrated
+
 
 @dataclass(frozen=True)
 class Patterns:
@@ -141,7 +143,10 @@ def find_patterns(
     seqlets["pattern"] = -1
     tried = f"{len(seqlets)} seqlets in {seqlets['sequence'].nunique()} of {len(codes)} sequences"
     queries, shifts = _queries(codes, contributions, seqlets)
-    matches = compare(queries, targets, seed=seed) if queries else pd.DataFrame()
+    shuffles = int(np.clip(_SHUFFLED // max(len(queries), 1), 20, 1000))
+    matches = (
+        compare(queries, targets, most_shuffles=shuffles, seed=seed) if queries else pd.DataFrame()
+    )
     pwms: list[PWM] = []
     rows = []
     good = matches[matches["q"] <= q] if len(matches) else matches

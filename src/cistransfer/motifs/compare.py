@@ -27,6 +27,7 @@ def compare(
     targets: Sequence[PWM],
     *,
     min_information: float = 4.0,
+    most_shuffles: int = _MAX_SHUFFLES,
     seed: int = 0,
     n_jobs: int = -1,
 ) -> pd.DataFrame:
@@ -46,6 +47,9 @@ def compare(
     min_information : float
         Queries with fewer bits in all (uniform background) are left out: flat motifs get tiny
         p-values by construction of the score.
+    most_shuffles : int
+        Shuffled versions of a query at most; fewer are made where there are many targets. Bounds
+        the time for hundreds of queries against a handful of targets.
     seed : int
         Of the shuffles.
     n_jobs : int
@@ -72,7 +76,7 @@ def compare(
     ]
     columns: dict[str, list[NDArray]] = {}
     rng = np.random.default_rng(seed)
-    n_shuffles = min(_MAX_SHUFFLES, math.ceil(_NULL_SIZE / len(targets)))
+    n_shuffles = min(most_shuffles, math.ceil(_NULL_SIZE / len(targets)))
     shuffled = [
         rng.permutation(queries[at].probabilities) for at in kept for _ in range(n_shuffles)
     ]

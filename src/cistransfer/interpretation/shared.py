@@ -1,0 +1,44 @@
+"""What the steps of an interpretation share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.interpretation.material import Material
+from cistransfer.models.bundle import Bundle
+from cistransfer.motifs.pwm import PWM
+from cistransfer.storage import whole_file
+
+__all__ = ["Run", "write_table"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all steps share."""
+
+    out: Path
+    bundle: Bundle
+    material: Material
+    logits: NDArray[np.float32]
+    task: int
+    targets: list[PWM]
+    most: int
+    seed: int
+
+    def sample(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        """At most ``most`` of the rows, drawn at random, ascending."""
+        if len(rows) <= most:
+            return rows
+        rng = np.random.default_rng(self.seed)
+        return np.sort(rng.choice(rows, size=most, replace=False))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as TSV, whole or not at all."""
+    with whole_file(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
