@@ -157,6 +157,10 @@ def _gradient_phase(
     apply_phase(model, phase)
     optimiser = _optimiser(model, phase, state.optimiser)
     steps = phase.steps_per_epoch or _steps(len(train), phase)
+    if phase.start_counts and state.epoch == 0:
+        measured = validate(model, examples, phase.validation_strands)
+        state.best_merit, state.best = _merit(phase, measured), _tensors(model)
+        state.history.append(_epoch_row(phase.name, 0, math.nan, measured) | {"best": True})
     with bar(phase.name, phase.epochs * steps) as running:
         running.advance(state.epoch * steps)
         for epoch in range(state.epoch, phase.epochs):
@@ -214,6 +218,10 @@ def _epoch_row(
         "seconds": 0.0,
         "best": False,
     }
+
+
+def _merit(phase: Phase, measured: tuple[float, float]) -> float:
+    return -measured[0] if phase.monitor == "loss" else measured[1]
 
 
 def _stop(state: State, phase: Phase) -> bool:

@@ -51,6 +51,8 @@ class Phase(BaseModel):
     """Steps of one epoch; by default one pass over the training examples."""
     patience: int | None = Field(default=None, gt=0)
     """Stop after so many epochs without a better validation; never by default."""
+    start_counts: bool = False
+    """Whether the weights at the start of the phase are kept when no epoch is better."""
     monitor: Literal["loss", "aucpr"] = "loss"
     """What is better: a lower validation loss, or a higher mean AUCPR of the tasks."""
     strands: Literal["forward", "both", "random"] = "both"
