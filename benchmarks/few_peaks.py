@@ -25,7 +25,8 @@ import pandas as pd
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
 from cistransfer.examples.from_matrix import single_task_examples
-from cistransfer.examples.split import split_from_card
+from cistransfer.examples.split import Split, split_from_card
+from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import gc_fraction
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.metrics.curves import aucpr, auroc
@@ -57,12 +58,21 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--strategies", required=True)
     parser.add_argument("--motifs", type=Path)
-    parser.add_argument("--part", default="test", choices=("valid", "test"))
+    parser.add_argument(
+        "--develop",
+        metavar="CHROM",
+        help="choose strategies without touching the test chromosomes: they are dropped, the "
+        "trunk's validation chromosomes test, and CHROM validates",
+    )
     options = parser.parse_args()
 
     matrix, sequences = open_matrix(options.matrix), open_sequences(options.genome)
     trunk = open_bundle(options.trunk)
-    split = split_from_card(trunk.card["split"])
+    split, seen, guard = split_from_card(trunk.card["split"]), trunk.regions(), "heldout"
+    if options.develop:
+        hidden = [regions_table([chrom], [0], [2**31], part="train") for chrom in split.test]
+        seen, guard = pd.concat(hidden), "all"
+        split = Split(valid=(options.develop,), test=split.valid)
     pwms = read_meme(options.motifs) if options.motifs else []
     table = options.out / "results.tsv"
     options.out.mkdir(parents=True, exist_ok=True)
@@ -89,13 +99,14 @@ def main() -> None:
                         tf,
                         positives=None if size == "all" else int(size),
                         split=split,
-                        trunk_regions=trunk.regions(),
+                        trunk_regions=seen,
+                        guard=guard,
                         seed=draw,
                     )
                 except InputError as error:
                     print(f"{tf} {size}: {error}", flush=True)
                     continue
-                rows = examples.rows(options.part)
+                rows = examples.rows("test")
                 labels = np.asarray(examples.labels[rows, 0])
                 codes = np.asarray(examples.codes[rows])
                 for name in wanted:

@@ -34,6 +34,28 @@ def pretrain(
         str, typer.Option(help="Comma list of TFs to train on [default: all of the matrix].")
     ] = "",
     exclude: Annotated[str, typer.Option(help="Comma list of TFs to leave out.")] = "",
+    target: Annotated[
+        str, typer.Option(help="Choose the TFs for this target (see 'cistransfer relatives').")
+    ] = "",
+    group: Annotated[
+        str, typer.Option(help="With --target: co-binders, cofactors, binding-mode, random …")
+    ] = "co-binders",
+    n: Annotated[
+        int | None, typer.Option("--n", min=1, help="With --target: how many TFs [default: 5].")
+    ] = None,
+    with_target: Annotated[
+        bool, typer.Option("--with-target", help="Give the target one of the places.")
+    ] = False,
+    modes: Annotated[
+        str | None,
+        typer.Option(help="With --target: binding modes (TSV, TFClass OBO, CIS-BP TSV, motifs)."),
+    ] = None,
+    partners: Annotated[
+        Path | None, typer.Option(help="With --target: STRING links, or TSV: TF, partner, score.")
+    ] = None,
+    partner_names: Annotated[
+        Path | None, typer.Option(help="STRING protein.info file, with the links file.")
+    ] = None,
     regions: Annotated[
         str,
         typer.Option(help="resolved (for any of the TFs), or common (for all; as published)."),
@@ -64,7 +86,19 @@ def pretrain(
     left_out = set(comma_list(exclude))
     for name in left_out - set(binding.tfs):
         raise InputError(f"{matrix}: no TF {name!r} to leave out; {nearest(name, binding.tfs)}")
-    names = [name for name in (comma_list(tfs) or binding.tfs) if name not in left_out]
+    if target and tfs:
+        raise InputError("name the TFs (--tfs) or a target to choose them for (--target), not both")
+    chosen: tuple[str, ...] = comma_list(tfs) or binding.tfs
+    if target:
+        from cistransfer.relatives.answer import Sources, find_relatives
+        from cistransfer.relatives.report import choice_lines
+
+        sources = Sources(modes=modes, partners=partners, partner_names=partner_names)
+        found = find_relatives(binding, target, sources, group=group)
+        choice = found.choose(group, n, with_target, seed=seed, exclude=comma_list(exclude))
+        say(*choice_lines(choice, found))
+        chosen = choice.tfs
+    names = [name for name in chosen if name not in left_out]
     examples = multi_task_examples(
         binding,
         open_sequences(genome),
