@@ -67,7 +67,6 @@ def fit(
     seed: int,
     checkpoint: Path | None = None,
     precision: str = "float32",
-    outputs: NDArray[np.float32] | None = None,
     checkpoint_seconds: float = _CHECKPOINT_SECONDS,
     on_checkpoint: Callable[[list[dict[str, Any]]], None] = lambda history: None,
 ) -> list[dict[str, Any]]:
@@ -91,8 +90,6 @@ def fit(
         Where the state is kept while training.
     precision : {"float32", "bf16"}
         Arithmetic of the forward and backward pass; weights stay float32.
-    outputs : ndarray, shape (pre-training tasks, network features), optional
-        Weights of the trunk's head, for probes that read its outputs.
     checkpoint_seconds : float
         Least time between two checkpoints.
     on_checkpoint : callable
@@ -131,7 +128,7 @@ def fit(
     for number in range(state.phase, len(phases)):
         phase = phases[number]
         if isinstance(phase, Probe):
-            fit_probe(model, examples, phase, outputs=outputs, seed=seed)
+            fit_probe(model, examples, phase, seed=seed)
             state.history.append(_epoch_row(phase.name, 1, math.nan, validate(model, examples)))
             state.history[-1]["best"] = True
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.metrics.curves import auroc
 from cistransfer.models.motif_features import WithMotifs
 from cistransfer.models.score import score_features
 from cistransfer.training.strategy import Probe
@@ -19,16 +19,12 @@ from cistransfer.training.strategy import Probe
 __all__ = ["fit_probe"]
 
 _LEAST_SPREAD = 1e-6
+_AS_GOOD = 0.002
 
 
 def fit_probe(
-    model: nn.Module,
-    examples: ExampleSet,
-    phase: Probe,
-    *,
-    outputs: NDArray[np.float32] | None = None,
-    seed: int,
-) -> list[dict[str, Any]]:
+    model: nn.Module, examples: ExampleSet, phase: Probe, *, seed: int
+) -> list[dict[str, float]]:
     """Replace the head's weights in place by logistic regression on the training part.
 
     Parameters
@@ -37,15 +33,13 @@ def fit_probe(
         Has ``features`` and a linear ``head``; all but the head stays as it is.
     examples : ExampleSet
     phase : Probe
-    outputs : ndarray, shape (pre-training tasks, network features), optional
-        Weights of the trunk's head, for ``inputs = ["outputs"]``.
     seed : int
         Of the cross-validation folds.
 
     Returns
     -------
     list of dict
-        What was chosen for each task: ``inputs``, ``strength``, ``motif_scale``.
+        What was chosen for each task: ``strength`` and ``motif_scale``.
 
     Raises
     ------
@@ -56,7 +50,6 @@ def fit_probe(
     features = score_features(model, examples.codes[rows]).astype(np.float64)
     labels = np.asarray(examples.labels[rows])
     n_motifs = len(model.motifs.widths) if isinstance(model, WithMotifs) else 0
-    maps = _input_maps(phase, outputs, features.shape[1] - n_motifs, n_motifs)
     chosen = []
     head = model.head
     assert isinstance(head, nn.Linear)
@@ -68,11 +61,8 @@ def fit_probe(
             raise InputError(
                 f"{task}: a probe needs two training examples of each class, found {least}"
             )
-        best = _choose(features[known], truth, maps, n_motifs, phase, seed)
-        weights, bias = _fit(
-            features[known], truth, maps[best["inputs"]], n_motifs, best["motif_scale"],
-            best["strength"],
-        )  # fmt: skip
+        best = _choose(features[known], truth, n_motifs, phase, seed)
+        weights, bias = _fit(features[known], truth, n_motifs, **best)
         chosen.append(best)
         with torch.no_grad():
             head.weight[column].copy_(torch.from_numpy(weights))
@@ -80,72 +70,49 @@ def fit_probe(
     return chosen
 
 
-def _input_maps(
-    phase: Probe, outputs: NDArray[np.float32] | None, width: int, n_motifs: int
-) -> dict[str, NDArray[np.float64] | None]:
-    """Linear maps (inputs, features) by name; None is the identity."""
-    maps: dict[str, NDArray[np.float64] | None] = {}
-    for name in phase.inputs:
-        if name == "features":
-            maps[name] = None
-        elif outputs is not None and outputs.shape[1] == width:
-            whole = np.zeros((len(outputs) + n_motifs, width + n_motifs))
-            whole[: len(outputs), :width] = outputs
-            whole[len(outputs) :, width:] = np.eye(n_motifs)
-            maps[name] = whole
-    return maps or {"features": None}
-
-
 def _choose(
-    features: NDArray[np.float64],
-    truth: NDArray[np.int8],
-    maps: dict[str, NDArray[np.float64] | None],
-    n_motifs: int,
-    phase: Probe,
-    seed: int,
-) -> dict[str, Any]:
-    """Inputs, strength and motif scale with the least cross-validated log loss."""
-    from sklearn.model_selection import StratifiedKFold
+    features: NDArray[np.float64], truth: NDArray[np.int8], n_motifs: int, phase: Probe, seed: int
+) -> dict[str, float]:
+    """Strength and motif scale with the best cross-validated AUROC; the strongest penalty wins
+    among those within `_AS_GOOD` of it."""
+    from sklearn.model_selection import RepeatedStratifiedKFold
 
     rows = np.random.default_rng(seed).permutation(len(truth))[: phase.most_rows]
     features, truth = features[rows], truth[rows]
     folds = min(phase.folds, int((truth == 1).sum()), int((truth == 0).sum()))
-    splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(features, truth))
+    cut = RepeatedStratifiedKFold(n_splits=folds, n_repeats=phase.repeats, random_state=seed)
+    splits = list(cut.split(features, truth))
     trials = []
-    for place, (name, mapping) in enumerate(maps.items()):
-        for motif_scale in phase.motif_scales if n_motifs else (1.0,):
-            for strength in phase.strengths:
-                total = 0.0
-                for inside, outside in splits:
-                    weights, bias = _fit(
-                        features[inside], truth[inside], mapping, n_motifs, motif_scale, strength
-                    )
-                    logits = features[outside] @ weights + bias
-                    total += np.logaddexp(0, np.where(truth[outside] == 1, -logits, logits)).sum()
-                trials.append((total, place, strength, motif_scale, name))
-    _, _, strength, motif_scale, name = min(trials)
-    return {"inputs": name, "strength": strength, "motif_scale": motif_scale}
+    for strength in sorted(phase.strengths):
+        for motif_scale in sorted(phase.motif_scales) if n_motifs else (1.0,):
+            merits = []
+            for inside, outside in splits:
+                weights, _ = _fit(features[inside], truth[inside], n_motifs, strength, motif_scale)
+                merits.append(auroc(truth[outside], features[outside] @ weights))
+            trials.append((float(np.mean(merits)), strength, motif_scale))
+    best = max(merit for merit, _, _ in trials)
+    _, strength, motif_scale = next(trial for trial in trials if trial[0] >= best - _AS_GOOD)
+    return {"strength": strength, "motif_scale": motif_scale}
 
 
 def _fit(
     features: NDArray[np.float64],
     truth: NDArray[np.int8],
-    mapping: NDArray[np.float64] | None,
     n_motifs: int,
-    motif_scale: float,
     strength: float,
+    motif_scale: float,
 ) -> tuple[NDArray[np.float64], float]:
     """Weights and bias on raw features."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    inputs = features if mapping is None else features @ mapping.T
-    centre, spread = inputs.mean(axis=0), inputs.std(axis=0)
+    centre, spread = features.mean(axis=0), features.std(axis=0)
     scale = np.where(spread > _LEAST_SPREAD, spread, np.inf)
     scale[len(scale) - n_motifs :] /= motif_scale
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        fitted = LogisticRegression(C=strength, max_iter=5000).fit((inputs - centre) / scale, truth)
+        fitted = LogisticRegression(C=strength, max_iter=5000).fit(
+            (features - centre) / scale, truth
+        )
     weights = fitted.coef_[0] / scale
-    bias = float(fitted.intercept_[0] - weights @ centre)
-    return (weights if mapping is None else mapping.T @ weights), bias
+    return weights, float(fitted.intercept_[0] - weights @ centre)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from torch import nn
 
 from cistransfer.errors import InputError
@@ -163,7 +162,6 @@ def train_run(
         seed=seed,
         checkpoint=checkpoint,
         precision=arithmetic,
-        outputs=_output_weights(trunk),
         on_checkpoint=lambda rows: _write_history(place, rows),
     )
     model.to("cpu").eval()
@@ -219,15 +217,6 @@ def _start(
     if strategy.start == "trunk" and trunk is not None:
         copy_transferred(_network(model), _network(trunk.model), strategy.transfer)
     return model
-
-
-def _output_weights(trunk: Bundle | None) -> NDArray[np.float32] | None:
-    """Weights of the trunk's head on the network's features, without those on motifs."""
-    if trunk is None or not isinstance(trunk.model.head, nn.Linear):
-        return None
-    weights = trunk.model.head.weight.detach().numpy()
-    motifs = len(trunk.model.motifs.widths) if isinstance(trunk.model, WithMotifs) else 0
-    return weights[:, : weights.shape[1] - motifs]
 
 
 def _network(model: nn.Module) -> nn.Module:

@@ -70,28 +70,26 @@ class Phase(BaseModel):
 
 
 class Probe(BaseModel):
-    """Logistic regression on what the frozen trunk says of a sequence becomes the head.
+    """Logistic regression on the frozen features of the network becomes the head.
 
-    Inputs of the two strands are averaged and standardised on the training part. What they are,
-    how strongly they are penalised and how much freer motifs are is chosen by cross-validation
-    within the training part; standardisation and choice are folded into the linear head.
+    Features of the two strands are averaged and standardised on the training part. How strongly
+    they are penalised, and how much freer motifs beside the network are, is chosen by
+    cross-validation within the training part, by AUROC: with few examples the log loss prefers
+    penalties that rank worse. Standardisation and choice are folded into the linear head.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["probe"]
     name: str
-    inputs: tuple[Literal["outputs", "features"], ...] = Field(
-        default=("outputs", "features"), min_length=1
-    )
-    """What to choose from: the trunk's own outputs (one per pre-training task), or the features
-    that its head reads. Motifs beside the network count in both."""
-    strengths: tuple[float, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
-    """Inverse L2 penalties (scikit-learn's C) to choose from."""
+    strengths: tuple[float, ...] = Field(default=(1e-4, 1e-3, 1e-2), min_length=1)
+    """Inverse L2 penalties (scikit-learn's C) to choose from; the least that is as good."""
     motif_scales: tuple[float, ...] = Field(default=(3.0, 10.0, 30.0), min_length=1)
     """Factors on standardised motifs to choose from: the larger, the less they are penalised
-    beside the many inputs from the network. Without motifs there is nothing to choose."""
+    beside the many features. Without motifs there is nothing to choose."""
     folds: int = Field(default=5, gt=1)
+    repeats: int = Field(default=3, gt=0)
+    """Cross-validations with other folds, averaged."""
     most_rows: int = Field(default=4000, gt=0)
     """Cross-validate on at most so many training examples; the final fit uses all."""
 
