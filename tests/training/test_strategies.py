@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,13 @@ from cistransfer.training.initialise import choose_filters, dissimilar_motifs, i
 from cistransfer.training.loop import fit, masked_loss
 from cistransfer.training.pretrain import pretrain
 from cistransfer.training.run import train_run
-from cistransfer.training.strategy import Phase, Strategy, load_strategy, shipped_strategies
+from cistransfer.training.strategy import (
+    Initialise,
+    Phase,
+    Strategy,
+    load_strategy,
+    shipped_strategies,
+)
 
 WINDOW = 90
 CPU: dict[str, Any] = {"device": "cpu", "precision": "float32"}
@@ -598,3 +606,18 @@ def test_a_user_network_is_trained_tuned_and_opened(
         open_bundle(tmp_path / "tuned")
     file.write_text(MINE)
     assert open_bundle(tmp_path / "tuned", architecture=spec).tasks == ("A",)
+
+
+def test_the_documentation_names_every_entry_and_strategy() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    section = text.split("## Strategy (TOML)")[1].split("\n## ")[0]
+    entries = tomllib.loads(section.split("```toml")[1].split("```")[0])
+    assert set(entries) == set(Strategy.model_fields)
+    assert set(entries["initialise"]) == set(Initialise.model_fields)
+    assert set(entries["phases"][0]) == set(Phase.model_fields) - {"kind"}
+    with pytest.raises(ValueError, match="initialise needs start"):
+        Strategy.model_validate(entries)
+    Strategy.model_validate({**entries, "start": "scratch"})
+    named = set(re.findall(r"`([a-z-]+)`", section))
+    for name in shipped_strategies():
+        assert name in named or not name.startswith(("published", "chromtransfer", "frozen"))
