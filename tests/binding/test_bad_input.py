@@ -72,6 +72,7 @@ def test_the_good_files_are_good(tmp_path: Path) -> None:
         ),
         ("dhs", DHS + "1\tchr1\t1\t9\tx\t0\t1\t1,7,\t9,\n", "id 7 is not in the sources table"),
         ("dhs", DHS + "1\tchr1\t1\t9\tx\t0\t1\tK562\t9,\n", "source ids in column 8, found 'K562'"),
+        ("dhs", DHS + "1\tchr1\t1\t9\tx\t0\t1\t-1,\t9,\n", "source ids in column 8, found '-1,'"),
         ("dhs", DHS + "1\tchr1\t1\n", "line 3: expected"),
         ("dhs", DHS.replace("340", "34o"), "line 2: expected an integer in column 4, found '34o'"),
         ("sources", "K562\n", "line 1: expected a source id and a name"),

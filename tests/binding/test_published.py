@@ -47,6 +47,13 @@ def test_import_equals_the_build(imported: Imported, real_matrix: BindingMatrix,
     mine = matrix.states(SIX, rule)
     built = real_matrix.states(SIX, rule)
     np.testing.assert_array_equal(mine[shared["index"]], built[shared["index_built"]])
+    for tf in SIX:
+        cells = matrix.cells_of(tf)
+        assert cells == real_matrix.cells_of(tf)
+        np.testing.assert_array_equal(
+            matrix.states_by_cell(tf, rule, cells)[shared["index"]],
+            real_matrix.states_by_cell(tf, rule, cells)[shared["index_built"]],
+        )
     # What the build has no region for is resolved for no TF.
     elsewhere = np.ones(len(matrix), dtype=bool)
     elsewhere[shared["index"]] = False

@@ -110,17 +110,20 @@ def read_dhs_clusters(
     at = np.cumsum([0, *(len(table) for table, _, _ in lists)])
     row = np.concatenate([rows + at[part] for part, (_, rows, _) in enumerate(lists)])
     ids = np.concatenate([values for _, _, values in lists])
-    unknown = np.setdiff1d(ids, np.array(list(sources), dtype=np.int64))
-    if len(unknown):
+    known = np.zeros(max([*sources, int(ids.max())]) + 1, dtype=bool)
+    known[list(sources)] = True
+    if not known[ids].all():
         raise InputError(
-            f"{path}: source id {unknown[0]} is not in the sources table "
+            f"{path}: source id {ids[~known[ids]].min()} is not in the sources table "
             f"(ids {min(sources)} to {max(sources)})"
         )
     id_of = {name: number for number, name in sources.items()}
     opened = {}
     for sample in samples:
+        wanted = np.zeros_like(known)
+        wanted[[id_of[name] for name in sample.dhs_sources]] = True
         own = np.zeros(len(regions), dtype=bool)
-        own[row[np.isin(ids, [id_of[name] for name in sample.dhs_sources])]] = True
+        own[row[wanted[ids]]] = True
         opened[sample.cell] = own
     return OpenRegions(regions, opened)
 
@@ -136,6 +139,8 @@ def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray
     stripped = [text.rstrip(",") for text in lists]
     try:
         ids = np.array(",".join(stripped).split(","), dtype=np.int64)
+        if (ids < 0).any():
+            raise ValueError
     except ValueError:
         wrong = next((t for t in lists if not t.replace(",", "").isdigit()), lists[0])
         raise InputError(
