@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cistransfer.baselines.kmer import kmer_counts
+from cistransfer.baselines.kmer import _neighbours, fit_kmer, kmer_counts
 from cistransfer.baselines.motif import fit_denovo, log_occupancy
 from cistransfer.baselines.registry import BASELINES, fit_baseline, score_baseline
 from cistransfer.errors import InputError
@@ -125,20 +125,15 @@ def test_denovo_without_a_motif_scores_the_same_for_all():
 
 def naive_words(sequence: str) -> Counter:
     pairs = str.maketrans("ACGT", "TGCA")
-    words: Counter = Counter()
-    for gap in range(5):
-        for start in range(len(sequence) - 6 - gap + 1):
-            word = sequence[start : start + 3] + sequence[start + 3 + gap : start + 6 + gap]
-            if "N" not in word:
-                words[gap, min(word, word[::-1].translate(pairs))] += 1
-    return words
+    words = [sequence[start : start + 8] for start in range(len(sequence) - 7)]
+    return Counter(min(word, word[::-1].translate(pairs)) for word in words if "N" not in word)
 
 
 def test_kmer_counts_equal_the_naive_count():
     codes, _ = examples(3, 7, length=25)
     codes[0, 5] = 4
     counts = kmer_counts(codes).toarray()
-    assert counts.shape == (len(codes), 5 * 2080)
+    assert counts.shape == (len(codes), 32896)
     for row, features in zip(codes, counts, strict=True):
         expected = naive_words(decode(row))
         length = np.sqrt(sum(n * n for n in expected.values()))
@@ -147,16 +142,45 @@ def test_kmer_counts_equal_the_naive_count():
         )
     flipped = kmer_counts(reverse_complement(codes)).toarray()
     np.testing.assert_allclose(flipped, counts)
-    assert kmer_counts(encode_many(["NNNNNNNN", "ACG" + "T" * 5])).sum(axis=1)[0] == 0
-    assert kmer_counts(encode_many(["ACGT"])).shape == (1, 5 * 2080)
+    assert kmer_counts(encode_many(["NNNNACGTACG"])).sum() == 0
+    assert kmer_counts(encode_many(["ACGT"])).shape == (1, 32896)
 
 
-def test_kmer_names_its_words(fitted):
+def test_kmer_counts_neighbours_and_equals_a_plain_regression(train):
+    from scipy.optimize import minimize
+
+    codes, labels = train
+    rows = np.flatnonzero(labels >= 0)[:24]
+    model = fit_kmer(codes[rows], labels[rows])
+    # The same model with the neighbours applied to the counts, fitted densely.
+    spread = _neighbours()
+    assert abs(spread - spread.T).max() == 0
+    of_first = spread[[0]].toarray()[0]  # AAAAAAAA has 24 neighbours
+    assert sorted(set(of_first.tolist())) == [0.0, 0.2, 1.0]
+    assert (of_first == 0.2).sum() == 24
+    features = (kmer_counts(codes[rows]) @ spread).toarray()
+    used = np.flatnonzero(features.any(axis=0))
+    y = labels[rows] == 1
+    importance = 10 * np.where(y, len(y) / (2 * y.sum()), len(y) / (2 * (~y).sum()))
+
+    def loss(values):
+        z = features[:, used] @ values[:-1] + values[-1]
+        residual = importance * (1 / (1 + np.exp(-z)) - y)
+        gradient = np.append(features[:, used].T @ residual + values[:-1], residual.sum())
+        penalty = (values[:-1] ** 2).sum() / 2
+        return (importance * (np.logaddexp(0, z) - y * z)).sum() + penalty, gradient
+
+    plain = minimize(loss, np.zeros(len(used) + 1), jac=True, method="L-BFGS-B").x
+    expected = features[:, used] @ plain[:-1] + plain[-1]
+    np.testing.assert_allclose(model.score(codes[rows]), expected, atol=0.02)
+
+
+def test_kmer_names_its_words():
     codes = encode_many(["AAACCC" * 5] * 6 + ["GATTAC" * 5] * 6)
     model = fit_baseline("kmer", codes, np.repeat([1, 0], 6).astype(np.int8))
-    word = model.describe().split()[2]
-    plain = word.replace("n", "")
-    assert set(plain) <= set("AC")
+    words = model.describe().split()[2:]
+    assert len(words) == 3
+    assert all(set(word) <= set("AC") or set(word) <= set("GT") for word in words)
 
 
 @pytest.mark.parametrize("name", ["gc", "denovo", "kmer", "motif"])

@@ -51,7 +51,7 @@ BASELINES: dict[str, Baseline] = {
         Baseline("gc", "GC content only", fit_gc),
         Baseline("motif", "sum occupancy of the TF's known motif", fit_motif, needs_motifs=True),
         Baseline("denovo", "sum occupancy of a motif found in the training set", fit_denovo),
-        Baseline("kmer", "logistic regression on gapped 6-mers", fit_kmer),
+        Baseline("kmer", "logistic regression on 8-mers with mismatches", fit_kmer),
         Baseline(
             "lsgkm", "gapped k-mer SVM (LS-GKM)", fit_lsgkm, programs=("gkmtrain", "gkmpredict")
         ),
