@@ -201,8 +201,9 @@ def _make(
     from cistransfer.genome.bed import read_bed
     from cistransfer.genome.fasta import open_sequences
 
-    if rule is None and trunk is not None and (trunk.card.get("split") or {}).get("by") == by:
-        rule = split_from_card(trunk.card["split"])
+    inherited = None
+    if trunk is not None and (trunk.card.get("split") or {}).get("by") == by == "chromosome":
+        inherited = split_from_card(trunk.card["split"])
     seen = None if trunk is None else trunk.regions()
     if matrix is not None:
         if tf is None:
@@ -214,7 +215,7 @@ def _make(
             positives=positives,
             per_bound=negatives,
             gc_bins=gc_bins,
-            split=rule,
+            split=rule or inherited,
             trunk_regions=seen,
             guard=guard,
             seed=seed,
@@ -232,6 +233,7 @@ def _make(
         per_bound=negatives,
         gc_bins=gc_bins,
         split=rule,
+        trunk_split=inherited,
         trunk_regions=seen,
         guard=guard,
         blacklist=None if blacklist is None else read_bed(blacklist),

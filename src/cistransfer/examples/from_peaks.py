@@ -8,7 +8,7 @@ import pandas as pd
 from cistransfer.errors import InputError
 from cistransfer.examples.assemble import bound_and_matched, chosen_split
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.examples.split import Split
+from cistransfer.examples.split import Split, widen_split
 from cistransfer.genome.fasta import Sequences
 from cistransfer.genome.windows import centre_windows, overlaps_any, sort_regions
 
@@ -27,6 +27,7 @@ def peak_examples(
     gc_bins: int = 20,
     split: Split | None = None,
     trunk_regions: pd.DataFrame | None = None,
+    trunk_split: Split | None = None,
     guard: str | None = None,
     blacklist: pd.DataFrame | None = None,
     seed: int = 0,
@@ -49,6 +50,9 @@ def peak_examples(
         Window in bp (the trunk's).
     split, positives, per_bound, gc_bins, trunk_regions, guard, seed
         As in `single_task_examples`.
+    trunk_split : Split, optional
+        The trunk's split by chromosome; used, widened by `widen_split` to chromosomes that the
+        trunk has never seen, when ``split`` is not given.
     blacklist : DataFrame, optional
 
     Raises
@@ -75,6 +79,9 @@ def peak_examples(
         keep_unbound = ~overlaps_any(unbound, blacklist)
         blacklisted = int((~keep_bound).sum() + (~keep_unbound).sum())
         bound, unbound = bound[keep_bound], unbound[keep_unbound]
+    if split is None and trunk_split is not None and trunk_regions is not None:
+        usable = bound[~sequences.missing(bound)]
+        split = widen_split(trunk_split, usable["chrom"], trunk_regions["chrom"].unique())
     split = split or chosen_split(pd.concat([bound, unbound], ignore_index=True), sequences)
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     return bound_and_matched(

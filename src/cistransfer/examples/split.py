@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
 
-__all__ = ["Split", "assign_parts", "choose_chromosomes", "split_from_card"]
+__all__ = ["Split", "assign_parts", "choose_chromosomes", "split_from_card", "widen_split"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,49 @@ def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
         )
     order = np.argsort(np.abs(number / number.sum() - fraction), kind="stable")
     return Split(valid=(str(names[order[1]]),), test=(str(names[order[0]]),))
+
+
+def widen_split(
+    split: Split, chroms: Iterable[str], seen: Iterable[str], fraction: float = 0.1
+) -> Split:
+    """Fit a trunk's split by chromosome to regions on other chromosomes.
+
+    Chromosomes without regions are left out; then chromosomes that the trunk has never seen are
+    added to the test and the validation set until each holds ``fraction`` of the regions (as far
+    as there are any, keeping at least half of the regions for training), the smallest sufficient
+    first. So a trunk that was trained on part of a genome can be evaluated on the rest of it.
+
+    Parameters
+    ----------
+    split : Split
+        The trunk's.
+    chroms : iterable of str
+        Chromosome of each region that examples may be made of.
+    seen : iterable of str
+        Chromosomes of the regions that the trunk was trained or validated on.
+    fraction : float
+    """
+    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
+    size = dict(zip(names.tolist(), number.tolist(), strict=True))
+    total = sum(size.values())
+    parts = {
+        "test": [name for name in split.test if name in size],
+        "valid": [name for name in split.valid if name in size],
+    }
+    free = sorted(set(size) - set(seen) - set(split.test) - set(split.valid))
+    for part in ("test", "valid"):
+        while free and (lack := fraction * total - sum(size[name] for name in parts[part])) > 0:
+            left = total - sum(size[name] for chosen in parts.values() for name in chosen)
+            fitting = [name for name in free if left - size[name] >= total / 2]
+            if not fitting:
+                break
+            enough = [name for name in fitting if size[name] >= lack]
+            best = (
+                min(enough, key=size.__getitem__) if enough else max(fitting, key=size.__getitem__)
+            )
+            parts[part].append(best)
+            free.remove(best)
+    return Split(valid=tuple(parts["valid"]), test=tuple(parts["test"]))
 
 
 def assign_parts(regions: pd.DataFrame, split: Split) -> NDArray[np.object_]:

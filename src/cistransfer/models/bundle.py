@@ -27,6 +27,7 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode_many
 from cistransfer.models.registry import build_model, check_design, register_architecture
 from cistransfer.models.score import score_codes
+from cistransfer.models.shipped import shipped_trunk, shipped_trunks
 from cistransfer.storage import read_json, whole_folder, write_json
 
 __all__ = ["Bundle", "check_bundle", "find_bundle", "open_bundle", "save_bundle", "weights_hash"]
@@ -173,7 +174,13 @@ def save_bundle(
 
 
 def find_bundle(path: str | os.PathLike[str]) -> Path:
-    """The bundle folder meant by a path: the folder itself, or ``bundle/`` in a run folder."""
+    """The bundle folder meant by a path.
+
+    The folder itself, ``bundle/`` in a run folder, or, when there is no such path, the shipped
+    trunk of that name.
+    """
+    if not Path(path).exists() and (shipped := shipped_trunk(str(path))) is not None:
+        return shipped
     for candidate in (Path(path), Path(path) / "bundle"):
         if (candidate / "card.json").is_file():
             return candidate
@@ -181,7 +188,10 @@ def find_bundle(path: str | os.PathLike[str]) -> Path:
         raise InputError(
             f"{path}: this run is not finished; run its command again to go on where it stopped"
         )
-    raise InputError(f"{path}: expected a bundle (a folder with card.json), found none")
+    raise InputError(
+        f"{path}: expected a bundle (a folder with card.json), found none"
+        + (f"; shipped trunks: {', '.join(shipped_trunks())}" if shipped_trunks() else "")
+    )
 
 
 def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -> Bundle:
