@@ -283,7 +283,8 @@ def _assemble(
         has_peaks, has_tfbs = pair in called.pairs, pair in sites.pairs
         peak = called.bits.row(called.pairs[pair]) if has_peaks else blank
         site = sites.bits.row(sites.pairs[pair]) if has_tfbs else blank
-        at = np.flatnonzero(np.unpackbits((peak | site) & open_bits[cell], count=len(regions)))
+        any_kind = np.unpackbits((peak | site) & open_bits[cell], count=len(regions))
+        at = np.flatnonzero(any_kind.view(np.bool_))
         bit = (128 >> (at & 7)).astype(np.uint8)
         in_peak, in_site = (peak[at >> 3] & bit) > 0, (site[at >> 3] & bit) > 0
         region.append(at.astype(np.int32))

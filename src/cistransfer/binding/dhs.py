@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from cistransfer.binding.rows import RowSource, refuse_row, stream_rows
@@ -136,17 +138,17 @@ def _fault(values: dict[int, int]) -> str | None:
 
 def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Parse ``1,12,19,`` lists into their ids laid end to end, and how many each list has."""
-    stripped = [text.rstrip(",") for text in lists]
     try:
-        ids = np.array(",".join(stripped).split(","), dtype=np.int64)
-        if (ids < 0).any():
-            raise ValueError
-    except ValueError:
+        split = pc.split_pattern(pc.utf8_rtrim(pa.array(lists), ","), ",")
+        ids = pc.cast(pc.list_flatten(split), pa.int64()).to_numpy()
+    except pa.ArrowInvalid:
+        ids = np.array([-1])
+    if (ids < 0).any():
         wrong = next((t for t in lists if not t.replace(",", "").isdigit()), lists[0])
         raise InputError(
             f"{where}: expected comma-separated source ids in column 8, found {wrong[:60]!r}"
-        ) from None
-    return ids, np.array([text.count(",") + 1 for text in stripped], dtype=np.int64)
+        )
+    return ids, pc.list_value_length(split).to_numpy().astype(np.int64)
 
 
 def _expand(

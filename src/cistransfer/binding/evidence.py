@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cistransfer.binding.ahead import ahead
 from cistransfer.binding.rows import RowBlock, RowSource, refuse_row, row_head, stream_rows
 from cistransfer.binding.samples import read_table
 from cistransfer.errors import InputError, nearest
@@ -240,6 +241,14 @@ def _sheet(path: Path) -> list[tuple[Path, Experiment]]:
 
 
 def _tar(path: Path) -> Iterator[tuple[RowSource, Experiment]]:
+    for name, held in ahead(_members(path), drop=lambda member: member[1].close()):
+        with held:
+            label = f"{path} ({name})"
+            yield _held(label, held), _from_name(Path(name).name, label)
+
+
+def _members(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield name and content (in memory, on disk when large) of each BED file of a tar."""
     with open(path, "rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
     try:
@@ -248,14 +257,9 @@ def _tar(path: Path) -> Iterator[tuple[RowSource, Experiment]]:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
                 for member in archive:
                     name = Path(member.name).name
-                    if not member.isfile() or name.startswith("."):
-                        continue
-                    if not name.lower().removesuffix(".gz").endswith(_BED):
-                        continue
-                    experiment = _from_name(name, f"{path} ({member.name})")
-                    with tempfile.SpooledTemporaryFile(max_size=_SPILL) as held:
-                        shutil.copyfileobj(archive.extractfile(member), held, 1 << 20)  # type: ignore[arg-type]
-                        yield _held(f"{path} ({member.name})", held), experiment
+                    bed = name.lower().removesuffix(".gz").endswith(_BED)
+                    if member.isfile() and bed and not name.startswith("."):
+                        yield member.name, _copied(archive.extractfile(member))
             while stream.read(1 << 20):
                 pass
     except (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -263,6 +267,17 @@ def _tar(path: Path) -> Iterator[tuple[RowSource, Experiment]]:
             f"{path}: expected a tar archive of BED files; it is cut short, damaged or something "
             f"else ({error})"
         ) from error
+
+
+def _copied(content: Any) -> Any:
+    """Copy a stream into memory, or on disk when it is large."""
+    held = tempfile.SpooledTemporaryFile(max_size=_SPILL)  # noqa: SIM115
+    try:
+        shutil.copyfileobj(content, held, 1 << 20)
+    except BaseException:
+        held.close()
+        raise
+    return held
 
 
 def _held(label: str, held: Any) -> RowSource:
