@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 _NULL_SIZE = 20_000  # p-values of shuffled queries that one query is calibrated against
 _MAX_SHUFFLES = 1_000
+_TOGETHER = 50  # queries compared, with their shuffles, at a time
 _TAIL = 0.01  # share of the null that the exponential tail is fitted to
 
 
@@ -77,29 +78,29 @@ def compare(
     columns: dict[str, list[NDArray]] = {}
     rng = np.random.default_rng(seed)
     n_shuffles = min(most_shuffles, math.ceil(_NULL_SIZE / len(targets)))
-    shuffled = [
-        rng.permutation(queries[at].probabilities) for at in kept for _ in range(n_shuffles)
-    ]
     against = [pwm.probabilities for pwm in targets]
-    results = _tomtom([queries[at].probabilities for at in kept], against, n_jobs) if kept else ()
-    null = _tomtom(shuffled, against, n_jobs)[0] if kept else np.empty((0, len(targets)))
-    null = null.reshape(len(kept), n_shuffles * len(targets))
-    for row, at in enumerate(kept):
-        p, _, offset, overlap, strand = (result[row] for result in results)
-        calibrated = _calibrate(p, null[row])
-        order = np.lexsort((p, calibrated))
-        values = {
-            "query": np.full(len(targets), at),
-            "target": np.arange(len(targets)),
-            "p": p,
-            "p_calibrated": calibrated,
-            "q": _benjamini_hochberg(calibrated),
-            "offset": offset.astype(np.int64),
-            "overlap": overlap.astype(np.int64),
-            "strand": np.where(strand == 0, "+", "-"),
-        }
-        for column, value in values.items():
-            columns.setdefault(column, []).append(value[order])
+    for begin in range(0, len(kept), _TOGETHER):
+        group = kept[begin : begin + _TOGETHER]
+        matrices = [queries[at].probabilities for at in group]
+        shuffled = [rng.permutation(matrix) for matrix in matrices for _ in range(n_shuffles)]
+        results = _tomtom(matrices, against, n_jobs)
+        null = _tomtom(shuffled, against, n_jobs)[0].reshape(len(group), -1)
+        for row, at in enumerate(group):
+            p, _, offset, overlap, strand = (result[row] for result in results)
+            calibrated = _calibrate(p, null[row])
+            order = np.lexsort((p, calibrated))
+            values = {
+                "query": np.full(len(targets), at),
+                "target": np.arange(len(targets)),
+                "p": p,
+                "p_calibrated": calibrated,
+                "q": _benjamini_hochberg(calibrated),
+                "offset": offset.astype(np.int64),
+                "overlap": overlap.astype(np.int64),
+                "strand": np.where(strand == 0, "+", "-"),
+            }
+            for column, value in values.items():
+                columns.setdefault(column, []).append(value[order])
     if not columns:
         names = ("query", "target", "p", "p_calibrated", "q", "offset", "overlap", "strand")
         columns = {name: [np.empty(0)] for name in names}
