@@ -36,7 +36,7 @@ def relatives(
         str | None,
         typer.Option(
             help="Binding modes: TF and clusters (TSV), TFClass (OBO), CIS-BP (TSV), motifs to "
-            "cluster (MEME, JASPAR), or JASPAR2024 [default: JASPAR's motifs, if pyjaspar is here]."
+            "cluster (MEME, JASPAR), or JASPAR2024 [default: JASPAR2020, if pyjaspar is here]."
         ),
     ] = None,
     level: Annotated[

@@ -29,6 +29,7 @@ __all__ = ["Choice", "choose_group"]
 
 _DRAWS = 5_000
 _RELEVANT = 5
+_POOR = 100
 
 
 @dataclass(frozen=True)
@@ -347,20 +348,7 @@ def _answer(vectors: BindingVectors, question: Question, picked: list[str], seed
     evidence["cost"] = [
         vectors.common([other for other in tfs if other != tf]) - common for tf in tfs
     ]
-    notes = list(question.notes)
-    if question.modes is not None and question.group.needs_target:
-        unknown = [tf for tf in question.table.index if not question.table.at[tf, "modes"]]
-        if unknown and "modes" in question.group.needs:
-            notes.append(
-                f"{len(unknown)} TFs are in no binding mode of {question.modes.source} and were "
-                f"left out: {', '.join(unknown[:8])}" + (", …" if len(unknown) > 8 else "")
-            )
-    if question.partners is not None and question.partners.missing:
-        source = question.partners
-        notes.append(
-            f"{source.source} names {len(source.found)} of "
-            f"{len(source.found) + len(source.missing)} TFs ({source.share_mapped():.0%})"
-        )
+    notes = [*question.notes, *_notes(question, evidence)]
     return Choice(
         target=question.name or None,
         group=question.group.name,
@@ -372,3 +360,29 @@ def _answer(vectors: BindingVectors, question: Question, picked: list[str], seed
         candidates=question.table,
         notes=tuple(notes),
     )
+
+
+def _notes(question: Question, evidence: pd.DataFrame) -> list[str]:
+    """What the reader of a choice should know about it."""
+    notes = []
+    if question.modes is not None and "modes" in question.group.needs and question.target:
+        unknown = [tf for tf in question.table.index if not question.table.at[tf, "modes"]]
+        if unknown:
+            notes.append(
+                f"left out, because {question.modes.source} has no binding mode for them: "
+                + ", ".join(unknown[:8])
+                + (f", … ({len(unknown)} TFs)" if len(unknown) > 8 else "")
+            )
+    if question.partners is not None and question.partners.missing:
+        source = question.partners
+        notes.append(
+            f"{source.source} names {len(source.found)} of "
+            f"{len(source.found) + len(source.missing)} TFs ({source.share_mapped():.0%})"
+        )
+    poor = evidence[(evidence["role"] == "relative") & (evidence["bound"] < _POOR)]
+    if len(poor):
+        named = ", ".join(
+            f"{tf} ({bound})" for tf, bound in zip(poor["tf"], poor["bound"], strict=True)
+        )
+        notes.append(f"few bound regions: {named}; --least-bound {_POOR} leaves such TFs out")
+    return notes

@@ -175,15 +175,16 @@ def _too_few(question: Question, members: list[str], step: Question | None) -> s
     group, name = question.group, question.name
     who = f" ({', '.join(members)})" if 0 < len(members) <= 12 else ""
     if group.rule in _SAME:
-        found = f"{len(members) or 'no'} other TFs of the matrix share a binding mode with {name}"
+        count = str(len(members)) if members else "none"
+        found = f"TFs that share a binding mode with {name} and can be chosen: {count}"
     elif question.target is None:
-        found = f"only {len(members)} TFs can be chosen"
+        found = f"TFs that can be chosen: {len(members)}"
     else:
-        found = f"only {len(members)} TFs are in the group for {name}"
+        found = f"TFs in the group for {name}: {len(members)}"
     offers = [f"--n {len(members) + question.with_target}"] if members else []
-    while step is not None and group.rule in _SAME:
+    while step is not None:
         larger = len(group_members(step))
-        if larger > len(members):
+        if larger >= question.n:
             offers.append(f"--wider ({step.modes.source if step.modes else ''}: {larger} TFs)")
             break
         step = _wider(step)

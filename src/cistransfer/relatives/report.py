@@ -60,7 +60,13 @@ def choice_lines(choice: Choice, relatives: Relatives) -> list[str]:
                 f"{row['cost']:,}",
             ]
         )
-    lines += _columns(rows)
+    told = [
+        place
+        for place, name in enumerate(header)
+        if name not in ("shared mode", "cosine", "partner")
+        or any(row[place] != "-" for row in rows[1:])
+    ]
+    lines += _columns([[row[place] for place in told] for row in rows])
     lines += [
         "",
         f"{choice.common:,} regions are resolved for all of them ({choice.rule}); cost: how many "

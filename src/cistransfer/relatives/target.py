@@ -195,7 +195,7 @@ def _mean_of(vectors: BindingVectors, tfs: Sequence[str]) -> pd.DataFrame:
 def _match(
     motif: Sequence[PWM], modes: BindingModes | None, profiles: Sequence[PWM]
 ) -> tuple[frozenset[str], str]:
-    """Modes of the motifs that the target's motifs match, and how that was decided."""
+    """Modes of the motifs and TFs that the target's motifs match, and how that was decided."""
     if modes is None:
         raise InputError(
             "a motif says which binding mode a target has; binding modes are needed as well"
@@ -217,6 +217,7 @@ def _match(
     match = known[int(best["target"])]
     word = f"{best['query_name']} matches {match.name} {match.alt_name} (p = {best['p']:.1e}"
     word += f", calibrated {best['p_calibrated']:.1e})"
+    joined: frozenset[str] = frozenset()
     if modes.profiles:
         strength = strengths(motif, known)
         labels = np.array(modes.profile_modes)
@@ -225,11 +226,9 @@ def _match(
             for mode in np.unique(labels)
             if strength[:, labels == mode].mean(axis=1).max() >= modes.cut
         )
-        if joined:
-            return joined, word
-        hit = frozenset([modes.profile_modes[int(best["target"])]])
-    else:
-        hit = frozenset[str]().union(*(modes.of(tf) for tf in motif_tfs(match)))
-    if float(best["q"]) > _MATCH:
-        return frozenset(), f"the target's motif matches no known one; at best {word}"
-    return hit, word
+    if float(best["q"]) <= _MATCH:
+        # It is the motif of these TFs, so their other modes are the target's too.
+        joined = joined.union(*(modes.of(tf) for tf in motif_tfs(match)))
+    if not joined:
+        return joined, f"the target's motif matches no known one; at best {word}"
+    return joined, word
