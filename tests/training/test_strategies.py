@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -450,24 +451,28 @@ def test_given_motifs_keep_their_order_and_denovo_ones_come_in_both_orientations
 
 
 def test_too_many_motifs_are_drawn_among_dissimilar_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two families of near-copies, in both orientations, and one flat motif: two are left."""
-    one, two = pwm("a", 12, 11, 0.05), pwm("b", 12, 12, 0.05)
-    copies = [
-        PWM(f"{each.name}{at}", 0.97 * each.probabilities + 0.03 * 0.25)
-        for each in (one, two)
-        for at in range(2)
+    """Of 0-1-2 each matches the next (1-2 only when 2 is the query); 3 matches none; 4 is flat."""
+    pool = [pwm(str(number), 8, number) for number in range(5)]
+    small = {(0, 1): 0.01, (1, 0): 0.02, (2, 1): 0.05, (1, 2): 0.2}
+    rows = [
+        (query, target, 0.0 if query == target else small.get((query, target), 0.9))
+        for query in range(4)
+        for target in range(5)
     ]
-    flat = PWM("flat", np.full((12, 4), 0.25))
-    pool = [one, two, *copies, reverse_complement_pwm(one), flat]
-    table = compare_module.compare(pool, pool)
-    monkeypatch.setattr(compare_module, "compare", lambda *_, **__: table)  # once is enough
-    draws = [dissimilar_motifs(pool, 4, seed=seed) for seed in (0, 0, 1, 2)]
-    for drawn in draws:
-        assert sorted(motif.name[0] for motif in drawn) == ["a", "b"]
-    assert draws[0] == draws[1]
-    assert len(dissimilar_motifs(pool, 1, seed=0)) == 1
+    table = pd.DataFrame(rows, columns=["query", "target", "q"])
+    monkeypatch.setattr(compare_module, "compare", lambda *_, **__: table)
+    drawn = [
+        tuple(motif.name for motif in dissimilar_motifs(pool, 4, seed=seed)) for seed in range(40)
+    ]
+    assert {tuple(sorted(names)) for names in drawn} == {("0", "2", "3"), ("1", "3")}
+    assert len(set(drawn)) > 4
+    assert drawn[7] == tuple(motif.name for motif in dissimilar_motifs(pool, 4, seed=7))
+    assert all(len(dissimilar_motifs(pool, 1, seed=seed)) == 1 for seed in range(5))
+    strict = dissimilar_motifs(pool, 4, least_q=0.95, seed=0)
+    loose = dissimilar_motifs(pool, 4, least_q=0.001, seed=0)
+    assert (len(strict), len(loose)) == (1, 4)
     assert dissimilar_motifs(pool, 0) == []
-    assert dissimilar_motifs(pool, len(pool)) == pool
+    assert dissimilar_motifs(pool, 5) == pool
 
 
 def test_the_published_initialisation_from_end_to_end(
