@@ -20,19 +20,21 @@ cistransfer matrix build \
 
 echo "2/6 pre-train on relatives of both targets: same binding mode, and cofactors"
 cistransfer pretrain --matrix "$run/matrix.h5" --genome "$data/sequences" \
-  --tfs HNF4G,NR2F1,NR2F2,NR2F6,RXRA,FOXA1,FOXA2,CEBPA,SP1,ETV1,ETV4,ETV6,ELF1,ELK4,ERG,ETS1,FLI1,GABPA,IRF4,RUNX3 \
-  --valid-chroms chr15 --test-chroms chr21 --out "$run/trunk"
+  --tfs NR2F1,NR2F2,NR2F6,RXRA,FOXA1,FOXA2,CEBPA,SP1,ETV1,ETV4,ETV6,ELF1,ELK4,ERG,ETS1,GABPA,RUNX3 \
+  --valid-chroms chr15 --test-chroms chr21 --epochs 10 --out "$run/trunk"
 
 for tf in HNF4A SPI1; do
-  echo "3/6 fine-tune for $tf from 500 bound regions, and the control from scratch"
+  echo "3/6 fine-tune for $tf from 500 bound regions; the published recipe; the control from scratch"
   cistransfer finetune --from "$run/trunk" --matrix "$run/matrix.h5" --tf "$tf" --positives 500 \
     --genome "$data/sequences" --out "$run/$tf-transfer"
+  cistransfer finetune --from "$run/trunk" --strategy published \
+    --examples "$run/$tf-transfer/examples" --out "$run/$tf-published"
   cistransfer finetune --from scratch --examples "$run/$tf-transfer/examples" \
     --out "$run/$tf-scratch"
   cistransfer check "$run/$tf-transfer"
   echo "4/6 evaluate $tf on chr21"
-  cistransfer evaluate "transfer=$run/$tf-transfer" "scratch=$run/$tf-scratch" \
-    --out "$run/$tf-evaluation"
+  cistransfer evaluate "transfer=$run/$tf-transfer" "published=$run/$tf-published" \
+    "scratch=$run/$tf-scratch" --out "$run/$tf-evaluation"
 done
 
 echo "5/6 score regions"

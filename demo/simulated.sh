@@ -28,7 +28,9 @@ echo "4/7 fine-tune for HNF4G from 60 bound regions"
 cistransfer finetune --from "$run/trunk" --matrix "$run/matrix.h5" --tf HNF4G --positives 60 \
   --genome "$run/data/genome.fa" --out "$run/HNF4G-transfer"
 
-echo "5/7 the control: the same examples from scratch"
+echo "5/7 the same examples by the published recipe, and the control from scratch"
+cistransfer finetune --from "$run/trunk" --strategy published \
+  --examples "$run/HNF4G-transfer/examples" --out "$run/HNF4G-published"
 cistransfer finetune --from scratch --examples "$run/HNF4G-transfer/examples" \
   --out "$run/HNF4G-scratch"
 
@@ -38,6 +40,6 @@ cistransfer predict "$run/HNF4G-transfer" --regions "$run/data/open.bed.gz" \
   --genome "$run/data/genome.fa" --out "$run/HNF4G.scores.tsv.gz"
 
 echo "7/7 evaluate on held-out chromosomes and report"
-cistransfer evaluate "transfer=$run/HNF4G-transfer" "scratch=$run/HNF4G-scratch" \
-  --out "$run/HNF4G-evaluation"
+cistransfer evaluate "transfer=$run/HNF4G-transfer" "published=$run/HNF4G-published" \
+  "scratch=$run/HNF4G-scratch" --out "$run/HNF4G-evaluation"
 cistransfer report "$run/HNF4G-evaluation" --out "$run/report.html"

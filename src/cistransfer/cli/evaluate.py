@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cistransfer.cli.command import AsJson, finish, record
-from cistransfer.cli.options import Device
+from cistransfer.cli.options import Device, comma_list
 
 __all__ = ["register"]
 
@@ -23,6 +23,16 @@ def evaluate(
         Path | None, typer.Option(help="Example set [default: the one the runs share].")
     ] = None,
     part: Annotated[str, typer.Option(help="test, valid or train.")] = "test",
+    baselines: Annotated[
+        str,
+        typer.Option(
+            help="Comma list of baselines, fitted on the training part: prevalence, gc, motif, "
+            "denovo, kmer, lsgkm."
+        ),
+    ] = "",
+    motifs: Annotated[
+        Path | None, typer.Option(help="MEME or JASPAR file for the baseline 'motif'.")
+    ] = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Evaluate on regions a model was trained on.")
     ] = False,
@@ -31,9 +41,17 @@ def evaluate(
 ) -> None:
     """Evaluate models on identical examples; thresholds come from each model's validation part."""
     from cistransfer.evaluation.runs import evaluate_runs
+    from cistransfer.motifs.meme import read_meme
 
     result = evaluate_runs(
-        out, runs, examples=examples, part=part, allow_seen=allow_seen, device=device
+        out,
+        runs,
+        examples=examples,
+        part=part,
+        baselines=comma_list(baselines),
+        pwms=read_meme(motifs) if motifs is not None else (),
+        allow_seen=allow_seen,
+        device=device,
     )
     record(context, out)
     width = max(len(model["name"]) for model in result["models"]) + 2

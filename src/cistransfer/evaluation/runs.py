@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.evaluation.ladder import climb
 from cistransfer.examples.dataset import ExampleSet, open_examples
 from cistransfer.genome.windows import overlaps_any
 from cistransfer.metrics.table import per_task_metrics
 from cistransfer.models.bundle import Bundle, open_bundle
 from cistransfer.models.score import choose_device, score_codes
-from cistransfer.progress import bar
+from cistransfer.motifs.pwm import PWM
+from cistransfer.progress import bar, track
 from cistransfer.storage import whole_file, write_json
 
 __all__ = ["evaluate_runs", "named_runs", "open_predictions"]
+
+_STRATEGY = {"motif": "pwm"}
 
 
 def named_runs(runs: Sequence[str | os.PathLike[str]]) -> dict[str, Path]:
@@ -47,6 +52,8 @@ def evaluate_runs(
     *,
     examples: str | os.PathLike[str] | None = None,
     part: str = "test",
+    baselines: Sequence[str] = (),
+    pwms: Sequence[PWM] = (),
     allow_seen: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -64,6 +71,10 @@ def evaluate_runs(
     examples : path, optional
         An example set; by default the one of the first run, which every run must share.
     part : {"test", "valid", "train"}
+    baselines : sequence of str
+        Baselines to fit on the training part (`cistransfer.baselines.registry.BASELINES`).
+    pwms : sequence of PWM
+        Known motifs for the baseline ``motif``.
     allow_seen : bool
         Evaluate although a model or its trunk has been trained or validated on some of the
         regions.
@@ -93,7 +104,29 @@ def evaluate_runs(
     for column, task in enumerate(data.tasks):
         table[f"label {task}"] = labels[:, column]
     models: list[dict[str, Any]] = []
-    frames = []
+    frames: list[pd.DataFrame] = []
+
+    def add(
+        name: str,
+        run: Path | None,
+        strategy: str | None,
+        logits: NDArray[np.float32],
+        thresholds: NDArray[np.float64],
+        temperatures: NDArray[np.float64],
+    ) -> None:
+        for task, values in zip(data.tasks, logits.T, strict=True):
+            table[f"{name} {task}"] = values
+        metrics = per_task_metrics(labels, logits, data.tasks, thresholds, temperatures)
+        frames.append(metrics.assign(model=name))
+        models.append(
+            {
+                "name": name,
+                "run": None if run is None else str(run.absolute()),
+                "strategy": strategy,
+                "metrics": {row["task"]: _plain(row) for row in metrics.to_dict("records")},
+            }
+        )
+
     with bar("scoring", len(rows) * len(bundles)) as running:
         for name, bundle in bundles.items():
             if not allow_seen and part == "test":
@@ -101,24 +134,13 @@ def evaluate_runs(
             columns = _columns(name, bundle, data)
             model = bundle.model.to(choose_device(device))
             logits = score_codes(model, codes, tick=running.advance)[:, columns]
-            for task, values in zip(data.tasks, logits.T, strict=True):
-                table[f"{name} {task}"] = values
-            metrics = per_task_metrics(
-                labels,
-                logits,
-                data.tasks,
-                bundle.thresholds[columns],
-                bundle.temperatures[columns],
-            )
-            frames.append(metrics.assign(model=name))
-            models.append(
-                {
-                    "name": name,
-                    "run": str(named[name].absolute()),
-                    "strategy": bundle.card.get("strategy", {}).get("name"),
-                    "metrics": {row["task"]: _plain(row) for row in metrics.to_dict("records")},
-                }
-            )
+            add(name, named[name], bundle.card.get("strategy", {}).get("name"), logits,
+                bundle.thresholds[columns], bundle.temperatures[columns])  # fmt: skip
+    for name in track(baselines, "baselines"):
+        if name in named:
+            raise InputError(f"a run is called {name!r} like a baseline; name it: NAME={name}")
+        rung = climb(name, data, codes, pwms=pwms)
+        add(name, None, _STRATEGY.get(name, name), rung.logits, rung.thresholds, rung.temperatures)
     result = {
         "kind": "evaluation",
         "examples": data.content_hash(),

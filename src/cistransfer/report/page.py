@@ -95,7 +95,7 @@ def _part(folder: Path) -> dict[str, Any]:
     if result.get("kind") != "evaluation":
         raise InputError(f"{folder / 'metrics.json'}: expected the record of an evaluation")
     tasks, models = result["tasks"], result["models"]
-    runs = {model["name"]: Path(model["run"]) for model in models}
+    runs = {model["name"]: Path(model["run"]) for model in models if model["run"]}
     shown = tasks[:6]
     return {
         "title": ", ".join(shown) + (" …" if len(tasks) > len(shown) else ""),
@@ -105,7 +105,7 @@ def _part(folder: Path) -> dict[str, Any]:
         "headlines": [_headline(task, models) for task in shown],
         "metric_names": ["model", "task", *_METRICS.values()],
         "metrics": _metric_rows(tasks, models),
-        "curves": _curves(folder, shown, models, runs),
+        "curves": _curves(folder, shown, models),
         "models": [_model_row(name, run) for name, run in runs.items()],
         **_example_facts(runs, shown),
         "learning": _learning(runs),
@@ -159,16 +159,14 @@ def _metric_rows(tasks: list[str], models: list[dict[str, Any]]) -> list[list[di
     return rows
 
 
-def _curves(
-    folder: Path, tasks: list[str], models: list[dict[str, Any]], runs: dict[str, Path]
-) -> list[_Image]:
+def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> list[_Image]:
     table = open_predictions(folder)
     images = []
     for task in tasks:
         if models[0]["metrics"][task]["why"]:
             continue
         labels = table[f"label {task}"].to_numpy()
-        scores = {name: table[f"{name} {task}"].to_numpy() for name in runs}
+        scores = {model["name"]: table[f"{model['name']} {task}"].to_numpy() for model in models}
         drawn = precision_recall(labels, scores, title=task)
         images.append(_Image(as_base64(drawn), f"Precision and recall, {task}."))
         first = models[0]

@@ -35,7 +35,7 @@ def choose_motifs(
         return []
     if strategy.motifs == "given" and not given:
         raise InputError(f"strategy {strategy.name!r} needs the TF's motifs (--motifs FILE)")
-    if given and strategy.motifs in ("given", "auto"):
+    if strategy.motifs == "given":
         return list(given)
     if len(examples.tasks) != 1:
         raise InputError("de novo motifs need examples of one task")
@@ -48,7 +48,7 @@ def choose_motifs(
         n_motifs=_MOST,
         seed=seed,
     )
-    return [each.pwm for each in found]
+    return [*(given if strategy.motifs == "both" else ()), *(each.pwm for each in found)]
 
 
 def motif_facts(pwm: PWM) -> dict[str, Any]:

@@ -137,9 +137,9 @@ class Strategy(BaseModel):
     """Arguments of the architecture that differ from the trunk's (or from its defaults)."""
     initialise: Initialise | None = None
     """Motifs that first-layer filters start as; only from scratch."""
-    motifs: Literal["none", "given", "denovo", "auto"] = "none"
+    motifs: Literal["none", "given", "denovo", "both"] = "none"
     """Motifs whose occupancy the head reads beside the network's features: those the user gives,
-    those found in the training part, or the given ones if there are any (``auto``)."""
+    those found in the training part, or both (found ones alone when none are given)."""
     phases: tuple[AnyPhase, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
