@@ -20,6 +20,7 @@ from cistransfer.models.registry import (
     ARCHITECTURES,
     USER_FILES,
     build_model,
+    check_design,
     describe_design,
     list_architectures,
     register_architecture,
@@ -250,6 +251,13 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     write(tmp_path, GOOD + "\n# a comment\n")
     with pytest.raises(InputError, match=r"another version of mynet\.py than"):
         open_bundle(bundle, architecture=spec)
+
+
+@pytest.mark.parametrize("base", [{"name": "cnn"}, {"arguments": {}}, {"name": 3, "arguments": {}}])
+def test_a_damaged_base_is_refused(base: dict) -> None:
+    design = {"name": "with-motifs", "arguments": {"base": base, "widths": []}}
+    with pytest.raises(InputError, match="card: expected an architecture's name and arguments"):
+        check_design(design, "card")
 
 
 # ---- the list ----

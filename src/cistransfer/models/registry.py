@@ -104,10 +104,11 @@ def check_design(design: dict[str, Any], where: str) -> None:
 
     Nothing is run: the file must have been registered before.
     """
-    base = design["arguments"].get("base")
-    if design["name"] == "with-motifs" and isinstance(base, dict):
-        check_design(base, where)
-    name = design["name"]
+    name, arguments = design.get("name"), design.get("arguments")
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise InputError(f"{where}: expected an architecture's name and arguments, found {design}")
+    if name == "with-motifs" and isinstance(arguments.get("base"), dict):
+        check_design(arguments["base"], where)
     if not is_file_spec(name):
         return
     file, _, wanted = name.rpartition(":")
