@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cistransfer.genome.codes import N
 from cistransfer.motifs.logo import COLOURS, draw_letters, draw_logo
-from cistransfer.motifs.pwm import PWM
+from cistransfer.motifs.pwm import PWM, information_content
 from cistransfer.storage import whole_file
 
 if TYPE_CHECKING:
@@ -65,8 +65,10 @@ def draw_logos(
     shown = list(zip(pwms, titles, strict=True))[:most]
     rows = max(-(-len(shown) // columns), 1)
     figure, axes = _panels(rows, min(columns, max(len(shown), 1)), 2.7, 1.15)
+    top = _common_top([pwm for pwm, _ in shown])
     for ax, (pwm, title) in zip(axes, shown, strict=False):
         draw_logo(ax, pwm)
+        ax.set_ylim(0, top)
         ax.set_title(title, fontsize=7.5, loc="left", pad=2)
         ax.set_xticks([])
         ax.set_ylabel("")
@@ -114,10 +116,12 @@ def draw_refinement(
 ) -> Figure:
     """The same filters before (left) and after (right) fine-tuning."""
     figure, axes = _panels(max(len(before), 1), 2, 3.6, 1.2)
+    top = _common_top([*before, *after])
     for row, (one, other, title) in enumerate(zip(before, after, titles, strict=True)):
         for column, (pwm, text) in enumerate(zip((one, other), title, strict=True)):
             ax = axes[2 * row + column]
             draw_logo(ax, pwm)
+            ax.set_ylim(0, top)
             ax.set_title(text, fontsize=7.5, loc="left", pad=2)
             ax.set_xticks([])
             ax.set_ylabel("bits" if column == 0 else "", fontsize=7)
@@ -150,6 +154,8 @@ def draw_tracks(
                 name, ((start + end - 1) / 2, 1), xycoords=("data", "axes fraction"), fontsize=7,
                 ha="center", va="top", color="#0B5A8A",
             )  # fmt: skip
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + (0.16 * (high - low) if spans and spans[row] else 0))
         ax.set_title(titles[row], fontsize=8, loc="left", pad=3)
         ax.set_ylabel(label, fontsize=7)
         ax.tick_params(labelsize=7)
@@ -274,6 +280,12 @@ def draw_spacing(table: pd.DataFrame, first: str, second: str) -> Figure:
         f"{first} and {second} together, less the sum of each alone",
     )
     return figure
+
+
+def _common_top(pwms: Sequence[PWM]) -> float:
+    """One height for all logos of a figure: 2 bits, or 1 where no position has more."""
+    highest = max((float(information_content(pwm).max()) for pwm in pwms), default=2.0)
+    return 2.0 if highest > 1 else 1.0
 
 
 def _panels(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Any]]:

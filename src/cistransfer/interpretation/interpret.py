@@ -76,6 +76,7 @@ def interpret(
     both_strands: bool = False,
     modisco: bool = False,
     most: int = 500,
+    neutral: int = 40,
     min_sites: int = 100,
     hit_p: float = 1e-5,
     seed: int = 0,
@@ -109,7 +110,10 @@ def interpret(
     modisco : bool
         Patterns by TF-MoDISco instead of seqlets matched with the known motifs.
     most : int
-        Sequences to attribute: the predicted positive ones, or this many of them at random.
+        Sequences to attribute (the predicted positive ones, or this many of them at random), and
+        to measure influence on.
+    neutral : int
+        Neutral sequences into which motifs are planted.
     min_sites : int
         Sites that a motif needs in the enrichment.
     hit_p : float
@@ -135,7 +139,7 @@ def interpret(
         logits = score_codes(bundle.model, material.codes, tick=running.advance)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(folder, bundle, material, logits, number, targets, most, seed)
+    run = Run(folder, bundle, material, logits, number, targets, most, neutral, seed)
     summary: dict[str, Any] = {
         "bundle": str(bundle.path),
         "task": bundle.tasks[number],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError, nearest
 from cistransfer.interpretation import figures
 from cistransfer.interpretation.filters import (
+    FilterMotifs,
     annotate_filters,
     correct_sequences,
     filter_motifs,
@@ -82,7 +83,7 @@ def write_filters(run: Run, motifs: FilterMotifs, table: pd.DataFrame) -> dict[s
 
 def write_influence(run: Run, table: pd.DataFrame) -> dict[str, Any]:
     """Write ``influence.tsv`` and its figure."""
-    rows = run.sample(np.arange(len(run.material.codes)), 1_000)
+    rows = run.sample(np.arange(len(run.material.codes)), run.most)
     with bar("influence", len(rows)) as running:
         influence = filter_influence(
             run.bundle.model, np.asarray(run.material.codes[rows]), tick=running.advance
@@ -154,7 +155,7 @@ def write_refinement(run: Run, trunk: Bundle) -> dict[str, Any]:
 
 def _background(run: Run) -> NDArray[np.uint8]:
     rows = run.sample(np.arange(len(run.material.codes)), 1_000)
-    return neutral_sequences(np.asarray(run.material.codes[rows]), 100, seed=run.seed)
+    return neutral_sequences(np.asarray(run.material.codes[rows]), run.neutral, seed=run.seed)
 
 
 def write_marginal(run: Run) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from cistransfer.storage import whole_file
 __all__ = ["write_attribution", "write_enrichment", "write_patterns"]
 
 
+_SHOWN_SHARE = 0.08  # of a sequence's positive contributions, for a site to be named in its track
+
+
 def _strength(attribution: Attribution) -> NDArray[np.float32]:
     """Contributions whose sign is positive where a base speaks for the task."""
     sign = -1 if attribution.method == "mutagenesis" else 1
@@ -94,7 +97,8 @@ def _spans(
         site = sites.iloc[at]
         mine = spans[site["sequence"]]
         free = all(site["end"] <= start or site["start"] >= end for start, end, _ in mine)
-        if total[at] > 0 and free and len(mine) < 3:
+        speaks = total[at] > _SHOWN_SHARE * np.maximum(contributions[site["sequence"]], 0).sum()
+        if speaks and free and len(mine) < 3:
             name = str(alternative[int(site["pwm"])])
             mine.append((int(site["start"]), int(site["end"]), name))
     return spans

@@ -28,6 +28,7 @@ class Run:
     task: int
     targets: list[PWM]
     most: int
+    neutral: int
     seed: int
 
     def sample(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

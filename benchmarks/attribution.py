@@ -1,0 +1,175 @@
+"""Time our attributions against tangermeme and naive loops, and check that they agree.
+
+    OMP_NUM_THREADS=1 python benchmarks/attribution.py --sequences 20
+
+One run times everything on the published network with settled batch norms: in-silico mutagenesis
+(ours, tangermeme, one mutant at a time), DeepLIFT against 20 dinucleotide shuffles (ours,
+tangermeme), and filters → motifs (ours, the published per-sequence loops). CPU seconds of the
+process, the best of ``--repeats``; the second column says by how much the values differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from cistransfer.interpretation.deeplift import deeplift
+from cistransfer.interpretation.filters import filter_motifs
+from cistransfer.interpretation.mutagenesis import mutagenesis
+from cistransfer.interpretation.references import make_references
+from cistransfer.models.registry import build_model
+from cistransfer.models.score import one_hot
+
+
+def settled_cnn(window: int) -> nn.Module:
+    """The published network with batch-norm statistics away from their defaults."""
+    model = build_model("cnn", window=window, n_tasks=3, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.running_mean = torch.randn(module.num_features, generator=generator) * 0.1
+            module.running_var = torch.rand(module.num_features, generator=generator) * 0.3 + 0.05
+    return model.eval()
+
+
+def timed(function: Callable[[], np.ndarray], repeats: int) -> tuple[float, np.ndarray]:
+    """Best CPU seconds of a few runs, after one to warm up, and the result."""
+    result = function()
+    best = np.inf
+    for _ in range(repeats):
+        began = time.process_time()
+        result = function()
+        best = min(best, time.process_time() - began)
+    return best, result
+
+
+def naive_mutagenesis(model: nn.Module, codes: np.ndarray, task: int) -> np.ndarray:
+    """Score one mutant at a time."""
+    result = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
+    with torch.inference_mode():
+        for row, sequence in enumerate(codes):
+            base = float(model(one_hot(torch.from_numpy(sequence[None])))[0, task])
+            for position in range(len(sequence)):
+                for letter in range(4):
+                    if letter != sequence[position]:
+                        mutant = sequence[None].copy()
+                        mutant[0, position] = letter
+                        score = float(model(one_hot(torch.from_numpy(mutant)))[0, task])
+                        result[row, letter, position] = score - base
+    return result
+
+
+def tangermeme_mutagenesis(model: nn.Module, codes: np.ndarray, task: int) -> np.ndarray:
+    """All mutants with tangermeme, as differences."""
+    from tangermeme.saturation_mutagenesis import saturation_mutagenesis
+
+    x = one_hot(torch.from_numpy(codes)).contiguous()
+    base, mutants = saturation_mutagenesis(model, x, raw_outputs=True, device="cpu")
+    change = mutants[..., task] - base[:, None, None, task]
+    return (change * (1 - x)).numpy()
+
+
+def tangermeme_deeplift(
+    model: nn.Module, codes: np.ndarray, references: np.ndarray, task: int
+) -> np.ndarray:
+    """Hypothetical contributions with tangermeme."""
+    from tangermeme.deep_lift_shap import deep_lift_shap
+
+    stacked = torch.stack([one_hot(torch.from_numpy(rows)) for rows in references]).contiguous()
+    x = one_hot(torch.from_numpy(codes)).contiguous()
+    return deep_lift_shap(
+        model, x, target=task, references=stacked, hypothetical=True, device="cpu"
+    ).numpy()
+
+
+def looped_filters(model: nn.Module, codes: np.ndarray) -> np.ndarray:
+    """The published way: all activations in memory, then a loop over sequences and windows."""
+    both = np.concatenate([codes, (3 - codes)[:, ::-1]])
+    with torch.inference_mode():
+        x = one_hot(torch.from_numpy(both)).unsqueeze(2)
+        block = model.conv1
+        active = block.relu(block.norm(block.conv(x)))[:, :, 0].numpy()
+    kernel = block.conv.weight.shape[2]
+    counts = np.zeros((active.shape[1], kernel, 4), np.int64)
+    for number in range(active.shape[1]):
+        threshold = 0.5 * active[:, number].max()
+        for row in range(len(both)):
+            for position in range(active.shape[2]):
+                if active[row, number, position] > threshold:
+                    window = both[row, position : position + kernel]
+                    counts[number, np.arange(kernel), window] += 1
+    return counts
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sequences", type=int, default=20)
+    parser.add_argument("--window", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    warnings.simplefilter("ignore")
+    n = arguments.sequences
+    codes = np.random.default_rng(0).integers(0, 4, size=(n, arguments.window)).astype(np.uint8)
+    model = settled_cnn(arguments.window)
+    references = make_references(codes, shuffles=20)
+    naive = min(n, 2)
+    print(f"{n} sequences of {arguments.window} bp, {arguments.threads} thread(s)")
+    print(f"{'':42}{'CPU s':>8}  {'seq/CPU-s':>9}  {'times':>6}  largest difference")
+
+    def table(title: str, rows: list[tuple[str, Callable[[], np.ndarray], int]]) -> None:
+        base = 0.0
+        wanted = np.zeros(0)
+        for place, (name, function, count) in enumerate(rows):
+            repeats = arguments.repeats if count == n else 1
+            seconds, values = timed(function, repeats)
+            rate = count / seconds
+            if place == 0:
+                base, wanted = rate, values
+            gap = np.abs(values[:count] - wanted[:count]).max()
+            label = f"{title}, {name}"
+            print(f"{label:42}{seconds:8.2f}  {rate:9.1f}  {base / rate:6.1f}  {gap:.1e}")
+
+    table(
+        "mutagenesis",
+        [
+            ("ours", lambda: mutagenesis(model, codes, task=1), n),
+            ("tangermeme", lambda: tangermeme_mutagenesis(model, codes, 1), n),
+            ("whole mutants in batches", lambda: mutagenesis(model, codes, task=1, fast=False), n),
+            ("one mutant at a time", lambda: naive_mutagenesis(model, codes[:naive], 1), naive),
+        ],
+    )
+    table(
+        "DeepLIFT",
+        [
+            ("ours", lambda: deeplift(model, codes, task=1, references=references)[0], n),
+            ("tangermeme", lambda: tangermeme_deeplift(model, codes, references, 1), n),
+        ],
+    )
+    many = np.random.default_rng(1).integers(0, 4, size=(20 * n, arguments.window))
+    many = many.astype(np.uint8)
+    ours, found = timed(lambda: filter_motifs(model, many).counts, arguments.repeats)
+    theirs, wanted = _once(model, many)
+    print(
+        f"{'filters, ours':42}{ours:8.2f}  {len(many) / ours:9.1f}\n"
+        f"{'filters, published loops':42}{theirs:8.2f}  {len(many) / theirs:9.1f}  "
+        f"{theirs / ours:6.1f}  {np.abs(found - wanted).max():.1e}"
+    )
+
+
+def _once(model: nn.Module, codes: np.ndarray) -> tuple[float, np.ndarray]:
+    began = time.process_time()
+    result = looped_filters(model, codes)
+    return time.process_time() - began, result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The whole of ``interpret`` on a small bundle: files, refusals, and the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from toynets import OTHER, SITE, random_codes, settled, with_sites
+from typer.testing import CliRunner
+
+from cistransfer.errors import InputError
+from cistransfer.examples.dataset import ExampleSet, save_examples
+from cistransfer.genome.codes import decode
+from cistransfer.genome.fasta import write_fasta
+from cistransfer.interpretation.interpret import STEPS, interpret
+from cistransfer.interpretation.material import gather
+from cistransfer.models.bundle import open_bundle, save_bundle
+from cistransfer.models.registry import build_model
+from cistransfer.models.score import score_codes
+from cistransfer.motifs.meme import write_meme
+from cistransfer.motifs.pwm import PWM, from_counts
+
+WINDOW = 100
+
+
+def _motif(name: str, text: str) -> PWM:
+    letters = np.eye(4)[["ACGT".index(letter) for letter in text]]
+    return from_counts(name, 50 * letters, pseudocount=1.0, alt_name=name.lower())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder with examples, a bundle of two tasks, a trunk and known motifs."""
+    folder = tmp_path_factory.mktemp("interpret")
+    codes, _ = with_sites(random_codes(60, WINDOW, seed=1), SITE)
+    codes[3, 5] = 4
+    labels = (random_codes(60, 2, seed=2) % 2).astype(np.int8)
+    labels[5, 1] = -1
+    start = np.arange(60) * 200
+    regions = pd.DataFrame(
+        {"chrom": "chr1", "start": start, "end": start + WINDOW, "part": "train"}
+    )
+    regions.loc[50:, "part"] = "test"
+    save_examples(folder / "run" / "examples", ExampleSet(codes, labels, regions, ("A", "B"), {}))
+    for name, seed in (("run/bundle", 0), ("trunk", 1)):
+        model = settled(build_model("cnn", window=WINDOW, n_tasks=2, seed=seed), WINDOW, seed)
+        middle = np.median(score_codes(model, codes), axis=0)
+        save_bundle(
+            folder / name,
+            model,
+            architecture={"name": "cnn", "arguments": {}},
+            tasks=["A", "B"],
+            window=WINDOW,
+            regions=regions,
+            example=codes[:2],
+            facts={"threshold": middle.astype(float).tolist(), "temperature": [1.0, 1.0]},
+        )
+    rng = np.random.default_rng(0)
+    noise = [
+        from_counts(f"T{number}", 20 * rng.dirichlet([0.3] * 4, size=9), pseudocount=0.5)
+        for number in range(8)
+    ]
+    write_meme(folder / "motifs.meme", [*noise, _motif("SITE", SITE), _motif("OTHER", OTHER)])
+    return folder
+
+
+def test_every_step_writes_its_files(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("memelite")
+    out = tmp_path / "out"
+    summary = interpret(
+        run / "run",
+        out,
+        task="B",
+        motifs=run / "motifs.meme",
+        trunk=run / "trunk",
+        pair=("SITE", "other"),
+        min_sites=5,
+        hit_p=1e-3,
+        most=12,
+        neutral=3,
+    )
+    assert summary["steps"] == list(STEPS)
+    assert summary["sequences"] == 60
+    assert summary["predicted_positive"] == 30
+    for name in (
+        "filters.tsv",
+        "filters.meme",
+        "filters.png",
+        "influence.tsv",
+        "influence.svg",
+        "refinement.tsv",
+        "attribution.npz",
+        "attribution.tsv",
+        "attribution.png",
+        "patterns.tsv",
+        "seqlets.tsv",
+        "enrichment.tsv",
+        "enrichment.png",
+        "ecdf.png",
+        "marginal.tsv",
+        "marginal.png",
+        "spacing.tsv",
+        "spacing.png",
+        "summary.json",
+    ):
+        assert (out / name).stat().st_size > 0, name
+    assert json.loads((out / "summary.json").read_text()) == json.loads(json.dumps(summary))
+    table = pd.read_csv(out / "attribution.tsv", sep="\t")
+    assert len(table) == 12
+    assert table["completeness_error"].max() < 1e-3
+    bundle = open_bundle(run / "run")
+    assert (table["logit"] >= bundle.thresholds[1] - 1e-4).all()
+    with np.load(out / "attribution.npz") as arrays:
+        np.testing.assert_allclose(
+            arrays["contributions"].sum(axis=1), table["sum_of_contributions"], atol=1e-4
+        )
+        assert arrays["hypothetical"].shape == (12, 4, WINDOW)
+    influence = pd.read_csv(out / "influence.tsv", sep="\t")
+    np.testing.assert_allclose(
+        influence["influence_max"], influence[["A", "B"]].max(axis=1), rtol=1e-4
+    )
+    assert not list(out.glob(".*"))
+
+
+def test_default_steps_need_no_motifs_and_the_command_equals_the_function(
+    run: Path, tmp_path: Path
+) -> None:
+    from cistransfer.cli.main import app
+
+    words = [
+        "interpret", str(run / "run"), "--out", str(tmp_path / "cli"), "--task", "A", "--part",
+        "test", "--attribution", "mutagenesis", "--strands", "both", "--sequences", "3", "--json",
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    api = interpret(
+        run / "run", tmp_path / "api", task="A", part="test", method="mutagenesis",
+        both_strands=True, most=3,
+    )  # fmt: skip
+    assert told == json.loads(json.dumps(api))
+    assert told["steps"] == ["filters", "influence", "attribution"]
+    assert told["sequences"] == 10
+    for name in (
+        "filters.tsv",
+        "filters.meme",
+        "influence.tsv",
+        "attribution.tsv",
+        "mutations.svg",
+    ):
+        assert (tmp_path / "cli" / name).read_bytes() == (tmp_path / "api" / name).read_bytes()
+    assert (tmp_path / "cli" / "config.json").exists()
+
+
+def test_sequences_from_fasta_and_regions(run: Path, tmp_path: Path) -> None:
+    bundle = open_bundle(run / "run")
+    codes = random_codes(3, 120, seed=5)
+    write_fasta(tmp_path / "s.fa", {f"s{row}": decode(codes[row]) for row in range(3)})
+    material = gather(bundle, fasta=tmp_path / "s.fa")
+    assert (material.codes == codes[:, 10:110]).all()
+    assert material.names == ["s0", "s1", "s2"]
+    assert material.labels is None
+    write_fasta(tmp_path / "g.fa", {"chr1": decode(codes.ravel())})
+    (tmp_path / "r.bed").write_text("chr1\t40\t60\nchr1\t100\t200\n")
+    material = gather(bundle, regions=tmp_path / "r.bed", genome=tmp_path / "g.fa")
+    assert material.names == ["chr1:0-100", "chr1:100-200"]
+    assert (material.codes[1] == codes.ravel()[100:200]).all()
+    own = gather(bundle, part="test")
+    assert own.labels is not None
+    assert own.labels.shape == (10, 2)
+
+
+def test_hits_of_the_user(run: Path, tmp_path: Path) -> None:
+    bed = tmp_path / "hits.bed"
+    rows = [f"chr1\t{200 * row + 10}\t{200 * row + 20}\tM{row % 2}\n" for row in range(60)]
+    bed.write_text("".join(rows))
+    summary = interpret(
+        run / "run", tmp_path / "out", task="A", steps=["enrichment"], hits=bed, min_sites=5
+    )
+    assert summary["enrichment"]["sites"] == 30
+    assert summary["enrichment"]["motifs_tested"] == 2
+    few = interpret(
+        run / "run", tmp_path / "out", task="A", steps=["enrichment"], hits=bed, min_sites=500
+    )
+    assert "no motif has 500 sites in 30 sequences" in few["enrichment"]["note"]
+    bed.write_text("chr1\t10\t20\n")
+    with pytest.raises(InputError, match="column 4"):
+        interpret(run / "run", tmp_path / "out", task="A", steps=["enrichment"], hits=bed)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "2 tasks"),
+        ({"task": "C"}, "no task 'C'"),
+        ({"task": "A", "steps": ["filter"]}, "nearest: filters"),
+        ({"task": "A", "steps": ["patterns"]}, "needs --motifs"),
+        ({"task": "A", "steps": ["refinement"]}, "needs --compare TRUNK"),
+        ({"task": "A", "steps": ["spacing"]}, "needs --pair"),
+        ({"task": "A", "method": "shap"}, "no attribution method"),
+        ({"task": "A", "part": "tset"}, "nearest: test"),
+        ({"task": "A", "regions": "r.bed"}, "--regions needs --genome"),
+        ({"task": "A", "regions": "r.bed", "fasta": "s.fa"}, "name one of"),
+    ],
+)
+def test_refusals(run: Path, tmp_path: Path, given: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        interpret(run / "run", tmp_path / "out", **given)
+
+
+def test_no_positive_prediction_is_an_answer(run: Path, tmp_path: Path) -> None:
+    write_fasta(tmp_path / "n.fa", {"none": "A" * WINDOW})
+    bundle = open_bundle(run / "run")
+    task = int(np.argmin(score_codes(bundle.model, np.zeros((1, WINDOW), np.uint8))[0] -
+                         bundle.thresholds))  # fmt: skip
+    with pytest.raises(InputError, match=r"none of the 1 sequences is predicted positive"):
+        interpret(
+            run / "run", tmp_path / "out", task=bundle.tasks[task], fasta=tmp_path / "n.fa",
+            steps=["attribution"],
+        )  # fmt: skip
+
+
+def test_short_records_and_bundles_without_examples(run: Path, tmp_path: Path) -> None:
+    write_fasta(tmp_path / "short.fa", {"s": "ACGT"})
+    with pytest.raises(InputError, match=r"'>s' has 4 bp; the model reads 100 bp"):
+        gather(open_bundle(run / "run"), fasta=tmp_path / "short.fa")
+    with pytest.raises(InputError, match="no examples beside this bundle"):
+        gather(open_bundle(run / "trunk"))
