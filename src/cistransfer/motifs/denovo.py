@@ -103,7 +103,9 @@ def find_motifs(
     hold_out : float
         Share of the sequences (0 to 0.5) that ``p`` is computed on and that take no part in the
         search. The motif is then refined on all sequences. 0, as published (protocol D3), or
-        fewer than five positives held out: ``p`` is that of the training sequences.
+        fewer than five positives held out: ``p`` is that of the training sequences. Where the
+        motif itself matters (a classifier, the start of a network), hold nothing out: at 50
+        positives every one counts.
     engine : str
         ``"streme"``: the program of that name (MEME suite) with the published options;
         ``"own"``: ours; ``"auto"``: STREME when it is on PATH, else ours.
