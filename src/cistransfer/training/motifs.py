@@ -13,7 +13,12 @@ from cistransfer.examples.dataset import ExampleSet
 from cistransfer.motifs.pwm import PWM, consensus
 from cistransfer.training.strategy import Strategy
 
-__all__ = ["choose_motifs", "motif_facts"]
+__all__ = ["ENOUGH_TO_FIND", "choose_motifs", "motif_facts"]
+
+ENOUGH_TO_FIND = 200
+"""Bound training examples from which motifs are searched for beside given ones. A motif fits the
+examples that it was found in better than others, so with fewer the head trusts it too much and
+the known motif alone does better (docs/results.md)."""
 
 _MOST = 3
 
@@ -35,13 +40,16 @@ def choose_motifs(
         return []
     if strategy.motifs == "given" and not given:
         raise InputError(f"strategy {strategy.name!r} needs the TF's motifs (--motifs FILE)")
-    if strategy.motifs == "given":
+    rows = examples.rows("train")
+    bound = int((np.asarray(examples.labels[rows]) == 1).any(axis=1).sum())
+    if strategy.motifs == "given" or (
+        given and strategy.motifs == "both" and bound < ENOUGH_TO_FIND
+    ):
         return list(given)
     if len(examples.tasks) != 1:
         raise InputError("de novo motifs need examples of one task")
     from cistransfer.motifs.denovo import find_motifs
 
-    rows = examples.rows("train")
     found = find_motifs(
         np.asarray(examples.codes[rows]),
         np.asarray(examples.labels[rows, 0]),

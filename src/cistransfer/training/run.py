@@ -128,7 +128,7 @@ def train_run(
     arithmetic = choose_precision(precision, where)
     identity = {
         "examples": examples.content_hash(),
-        "strategy": strategy.model_dump(mode="json"),
+        "strategy": strategy.model_dump(mode="json", exclude_defaults=True),
         "architecture": design,
         "motifs": [motif_facts(pwm) for pwm in pwms],
         "filters": [motif_facts(pwm) for pwm in filters],

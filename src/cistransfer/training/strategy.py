@@ -139,7 +139,8 @@ class Strategy(BaseModel):
     """Motifs that first-layer filters start as; only from scratch."""
     motifs: Literal["none", "given", "denovo", "both"] = "none"
     """Motifs whose occupancy the head reads beside the network's features: those the user gives,
-    those found in the training part, or both (found ones alone when none are given)."""
+    those found in the training part, or both (found ones alone when none are given; given ones
+    alone with fewer than 200 bound training examples)."""
     phases: tuple[AnyPhase, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
