@@ -277,3 +277,17 @@ def test_cli_lists_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert listed["cnn"] is None
     assert run_app(app, ["models", "--architecture", f"{tmp_path / 'mynet.py'}:Nope"]) == 2
     assert "no class 'Nope'" in capsys.readouterr().err
+
+
+def test_cli_opens_a_bundle_with_its_file_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = write(tmp_path)
+    design = describe_design(spec, {})
+    model = build_model(design["name"], window=50, n_tasks=1, seed=0)
+    bundle = str(saved(tmp_path / "bundle", design, model))
+    USER_FILES.clear()
+    assert run_app(app, ["check", bundle]) == 2
+    assert "name the file: --architecture path/to/mynet.py:MyNet" in capsys.readouterr().err
+    assert run_app(app, ["check", bundle, "--architecture", spec]) == 0
+    assert "works: 3 example sequences" in capsys.readouterr().out

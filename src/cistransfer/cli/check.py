@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from cistransfer.cli.command import AsJson, finish
+from cistransfer.cli.options import OwnNetworks
 
 __all__ = ["register"]
 
 
 def check(
     bundle: Annotated[Path, typer.Argument(help="Run folder or bundle.")],
+    architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a bundle's example again and compare with the recorded scores."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cistransfer.cli.command import AsJson, finish
+from cistransfer.cli.options import OwnNetworks
 
 __all__ = ["register"]
 
@@ -15,6 +16,7 @@ __all__ = ["register"]
 def compact(
     bundle: Annotated[Path, typer.Argument(help="Run folder or bundle.")],
     out: Annotated[Path, typer.Option(help="Folder of the copy.")],
+    architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a copy of a bundle with weights in half precision, for sharing."""

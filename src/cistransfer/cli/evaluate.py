@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cistransfer.cli.command import AsJson, finish, record
-from cistransfer.cli.options import Device, comma_list
+from cistransfer.cli.options import Device, OwnNetworks, comma_list
 
 __all__ = ["register"]
 
@@ -37,6 +37,7 @@ def evaluate(
         bool, typer.Option("--allow-seen", help="Evaluate on regions a model was trained on.")
     ] = False,
     device: Device = "auto",
+    architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate models on identical examples; thresholds come from each model's validation part."""

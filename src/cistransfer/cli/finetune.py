@@ -73,6 +73,13 @@ def finetune(
     motif_tf: Annotated[
         str | None, typer.Option(help="Whose motifs to take from --motifs [default: the TF's].")
     ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            help="Network from scratch: see 'cistransfer models', or FILE.py:CLASS [default: cnn]; "
+            "with a trunk, the file of one whose network is your own."
+        ),
+    ] = None,
     guard: Annotated[
         str | None,
         typer.Option(
@@ -95,9 +102,13 @@ def finetune(
     """
     from cistransfer.examples.dataset import counts, open_examples
     from cistransfer.models.bundle import open_bundle
+    from cistransfer.models.user_file import is_file_spec
     from cistransfer.training.finetune import finetune as train
 
-    trunk = None if start == "scratch" else open_bundle(start)
+    own = architecture if architecture and is_file_spec(architecture) else None
+    if architecture and not own and start != "scratch":
+        raise InputError("--architecture NAME goes with --from scratch; a trunk brings its own")
+    trunk = None if start == "scratch" else open_bundle(start, own)
     given = [
         name
         for name, value in (("--examples", examples), ("--matrix", matrix), ("--peaks", peaks))
@@ -140,6 +151,7 @@ def finetune(
         data,
         trunk,
         strategy=strategy,
+        architecture=architecture or "cnn",
         motifs=_motifs(motifs, motif_tf or data.tasks[0]),
         seed=seed,
         device=device,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cistransfer.cli.command import AsJson, finish, record
-from cistransfer.cli.options import Device, Seed, comma_list
+from cistransfer.cli.options import Device, OwnNetworks, Seed, comma_list
 from cistransfer.errors import InputError
 
 __all__ = ["register"]
@@ -66,6 +66,7 @@ def interpret(
     hit_p: Annotated[float, typer.Option(help="p-value of a motif hit in the scan.")] = 1e-5,
     seed: Seed = 0,
     device: Device = "auto",
+    architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what a model learned: filters, influence, attribution, patterns, enrichment, spacing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Device",
+    "OwnNetworks",
     "Precision",
     "Seed",
     "SplitBy",
@@ -22,6 +24,24 @@ __all__ = [
     "requested_split",
 ]
 
+
+def _read_networks(specs: list[str] | None) -> list[str] | None:
+    """Read the files that the user names; the record keeps where they lie."""
+    from cistransfer.models.registry import register_architecture
+
+    for spec in specs or ():
+        register_architecture(spec)
+    return [str(Path(spec).absolute()) for spec in specs or ()] or None
+
+
+OwnNetworks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--architecture",
+        callback=_read_networks,
+        help="FILE.py:CLASS of a bundle whose network is your own (repeatable).",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 Precision = Annotated[

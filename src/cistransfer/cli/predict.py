@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cistransfer.cli.command import AsJson, finish, record, say
-from cistransfer.cli.options import Device
+from cistransfer.cli.options import Device, OwnNetworks
 from cistransfer.errors import InputError
 
 __all__ = ["register"]
@@ -25,6 +25,7 @@ def predict(
     fasta: Annotated[Path | None, typer.Option(help="Sequences to score instead.")] = None,
     strands: Annotated[str, typer.Option(help="both (averaged), or forward.")] = "both",
     device: Device = "auto",
+    architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
     """Score regions of a genome, or sequences: the input's rows in their order, plus a score."""

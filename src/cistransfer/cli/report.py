@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cistransfer.cli.command import AsJson, finish
+from cistransfer.cli.options import OwnNetworks
 
 __all__ = ["register"]
 
@@ -20,6 +21,7 @@ def report(
     title: Annotated[
         str, typer.Option(help="Title of the page.")
     ] = "Transfer and scratch on held-out regions",
+    architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page: numbers, curves, examples, learning curves."""
