@@ -106,15 +106,15 @@ def test_deterministic_groups(
 
 
 def test_drawn_groups(toy: Any) -> None:
-    same = {tuple(sorted(toy("binding-mode", 2, seed=seed).tfs)) for seed in range(30)}
+    same = {tuple(sorted(toy("binding-mode", 2, seed=seed).tfs)) for seed in range(40)}
     assert same == set(itertools.combinations(sorted(["S1", "S2", "S3", "TWO"]), 2))
-    other = {tf for seed in range(30) for tf in toy("random", 2, seed=seed).tfs}
+    other = {tf for seed in range(40) for tf in toy("random", 2, seed=seed).tfs}
     assert other == {"O1", "O2", "O3", "O4"}
     # The published pool holds TWO, which shares x, through its other mode.
-    published = {tf for seed in range(30) for tf in toy("random-published", 2, seed=seed).tfs}
+    published = {tf for seed in range(40) for tf in toy("random-published", 2, seed=seed).tfs}
     assert published == {"O1", "O2", "O3", "O4", "TWO"}
     # The published draw is from one of T's modes, the larger one.
-    one = {tf for seed in range(30) for tf in toy("binding-mode-published", 2, seed=seed).tfs}
+    one = {tf for seed in range(40) for tf in toy("binding-mode-published", 2, seed=seed).tfs}
     assert one == {"S1", "S2", "TWO"}
     named = {tf for seed in range(9) for tf in toy("binding-mode", 1, seed=seed, mode="y").tfs}
     assert named == {"S3"}
@@ -182,7 +182,7 @@ def test_least_common_says_what_to_drop(toy: Any) -> None:
         toy("co-binders", 5, least_common=40)
     with pytest.raises(InputError, match=r"no dropping helps \(even"):
         toy("co-binders", 5, least_common=41)
-    drawn = {tuple(sorted(toy("binding-mode", 2, seed=s, least_common=40).tfs)) for s in range(30)}
+    drawn = {tuple(sorted(toy("binding-mode", 2, seed=s, least_common=40).tfs)) for s in range(20)}
     assert drawn == set(itertools.combinations(["S1", "S2", "TWO"], 2))
     with pytest.raises(InputError, match=r"none of .* draws .* has 41 regions resolved for all"):
         toy("binding-mode", 2, least_common=41)
@@ -301,7 +301,7 @@ def test_words_and_values(make_matrix: Any) -> None:
     assert "--tfs S1,O1,NONE" in text
 
 
-@pytest.mark.parametrize("group", ["co-binders", "general", "partners"])
+@pytest.mark.parametrize("group", ["co-binders", "partners"])
 def test_figure_shows_every_tf(make_matrix: Any, tmp_path: Any, group: str) -> None:
     relatives = relatives_of(make_matrix)
     choice = relatives.choose(group, 3)
@@ -314,14 +314,13 @@ def test_figure_shows_every_tf(make_matrix: Any, tmp_path: Any, group: str) -> N
     # All but T and NIL, which binds nothing.
     dots = sum(len(points.get_offsets()) for points in right.collections[:2])
     assert dots == len(TFS) - 2
-    for suffix in ("png", "svg"):
-        write_choice_figure(tmp_path / f"f.{suffix}", choice, relatives.vectors)
-        assert (tmp_path / f"f.{suffix}").stat().st_size > 5000
+    write_choice_figure(tmp_path / "f.png", choice, relatives.vectors)
+    assert (tmp_path / "f.png").stat().st_size > 5000
     with pytest.raises(InputError, match=r"expected a figure in .png, .svg, .pdf, found '.bmp'"):
         write_choice_figure(tmp_path / "f.bmp", choice, relatives.vectors)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["cofactors", "random", "binding-mode"]))
 def test_members_belong(tmp_path_factory: Any, toy_writer: Any, seed: int, group: str) -> None:
     """Whatever the states and modes: no shared mode outside, a shared mode inside."""

@@ -82,6 +82,10 @@ def test_counts_and_symmetry(states: NDArray[np.int8]) -> None:
     np.testing.assert_array_equal(vectors.resolved_counts(), (states >= 0).sum(axis=0))
     assert vectors.common(vectors.tfs) == int((states >= 0).all(axis=1).sum())
     assert vectors.common([]) == len(states)
+    without = [
+        (np.delete(states, at, axis=1) >= 0).all(axis=1).sum() for at in range(states.shape[1])
+    ]
+    assert vectors.common_without(vectors.tfs) == without
     cosine = cobinding(vectors).cosine
     np.testing.assert_array_equal(cosine, cosine.T)
     has = vectors.bound_counts() > 0

@@ -270,5 +270,6 @@ def test_another_view(relatives: dict[str, Relatives], real_matrix: BindingMatri
     target = find_target(real_matrix, vectors, "JUND", modes=jaspar_modes)
     found = Relatives(real_matrix, vectors, target, jaspar_modes, None).choose("cofactors")
     assert found.rule == "sparse"
-    assert found.tfs[:4] == ("SP1", "MAFG", "CEBPB", "MAFF")
+    assert found.tfs[:2] == ("SP1", "MAFG")
+    assert set(found.tfs[2:4]) == {"CEBPB", "MAFF"}
     assert found.evidence["cosine"][0] > relatives["JUND"].choose("cofactors").evidence["cosine"][0]

@@ -324,8 +324,8 @@ def _what_to_drop(vectors: BindingVectors, tfs: list[str], fixed: list[str], lea
     """Word which TFs to leave out, the costliest first, until enough regions are common."""
     left, dropped = list(tfs), []
     while vectors.common(left) < least and len(left) > 1 + len(fixed):
-        gain = {tf: vectors.common([other for other in left if other != tf])
-                for tf in left if tf not in fixed}  # fmt: skip
+        without = dict(zip(left, vectors.common_without(left), strict=True))
+        gain = {tf: common for tf, common in without.items() if tf not in fixed}
         worst = max(gain, key=lambda tf: gain[tf])
         left.remove(worst)
         dropped.append(worst)
@@ -345,9 +345,7 @@ def _answer(vectors: BindingVectors, question: Question, picked: list[str], seed
     if question.with_target:
         roles[0] = "target"
     evidence.insert(1, "role", roles)
-    evidence["cost"] = [
-        vectors.common([other for other in tfs if other != tf]) - common for tf in tfs
-    ]
+    evidence["cost"] = np.array(vectors.common_without(tfs), dtype=np.int64) - common
     notes = [*question.notes, *_notes(question, evidence)]
     return Choice(
         target=question.name or None,
@@ -373,7 +371,7 @@ def _notes(question: Question, evidence: pd.DataFrame) -> list[str]:
                 + ", ".join(unknown[:8])
                 + (f", … ({len(unknown)} TFs)" if len(unknown) > 8 else "")
             )
-    if question.partners is not None and question.partners.missing:
+    if question.partners is not None:
         source = question.partners
         notes.append(
             f"{source.source} names {len(source.found)} of "

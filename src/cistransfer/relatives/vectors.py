@@ -68,6 +68,14 @@ class BindingVectors:
         rows = self.resolved[[self.at(tf) for tf in tfs]]
         return int(np.bitwise_count(np.bitwise_and.reduce(rows, axis=0)).sum())
 
+    def common_without(self, tfs: Sequence[str]) -> list[int]:
+        """For each of the TFs, the number of regions resolved for all the others."""
+        rows = self.resolved[[self.at(tf) for tf in tfs]]
+        everything = pack(np.ones(self.n_regions, dtype=np.bool_))
+        before = np.bitwise_and.accumulate(np.vstack([everything, rows[:-1]]), axis=0)
+        after = np.bitwise_and.accumulate(np.vstack([everything, rows[:0:-1]]), axis=0)[::-1]
+        return [int(count) for count in np.bitwise_count(before & after).sum(axis=1)]
+
 
 def default_rule(matrix: BindingMatrix) -> str:
     """The view that co-binding is measured on: ``less-sparse``, as the published code does.
