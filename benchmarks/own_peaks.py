@@ -1,0 +1,70 @@
+"""A user's own peaks, from the trunk in the box: seconds, and AUCPR beside simple baselines.
+
+    python benchmarks/own_peaks.py --data ../shared/data
+
+HepG2 HNF4A peaks inside 19 Mb of hg38; open regions are the peaks of six other TFs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from cistransfer.evaluation.runs import evaluate_runs
+from cistransfer.examples.from_peaks import peak_examples
+from cistransfer.examples.split import split_from_card
+from cistransfer.genome.bed import read_bed
+from cistransfer.genome.fasta import open_sequences
+from cistransfer.models.bundle import open_bundle
+from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.names import motifs_of
+from cistransfer.training.finetune import finetune
+
+OTHERS = ("GM12878.EGR1", "GM12878.SPI1", "HCT116.JUND", "K562.MAX", "HepG2.FOXA1", "K562.MYC")
+
+
+def main() -> None:
+    """Train, evaluate, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    data = parser.parse_args().data
+    peaks = data / "encode-peaks-hg38"
+    pwms = read_meme(data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    others = pd.concat([read_bed(peaks / f"{name}.narrowPeak.gz") for name in OTHERS])
+    genome = open_sequences(data / "genome" / "hg38_blocks.fa.gz")
+    began = time.monotonic()
+    trunk = open_bundle("general")
+    examples = peak_examples(
+        read_bed(peaks / "HepG2.HNF4A.narrowPeak.gz"),
+        others[["chrom", "start", "end"]].reset_index(drop=True),
+        genome,
+        task="HNF4A",
+        window=trunk.window,
+        trunk_regions=trunk.regions(),
+        trunk_split=split_from_card(trunk.card["split"]),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "transfer"
+        finetune(run, examples, trunk, motifs=motifs_of("HNF4A", pwms)[:3])
+        print(f"examples and model: {time.monotonic() - began:.1f} s")
+        finetune(Path(folder) / "scratch", examples, None)
+        result = evaluate_runs(
+            Path(folder) / "evaluation",
+            [run, Path(folder) / "scratch"],
+            baselines=["gc", "kmer", "denovo", "motif"],
+            pwms=pwms,
+        )
+    for part in ("train", "valid", "test"):
+        chroms = sorted(set(examples.regions.loc[examples.rows(part), "chrom"]))
+        print(f"{part}: {len(examples.rows(part)) // 2} peaks on {', '.join(chroms)}")
+    for model in result["models"]:
+        row = model["metrics"]["HNF4A"]
+        print(f"{model['name']:<10} AUCPR {row['aucpr']:.3f}  at 1:10 {row['aucpr_1to10']:.3f}")
+
+
+if __name__ == "__main__":
+    main()
