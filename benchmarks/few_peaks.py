@@ -8,7 +8,8 @@ chromosomes of the trunk's test part are held out, and negatives are GC-matched 
 counts training and validation together. Results are appended to FOLDER/results.tsv as they come, so
 a stopped study goes on where it was; means over TFs are printed at the end. ``motif`` is the TF's
 own motif without training, ``STRATEGY+motif`` a strategy given the TF's motifs (--motifs), ``gc``
-the GC content.
+the GC content, ``kmer`` and ``denovo`` baselines fitted on the training part, ``sibling`` the
+output of the trunk that ranks the training part best.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cistransfer.baselines.registry import BASELINES
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
+from cistransfer.evaluation.ladder import climb, sibling
 from cistransfer.examples.from_matrix import single_task_examples
 from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.bed import regions_table
@@ -115,6 +118,10 @@ def main() -> None:
                         scores = gc_fraction(codes)
                     elif name == "motif":
                         scores = sum_occupancy(codes, motifs_of(tf, pwms)[0])
+                    elif name == "sibling":
+                        scores = sibling(trunk, examples, codes)[0].logits[:, 0]
+                    elif name in BASELINES:
+                        scores = climb(name, examples, codes, seed=draw).logits[:, 0]
                     else:
                         base, _, known = name.partition("+")
                         given = motifs_of(tf, pwms)[:3] if known == "motif" else ()

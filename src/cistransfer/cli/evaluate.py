@@ -33,6 +33,10 @@ def evaluate(
     motifs: Annotated[
         Path | None, typer.Option(help="MEME or JASPAR file for the baseline 'motif'.")
     ] = None,
+    trunk: Annotated[
+        str | None,
+        typer.Option(help="Also read this trunk's own output, of the TF or its nearest sibling."),
+    ] = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Evaluate on regions a model was trained on.")
     ] = False,
@@ -51,6 +55,7 @@ def evaluate(
         part=part,
         baselines=comma_list(baselines),
         pwms=read_meme(motifs) if motifs is not None else (),
+        trunk=trunk,
         allow_seen=allow_seen,
         device=device,
     )

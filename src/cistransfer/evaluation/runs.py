@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.ladder import climb
+from cistransfer.evaluation.ladder import climb, sibling
 from cistransfer.examples.dataset import ExampleSet, open_examples
 from cistransfer.genome.windows import overlaps_any
 from cistransfer.metrics.table import per_task_metrics
@@ -54,6 +54,7 @@ def evaluate_runs(
     part: str = "test",
     baselines: Sequence[str] = (),
     pwms: Sequence[PWM] = (),
+    trunk: str | os.PathLike[str] | None = None,
     allow_seen: bool = False,
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -75,6 +76,9 @@ def evaluate_runs(
         Baselines to fit on the training part (`cistransfer.baselines.registry.BASELINES`).
     pwms : sequence of PWM
         Known motifs for the baseline ``motif``.
+    trunk : path, optional
+        A trunk whose own outputs are read without training (row ``sibling``): the task's output,
+        or the one that ranks the training part best.
     allow_seen : bool
         Evaluate although a model or its trunk has been trained or validated on some of the
         regions.
@@ -141,6 +145,13 @@ def evaluate_runs(
             raise InputError(f"a run is called {name!r} like a baseline; name it: NAME={name}")
         rung = climb(name, data, codes, pwms=pwms)
         add(name, None, _STRATEGY.get(name, name), rung.logits, rung.thresholds, rung.temperatures)
+    if trunk is not None:
+        untrained = open_bundle(trunk)
+        if not allow_seen and part == "test":
+            _refuse_seen("sibling", untrained, regions)
+        rung, read = sibling(untrained, data, codes)
+        add("sibling", None, f"sibling ({', '.join(read)})", rung.logits, rung.thresholds,
+            rung.temperatures)  # fmt: skip
     result = {
         "kind": "evaluation",
         "examples": data.content_hash(),
