@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import write_fasta
-from cistransfer.interpretation.interpret import STEPS, interpret
+from cistransfer.interpretation import figures, filters, of_model, patterns
+from cistransfer.interpretation.interpret import STEPS, _chosen, interpret
 from cistransfer.interpretation.material import gather
 from cistransfer.models.bundle import open_bundle, save_bundle
 from cistransfer.models.registry import build_model
@@ -67,8 +69,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_step_writes_its_files(run: Path, tmp_path: Path) -> None:
+def test_every_step_writes_its_files(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("memelite")
+    for module in (filters, patterns):
+        monkeypatch.setattr(module, "_SHUFFLED", 200)
+    monkeypatch.setattr(of_model, "_REFINED_SHOWN", 1)
+    monkeypatch.setattr(figures, "draw_logos", partial(figures.draw_logos, most=2))
     out = tmp_path / "out"
     summary = interpret(
         run / "run",
@@ -125,34 +133,36 @@ def test_every_step_writes_its_files(run: Path, tmp_path: Path) -> None:
     assert not list(out.glob(".*"))
 
 
-def test_default_steps_need_no_motifs_and_the_command_equals_the_function(
-    run: Path, tmp_path: Path
-) -> None:
+def test_the_command_equals_the_function(run: Path, tmp_path: Path) -> None:
     from cistransfer.cli.main import app
 
     words = [
         "interpret", str(run / "run"), "--out", str(tmp_path / "cli"), "--task", "A", "--part",
-        "test", "--attribution", "mutagenesis", "--strands", "both", "--sequences", "3", "--json",
+        "test", "--attribution", "mutagenesis", "--strands", "both", "--sequences", "2", "--json",
+        "--methods", "influence,attribution",
     ]  # fmt: skip
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     api = interpret(
         run / "run", tmp_path / "api", task="A", part="test", method="mutagenesis",
-        both_strands=True, most=3,
+        both_strands=True, most=2, steps=("influence", "attribution"),
     )  # fmt: skip
     assert told == json.loads(json.dumps(api))
-    assert told["steps"] == ["filters", "influence", "attribution"]
     assert told["sequences"] == 10
-    for name in (
-        "filters.tsv",
-        "filters.meme",
-        "influence.tsv",
-        "attribution.tsv",
-        "mutations.svg",
-    ):
+    for name in ("influence.tsv", "attribution.tsv"):
         assert (tmp_path / "cli" / name).read_bytes() == (tmp_path / "api" / name).read_bytes()
     assert (tmp_path / "cli" / "config.json").exists()
+
+
+def test_default_steps_are_those_that_have_what_they_need() -> None:
+    assert _chosen(None, None, None, None, None) == ["filters", "influence", "attribution"]
+    assert _chosen(None, "m", None, "t", ("a", "b")) == list(STEPS)
+    assert "enrichment" in _chosen(None, None, "hits", None, None)
+    assert _chosen(["attribution", "filters"], None, None, None, None) == [
+        "filters",
+        "attribution",
+    ]
 
 
 def test_sequences_from_fasta_and_regions(run: Path, tmp_path: Path) -> None:

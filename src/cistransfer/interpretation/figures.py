@@ -59,7 +59,7 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
 
 
 def draw_logos(
-    pwms: Sequence[PWM], titles: Sequence[str], *, columns: int = 4, most: int = 40
+    pwms: Sequence[PWM], titles: Sequence[str], *, columns: int = 4, most: int = 24
 ) -> Figure:
     """Sequence logos in a grid, the first ``most``."""
     shown = list(zip(pwms, titles, strict=True))[:most]

@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 
+_REFINED_SHOWN = 10  # filters drawn before and after
+
+
 def _right(run: Run) -> NDArray[np.int64]:
     """Rows that the model gets right; all when there are no labels or none is right."""
     labels = run.material.labels
@@ -130,7 +133,7 @@ def write_refinement(run: Run, trunk: Bundle) -> dict[str, Any]:
     both = result.table[result.table["filter"].isin(before) & result.table["filter"].isin(after)]
     moved = both.assign(named=both["significant_after"] | both["significant_before"]).sort_values(
         ["named", "motif_correlation"], ascending=[False, True]
-    )[:10]
+    )[:_REFINED_SHOWN]
 
     def title(row: Any, suffix: str) -> str:
         q = getattr(row, f"q_{suffix}")
