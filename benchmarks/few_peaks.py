@@ -6,10 +6,11 @@
 Every strategy sees the same examples: for each TF, size and draw the bound regions are drawn once,
 chromosomes of the trunk's test part are held out, and negatives are GC-matched one to one. A size
 counts training and validation together. Results are appended to FOLDER/results.tsv as they come, so
-a stopped study goes on where it was; means over TFs are printed at the end. ``motif`` is the TF's
-own motif without training, ``STRATEGY+motif`` a strategy given the TF's motifs (--motifs), ``gc``
-the GC content, ``kmer`` and ``denovo`` baselines fitted on the training part, ``sibling`` the
-output of the trunk that ranks the training part best.
+a stopped study goes on where it was; means over TFs are printed at the end.
+
+``motif`` is the TF's own motif without training, ``STRATEGY+motif`` a strategy given the TF's motifs
+(--motifs), ``gc`` the GC content, ``kmer`` and ``denovo`` baselines fitted on the training part,
+``sibling`` the output of the trunk that ranks the training part best.
 """
 
 from __future__ import annotations

@@ -38,23 +38,30 @@ def pretrain(
         str, typer.Option(help="Choose the TFs for this target (see 'cistransfer relatives').")
     ] = "",
     group: Annotated[
-        str, typer.Option(help="With --target: co-binders, cofactors, binding-mode, random …")
-    ] = "co-binders",
+        str,
+        typer.Option(
+            help="Group of TFs: co-binders (default with --target), cofactors, binding-mode, "
+            "random …; general and most-resolved need no target."
+        ),
+    ] = "",
     n: Annotated[
-        int | None, typer.Option("--n", min=1, help="With --target: how many TFs [default: 5].")
+        int | None, typer.Option("--n", min=1, help="How many TFs of the group [default: 5].")
     ] = None,
     with_target: Annotated[
         bool, typer.Option("--with-target", help="Give the target one of the places.")
     ] = False,
     modes: Annotated[
         str | None,
-        typer.Option(help="With --target: binding modes (TSV, TFClass OBO, CIS-BP TSV, motifs)."),
+        typer.Option(help="Binding modes for --group (TSV, TFClass OBO, CIS-BP TSV, motifs)."),
     ] = None,
     partners: Annotated[
-        Path | None, typer.Option(help="With --target: STRING links, or TSV: TF, partner, score.")
+        Path | None, typer.Option(help="For --group: STRING links, or TSV: TF, partner, score.")
     ] = None,
     partner_names: Annotated[
         Path | None, typer.Option(help="STRING protein.info file, with the links file.")
+    ] = None,
+    least_common: Annotated[
+        int | None, typer.Option(min=0, help="Least regions resolved for all TFs of the group.")
     ] = None,
     regions: Annotated[
         str,
@@ -86,16 +93,26 @@ def pretrain(
     left_out = set(comma_list(exclude))
     for name in left_out - set(binding.tfs):
         raise InputError(f"{matrix}: no TF {name!r} to leave out; {nearest(name, binding.tfs)}")
-    if target and tfs:
-        raise InputError("name the TFs (--tfs) or a target to choose them for (--target), not both")
+    if (target or group) and tfs:
+        raise InputError(
+            "name the TFs (--tfs), or let them be chosen (--target, --group), not both"
+        )
     chosen: tuple[str, ...] = comma_list(tfs) or binding.tfs
-    if target:
+    if target or group:
         from cistransfer.relatives.answer import Sources, find_relatives
         from cistransfer.relatives.report import choice_lines
 
         sources = Sources(modes=modes, partners=partners, partner_names=partner_names)
-        found = find_relatives(binding, target, sources, group=group)
-        choice = found.choose(group, n, with_target, seed=seed, exclude=comma_list(exclude))
+        wanted = group or "co-binders"
+        found = find_relatives(binding, target or None, sources, group=wanted)
+        choice = found.choose(
+            wanted,
+            n,
+            with_target,
+            seed=seed,
+            least_common=least_common,
+            exclude=comma_list(exclude),
+        )
         say(*choice_lines(choice, found))
         chosen = choice.tfs
     names = [name for name in chosen if name not in left_out]

@@ -54,6 +54,7 @@ def choose_motifs(
         np.asarray(examples.codes[rows]),
         np.asarray(examples.labels[rows, 0]),
         n_motifs=_MOST,
+        hold_out=0.0,
         seed=seed,
     )
     return [*(given if strategy.motifs == "both" else ()), *(each.pwm for each in found)]
