@@ -81,7 +81,7 @@ def make_open(folder: Path, regions: int, cells: int, rng: np.random.Generator) 
     count[rng.random(regions) < 0.05] = cells
     lists = [
         ",".join(map(str, sorted(rng.choice(cells, size, replace=False) + 1))) + ","
-        for size in count[:20_000].tolist()
+        for size in count[:200_000].tolist()
     ]
     code = rng.integers(0, len(lists), regions)
     table = pa.table(

@@ -128,7 +128,7 @@ def test_two_builds_to_one_path_do_not_mix(tmp_path: Path) -> None:
 
 
 def _build_often(out: str, options: dict[str, Any]) -> None:
-    for _ in range(5):
+    for _ in range(3):
         build_matrix(out, **options)
 
 

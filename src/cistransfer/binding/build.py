@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cistransfer import progress
 from cistransfer.binding.accessible import Accessible, read_accessible
 from cistransfer.binding.collect import Found, Pair, collect
 from cistransfer.binding.evidence import evidence_files
@@ -189,7 +190,10 @@ def build_matrix(
         cells_without_experiments=sorted(set(cells) - {cell for _, cell in pairs}),
         unmatched=unmatched,
         unmatched_tfs=_unmatched_tfs(called, pairs),
-        not_assayed={f"{tf} in {cell}": n for (tf, cell), n in sorted(called.skipped.items())},
+        not_assayed={
+            f"{tf} in {cell}": called.used[tf, cell]
+            for tf, cell in sorted(set(called.pairs) - set(pairs))
+        },
     )
     settings = {
         "name": name or Path(out).stem,
@@ -236,11 +240,20 @@ def _evidence(
 ) -> tuple[Found, Found, list[Pair]]:
     """Read all evidence and settle which TF × cell pairs are assayed (sorted)."""
     index = index_regions(table)
-    tfbs_names = names_of(access.samples, "tfbs")
-    sites = collect(tfbs, "tfbs", index, tfbs_names, treated=treated)
-    only = frozenset(sites.pairs) if how in ("tfbs", "both") else None
-    peak_names = names_of(access.samples, "peaks")
-    called = collect(peaks, "peaks", index, peak_names, treated=treated, only=only)
+    with progress.bar("Reading peaks and TFBS (rows)") as bar, ThreadPoolExecutor(2) as pool:
+        reading = {
+            kind: pool.submit(
+                collect,
+                paths,
+                kind,
+                index,
+                names_of(access.samples, kind),
+                treated=treated,
+                advance=bar.advance,
+            )
+            for kind, paths in (("tfbs", tfbs), ("peaks", peaks))
+        }
+        sites, called = reading["tfbs"].result(), reading["peaks"].result()
     pairs = {
         "tfbs": set(sites.pairs),
         "peaks": set(called.pairs),
@@ -320,7 +333,7 @@ def _unmatched(found: Found, kind: str, access: Accessible) -> list[dict[str, An
 def _unmatched_tfs(called: Found, pairs: list[Pair]) -> list[dict[str, Any]]:
     known = {tf for tf, _ in pairs}
     rows: Counter[str] = Counter()
-    for (tf, _), count in called.skipped.items():
+    for (tf, _), count in called.used.items():
         if tf not in known:
             rows[tf] += count
     return _explained(rows, known)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from cistransfer import progress
 from cistransfer.binding.bits import EvidenceBits
 from cistransfer.binding.evidence import Experiment, open_evidence, place_rows
 from cistransfer.binding.overlap import RegionIndex, overlapping
@@ -33,8 +32,8 @@ class Found:
     pairs : dict of (tf, cell) → int
         Row of each pair in ``bits``; a pair whose files hold no row is there too.
     accessions : dict of (tf, cell) → set of str
-    used, skipped : Counter of (tf, cell)
-        Rows of the pairs that are used and that may not be used.
+    used : Counter of (tf, cell)
+        Rows of each pair.
     unmatched : Counter of str
         Rows of each name that means no cell of the matrix.
     rows : int
@@ -45,7 +44,6 @@ class Found:
     pairs: dict[Pair, int] = field(default_factory=dict)
     accessions: dict[Pair, set[str]] = field(default_factory=dict)
     used: Counter[Pair] = field(default_factory=Counter)
-    skipped: Counter[Pair] = field(default_factory=Counter)
     unmatched: Counter[str] = field(default_factory=Counter)
     rows: int = 0
 
@@ -57,7 +55,7 @@ def collect(
     cells: Mapping[str, str],
     *,
     treated: bool = False,
-    only: frozenset[Pair] | None = None,
+    advance: Callable[[int], None] = lambda rows: None,
 ) -> Found:
     """Read all evidence of one kind and mark the regions it touches.
 
@@ -71,8 +69,8 @@ def collect(
         Upper-cased name in these files → cell (`cistransfer.binding.samples.names_of`).
     treated : bool
         Whether names with a treatment appended count for their cell.
-    only : set of (tf, cell), optional
-        Pairs to use; all when not given.
+    advance : callable
+        Told of rows as they are read.
     """
     found = Found(EvidenceBits(len(index.begin)))
     # Each experiment's row in the bits (−1: not used), and the counter and key of its rows.
@@ -84,8 +82,6 @@ def collect(
             if cell is None:
                 found.unmatched[experiment.cell] += 0
                 settled[experiment] = (-1, found.unmatched, experiment.cell)
-            elif only is not None and (experiment.tf, cell) not in only:
-                settled[experiment] = (-1, found.skipped, (experiment.tf, cell))
             else:
                 pair = (experiment.tf, cell)
                 row = found.pairs.setdefault(pair, len(found.pairs))
@@ -93,22 +89,21 @@ def collect(
                 settled[experiment] = (row, found.used, pair)
         return settled[experiment]
 
-    with progress.bar(f"Reading {'peaks' if kind == 'peaks' else 'TFBS'} (rows)") as bar:
-        for source, experiment in open_evidence(paths, kind):
-            if experiment is not None:
-                settle(experiment)
-            for placed in place_rows(source, experiment, kind):
-                fates = [settle(each) for each in placed.experiments]
-                counts = np.bincount(placed.experiment, minlength=len(fates)).tolist()
-                for (_, counter, key), count in zip(fates, counts, strict=True):
-                    counter[key] += count
-                pair_row = np.array([row for row, _, _ in fates], dtype=np.int64)
-                pair = pair_row[placed.experiment]
-                at = np.flatnonzero(pair >= 0)
-                row, region = overlapping(
-                    index, placed.chroms, placed.chrom[at], placed.start[at], placed.end[at]
-                )
-                found.bits.add(pair[at][row], region, len(found.pairs))
-                found.rows += len(pair)
-                bar.advance(len(pair))
+    for source, experiment in open_evidence(paths, kind):
+        if experiment is not None:
+            settle(experiment)
+        for placed in place_rows(source, experiment, kind):
+            fates = [settle(each) for each in placed.experiments]
+            counts = np.bincount(placed.experiment, minlength=len(fates)).tolist()
+            for (_, counter, key), count in zip(fates, counts, strict=True):
+                counter[key] += count
+            pair_row = np.array([row for row, _, _ in fates], dtype=np.int64)
+            pair = pair_row[placed.experiment]
+            at = np.flatnonzero(pair >= 0)
+            row, region = overlapping(
+                index, placed.chroms, placed.chrom[at], placed.start[at], placed.end[at]
+            )
+            found.bits.add(pair[at][row], region, len(found.pairs))
+            found.rows += len(pair)
+            advance(len(pair))
     return found
