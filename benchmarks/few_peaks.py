@@ -8,7 +8,7 @@ chromosomes of the trunk's test part are held out, and negatives are GC-matched 
 counts training and validation together. Results are appended to FOLDER/results.tsv as they come, so
 a stopped study goes on where it was; means over TFs are printed at the end.
 
-``motif`` is the TF's own motif without training, ``STRATEGY+motif`` a strategy given the TF's motifs
+``motif`` is the TF's own motif without training, ``STRATEGY+motif`` a strategy given its motifs
 (--motifs), ``gc`` the GC content, ``kmer`` and ``denovo`` baselines fitted on the training part,
 ``sibling`` the output of the trunk that ranks the training part best.
 """
