@@ -248,3 +248,31 @@ def test_planted_filter_net_is_what_it_says() -> None:
     codes = np.zeros((1, 60), np.uint8)
     codes[0, 20 : 20 + len(SITE)] = encode(SITE)
     assert scores(model, codes).tolist() == [[0.5, -0.5]]
+
+
+def test_a_network_with_motifs_beside_it() -> None:
+    """The fine-tuning default: the motifs' log occupancies are neither a chain nor elementwise."""
+    from toynets import settled
+
+    from cistransfer.models.motif_features import WithMotifs
+    from cistransfer.motifs.pwm import from_counts
+
+    base = build_model("cnn", window=100, n_tasks=1, seed=0)
+    model = WithMotifs(base, 2, (len(SITE), len(OTHER)))
+    letters = [np.eye(4)[encode(text)] for text in (SITE, OTHER)]
+    model.motifs.fill([from_counts("m", 20 * rows, pseudocount=1.0) for rows in letters])
+    settled(model, 100)
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(0)
+        model.head.weight.copy_(torch.randn(2, 1002, generator=generator) * 0.05)
+        model.head.weight[0, -2] = 0.5
+    codes, starts = with_sites(random_codes(4, 100, seed=5), SITE)
+    found = attribute(model, codes, shuffles=4)
+    assert found.error is not None
+    assert found.error.max() < 5e-3
+    for row, start in enumerate(starts):
+        inside = found.contributions[row, start : start + len(SITE)].sum()
+        assert inside > 0.5 * found.contributions[row].sum()
+    np.testing.assert_allclose(
+        mutagenesis(model, codes[:1]), mutagenesis(model, codes[:1], fast=False), atol=1e-5
+    )

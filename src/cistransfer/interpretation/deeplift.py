@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of, output_of
 from cistransfer.interpretation.references import make_references
+from cistransfer.models.motif_features import MotifFeatures
 from cistransfer.models.score import evaluating, one_hot
 
 __all__ = ["deeplift"]
@@ -42,6 +43,8 @@ _ELEMENTWISE = (
     nn.Hardsigmoid,
 )
 _POOLS = (nn.MaxPool1d, nn.MaxPool2d)
+_PATHS = (MotifFeatures,)  # smooth, but neither elementwise nor pooling: see `_PathRule`
+_NODES = 24
 _SAME = 1e-6
 
 
@@ -164,6 +167,8 @@ class _Tape:
         seen_x = self.calls[module][turn]
         if isinstance(module, _POOLS):
             return _PoolRule.apply(inputs[0], output.detach(), module, self.per, *seen_x)
+        if isinstance(module, _PATHS):
+            return _PathRule.apply(inputs[0], output.detach(), module, self.per, *seen_x)
         return _Rescale.apply(inputs[0], output.detach(), module, self.per, *seen_x)
 
 
@@ -173,7 +178,7 @@ def _hooked(model: nn.Module) -> Iterator[_Tape]:
     handles = []
     inplace = []
     for module in model.modules():
-        if isinstance(module, (*_ELEMENTWISE, *_POOLS)):
+        if isinstance(module, (*_ELEMENTWISE, *_POOLS, *_PATHS)):
             if getattr(module, "inplace", False):
                 inplace.append(module)
                 module.inplace = False
@@ -268,3 +273,31 @@ class _PoolRule(torch.autograd.Function):
             plain.flatten(3).scatter_add_(3, at_x, gradient.flatten(3))
             routed = torch.where(flat, plain, routed)
         return (routed.flatten(0, 1), None, None, None, None, None, None)
+
+
+class _PathRule(torch.autograd.Function):
+    """A module as a whole: its Jacobian averaged along the line from reference to sequence.
+
+    That is integrated gradients of one module (Gauss–Legendre), which adds up to the change of
+    each output as the rescale rule does for one input.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, r: Tensor, out: Tensor, module: nn.Module, per: int, *x: Tensor) -> Any:
+        ctx.save_for_backward(r, x[0])
+        ctx.per, ctx.module = per, module
+        return out.view_as(out)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        r, x = ctx.saved_tensors
+        change = x.repeat_interleave(ctx.per, dim=0) - r
+        points, weights = np.polynomial.legendre.leggauss(_NODES)
+        total = torch.zeros_like(r)
+        for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
+            at = (r + float(point) * change).detach().requires_grad_()
+            with torch.enable_grad():
+                out = ctx.module.forward(at)
+                (slope,) = torch.autograd.grad(out, at, gradients[0])
+            total += float(weight) * slope
+        return (total, None, None, None, None, None)

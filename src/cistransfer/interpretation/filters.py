@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.grad import conv1d_weight
 
 from cistransfer.errors import InputError
 from cistransfer.interpretation.gradients import device_of
@@ -115,17 +114,17 @@ def filter_motifs(
     device = device_of(model)
     n_filters = int(_weight(block[0]).shape[0])
     maxima = torch.full((n_filters,), -torch.inf, device=device)
-    counts = torch.zeros((n_filters, 4, _weight(block[0]).shape[2]), dtype=torch.int64)
+    counts = torch.zeros((n_filters, _weight(block[0]).shape[2], 4), dtype=torch.int64)
     sites = torch.zeros(n_filters, dtype=torch.int64)
     with evaluating(model), torch.inference_mode():
-        for x in _batches(codes, device, both_strands, batch_size, tick):
+        for _, x in _batches(codes, device, both_strands, batch_size, tick):
             maxima = torch.maximum(maxima, run_filters(block, x).amax(dim=(0, 2)))
         threshold = torch.where(maxima > 0, share * maxima, torch.inf)[:, None]
-        for x in _batches(codes, device, both_strands, batch_size, tick):
-            hits = (run_filters(block, x) > threshold).float()
-            sites += hits.sum(dim=(0, 2)).long().cpu()
-            counts += _letters(block[0], x, hits).round().long().cpu()
-    table = counts.permute(0, 2, 1).numpy()
+        for batch, x in _batches(codes, device, both_strands, batch_size, tick):
+            hits = torch.nonzero(run_filters(block, x) > threshold)
+            sites += torch.bincount(hits[:, 1], minlength=n_filters).cpu()
+            counts += _letters(block[0], batch, hits, n_filters).cpu()
+    table = counts.numpy()
     usable = np.flatnonzero((table.sum(axis=2) > 0).all(axis=1))
     pwms = tuple(from_counts(f"filter{number}", table[number]) for number in usable)
     return FilterMotifs(
@@ -194,9 +193,10 @@ def _batches(
 ) -> Any:
     for at in range(0, len(codes), batch_size):
         batch = torch.from_numpy(np.array(codes[at : at + batch_size])).to(device)
-        yield one_hot(batch)
+        yield batch, one_hot(batch)
         if both_strands:
-            yield one_hot(reverse_codes(batch))
+            turned = reverse_codes(batch)
+            yield turned, one_hot(turned)
         if tick is not None:
             tick(len(batch))
 
@@ -212,17 +212,19 @@ def _weight(convolution: Any) -> Tensor:
     )
 
 
-def _letters(convolution: Any, x: Tensor, hits: Tensor) -> Tensor:
-    """Sum of the one-hot windows at the hits, (filters, 4, kernel).
-
-    It is the gradient of the convolution's weights when the hits are the gradient of its output.
-    """
-    weight = _weight(convolution)
-    along = [
+def _letters(convolution: Any, codes: Tensor, hits: Tensor, n_filters: int) -> Tensor:
+    """Letters of the windows at hits (sequence, filter, position), (filters, kernel, 4)."""
+    stride, padding, dilation = (
         value if isinstance(value, int) else value[-1]
         for value in (convolution.stride, convolution.padding, convolution.dilation)
-    ]
-    return conv1d_weight(
-        x.contiguous(), list(weight.shape), hits, stride=along[0], padding=along[1],
-        dilation=along[2],
-    )  # fmt: skip
+    )
+    kernel = _weight(convolution).shape[2]
+    sequence, number, position = hits.unbind(1)
+    start = position * stride - padding
+    counts = torch.zeros((kernel, n_filters * 5), dtype=torch.int64, device=codes.device)
+    for offset in range(kernel):
+        place = start + offset * dilation
+        letter = codes[sequence, place.clamp(0, codes.shape[1] - 1)].long()
+        letter[(place < 0) | (place >= codes.shape[1])] = 4  # padding counts for nothing
+        counts[offset] = torch.bincount(number * 5 + letter, minlength=n_filters * 5)
+    return counts.view(kernel, n_filters, 5)[:, :, :4].permute(1, 0, 2)

@@ -1,8 +1,7 @@
 """In-silico mutagenesis that recomputes only what a mutation can reach.
 
-In a network of convolutions and poolings a substitution changes a few neighbouring activations of
-each layer; everything else is taken from the unmutated sequence. The values are those of scoring
-every mutant whole.
+A substitution changes a few neighbouring activations of each layer; the others are those of the
+unmutated sequence. The values are those of scoring every mutant whole.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from torch import Tensor, nn
 
 from cistransfer.genome.codes import N
 from cistransfer.interpretation.gradients import device_of, output_of
-from cistransfer.interpretation.layers import chain_of, fold_norms, run_chain
+from cistransfer.interpretation.layers import chain_of, fold_norms, packed, run_chain
+from cistransfer.models.motif_features import WithMotifs
 from cistransfer.models.score import evaluating, one_hot
 
 __all__ = ["largest_effect", "mutagenesis"]
@@ -77,11 +77,12 @@ def mutagenesis(
     """
     explained = output_of(model, task, on)
     result = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
-    layers = chain_of(model, codes.shape[1]) if fast and len(codes) else None
+    core = model.base if isinstance(model, WithMotifs) else model
+    layers = chain_of(core, codes.shape[1]) if fast and len(codes) else None
     if layers is not None:
         layers = fold_norms(layers) if _starts_well(layers[0]) else None
     with evaluating(model), torch.inference_mode():
-        dense = _packed(layers or [], device_of(model), batch_size)
+        dense = packed(layers or [], device_of(model), batch_size)
         for row, sequence in enumerate(codes):
             known = np.flatnonzero(sequence < N)
             position = np.repeat(known, 3)
@@ -197,7 +198,7 @@ def _reached(
         else:
             inputs.append(x)
             x = layer(x)
-    reference = _explain(x, task, on)
+    reference = _explain(_finished(model, x, sequence[None]), task, on)
     where = torch.from_numpy(position).to(device)
     new = torch.from_numpy(base).to(device)
     old = torch.from_numpy(sequence[position].astype(np.int64)).to(device)
@@ -226,8 +227,18 @@ def _reached(
                 break
         if out is None:
             out = _windows(x, reach)
-        changes.append(_explain(out, task, on) - reference)
+        mutants = np.tile(sequence, (len(position[part]), 1))
+        mutants[np.arange(len(mutants)), position[part]] = base[part]
+        changes.append(_explain(_finished(model, out, mutants), task, on) - reference)
     return torch.cat(changes).float().cpu().numpy()
+
+
+def _finished(model: nn.Module, out: Tensor, codes: Codes) -> Tensor:
+    """What is left to do behind the chain: nothing, or motif features and the common head."""
+    if not isinstance(model, WithMotifs):
+        return out
+    occupancies = model.motifs(one_hot(torch.from_numpy(codes.copy()).to(out.device)))
+    return model.head(torch.cat([out.flatten(1), occupancies.to(out.dtype)], dim=1))
 
 
 def _pools_second(layers: Sequence[nn.Module]) -> bool:
@@ -238,34 +249,6 @@ def _pools_second(layers: Sequence[nn.Module]) -> bool:
         and isinstance(layers[2], nn.MaxPool1d | nn.MaxPool2d)
         and _simple(layers[2])
     )
-
-
-class _Packed(nn.Module):
-    """A linear layer whose weights lie in oneDNN's own order (about twice as fast on CPU)."""
-
-    def __init__(self, layer: nn.Linear, rows: int) -> None:
-        super().__init__()
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), rows)
-        self.bias = layer.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-
-
-def _packed(layers: Sequence[nn.Module], device: torch.device, rows: int) -> list[nn.Module]:
-    """The layers, linear ones packed where this processor and PyTorch can."""
-    result: list[nn.Module] = []
-    for layer in layers:
-        if isinstance(layer, nn.Linear) and device.type == "cpu":
-            try:
-                x = torch.zeros((2, layer.in_features))
-                layer_packed = _Packed(layer, rows)
-                if torch.allclose(layer_packed(x), layer(x), atol=1e-5):
-                    layer = layer_packed
-            except (AttributeError, RuntimeError):
-                pass
-        result.append(layer)
-    return result
 
 
 def _linear(
