@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.interpretation.gradients import device_of
-from cistransfer.interpretation.layers import first_filters, run_filters
+from cistransfer.interpretation.layers import first_filters, fold_norms, run_filters
 from cistransfer.models.score import evaluating, one_hot, reverse_codes
 from cistransfer.motifs.pwm import PWM, consensus, from_counts, information_content
 
@@ -117,11 +117,16 @@ def filter_motifs(
     counts = torch.zeros((n_filters, _weight(block[0]).shape[2], 4), dtype=torch.int64)
     sites = torch.zeros(n_filters, dtype=torch.int64)
     with evaluating(model), torch.inference_mode():
+        fast = fold_norms(block)
+        if type(fast[-1]) is nn.ReLU:  # thresholds are above 0: what it cuts off is never counted
+            fast = fast[:-1]
         for _, x in _batches(codes, device, both_strands, batch_size, tick):
-            maxima = torch.maximum(maxima, run_filters(block, x).amax(dim=(0, 2)))
+            maxima = torch.maximum(maxima, run_filters(fast, x).amax(dim=(0, 2)))
+        if len(fast) < len(block) and isinstance(block[-1], nn.ReLU):
+            maxima = maxima.clamp(min=0)
         threshold = torch.where(maxima > 0, share * maxima, torch.inf)[:, None]
         for batch, x in _batches(codes, device, both_strands, batch_size, tick):
-            hits = torch.nonzero(run_filters(block, x) > threshold)
+            hits = torch.nonzero(run_filters(fast, x) > threshold)
             sites += torch.bincount(hits[:, 1], minlength=n_filters).cpu()
             counts += _letters(block[0], batch, hits, n_filters).cpu()
     table = counts.numpy()

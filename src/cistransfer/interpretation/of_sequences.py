@@ -173,7 +173,7 @@ def write_enrichment(
         "from": where,
         "motifs_tested": len(table),
         "significant": int((table["q"] < 1e-3).sum()),
-        "top": table["motif"].astype(str).tolist()[:5],
+        "top": [str(name) for name in table["motif"][:5]],
     }
     if not len(table):
         most = int(sites["name"].value_counts().max()) if len(sites) else 0
