@@ -77,7 +77,7 @@ def _choose(
     among those within `_AS_GOOD` of it."""
     from sklearn.model_selection import RepeatedStratifiedKFold
 
-    rows = np.random.default_rng(seed).permutation(len(truth))[: phase.most_rows]
+    rows = _sample(truth, phase.most_rows, seed)
     features, truth = features[rows], truth[rows]
     folds = min(phase.folds, int((truth == 1).sum()), int((truth == 0).sum()))
     cut = RepeatedStratifiedKFold(n_splits=folds, n_repeats=phase.repeats, random_state=seed)
@@ -95,6 +95,13 @@ def _choose(
     return {"strength": strength, "motif_scale": motif_scale}
 
 
+def _sample(truth: NDArray[np.int8], most: int, seed: int) -> NDArray[np.int64]:
+    """``most`` rows at random (all if there are fewer), and two of each class in any case."""
+    order = np.random.default_rng(seed).permutation(len(truth))
+    first = np.concatenate([order[truth[order] == value][:2] for value in (0, 1)])
+    return np.concatenate([order[:most], first[~np.isin(first, order[:most])]])
+
+
 def _fit(
     features: NDArray[np.float64],
     truth: NDArray[np.int8],
@@ -102,7 +109,13 @@ def _fit(
     strength: float,
     motif_scale: float,
 ) -> tuple[NDArray[np.float64], float]:
-    """Weights and bias on raw features."""
+    """Weights and bias on raw features.
+
+    Raises
+    ------
+    InputError
+        When the regression does not converge (the penalty is too weak).
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -111,8 +124,14 @@ def _fit(
     scale[len(scale) - n_motifs :] /= motif_scale
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        fitted = LogisticRegression(C=strength, max_iter=5000).fit(
-            (features - centre) / scale, truth
-        )
+        try:
+            fitted = LogisticRegression(C=strength, max_iter=5000).fit(
+                (features - centre) / scale, truth
+            )
+        except ConvergenceWarning as warning:
+            raise InputError(
+                f"the probe does not converge with strength {strength:g} and motif scale "
+                f"{motif_scale:g}; try lower ones"
+            ) from warning
     weights = fitted.coef_[0] / scale
     return weights, float(fitted.intercept_[0] - weights @ centre)

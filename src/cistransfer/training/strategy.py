@@ -21,6 +21,8 @@ from cistransfer.errors import InputError, nearest
 
 __all__ = ["Initialise", "Phase", "Probe", "Strategy", "load_strategy", "shipped_strategies"]
 
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 class Phase(BaseModel):
     """One stretch of gradient training with fixed settings.
@@ -82,9 +84,9 @@ class Probe(BaseModel):
 
     kind: Literal["probe"]
     name: str
-    strengths: tuple[float, ...] = Field(default=(1e-4, 1e-3, 1e-2), min_length=1)
+    strengths: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2), min_length=1)
     """Inverse L2 penalties (scikit-learn's C) to choose from; the least that is as good."""
-    motif_scales: tuple[float, ...] = Field(default=(3.0, 10.0, 30.0), min_length=1)
+    motif_scales: tuple[Positive, ...] = Field(default=(3.0, 10.0, 30.0), min_length=1)
     """Factors on standardised motifs to choose from: the larger, the less they are penalised
     beside the many features. Without motifs there is nothing to choose."""
     folds: int = Field(default=5, gt=1)

@@ -1,0 +1,310 @@
+"""The head in closed form: against scikit-learn on naively standardised features."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+from toys import WINDOW, tiny, tiny_examples
+
+from cistransfer.errors import InputError
+from cistransfer.examples.dataset import ExampleSet
+from cistransfer.metrics.curves import auroc
+from cistransfer.models.motif_features import WithMotifs
+from cistransfer.models.score import score_codes
+from cistransfer.motifs.pwm import PWM
+from cistransfer.motifs.scan import sum_occupancy
+from cistransfer.training import probe as room
+from cistransfer.training.loop import fit
+from cistransfer.training.probe import fit_probe
+from cistransfer.training.strategy import Probe, load_strategy
+
+
+def probe(**changes: object) -> Probe:
+    return Probe.model_validate({"kind": "probe", "name": "probe", **changes})
+
+
+def random_pwm(width: int, seed: int = 0) -> PWM:
+    rng = np.random.default_rng(seed)
+    return PWM(f"m{seed}", rng.dirichlet(np.full(4, 0.4), width))
+
+
+def beside(pwms: Sequence[PWM], n_tasks: int = 2) -> WithMotifs:
+    model = WithMotifs(tiny(3, n_tasks), n_tasks, [pwm.width for pwm in pwms])
+    model.motifs.fill(pwms)
+    return model
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def naive_features(model: nn.Module, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Input of the head, one sequence and strand at a time."""
+    model.eval()
+    rows = []
+    for code in codes:
+        strands = []
+        for sequence in (code, 3 - code[::-1]):
+            x = torch.tensor([[float(base == letter) for base in sequence] for letter in range(4)])
+            with torch.no_grad():
+                strands.append(model.features(x[None])[0].double().numpy())
+        rows.append((strands[0] + strands[1]) / 2)
+    return np.array(rows)
+
+
+def expected_logits(
+    model: nn.Module, data: ExampleSet, column: int, strength: float, pwms: Sequence[PWM], by: float
+) -> NDArray[np.float64]:
+    """scikit-learn on z-scores of the training part, motifs' multiplied by ``by``."""
+    features = naive_features(model, data.codes)
+    train = [row for row in data.rows("train") if data.labels[row, column] >= 0]
+    z = np.zeros_like(features)
+    for at in range(features.shape[1]):
+        values = features[train, at]
+        if values.std() > 1e-6:
+            z[:, at] = (features[:, at] - values.mean()) / values.std()
+        if at >= features.shape[1] - len(pwms):
+            z[:, at] *= by
+    fitted = LogisticRegression(C=strength, max_iter=5000).fit(z[train], data.labels[train, column])
+    return fitted.decision_function(z)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1e-2, 1.0])
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+@pytest.mark.parametrize("widths", [(), (4, 6)])
+def test_it_equals_scikit_learn(strength: float, scale: float, widths: tuple[int, ...]) -> None:
+    data = tiny_examples()
+    pwms = [random_pwm(width, width) for width in widths]
+    model = beside(pwms) if pwms else tiny(3)
+    chosen = fit_probe(model, data, probe(strengths=[strength], motif_scales=[scale]), seed=0)
+    by = scale if pwms else 1.0
+    assert chosen == [{"strength": strength, "motif_scale": by}] * 2
+    found = score_codes(model, data.codes)
+    for column in range(2):
+        expected = expected_logits(model, data, column, strength, pwms, by)
+        assert np.abs(expected).max() > 1e-3
+        np.testing.assert_allclose(found[:, column], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_the_motif_scale_frees_the_motifs() -> None:
+    """The label is the motif's; the freer it is, the more of the logit comes from it."""
+    pwm = random_pwm(5, 1)
+    data = tiny_examples(n_tasks=1)
+    occupancy = np.log(sum_occupancy(data.codes, pwm))
+    labels = (occupancy > np.median(occupancy)).astype(np.int8)[:, None]
+    data = dataclasses.replace(data, labels=labels)
+    found = []
+    for scale in (1.0, 3.0, 30.0):
+        model = beside([pwm], 1)
+        fit_probe(model, data, probe(strengths=[1e-3], motif_scales=[scale]), seed=0)
+        found.append(abs(np.corrcoef(score_codes(model, data.codes)[:, 0], occupancy)[0, 1]))
+    assert found[0] < found[1] < found[2]
+    assert found[2] > 0.99
+
+
+@pytest.mark.parametrize("with_motifs", [False, True])
+def test_only_the_head_changes(with_motifs: bool) -> None:
+    data = tiny_examples()
+    codes, labels = data.codes.copy(), data.labels.copy()
+    model = beside([random_pwm(5)]) if with_motifs else tiny(3)
+    model.train()
+    before = snapshot(model)
+    state = torch.random.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
+    fit_probe(model, data, probe(repeats=1), seed=0)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]) != name.startswith("head"), name
+    assert all(module.training for module in model.modules())
+    assert torch.equal(torch.random.get_rng_state(), state[0])
+    assert str(np.random.get_state()) == state[1]  # noqa: NPY002
+    assert np.array_equal(data.codes, codes)
+    assert np.array_equal(data.labels, labels)
+
+
+def test_no_row_outside_the_training_part_counts() -> None:
+    data = tiny_examples()
+    unknown = data.rows("train")[:3]
+    data.labels[unknown] = -1
+    other = dataclasses.replace(data, codes=data.codes.copy(), labels=data.labels.copy())
+    held = data.rows("valid")
+    other.codes[held] = 0
+    other.labels[held] = 1 - np.abs(data.labels[held])
+    other.codes[unknown] = 2  # nor does an unresolved training row
+    heads = []
+    for each in (data, other):
+        model = tiny(3)
+        fit_probe(model, each, probe(repeats=1), seed=0)
+        heads.append(model.head.state_dict())
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+
+
+def test_it_is_deterministic() -> None:
+    heads = []
+    for _ in range(2):
+        model = beside([random_pwm(5)])
+        chosen = fit_probe(model, tiny_examples(), probe(repeats=1), seed=4)
+        heads.append((chosen, model.head.weight.tolist(), model.head.bias.tolist()))
+    assert heads[0] == heads[1]
+
+
+def _easy(n: int = 40) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Features each of which separates the classes under any penalty."""
+    truth = (np.arange(n) % 2).astype(np.int8)
+    return truth[:, None] * np.array([10.0, 1.0, -3.0]), truth
+
+
+def test_the_strongest_penalty_among_equals() -> None:
+    features, truth = _easy()
+    setting = probe(strengths=[1.0, 1e-4, 1e-2], motif_scales=[30.0, 3.0, 10.0])
+    assert room._choose(features, truth, 1, setting, 0) == {"strength": 1e-4, "motif_scale": 3.0}
+    assert room._choose(features, truth, 0, setting, 0) == {"strength": 1e-4, "motif_scale": 1.0}
+
+
+def test_a_better_choice_wins_over_a_stronger_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within 0.002 of the best counts as equal, further away does not."""
+    features, truth = _easy()
+    for worse, expected in ((0.0015, 1e-4), (0.0025, 1e-2)):
+        merits = {1e-4: 0.9 - worse, 1e-2: 0.9, 1.0: 0.9}
+        current: list[float] = []
+
+        def fake_fit(
+            features: NDArray[Any], truth: Any, n: int, strength: float, scale: float,
+            current: list[float] = current,
+        ) -> tuple[NDArray[np.float64], float]:  # fmt: skip
+            current[:] = [strength]
+            return np.zeros(features.shape[1]), 0.0
+
+        def fake_auroc(
+            *_: Any, merits: dict[float, float] = merits, current: list[float] = current
+        ) -> float:
+            return merits[current[0]]
+
+        monkeypatch.setattr(room, "_fit", fake_fit)
+        monkeypatch.setattr(room, "auroc", fake_auroc)
+        chosen = room._choose(features, truth, 0, probe(strengths=[1.0, 1e-2, 1e-4]), 0)
+        assert chosen["strength"] == expected
+
+
+def test_the_choice_ranks_held_out_rows_best() -> None:
+    """A naive cross-validation over the same folds finds the same merits."""
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
+    rng = np.random.default_rng(5)
+    truth = (np.arange(60) % 2).astype(np.int8)
+    features = rng.normal(size=(60, 30))
+    features[:, :3] += truth[:, None] * 1.5
+    features[:, 29] += truth * 0.8
+    setting = probe(strengths=[1e-4, 1e-2, 100.0], motif_scales=[1.0, 30.0], folds=3, repeats=2)
+    chosen = room._choose(features, truth, 1, setting, 7)
+    order = np.random.default_rng(7).permutation(60)
+    features, truth = features[order], truth[order]
+    merits = {}
+    for strength in setting.strengths:
+        for scale in setting.motif_scales:
+            found = []
+            folds = RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=7)
+            for inside, outside in folds.split(features, truth):
+                mean, spread = features[inside].mean(0), features[inside].std(0)
+                z = (features - mean) / spread
+                z[:, 29] *= scale
+                net = LogisticRegression(C=strength, max_iter=5000).fit(z[inside], truth[inside])
+                found.append(auroc(truth[outside], net.decision_function(z[outside])))
+            merits[strength, scale] = np.mean(found)
+    best = max(merits.values())
+    assert len({round(merit, 3) for merit in merits.values()}) > 2
+    expected = min(key for key, merit in merits.items() if merit >= best - 0.002)
+    assert (chosen["strength"], chosen["motif_scale"]) == expected
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_both_classes_are_needed_twice(label: int) -> None:
+    data = tiny_examples(n_tasks=1)
+    train = data.rows("train")
+    for most, refused in ((0, True), (1, True), (2, False)):
+        labels = data.labels.copy()
+        labels[train[labels[train, 0] == label][most:], 0] = -1
+        few = dataclasses.replace(data, labels=labels)
+        if refused:
+            with pytest.raises(InputError) as caught:
+                fit_probe(tiny(n_tasks=1), few, probe(), seed=0)
+            assert str(caught.value) == (
+                f"A: a probe needs two training examples of each class, found {most}"
+            )
+        else:
+            fit_probe(tiny(n_tasks=1), few, probe(), seed=0)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 30, 40, 1000])
+def test_a_sample_for_cross_validation_keeps_two_of_each_class(most: int) -> None:
+    for seed in range(20):
+        truth = np.zeros(40, dtype=np.int8)
+        truth[[3, 17]] = 1
+        rows = room._sample(truth, most, seed)
+        assert len(set(rows)) == len(rows)
+        assert set(np.flatnonzero(truth)) <= set(rows)
+        assert (truth[rows] == 0).sum() >= 2
+        assert min(most, 40) <= len(rows) <= max(4, min(most + 2, 40))
+        order = np.random.default_rng(seed).permutation(40)
+        assert rows[: min(most, 40)].tolist() == order[:most].tolist()
+
+
+def test_few_rows_for_the_choice_all_for_the_fit() -> None:
+    data = tiny_examples()
+    model = tiny(3)
+    fit_probe(model, data, probe(strengths=[1e-2], most_rows=4), seed=0)
+    expected = expected_logits(model, data, 0, 1e-2, [], 1.0)
+    np.testing.assert_allclose(score_codes(model, data.codes)[:, 0], expected, atol=1e-5)
+
+
+def test_a_feature_that_never_varies_has_no_weight() -> None:
+    """Nor does it blow up when it varies elsewhere."""
+    model = tiny(3)
+    with torch.no_grad():
+        model.dense1.norm.weight[4] = 0.0
+    fit_probe(model, tiny_examples(), probe(), seed=0)
+    assert (model.head.weight[:, 4] == 0).all()
+    assert model.head.weight.isfinite().all()
+    assert (model.head.weight[:, :4] != 0).any()
+
+
+def test_a_penalty_that_is_too_weak_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
+    def never(*_: Any) -> None:
+        warnings.warn("limit", ConvergenceWarning, stacklevel=1)
+
+    monkeypatch.setattr(LogisticRegression, "fit", never)
+    with pytest.raises(InputError, match="does not converge with strength 100 and motif scale 1"):
+        fit_probe(tiny(), tiny_examples(), probe(strengths=[100.0]), seed=0)
+
+
+@pytest.mark.parametrize("entry", ["strengths", "motif_scales"])
+@pytest.mark.parametrize("values", ["[]", "[0.0]", "[-1.0]", "[inf]", "[nan]"])
+def test_wrong_settings_are_refused(entry: str, values: str, tmp_path: Any) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'name = "own"\nsummary = ""\nstart = "trunk"\n[[phases]]\nkind = "probe"\n'
+        f'name = "probe"\n{entry} = {values}\n'
+    )
+    with pytest.raises(InputError, match=entry) as caught:
+        load_strategy(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_row_of_history() -> None:
+    data = tiny_examples()
+    history = fit(tiny(3), data, [probe()], run="x", seed=0)
+    assert len(history) == 1
+    assert history[0]["train_loss"] is None
+    assert history[0]["best"] is True
+    assert (history[0]["phase"], history[0]["epoch"]) == ("probe", 1)
+    assert 0 < history[0]["valid_loss"] < 2
+    assert data.window == WINDOW
