@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from safetensors.torch import save as save_tensors
 
+from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode_many
-from cistransfer.models.bundle import open_bundle, weights_hash
+from cistransfer.models.bundle import check_bundle, open_bundle, weights_hash
 from cistransfer.models.score import score_codes
 from cistransfer.storage import read_json, whole_folder, write_json
 
@@ -35,12 +36,26 @@ def compact_bundle(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
     -------
     dict
         ``bundle``, ``bytes`` and ``largest_difference`` of the example's logits.
+
+    Raises
+    ------
+    InputError
+        When ``out`` is the bundle or the run folder itself, the example no longer has the scores
+        on record, or a weight is too large for float16.
     """
     bundle = open_bundle(path)
+    if bundle.path.resolve().is_relative_to(Path(out).resolve()):
+        raise InputError(f"{out}: would replace the original; name another folder for the copy")
+    check_bundle(path)
     model = bundle.model.half().float()
+    for name, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise InputError(f"{bundle.path}: {name} is too large for half precision")
     example = read_json(bundle.path / "example.json")
-    codes = encode_many(example["sequences"])
-    logits = score_codes(model, codes, strands=example["strands"])
+    logits = np.zeros((0, len(bundle.tasks)), dtype=np.float32)
+    if example["sequences"]:
+        codes = encode_many(example["sequences"])
+        logits = score_codes(model, codes, strands=example["strands"])
     state = {
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor.contiguous()
         for name, tensor in model.state_dict().items()
@@ -51,9 +66,9 @@ def compact_bundle(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
         write_json(temporary / "card.json", {**card, "rounded_from": bundle.card["weights"]})
         write_json(temporary / "example.json", {**example, "logits": logits.astype(float).tolist()})
         shutil.copyfile(bundle.path / "regions.parquet", temporary / "regions.parquet")
-    change = torch.tensor(example["logits"]) - torch.from_numpy(logits)
+    change = np.abs(np.reshape(example["logits"], logits.shape) - logits)
     return {
         "bundle": str(out),
         "bytes": sum(file.stat().st_size for file in Path(out).iterdir()),
-        "largest_difference": float(change.abs().max()) if change.numel() else 0.0,
+        "largest_difference": float(change.max(initial=0.0)),
     }
