@@ -10,17 +10,19 @@ from cistransfer.motifs.pwm import PWM
 
 __all__ = ["motif_tfs", "motifs_of"]
 
+_PREFIX = re.compile(r"^[A-Z]{2}\d{4}\.\d+\.(?=.)")
 _SUFFIX = re.compile(r"(\(var\.\d+\)|_HUMAN.*|_MOUSE.*|\.H1\d.*)$", re.IGNORECASE)
 
 
 def motif_tfs(pwm: PWM) -> tuple[str, ...]:
     """Upper-case names of the TFs that a motif belongs to.
 
-    Reads JASPAR's names (``FOSL2::JUND(var.2)``; both partners of a heterodimer count) and
-    HOCOMOCO's (``HNF4A_HUMAN…``, ``HNF4A.H12CORE.0.P.B``) from ``alt_name``, or ``name`` where
-    there is none.
+    Reads JASPAR's names (``FOSL2::JUND(var.2)``, or ``MA0004.1.Arnt`` as in its MEME files; both
+    partners of a heterodimer count) and HOCOMOCO's (``HNF4A_HUMAN…``, ``HNF4A.H12CORE.0.P.B``)
+    from ``alt_name``, or ``name`` where there is none.
     """
-    parts = _SUFFIX.sub("", pwm.alt_name or pwm.name).split("::")
+    name = _PREFIX.sub("", pwm.alt_name or pwm.name)
+    parts = _SUFFIX.sub("", name).split("::")
     return tuple(dict.fromkeys(part.strip().upper() for part in parts if part.strip()))
 
 
