@@ -114,6 +114,7 @@ def evaluate_runs(
         name: str,
         run: Path | None,
         strategy: str | None,
+        seen: int,
         logits: NDArray[np.float32],
         thresholds: NDArray[np.float64],
         temperatures: NDArray[np.float64],
@@ -127,30 +128,31 @@ def evaluate_runs(
                 "name": name,
                 "run": None if run is None else str(run.absolute()),
                 "strategy": strategy,
+                "seen": seen,
                 "metrics": {row["task"]: _plain(row) for row in metrics.to_dict("records")},
             }
         )
 
     with bar("scoring", len(rows) * len(bundles)) as running:
         for name, bundle in bundles.items():
-            if not allow_seen and part == "test":
-                _refuse_seen(name, bundle, regions)
+            seen = _count_seen(name, bundle, regions, allow_seen or part != "test")
             columns = _columns(name, bundle, data)
             model = bundle.model.to(choose_device(device))
             logits = score_codes(model, codes, tick=running.advance)[:, columns]
-            add(name, named[name], bundle.card.get("strategy", {}).get("name"), logits,
-                bundle.thresholds[columns], bundle.temperatures[columns])  # fmt: skip
+            add(name, named[name], bundle.card.get("strategy", {}).get("name"), seen,
+                logits, bundle.thresholds[columns], bundle.temperatures[columns])  # fmt: skip
     for name in track(baselines, "baselines"):
         if name in named:
             raise InputError(f"a run is called {name!r} like a baseline; name it: NAME={name}")
         rung = climb(name, data, codes, pwms=pwms)
-        add(name, None, _STRATEGY.get(name, name), rung.logits, rung.thresholds, rung.temperatures)
+        seen = 0 if part == "test" else len(rows)
+        add(name, None, _STRATEGY.get(name, name), seen,
+            rung.logits, rung.thresholds, rung.temperatures)  # fmt: skip
     if trunk is not None:
         untrained = open_bundle(trunk)
-        if not allow_seen and part == "test":
-            _refuse_seen("sibling", untrained, regions)
+        seen = _count_seen("sibling", untrained, regions, allow_seen or part != "test")
         rung, read = sibling(untrained, data, codes)
-        add("sibling", None, f"sibling ({', '.join(read)})", rung.logits, rung.thresholds,
+        add("sibling", None, f"sibling ({', '.join(read)})", seen, rung.logits, rung.thresholds,
             rung.temperatures)  # fmt: skip
     result = {
         "kind": "evaluation",
@@ -213,13 +215,15 @@ def _columns(name: str, bundle: Bundle, data: ExampleSet) -> list[int]:
     return [bundle.tasks.index(task) for task in data.tasks]
 
 
-def _refuse_seen(name: str, bundle: Bundle, regions: pd.DataFrame) -> None:
+def _count_seen(name: str, bundle: Bundle, regions: pd.DataFrame, allowed: bool) -> int:
+    """How many of the regions a model or its trunk was trained or validated on."""
     seen = int(overlaps_any(regions, bundle.regions()).sum())
-    if seen:
+    if seen and not allowed:
         raise InputError(
             f"model {name!r} was trained or validated on {seen:,} of the {len(regions):,} regions; "
             "evaluate on others, or override with --allow-seen"
         )
+    return seen
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:

@@ -1,0 +1,256 @@
+"""Baselines on the examples of an evaluation: what they are fitted on, and that they still rank."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cistransfer.baselines.registry import fit_baseline, score_baseline
+from cistransfer.errors import InputError
+from cistransfer.evaluation.ladder import Rung, climb, sibling
+from cistransfer.evaluation.runs import evaluate_runs, open_predictions
+from cistransfer.examples.dataset import ExampleSet
+from cistransfer.genome.bed import regions_table
+from cistransfer.metrics.curves import aucpr, auroc
+from cistransfer.metrics.thresholded import mcc
+from cistransfer.models.bundle import Bundle, weights_hash
+from cistransfer.models.score import score_codes
+from cistransfer.motifs.pwm import PWM
+from cistransfer.training.finetune import finetune
+
+NAMES = ("prevalence", "gc", "motif", "kmer")
+N, WINDOW = 240, 40
+
+
+def site(text: str, name: str = "1", alt_name: str = "A") -> PWM:
+    return PWM(name, np.eye(4)[["ACGT".index(base) for base in text]] * 0.8 + 0.05, alt_name)
+
+
+PWMS = [site("TGACTCA", "1", "A"), site("GGGAAC", "2", "B")]
+
+
+def planted(seed: int = 0) -> ExampleSet:
+    """Two tasks, each with its site in most bound windows; every fourth window is for test."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (N, WINDOW), dtype=np.uint8)
+    labels = (rng.random((N, 2)) < 0.5).astype(np.int8)
+    for task, (text, at) in enumerate((("TGACTCA", 3), ("GGGAAC", 25))):
+        word = ["ACGT".index(base) for base in text]
+        for row in np.flatnonzero((labels[:, task] == 1) & (rng.random(N) < 0.8)):
+            codes[row, at : at + len(word)] = word
+    labels[rng.random((N, 2)) < 0.1] = -1
+    part = np.tile(["train", "test", "valid", "train"], N // 4).astype(object)
+    start = np.arange(N) * 100
+    regions = regions_table(["chr1"] * N, start, start + WINDOW, part=part)
+    return ExampleSet(codes, labels, regions, ("A", "B"), {})
+
+
+@pytest.fixture(scope="module")
+def data() -> ExampleSet:
+    return planted()
+
+
+@pytest.fixture(scope="module")
+def rungs(data: ExampleSet) -> dict[str, Rung]:
+    return {name: climb(name, data, data.codes, pwms=PWMS, seed=1) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ranking_is_the_baselines_own(
+    name: str, rungs: dict[str, Rung], data: ExampleSet
+) -> None:
+    train = data.rows("train")
+    for task in range(2):
+        fitted = fit_baseline(
+            name, data.codes[train], data.labels[train, task], seed=1, pwms=[PWMS[task]]
+        )
+        raw = score_baseline(fitted, data.codes)
+        scaled = rungs[name].logits[:, task]
+        assert scaled.dtype == np.float32
+        assert np.isfinite(scaled).all()
+        order = np.argsort(raw, kind="stable")
+        assert (np.diff(scaled[order]) >= 0).all()
+        for row, other in ((aucpr, 1e-6), (auroc, 1e-6)):
+            labels = data.labels[:, task]
+            assert row(labels, scaled) == pytest.approx(row(labels, raw), abs=other)
+        held = scaled[data.rows("valid")]
+        if name == "prevalence":
+            assert np.ptp(held) == 0
+        else:
+            assert held.mean() == pytest.approx(0, abs=1e-5)
+            assert held.std() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_of_the_test_part_change_nothing(
+    name: str, rungs: dict[str, Rung], data: ExampleSet
+) -> None:
+    labels = data.labels.copy()
+    labels[data.rows("test")] = np.where(labels[data.rows("test")] == 1, 0, 1)
+    other = climb(name, dataclasses.replace(data, labels=labels), data.codes, pwms=PWMS, seed=1)
+    for entry in ("logits", "thresholds", "temperatures"):
+        assert np.array_equal(getattr(other, entry), getattr(rungs[name], entry)), entry
+
+
+@pytest.mark.parametrize("name", ["gc", "kmer"])
+def test_sequences_of_the_test_part_change_nothing_for_others(
+    name: str, rungs: dict[str, Rung], data: ExampleSet
+) -> None:
+    codes = data.codes.copy()
+    codes[data.rows("test")] = 0
+    changed = dataclasses.replace(data, codes=codes)
+    valid = data.rows("valid")
+    found = climb(name, changed, codes[valid], pwms=PWMS, seed=1)
+    assert np.allclose(found.logits, rungs[name].logits[valid], atol=1e-6)
+    assert np.array_equal(found.thresholds, rungs[name].thresholds)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_threshold_comes_from_validation(
+    name: str, rungs: dict[str, Rung], data: ExampleSet
+) -> None:
+    """No cut between two validation scores has a better MCC there."""
+    valid = data.rows("valid")
+    for task in range(2):
+        labels, scores = data.labels[valid, task], rungs[name].logits[valid, task]
+
+        def merit(cut: float, labels=labels, scores=scores) -> float:  # type: ignore[no-untyped-def]
+            return mcc(labels, scores, cut)
+
+        best = max(merit(float(cut)) for cut in [*scores, scores.max() + 1])
+        assert merit(rungs[name].thresholds[task]) == pytest.approx(best, abs=1e-9)
+        assert rungs[name].temperatures[task] > 0
+
+
+def test_labels_of_validation_move_only_threshold_and_temperature(
+    rungs: dict[str, Rung], data: ExampleSet
+) -> None:
+    labels = data.labels.copy()
+    valid = data.rows("valid")
+    labels[valid] = np.where(labels[valid] >= 0, 1 - labels[valid], -1)
+    other = climb("kmer", dataclasses.replace(data, labels=labels), data.codes, seed=1)
+    assert np.array_equal(other.logits, rungs["kmer"].logits)
+    assert (other.thresholds != rungs["kmer"].thresholds).all()
+    assert (other.temperatures > rungs["kmer"].temperatures).all()  # it is wrong there now
+
+
+def test_each_task_has_its_own_motif(rungs: dict[str, Rung], data: ExampleSet) -> None:
+    test = data.rows("test")
+    for task in range(2):
+        own, other = (auroc(data.labels[test, task], rungs["motif"].logits[test, at])
+                      for at in (task, 1 - task))  # fmt: skip
+        assert own > 0.75 > other
+    with pytest.raises(InputError, match="no motif of 'B' among the 2"):
+        climb("motif", data, data.codes, pwms=[PWMS[0], site("ACGTAC", "3", "C")])
+    # a single motif is whatever the user means by it
+    alone = climb("motif", data, data.codes, pwms=[site("TGACTCA", "1", "something")], seed=1)
+    assert np.allclose(alone.logits[:, 0], rungs["motif"].logits[:, 0], atol=1e-5)
+
+
+def test_what_cannot_be_fitted_or_scaled(data: ExampleSet) -> None:
+    with pytest.raises(InputError, match=r"no baseline 'gcc'; nearest: .*gc"):
+        climb("gcc", data, data.codes)
+    with pytest.raises(InputError, match="motif"):
+        climb("motif", data, data.codes)
+    labels = data.labels.copy()
+    labels[data.rows("valid"), 1] = 0
+    with pytest.raises(InputError, match=r"^B: the valid part needs both classes to scale 'gc'$"):
+        climb("gc", dataclasses.replace(data, labels=labels), data.codes)
+    labels = data.labels.copy()
+    labels[data.rows("train"), 0] = 1
+    with pytest.raises(InputError):
+        climb("gc", dataclasses.replace(data, labels=labels), data.codes)
+
+
+@pytest.fixture(scope="module")
+def run(
+    target_examples: ExampleSet,
+    short_strategy: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    folder = tmp_path_factory.mktemp("ladder") / "scratch"
+    finetune(
+        folder, target_examples, None, strategy=short_strategy(), device="cpu", precision="float32"
+    )
+    return folder
+
+
+def test_evaluations_with_baselines(run: Path, target_examples: ExampleSet, tmp_path: Path) -> None:
+    without = evaluate_runs(tmp_path / "a", [run], device="cpu")
+    result = evaluate_runs(tmp_path / "b", [run], baselines=["prevalence", "gc"], device="cpu")
+    assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == result
+    assert [model["name"] for model in result["models"]] == ["scratch", "prevalence", "gc"]
+    assert result["models"][:1] == without["models"]  # baselines change no model
+    assert [model["run"] for model in result["models"][1:]] == [None, None]
+    assert [model["strategy"] for model in result["models"][1:]] == ["prevalence", "gc"]
+    test = target_examples.rows("test")
+    labels = target_examples.labels[test, 0]
+    expected = climb("gc", target_examples, target_examples.codes[test])
+    table = open_predictions(tmp_path / "b")
+    assert np.array_equal(table["gc GABPA"], expected.logits[:, 0])
+    row = result["models"][2]["metrics"]["GABPA"]
+    assert row["threshold"] == expected.thresholds[0]
+    assert row["auroc"] == pytest.approx(auroc(labels, expected.logits[:, 0]))
+    chance = result["models"][1]["metrics"]["GABPA"]
+    assert chance["auroc"] == 0.5
+    assert chance["average_precision"] == pytest.approx(chance["prevalence"])
+    assert pd.read_csv(tmp_path / "b" / "metrics.tsv", sep="\t")["model"].tolist() == [
+        "scratch", "prevalence", "gc",
+    ]  # fmt: skip
+
+
+def test_a_motif_counts_as_the_pwm_of_a_study(run: Path, tmp_path: Path) -> None:
+    result = evaluate_runs(
+        tmp_path, [run], baselines=["motif"], pwms=[site("CCGGAAGT", "1", "x")], device="cpu"
+    )
+    assert result["models"][1]["strategy"] == "pwm"
+
+
+def test_names_must_differ(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a run is called 'gc' like a baseline"):
+        evaluate_runs(tmp_path, [f"gc={run}"], baselines=["gc"], device="cpu")
+
+
+def test_seen_regions_are_on_record(
+    run: Path, trunk: Bundle, target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    """A report must be able to tell a held-out evaluation from another one."""
+    for part, seen in (("test", 0), ("valid", len(target_examples.rows("valid")))):
+        result = evaluate_runs(
+            tmp_path / part, [run], baselines=["gc"], part=part, allow_seen=True, device="cpu"
+        )
+        assert [model["seen"] for model in result["models"]] == [seen, seen]
+
+
+def test_a_sibling_reads_one_output_of_the_trunk(
+    trunk: Bundle, target_examples: ExampleSet
+) -> None:
+    """The one that ranks the training part best, or the task's own; nothing is trained."""
+    before = weights_hash(trunk.model)
+    train, test = target_examples.rows("train"), target_examples.rows("test")
+    merits = {
+        name: auroc(target_examples.labels[train, 0], values)
+        for name, values in zip(
+            trunk.tasks, score_codes(trunk.model, target_examples.codes[train]).T, strict=True
+        )
+    }
+    rung, read = sibling(trunk, target_examples, target_examples.codes[test])
+    assert read == [max(merits, key=lambda name: merits[name])]
+    raw = score_codes(trunk.model, target_examples.codes[test])[:, trunk.tasks.index(read[0])]
+    assert (np.diff(rung.logits[np.argsort(raw, kind="stable"), 0]) >= 0).all()
+    own = dataclasses.replace(target_examples, tasks=("MAX",))
+    assert sibling(trunk, own, target_examples.codes[test])[1] == ["MAX"]
+    labels = target_examples.labels.copy()
+    labels[test] = 1 - labels[test]
+    other, _ = sibling(
+        trunk, dataclasses.replace(target_examples, labels=labels), target_examples.codes[test]
+    )
+    assert np.array_equal(other.logits, rung.logits)
+    assert np.array_equal(other.thresholds, rung.thresholds)
+    assert weights_hash(trunk.model) == before
