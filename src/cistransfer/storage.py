@@ -70,6 +70,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     A reader never sees half a file: after an error or a kill the old file, if any, still stands.
     The temporary name is unique, so two writers of one path do not mix; the last one wins.
+    A process that is killed outright (``kill -9``, power) leaves its temporary file behind,
+    ``.NAME.*.part`` beside the target. Nothing reads or removes it, as another process may be
+    writing it still: delete it once none is.
     """
     target = Path(path)
     with _as_input_error(target):
@@ -96,7 +99,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder beside ``path`` that takes its name when the block ends well.
 
     An existing folder at ``path`` is replaced as a whole at the end, and only then; a file there
-    is refused.
+    is refused. What a process that is killed outright leaves behind is a folder ``.NAME.*``.
     """
     target = Path(path)
     with _as_input_error(target):
