@@ -16,7 +16,7 @@ from cistransfer.errors import InputError
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, fold_norms, run_filters
 from cistransfer.models.score import evaluating, one_hot, reverse_codes
-from cistransfer.motifs.pwm import PWM, consensus, from_counts, information_content
+from cistransfer.motifs.pwm import PWM, consensus, from_counts, information_content, trim
 
 __all__ = ["FilterMotifs", "annotate_filters", "correct_sequences", "filter_motifs"]
 
@@ -143,7 +143,9 @@ def annotate_filters(
     """One row per filter: its motif and the known motif it resembles most.
 
     Tomtom on both strands, calibrated against column-shuffled filters
-    (`cistransfer.motifs.compare.compare`); filters of little information are set aside.
+    (`cistransfer.motifs.compare.compare`); filters of little information are set aside. Positions
+    below 0.25 bits are cut off both ends first: the flat ends of a filter match the flat ends of
+    a wide motif, whatever lies between.
 
     Returns
     -------
@@ -171,7 +173,8 @@ def annotate_filters(
         }
     )
     shuffles = int(np.clip(_SHUFFLED // max(len(found.pwms), 1), 20, 1000))
-    best = compare(found.pwms, targets, most_shuffles=shuffles, seed=seed)
+    queries = [trim(pwm, 0.25) for pwm in found.pwms]
+    best = compare(queries, targets, most_shuffles=shuffles, seed=seed)
     best = best.drop_duplicates("query")
     best = pd.DataFrame(
         {
