@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cistransfer.binding import maximise
 from cistransfer.binding.common import (
     common_curve,
     common_regions,
@@ -46,12 +47,32 @@ def test_maximiser_equals_brute_force(data: st.DataObject) -> None:
     matrix = toy(data.draw(st.lists(row, min_size=1, max_size=20)))
     n = data.draw(st.integers(1, n_tfs))
     best = max(len(common_regions(matrix, tfs)) for tfs in combinations(matrix.tfs, n))
-    choice = maximise_common(matrix, n)
+    # With good starts, and with none: the branches alone must find the maximum.
+    with pytest.MonkeyPatch.context() as patch:
+        if data.draw(st.booleans()):
+            patch.setattr(maximise, "_greedy", lambda *_: ())
+            patch.setattr(maximise, "_swap", lambda resolved, *_: tuple(range(resolved.shape[1])))
+        choice = maximise_common(matrix, n)
     assert choice.proven
     assert choice.regions == choice.bound == best
     assert len(choice.tfs) == n
     assert list(choice.tfs) == sorted(set(choice.tfs))
     assert len(common_regions(matrix, choice.tfs)) == best
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_branches_find_the_maximum_without_a_start(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    table = rng.choice([-1, 0, 1], (80, 11), p=[0.3, 0.5, 0.2])
+    monkeypatch.setattr(maximise, "_greedy", lambda *_: ())
+    monkeypatch.setattr(maximise, "_swap", lambda resolved, *_: tuple(range(resolved.shape[1])))
+    resolved = table >= 0
+    for n in (2, 4, 7):
+        best = max(resolved[:, list(tfs)].all(axis=1).sum() for tfs in combinations(range(11), n))
+        choice = maximise_common(toy(table.tolist()), n)
+        assert (choice.regions, choice.proven) == (best, True)
 
 
 def test_a_search_cut_short_says_so_and_bounds_the_maximum() -> None:

@@ -127,8 +127,8 @@ def test_tfbs_decide_what_is_assayed(folder: Path) -> None:
 
 def test_sheets_of_narrowpeak_and_bed_files(folder: Path) -> None:
     narrow = "chr1\t{}\t{}\tp\t1\t.\t1\t-1\t-1\t{}\n"
-    # Summit 301+20 = 321; unknown summit: midpoint of 500-541 is 520.
-    write(folder, "e/a.narrowPeak.gz", narrow.format(301, 400, 20) + narrow.format(500, 541, -1))
+    # Summit 321 + 0; unknown summit: midpoint of 500-541 is 520.
+    write(folder, "e/a.narrowPeak.gz", narrow.format(321, 460, 0) + narrow.format(500, 541, -1))
     write(folder, "e/b.bed", "chr1\t0\t231\n")  # midpoint 115
     sheet = "file\ttf\tcell\taccession\n" + (
         "e/a.narrowPeak.gz\teGFP-JUN-human\tK562\tENCFF1\n"
@@ -250,6 +250,8 @@ def test_windows_at_the_ends_of_a_chromosome() -> None:
         [("chr1", 0, 25), ("chr1", 35, 65), ("chr1", 75, 100)],
         {"on an unknown chromosome": 1},
     )
+    alike = [("chr1", 40, 60), ("chr2", 40, 60)]
+    assert windows(alike, 20) == (alike, {})
     assert windows(rows[:1], 0) == ([("chr1", 0, 20)], {})
 
 
