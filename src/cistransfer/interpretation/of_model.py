@@ -106,7 +106,11 @@ def write_influence(run: Run, table: pd.DataFrame) -> dict[str, Any]:
     return {
         "sequences": len(rows),
         "most_influential": [
-            {"filter": int(row.filter), "influence": float(row.influence), "match": row.match_name}
+            {
+                "filter": int(row.filter),
+                "influence": float(row.influence),
+                "match": row.match_name if row.significant else "",
+            }
             for row in top.itertuples()
         ],
     }
