@@ -157,7 +157,8 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
     history : DataFrame
         ``train_loss``, ``valid_loss``, optionally ``valid_aucpr``, ``phase`` and ``best``: one
         row per epoch in the order of training (a run's ``history.tsv``). A dot marks the epoch
-        whose weights were kept; a dashed line, where a phase begins.
+        whose weights were kept; a dashed line, where a phase begins. A row may lack its
+        ``train_loss`` (a probe, the start of a phase); a single row is one dot and its value.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -170,7 +171,9 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
     ranked = "valid_aucpr" in history.columns
     made, panels = figure(4.6, 3.6, columns=2 if ranked else 1)
     epoch = np.arange(1, len(history) + 1)
-    panels[0].plot(epoch, history["train_loss"], color="#D55E00", linewidth=1.8, label="training")
+    trained = history["train_loss"].to_numpy(dtype=float)
+    if not np.isnan(trained).all():
+        panels[0].plot(epoch, trained, color="#D55E00", linewidth=1.8, label="training")
     panels[0].plot(epoch, history["valid_loss"], color="#0072B2", linewidth=1.8, label="validation")
     shown = [(panels[0], "valid_loss")]
     if ranked:
@@ -193,10 +196,18 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
             markersize=6,
             label="kept",
         )
+        if len(history) == 1:
+            panel.set_xlim(0.5, 1.5)
+            value = float(history[column].iloc[0])
+            panel.annotate(
+                f"{value:.3f}", (1, value), xytext=(8, 0), textcoords="offset points", va="center"
+            )
         for start in starts:
             panel.axvline(start + 0.5, color="#777777", linestyle="--", linewidth=1)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if starts.size:
+        if len(history) == 1:
+            panel.set_xticks([1])
+        if starts.size or len(history) == 1:
             for begin in (0, *starts):
                 panel.annotate(
                     phases[begin],

@@ -37,8 +37,26 @@ _METRICS = {
     "brier": "Brier",
     "ece": "ECE",
 }
-_LOWER_IS_BETTER = ("brier", "ece")
-_NO_WINNER = ("n", "positives", "prevalence")
+_FURTHER = {
+    "aucpr_interpolated": "AUCPR (interpolated)",
+    "aucpr_1to1": "AUCPR 1:1",
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "accuracy",
+    "f1_negative": "F1 of unbound",
+    "weighted_f1": "weighted F1",
+    "log_loss": "log loss",
+    "tp": "TP",
+    "fp": "FP",
+    "tn": "TN",
+    "fn": "FN",
+    "threshold": "threshold",
+    "temperature": "temperature",
+}
+_LOWER_IS_BETTER = ("brier", "ece", "log_loss")
+_NO_WINNER = (
+    "n", "positives", "prevalence", "tp", "fp", "tn", "fn", "threshold", "temperature"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,11 @@ def write_report(
     Returns
     -------
     Path
+
+    Raises
+    ------
+    InputError
+        When a folder is no evaluation, or a run that it names is gone.
     """
     from jinja2 import Environment
 
@@ -92,25 +115,36 @@ def write_report(
 
 def _part(folder: Path) -> dict[str, Any]:
     result = read_json(folder / "metrics.json")
-    if result.get("kind") != "evaluation":
+    if not isinstance(result, dict) or result.get("kind") != "evaluation":
         raise InputError(f"{folder / 'metrics.json'}: expected the record of an evaluation")
     tasks, models = result["tasks"], result["models"]
     runs = {model["name"]: Path(model["run"]) for model in models if model["run"]}
     shown = tasks[:6]
     return {
         "title": ", ".join(shown) + (" …" if len(tasks) > len(shown) else ""),
-        "warning": ""
-        if result["part"] == "test"
-        else f"These are the {result['part']} regions; the models have seen them.",
+        "warning": _warning(result["part"], models),
         "headlines": [_headline(task, models) for task in shown],
         "metric_names": ["model", "task", *_METRICS.values()],
-        "metrics": _metric_rows(tasks, models),
+        "metrics": _metric_rows(_METRICS, tasks, models),
+        "further_names": ["model", "task", *_FURTHER.values()],
+        "further": _metric_rows(_FURTHER, tasks, models),
         "curves": _curves(folder, shown, models),
-        "models": [_model_row(name, run) for name, run in runs.items()],
+        "models": [_model_row(model) for model in models],
         **_example_facts(runs, shown),
         "learning": _learning(runs),
         "commands": _commands([*runs.values(), folder]),
     }
+
+
+def _warning(part: str, models: list[dict[str, Any]]) -> str:
+    """Word what is not held out; empty when all is."""
+    if part != "test":
+        return f"These are the {part} regions; the models have seen them."
+    seen = {model["name"]: model["seen"] for model in models if model.get("seen")}
+    return "; ".join(
+        f"{name} or its trunk was trained or validated on {count:,} of these regions"
+        for name, count in seen.items()
+    ) + ("." if seen else "")
 
 
 def _headline(task: str, models: list[dict[str, Any]]) -> dict[str, str]:
@@ -126,12 +160,14 @@ def _headline(task: str, models: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def _metric_rows(tasks: list[str], models: list[dict[str, Any]]) -> list[list[dict[str, str]]]:
+def _metric_rows(
+    names: dict[str, str], tasks: list[str], models: list[dict[str, Any]]
+) -> list[list[dict[str, str]]]:
     rows = []
     for task in tasks:
         values = {
             key: [model["metrics"][task].get(key) for model in models]
-            for key in _METRICS
+            for key in names
             if key not in _NO_WINNER
         }
         best = {
@@ -144,7 +180,7 @@ def _metric_rows(tasks: list[str], models: list[dict[str, Any]]) -> list[list[di
                 {"text": model["name"], "kind": "text"},
                 {"text": task, "kind": "text"},
             ]
-            for key in _METRICS:
+            for key in names:
                 value = model["metrics"][task].get(key)
                 winner = len(models) > 1 and value is not None and best.get(key) == value
                 text = (
@@ -183,8 +219,11 @@ def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> lis
     return images
 
 
-def _model_row(name: str, run: Path) -> dict[str, str]:
-    card = open_bundle(run).card
+def _model_row(model: dict[str, Any]) -> dict[str, str]:
+    if not model["run"]:
+        row = {"name": model["name"], "strategy": f"baseline: {model['strategy']}"}
+        return {**row, "start": "–", "epochs": "–", "valid": "–"}
+    card = open_bundle(model["run"]).card
     trunk = card.get("trunk")
     start = "random weights"
     if trunk:
@@ -193,7 +232,7 @@ def _model_row(name: str, run: Path) -> dict[str, str]:
         start = f"trunk pre-trained on {named}"
     valid = [value for value in card["validation"]["aucpr"] if value is not None]
     return {
-        "name": name,
+        "name": model["name"],
         "strategy": f"{card['strategy']['name']}: {card['strategy']['summary']}",
         "start": start,
         "epochs": str(card["epochs"]),
