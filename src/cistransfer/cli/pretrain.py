@@ -18,6 +18,7 @@ from cistransfer.cli.options import (
     comma_list,
     requested_split,
 )
+from cistransfer.errors import InputError, nearest
 
 __all__ = ["register"]
 
@@ -83,7 +84,6 @@ def pretrain(
 ) -> None:
     """Pre-train a network on several TFs of a binding matrix."""
     from cistransfer.binding.matrix import open_matrix
-    from cistransfer.errors import InputError, nearest
     from cistransfer.examples.dataset import counts
     from cistransfer.examples.from_matrix import multi_task_examples
     from cistransfer.genome.fasta import open_sequences
@@ -97,6 +97,17 @@ def pretrain(
         raise InputError(
             "name the TFs (--tfs), or let them be chosen (--target, --group), not both"
         )
+    _refuse_unused(
+        bool(target or group),
+        {
+            "--n": n,
+            "--with-target": with_target or None,
+            "--modes": modes,
+            "--partners": partners,
+            "--partner-names": partner_names,
+            "--least-common": least_common,
+        },
+    )
     chosen: tuple[str, ...] = comma_list(tfs) or binding.tfs
     if target or group:
         from cistransfer.relatives.answer import Sources, find_relatives
@@ -159,6 +170,13 @@ def pretrain(
             f"AUCPR {mean_known(bundle.card['validation']['aucpr']) or float('nan'):.3f}",
         ],
     )
+
+
+def _refuse_unused(choosing: bool, options: dict[str, object]) -> None:
+    """Refuse options that only say how TFs are chosen when none are."""
+    for name, value in options.items():
+        if value is not None and not choosing:
+            raise InputError(f"{name} has no meaning without --target or --group; drop it")
 
 
 def mean_known(values: list[float | None]) -> float | None:
