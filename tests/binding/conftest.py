@@ -7,27 +7,9 @@ from pathlib import Path
 import pytest
 from toymatrix import toy_parts
 
-from cistransfer.binding.build import build_matrix
 from cistransfer.binding.layout import write_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.binding.published import ImportReport, import_published
-
-
-@pytest.fixture(scope="session")
-def real_matrix(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> BindingMatrix:
-    """The matrix of the real BED files (nine chromosomes, 151 TFs)."""
-    folder = shared_data / "tf-binding-hg38"
-    out = tmp_path_factory.mktemp("real") / "matrix.h5"
-    build_matrix(
-        out,
-        dhs=folder / "wgEncodeRegDnaseClustered.txt.gz",
-        dhs_sources=folder / "wgEncodeRegDnaseClusteredSources.txt.gz",
-        ucsc2encode=folder / "ucsc2encode.tsv",
-        samples=folder / "samples.tsv",
-        peaks=[folder / "remap2018_macs2_hg38.bed.gz"],
-        tfbs=[folder / "unibind_pwm_tfbs.tar.gz"],
-    )
-    return open_matrix(out)
 
 
 @pytest.fixture(scope="session")
