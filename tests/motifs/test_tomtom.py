@@ -154,3 +154,15 @@ def test_similarity_groups_families(jaspar):
     same = family[:, None] == family[None]
     off_diagonal = ~np.eye(len(names), dtype=bool)
     assert matrix[same & off_diagonal].min() > matrix[~same].max()
+
+
+def test_the_number_of_threads_is_given_back() -> None:
+    """numba sets OpenMP's threads for the whole process; PyTorch's results depend on them."""
+    import torch
+
+    before = torch.get_num_threads()
+    motifs = [
+        PWM(f"m{seed}", np.random.default_rng(seed).dirichlet(np.ones(4), 10)) for seed in range(5)
+    ]
+    compare(motifs[:2], motifs)
+    assert torch.get_num_threads() == before

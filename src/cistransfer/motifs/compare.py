@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -178,7 +179,7 @@ def _tomtom(queries: list[Floats], targets: list[Floats], n_jobs: int) -> tuple[
         raise InputError(
             "comparing motifs needs memelite: pip install 'cistransfer[motifs]'"
         ) from error
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _openmp_threads_restored():
         warnings.simplefilter("ignore")  # its note on few targets: that is what we calibrate for
         return tuple(
             tomtom(
@@ -188,6 +189,18 @@ def _tomtom(queries: list[Floats], targets: list[Floats], n_jobs: int) -> tuple[
                 n_jobs=n_jobs,
             )
         )
+
+
+@contextlib.contextmanager
+def _openmp_threads_restored() -> Iterator[None]:
+    """Give OpenMP its number of threads back: numba sets it for the whole process, PyTorch too,
+    and training rounds differently with another number."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    threads = [each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"]
+    yield
+    if threads:
+        threadpool_limits(limits=threads[0], user_api="openmp")
 
 
 def _calibrate(p: Floats, null: Floats) -> Floats:
