@@ -26,7 +26,7 @@ cistransfer pretrain --matrix "$run/matrix.h5" --genome "$run/data/genome.fa" \
 
 echo "4/7 fine-tune for HNF4G from 60 bound regions"
 cistransfer finetune --from "$run/trunk" --matrix "$run/matrix.h5" --tf HNF4G --positives 60 \
-  --genome "$run/data/genome.fa" --out "$run/HNF4G-transfer"
+  --motifs "$run/data/motifs.meme" --genome "$run/data/genome.fa" --out "$run/HNF4G-transfer"
 
 echo "5/7 the same examples by the published recipe, and the control from scratch"
 cistransfer finetune --from "$run/trunk" --strategy published \
