@@ -41,5 +41,6 @@ cistransfer predict "$run/HNF4G-transfer" --regions "$run/data/open.bed.gz" \
 
 echo "7/7 evaluate on held-out chromosomes and report"
 cistransfer evaluate "transfer=$run/HNF4G-transfer" "published=$run/HNF4G-published" \
-  "scratch=$run/HNF4G-scratch" --out "$run/HNF4G-evaluation"
+  "scratch=$run/HNF4G-scratch" --baselines gc,motif --motifs "$run/data/motifs.meme" \
+  --out "$run/HNF4G-evaluation"
 cistransfer report "$run/HNF4G-evaluation" --out "$run/report.html"
