@@ -10,7 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cistransfer.training.loop import masked_loss
+from cistransfer.errors import InputError
+from cistransfer.models.exclusive import Exclusive, one_versus_rest
+from cistransfer.training.loss import choose_loss, exclusive_loss, masked_loss
 
 PAIRS = st.lists(
     st.tuples(st.floats(-30, 30, width=32), st.sampled_from([-1, 0, 1])), min_size=1, max_size=12
@@ -67,3 +69,26 @@ def test_without_a_mask_it_is_the_published_loss() -> None:
     labels = torch.from_numpy(rng.integers(0, 2, (7, 5)).astype(np.int8))
     published = torch.nn.BCEWithLogitsLoss()(logits, labels.float())
     assert torch.allclose(masked_loss(logits, labels), published)
+
+
+def test_exclusive_classes_are_plain_cross_entropy() -> None:
+    scores = torch.randn(8, 4, generator=torch.Generator().manual_seed(3))
+    truth = torch.tensor([0, 3, 1, 1, 2, 0, 3, 2])
+    labels = torch.nn.functional.one_hot(truth, 4).to(torch.int8)
+    expected = torch.nn.functional.cross_entropy(scores, truth)
+    assert torch.allclose(exclusive_loss(one_versus_rest(scores), labels), expected)
+
+
+def test_a_row_of_no_class_carries_no_weight() -> None:
+    logits = torch.tensor([[0.3, -0.3], [9.0, -9.0]])
+    labels = torch.tensor([[1, 0], [-1, 0]], dtype=torch.int8)
+    assert exclusive_loss(logits, labels) == exclusive_loss(logits[:1], labels[:1])
+    assert exclusive_loss(logits, torch.zeros(2, 2)) == 0
+
+
+def test_two_classes_at_once_are_refused() -> None:
+    model = Exclusive(torch.nn.Linear(1, 1), 2)
+    with pytest.raises(InputError, match="1 examples belong to two classes"):
+        choose_loss(model, np.array([[1, 1], [0, 1]]))
+    assert choose_loss(model, np.array([[1, 0], [0, 1]])) is exclusive_loss
+    assert choose_loss(torch.nn.Linear(1, 1), np.array([[1, 1]])) is masked_loss

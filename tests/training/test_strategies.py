@@ -29,7 +29,8 @@ from cistransfer.training import run as run_module
 from cistransfer.training.finetune import finetune
 from cistransfer.training.freeze import apply_phase, copy_transferred, parameter_groups
 from cistransfer.training.initialise import choose_filters, dissimilar_motifs, initialise_filters
-from cistransfer.training.loop import fit, masked_loss
+from cistransfer.training.loop import fit
+from cistransfer.training.loss import masked_loss
 from cistransfer.training.pretrain import pretrain
 from cistransfer.training.run import train_run
 from cistransfer.training.strategy import (

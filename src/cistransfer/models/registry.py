@@ -15,12 +15,14 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.models.chromtransfer import ChromTransfer
 from cistransfer.models.cnn import CNN
 from cistransfer.models.danq import DanQ
+from cistransfer.models.exclusive import Exclusive
 from cistransfer.models.motif_features import WithMotifs
 from cistransfer.models.user_file import UserFile, check_contract, is_file_spec, read_user_file
 
 __all__ = [
     "ARCHITECTURES",
     "USER_FILES",
+    "WRAPPERS",
     "build_model",
     "check_design",
     "describe_design",
@@ -43,16 +45,26 @@ def _with_motifs(
     return WithMotifs(inner, n_tasks, widths)
 
 
+def _exclusive(window: int, n_tasks: int, base: dict[str, Any] | None = None) -> nn.Module:
+    """Build `Exclusive` around another architecture."""
+    design = base or {"name": "cnn", "arguments": {}}
+    return Exclusive(_make(design["name"], window, n_tasks, design["arguments"]), n_tasks)
+
+
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "cnn": CNN,
     "danq": DanQ,
     "chromtransfer": ChromTransfer,
     "with-motifs": _with_motifs,
+    "exclusive": _exclusive,
 }
 """Name → class. A class takes ``window``, ``n_tasks`` and keyword arguments with defaults, maps
 one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``, and has ``features(x)`` and a linear
 ``head`` that reads them. Modules are named ``conv1`` …, ``lstm1`` …, ``dense1`` …, ``head``, so
 that one strategy fits every architecture."""
+
+WRAPPERS = ("with-motifs", "exclusive")
+"""Architectures around another one (argument ``base``); strategies make them, users do not."""
 
 USER_FILES: dict[str, UserFile] = {}
 """Networks of the user's own that `register_architecture` has read in this process."""
@@ -107,7 +119,7 @@ def check_design(design: dict[str, Any], where: str) -> None:
     name, arguments = design.get("name"), design.get("arguments")
     if not isinstance(name, str) or not isinstance(arguments, dict):
         raise InputError(f"{where}: expected an architecture's name and arguments, found {design}")
-    if name == "with-motifs" and isinstance(arguments.get("base"), dict):
+    if name in WRAPPERS and isinstance(arguments.get("base"), dict):
         check_design(arguments["base"], where)
     if not is_file_spec(name):
         return
@@ -205,8 +217,8 @@ def list_architectures(
     sizes: dict[str, int | None] = {}
     own = [register_architecture(spec) for spec in files]
     for name in (*ARCHITECTURES, *own):
-        if name == "with-motifs":
-            continue  # strategies build it around one of the others
+        if name in WRAPPERS:
+            continue
         try:
             model = build_model(name, window=window, n_tasks=n_tasks, seed=0)
         except InputError:

@@ -1,4 +1,4 @@
-"""The training loop: masked multi-task binary cross-entropy, Adam, early stopping, resume."""
+"""The training loop: masked multi-task cross-entropy, Adam, early stopping, resume."""
 
 from __future__ import annotations
 
@@ -21,25 +21,13 @@ from cistransfer.models.score import one_hot, reverse_codes, score_codes
 from cistransfer.progress import bar
 from cistransfer.training.checkpoint import State, load_state, optimiser_tensors, save_state
 from cistransfer.training.freeze import apply_phase, parameter_groups
+from cistransfer.training.loss import Loss, choose_loss, masked_loss
 from cistransfer.training.probe import fit_probe
 from cistransfer.training.strategy import Phase, Probe
 
-__all__ = ["choose_precision", "fit", "masked_loss", "shifted", "validate"]
+__all__ = ["choose_precision", "fit", "shifted", "validate"]
 
 _CHECKPOINT_SECONDS = 20.0
-
-
-def masked_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy over the resolved labels (−1 carries no weight).
-
-    With every label resolved this is the published loss. A batch without a resolved label has
-    loss 0.
-    """
-    resolved = (labels >= 0).to(logits.dtype)
-    losses = nn.functional.binary_cross_entropy_with_logits(
-        logits, labels.clamp(min=0).to(logits.dtype), reduction="none"
-    )
-    return (losses * resolved).sum() / resolved.sum().clamp(min=1)
 
 
 def choose_precision(name: str, device: torch.device) -> str:
@@ -112,6 +100,7 @@ def fit(
         raise InputError(
             f"training needs train and valid examples, found {len(train)} and {len(valid)}"
         )
+    loss = choose_loss(model, np.asarray(examples.labels))
     state = (load_state(checkpoint, run) if checkpoint else None) or State(run=run)
     if state.model:
         model.load_state_dict(state.model)
@@ -129,10 +118,12 @@ def fit(
         phase = phases[number]
         if isinstance(phase, Probe):
             fit_probe(model, examples, phase, seed=seed)
-            state.history.append(_epoch_row(phase.name, 1, math.nan, validate(model, examples)))
+            state.history.append(
+                _epoch_row(phase.name, 1, math.nan, validate(model, examples, loss))
+            )
             state.history[-1]["best"] = True
         else:
-            _gradient_phase(model, examples, phase, number, state, seed, precision, keep)
+            _gradient_phase(model, examples, phase, number, state, seed, precision, loss, keep)
         state.phase, state.epoch, state.best_merit, state.best_epoch = number + 1, 0, None, 0
         state.model, state.best, state.optimiser = _tensors(model), {}, {}
         keep()
@@ -147,6 +138,7 @@ def _gradient_phase(
     state: State,
     seed: int,
     precision: str,
+    loss: Loss,
     keep: Callable[[], None],
 ) -> None:
     """Train through one phase, from the epoch where ``state`` stands, to its best epoch."""
@@ -155,7 +147,7 @@ def _gradient_phase(
     optimiser = _optimiser(model, phase, state.optimiser)
     steps = phase.steps_per_epoch or _steps(len(train), phase)
     if phase.start_counts and state.epoch == 0:
-        measured = validate(model, examples, phase.validation_strands)
+        measured = validate(model, examples, loss, phase.validation_strands)
         state.best_merit, state.best = _merit(phase, measured), _tensors(model)
         state.history.append(_epoch_row(phase.name, 0, math.nan, measured) | {"best": True})
     with bar(phase.name, phase.epochs * steps) as running:
@@ -171,10 +163,10 @@ def _gradient_phase(
                 draws = _draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
                 for step, draw in enumerate(draws):
                     _set_rates(optimiser, phase, epoch * steps + step, steps)
-                    losses.append(_step(model, examples, train, draw, optimiser, precision))
+                    losses.append(_step(model, examples, train, draw, optimiser, precision, loss))
                     running.advance()
             _refuse_nan(sum(losses), "training", epoch, phase)
-            measured = validate(model, examples, phase.validation_strands)
+            measured = validate(model, examples, loss, phase.validation_strands)
             _refuse_nan(measured[0], "validation", epoch, phase)
             row = _epoch_row(phase.name, epoch + 1, float(np.mean(losses)), measured)
             merit = -measured[0] if phase.monitor == "loss" else measured[1]
@@ -190,12 +182,14 @@ def _gradient_phase(
     model.load_state_dict(state.best)
 
 
-def validate(model: nn.Module, examples: ExampleSet, strands: str = "both") -> tuple[float, float]:
-    """Masked loss on the validation part, and the mean AUCPR of its tasks with both classes."""
+def validate(
+    model: nn.Module, examples: ExampleSet, measure: Loss = masked_loss, strands: str = "both"
+) -> tuple[float, float]:
+    """Loss on the validation part, and the mean AUCPR of its tasks with both classes."""
     rows = examples.rows("valid")
     labels = np.asarray(examples.labels[rows])
     logits = score_codes(model, examples.codes[rows], strands=strands)
-    loss = float(masked_loss(torch.from_numpy(logits), torch.from_numpy(labels)))
+    loss = float(measure(torch.from_numpy(logits), torch.from_numpy(labels)))
     if not math.isfinite(loss):
         return loss, math.nan
     ranked = rank_metrics(labels, logits)["aucpr"]
@@ -296,6 +290,7 @@ def _step(
     draw: _Draw,
     optimiser: torch.optim.Optimizer,
     precision: str,
+    measure: Loss,
 ) -> float:
     device = next(model.parameters()).device
     rows = train[draw.rows]
@@ -306,7 +301,7 @@ def _step(
         codes = torch.where(turn[:, None], reverse_codes(codes), codes)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         logits = model(one_hot(codes))
-    loss = masked_loss(logits.float(), labels)
+    loss = measure(logits.float(), labels)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     _add_l2_gradient(optimiser)

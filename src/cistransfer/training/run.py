@@ -20,8 +20,9 @@ from cistransfer.metrics.curves import rank_metrics
 from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.thresholded import best_threshold
 from cistransfer.models.bundle import Bundle, open_bundle, save_bundle, weights_hash
+from cistransfer.models.exclusive import Exclusive
 from cistransfer.models.motif_features import WithMotifs
-from cistransfer.models.registry import build_model, describe_design
+from cistransfer.models.registry import WRAPPERS, build_model, describe_design
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.pwm import PWM
 from cistransfer.storage import whole_file
@@ -119,7 +120,7 @@ def train_run(
     design = describe_design(architecture, {**strategy.arguments, **(arguments or {})})
     if trunk is not None:
         design = trunk.card["architecture"]
-        if design["name"] == "with-motifs":
+        if design["name"] in WRAPPERS:
             design = design["arguments"]["base"]
         design = {**design, "arguments": {**design["arguments"], **strategy.arguments}}
     filters = choose_filters(examples, strategy, motifs, seed=seed)
@@ -150,6 +151,8 @@ def train_run(
     if pwms:
         widths = [len(pwm.probabilities) for pwm in pwms]
         design = {"name": "with-motifs", "arguments": {"base": design, "widths": widths}}
+    if strategy.classes == "exclusive":
+        design = {"name": "exclusive", "arguments": {"base": design}}
     model = _start(design, examples, strategy, trunk, pwms, seed)
     initialise_filters(model, filters)
     model.to(where)
@@ -220,8 +223,8 @@ def _start(
 
 
 def _network(model: nn.Module) -> nn.Module:
-    """The network itself, without the motifs beside it."""
-    return model.base if isinstance(model, WithMotifs) else model
+    """The network itself, without the motifs beside it or the softmax behind it."""
+    return model.base if isinstance(model, WithMotifs | Exclusive) else model
 
 
 def _check_validation(examples: ExampleSet) -> None:

@@ -143,7 +143,18 @@ class Strategy(BaseModel):
     """Motifs whose occupancy the head reads beside the network's features: those the user gives,
     those found in the training part, or both (found ones alone when none are given; given ones
     alone with fewer than 200 bound training examples)."""
+    classes: Literal["independent", "exclusive"] = "independent"
+    """Whether each task is a question of its own, or the tasks are classes of which one is true
+    (softmax over them; the multi-class baseline of Salvatore et al. 2023)."""
     phases: tuple[AnyPhase, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _exclusive_classes_are_trained(self) -> Strategy:
+        if self.classes == "exclusive" and (
+            self.motifs != "none" or any(isinstance(phase, Probe) for phase in self.phases)
+        ):
+            raise ValueError("classes = 'exclusive' goes with gradient phases and without motifs")
+        return self
 
     @model_validator(mode="after")
     def _filters_are_not_overwritten(self) -> Strategy:
