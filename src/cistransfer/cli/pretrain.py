@@ -1,15 +1,16 @@
-"""``cistransfer pretrain``: a trunk on many TFs."""
+"""``cistransfer pretrain``: a trunk on many TFs, or on open chromatin."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cistransfer.cli.command import AsJson, finish, record, say
 from cistransfer.cli.options import (
     Device,
+    Fold,
     Precision,
     Seed,
     SplitBy,
@@ -20,17 +21,25 @@ from cistransfer.cli.options import (
 )
 from cistransfer.errors import InputError, nearest
 
+if TYPE_CHECKING:
+    from cistransfer.examples.dataset import ExampleSet
+    from cistransfer.examples.split import Split
+
 __all__ = ["register"]
 
 
 def pretrain(
     context: typer.Context,
-    matrix: Annotated[Path, typer.Option(help="Binding matrix (HDF5).")],
-    genome: Annotated[
-        Path,
-        typer.Option(help="Genome FASTA, or FASTA file or folder of windows."),
-    ],
     out: Annotated[Path, typer.Option(help="Run folder.")],
+    matrix: Annotated[Path | None, typer.Option(help="Binding matrix (HDF5).")] = None,
+    genome: Annotated[
+        Path | None,
+        typer.Option(help="Genome FASTA, or FASTA file or folder of windows; with --matrix."),
+    ] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(help="Example set instead of a matrix ('cistransfer accessibility sets')."),
+    ] = None,
     tfs: Annotated[
         str, typer.Option(help="Comma list of TFs to train on [default: all of the matrix].")
     ] = "",
@@ -77,72 +86,69 @@ def pretrain(
     split: SplitBy = "chromosome",
     valid_chroms: ValidChroms = "",
     test_chroms: TestChroms = "",
+    fold: Fold = "",
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Pre-train a network on several TFs of a binding matrix."""
-    from cistransfer.binding.matrix import open_matrix
-    from cistransfer.examples.dataset import counts
-    from cistransfer.examples.from_matrix import multi_task_examples
-    from cistransfer.genome.fasta import open_sequences
+    """Pre-train a network on several TFs of a binding matrix, or on an example set."""
+    from cistransfer.examples.dataset import counts, open_examples
     from cistransfer.training.pretrain import pretrain as train
 
-    binding = open_matrix(matrix)
-    left_out = set(comma_list(exclude))
-    for name in left_out - set(binding.tfs):
-        raise InputError(f"{matrix}: no TF {name!r} to leave out; {nearest(name, binding.tfs)}")
-    if (target or group) and tfs:
-        raise InputError(
-            "name the TFs (--tfs), or let them be chosen (--target, --group), not both"
-        )
-    _refuse_unused(
-        bool(target or group),
-        {
-            "--n": n,
-            "--with-target": with_target or None,
-            "--modes": modes,
-            "--partners": partners,
-            "--partner-names": partner_names,
-            "--least-common": least_common,
-        },
-    )
-    chosen: tuple[str, ...] = comma_list(tfs) or binding.tfs
-    if target or group:
-        from cistransfer.relatives.answer import Sources, find_relatives
-        from cistransfer.relatives.report import choice_lines
-
-        sources = Sources(modes=modes, partners=partners, partner_names=partner_names)
-        wanted = group or "co-binders"
-        found = find_relatives(binding, target or None, sources, group=wanted)
-        choice = found.choose(
-            wanted,
-            n,
-            with_target,
-            seed=seed,
+    if (matrix is None) == (examples is None):
+        raise InputError("name one source of examples: --matrix M.h5, or --examples SET")
+    choosing = {
+        "--n": n,
+        "--with-target": with_target or None,
+        "--modes": modes,
+        "--partners": partners,
+        "--partner-names": partner_names,
+        "--least-common": least_common,
+    }
+    if examples is not None:
+        of_matrix = {
+            "--genome": genome,
+            "--tfs": tfs,
+            "--exclude": exclude,
+            "--target": target,
+            "--group": group,
+            "--most": most,
+            "--valid-chroms": valid_chroms,
+            "--test-chroms": test_chroms,
+            **choosing,
+        }
+        _refuse_unused(of_matrix, "with --examples")
+        data = open_examples(examples)
+    else:
+        assert matrix is not None
+        if genome is None:
+            raise InputError("--genome is needed to read the sequence of the regions")
+        if not (target or group):
+            _refuse_unused(choosing, "without --target or --group")
+        data = _of_matrix(
+            matrix,
+            genome,
+            comma_list(tfs),
+            comma_list(exclude),
+            target=target,
+            group=group,
+            n=n,
+            with_target=with_target,
+            sources=(modes, partners, partner_names),
             least_common=least_common,
-            exclude=comma_list(exclude),
+            regions=regions,
+            most=most,
+            split=requested_split(split, valid_chroms, test_chroms, seed),
+            seed=seed,
         )
-        say(*choice_lines(choice, found))
-        chosen = choice.tfs
-    names = [name for name in chosen if name not in left_out]
-    examples = multi_task_examples(
-        binding,
-        open_sequences(genome),
-        names,
-        regions=regions,
-        most=most,
-        split=requested_split(split, valid_chroms, test_chroms, seed),
-        seed=seed,
-    )
     say(
-        f"pre-training on {len(names)} TFs, {len(examples.codes):,} regions "
-        f"({describe_parts(counts(examples), examples)})"
+        f"pre-training on {len(data.tasks)} tasks, {len(data.codes):,} regions "
+        f"({describe_parts(counts(data), data)})"
     )
     bundle = train(
         out,
-        examples,
+        data,
         strategy=strategy,
         architecture=architecture,
         epochs=epochs,
@@ -155,9 +161,9 @@ def pretrain(
         {
             "bundle": str(bundle.path),
             "tasks": list(bundle.tasks),
-            "regions": len(examples.codes),
-            "dropped": examples.facts["dropped"],
-            "split": examples.facts["split"],
+            "regions": len(data.codes),
+            "dropped": data.facts.get("dropped"),
+            "split": data.facts.get("split"),
             "epochs": bundle.card["epochs"],
             "validation_aucpr": mean_known(bundle.card["validation"]["aucpr"]),
             "validation_auroc": mean_known(bundle.card["validation"]["auroc"]),
@@ -165,18 +171,76 @@ def pretrain(
         as_json,
         [
             f"trunk: {bundle.path}",
-            f"validation, mean over TFs: AUROC "
+            f"validation, mean over tasks: AUROC "
             f"{mean_known(bundle.card['validation']['auroc']) or float('nan'):.3f}, "
             f"AUCPR {mean_known(bundle.card['validation']['aucpr']) or float('nan'):.3f}",
         ],
     )
 
 
-def _refuse_unused(choosing: bool, options: dict[str, object]) -> None:
-    """Refuse options that only say how TFs are chosen when none are."""
+def _refuse_unused(options: dict[str, object], where: str) -> None:
+    """Refuse options that would be silently ignored."""
     for name, value in options.items():
-        if value is not None and not choosing:
-            raise InputError(f"{name} has no meaning without --target or --group; drop it")
+        if value:
+            raise InputError(f"{name} has no meaning {where}; drop it")
+
+
+def _of_matrix(
+    matrix: Path,
+    genome: Path,
+    tfs: tuple[str, ...],
+    exclude: tuple[str, ...],
+    *,
+    target: str,
+    group: str,
+    n: int | None,
+    with_target: bool,
+    sources: tuple[str | None, Path | None, Path | None],
+    least_common: int | None,
+    regions: str,
+    most: int | None,
+    split: Split | None,
+    seed: int,
+) -> ExampleSet:
+    """Examples of the TFs that are named, or chosen for a target or a group."""
+    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.examples.from_matrix import multi_task_examples
+    from cistransfer.genome.fasta import open_sequences
+
+    binding = open_matrix(matrix)
+    for name in set(exclude) - set(binding.tfs):
+        raise InputError(f"{matrix}: no TF {name!r} to leave out; {nearest(name, binding.tfs)}")
+    if (target or group) and tfs:
+        raise InputError(
+            "name the TFs (--tfs), or let them be chosen (--target, --group), not both"
+        )
+    chosen = tfs or binding.tfs
+    if target or group:
+        from cistransfer.relatives.answer import Sources, find_relatives
+        from cistransfer.relatives.report import choice_lines
+
+        modes, partners, partner_names = sources
+        wanted = group or "co-binders"
+        found = find_relatives(
+            binding,
+            target or None,
+            Sources(modes=modes, partners=partners, partner_names=partner_names),
+            group=wanted,
+        )
+        choice = found.choose(
+            wanted, n, with_target, seed=seed, least_common=least_common, exclude=exclude
+        )
+        say(*choice_lines(choice, found))
+        chosen = choice.tfs
+    return multi_task_examples(
+        binding,
+        open_sequences(genome),
+        [name for name in chosen if name not in exclude],
+        regions=regions,
+        most=most,
+        split=split,
+        seed=seed,
+    )
 
 
 def mean_known(values: list[float | None]) -> float | None:
