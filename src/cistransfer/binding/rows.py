@@ -18,7 +18,8 @@ from cistransfer.errors import InputError
 __all__ = ["RowBlock", "RowSource", "refuse_row", "row_head", "stream_rows"]
 
 _HEADERS = (b"#", b"track", b"browser")
-_BLOCK_BYTES = 1 << 23
+_BLOCK_BYTES = 1 << 21
+"""Small, because Arrow's reader may run dozens of blocks ahead of what is worked on."""
 
 
 @dataclass(frozen=True)
