@@ -260,3 +260,22 @@ def test_nothing_of_the_callers_is_changed(world) -> None:
     assert list(trunk.columns) == ["chrom", "start", "end", "part"]
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     assert dataclasses.asdict(examples)["tasks"] == ("ELF1",)
+
+
+def test_folds_share_their_test_part(world) -> None:
+    """One TF's folds: identical test examples, every other region validates once."""
+    sets = [
+        single_task_examples(world.matrix, world.genome, "GABPA", split=Split(fold=f"{at}/3"))
+        for at in (1, 2, 3)
+    ]
+    first = sets[0]
+    held: list[str] = []
+    for data in sets:
+        test, expected = data.rows("test"), first.rows("test")
+        assert np.array_equal(data.codes[test], first.codes[expected])
+        assert np.array_equal(data.labels[test], first.labels[expected])
+        held += data.facts["split"]["valid"]
+    assert len(held) == len(set(held)) == 4  # of five chromosomes one tests
+    assert [data.facts["split"]["fold"] for data in sets] == ["1/3", "2/3", "3/3"]
+    many = multi_task_examples(world.matrix, world.genome, ["ELF1", "MAX"], split=Split(fold="2/3"))
+    assert many.facts["split"] == sets[1].facts["split"]

@@ -9,8 +9,16 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.split import Split, assign_parts, choose_chromosomes, split_from_card
+from cistransfer.examples.split import (
+    Split,
+    assign_parts,
+    choose_chromosomes,
+    chromosome_folds,
+    settle_split,
+    split_from_card,
+)
 from cistransfer.genome.bed import regions_table
+from cistransfer.genome.windows import overlapping_runs
 
 
 def _regions(sizes: dict[str, int]) -> pd.DataFrame:
@@ -62,14 +70,19 @@ def test_a_random_split_depends_on_its_seed_alone() -> None:
 
 @pytest.mark.parametrize(
     "split",
-    [Split(valid=("chr2",), test=("chr3", "chr4")), Split(by="random", fraction=0.2, seed=9)],
+    [
+        Split(valid=("chr2",), test=("chr3", "chr4")),
+        Split(by="random", fraction=0.2, seed=9),
+        Split(by="neighbours", seed=2),
+        Split(valid=("chr2",), test=("chr3",), fold="2/3"),
+    ],
 )
 def test_splits_survive_a_card(split: Split) -> None:
     assert split_from_card(json.loads(json.dumps(split.as_dict()))) == split
 
 
 def test_wrong_splits() -> None:
-    with pytest.raises(InputError, match="by 'chromosome' or 'random', found 'cell'"):
+    with pytest.raises(InputError, match="'chromosome', 'random' or 'neighbours', found 'cell'"):
         Split(by="cell")
     with pytest.raises(InputError, match=r"\['chr2'\] are both for validation and for test"):
         Split(valid=("chr1", "chr2"), test=("chr2",))
@@ -82,3 +95,78 @@ def test_wrong_splits() -> None:
         assign_parts(_regions(SIZES), Split())
     with pytest.raises(InputError, match=r"at least 3 chromosomes, found \['chr1', 'chr2'\]"):
         choose_chromosomes(["chr1", "chr2", "chr1"])
+
+
+def test_folds_share_the_test_part_and_part_the_rest() -> None:
+    chroms = _regions(SIZES)["chrom"]
+    folds = chromosome_folds(chroms, 3)
+    assert {fold.test for fold in folds} == {("chr3",)}  # what `choose_chromosomes` tests on
+    # largest first, each to the fold with fewest regions: 50 | 20 | 12 + 9
+    assert [fold.valid for fold in folds] == [("chr1",), ("chr4",), ("chr2", "chr5")]
+    assert [fold.fold for fold in folds] == ["1/3", "2/3", "3/3"]
+    shuffled = _regions(SIZES).sample(frac=1, random_state=1)["chrom"]
+    assert chromosome_folds(shuffled, 3) == folds
+    two = chromosome_folds(chroms, 2, test=("chr4", "chr2"))
+    assert [fold.valid for fold in two] == [("chr1",), ("chr3", "chr5")]
+    assert two[0].test == ("chr4", "chr2")
+
+
+@pytest.mark.parametrize("k", [2, 3, 5, 9])
+def test_folds_are_about_equal(k: int) -> None:
+    """Greedy: no two folds differ by more than the smallest chromosome of the larger one."""
+    rng = np.random.default_rng(k)
+    size = {f"chr{at}": int(rng.integers(5, 60)) for at in range(1, 14)}
+    folds = chromosome_folds(_regions(size)["chrom"], k, test=("chr13",))
+    assert sorted(name for fold in folds for name in fold.valid) == sorted(set(size) - {"chr13"})
+    held = [sum(size[name] for name in fold.valid) for fold in folds]
+    for fold, regions in zip(folds, held, strict=True):
+        assert regions - min(size[name] for name in fold.valid) <= min(held)
+
+
+def test_a_wish_for_a_fold_becomes_chromosomes() -> None:
+    chroms = _regions(SIZES)["chrom"]
+    assert settle_split(Split(fold="2/3"), chroms) == chromosome_folds(chroms, 3)[1]
+    named = settle_split(Split(test=("chr1",), fold="1/4"), chroms)
+    assert named == chromosome_folds(chroms, 4, test=("chr1",))[0]
+    assert settle_split(named, ["chr9"]) == named
+    assert settle_split(None, chroms) == choose_chromosomes(chroms)
+
+
+def test_wrong_folds() -> None:
+    chroms = _regions(SIZES)["chrom"]
+    with pytest.raises(
+        InputError, match=r"5 folds need at least 5 .* \(chr3\), found 4: chr1, chr2"
+    ):
+        chromosome_folds(chroms, 5)
+    with pytest.raises(InputError, match="at least 2 folds, found 1"):
+        chromosome_folds(chroms, 1)
+    with pytest.raises(InputError, match="test chromosome 'chr11' has no region; nearest: chr1"):
+        chromosome_folds(chroms, 2, test=("chr11",))
+    for text in ("2", "a/b", "/3", "1/", "-1/3"):
+        with pytest.raises(InputError, match="a fold is I/K"):
+            Split(fold=text)
+    for text in ("0/3", "4/3", "1/1"):
+        with pytest.raises(InputError, match="K of at least 2, and I from 1 to K"):
+            Split(fold=text)
+    with pytest.raises(InputError, match="folds are made of chromosomes"):
+        Split(by="random", fold="1/3")
+
+
+def test_neighbours_that_overlap_stay_together() -> None:
+    rng = np.random.default_rng(0)
+    start = np.sort(rng.integers(0, 60_000, 300))
+    regions = regions_table(["chr1"] * 150 + ["chr2"] * 150, start, start + 200)
+    regions = regions.sample(frac=1, random_state=2).reset_index(drop=True)
+    parts = assign_parts(regions, Split(by="neighbours", seed=4))
+    where, begin, end = (regions[name].to_numpy() for name in ("chrom", "start", "end"))
+    for row in range(len(regions)):
+        beside = (where == where[row]) & (begin < end[row]) & (begin[row] < end)
+        assert set(parts[beside]) == {parts[row]}
+    longest = int(np.bincount(overlapping_runs(regions)).max())
+    assert longest > 2  # the case is not trivial
+    for part in ("valid", "test"):
+        assert 30 - longest <= (parts == part).sum() <= 30 + longest
+    again = assign_parts(regions, Split(by="neighbours", seed=4))
+    assert (again == parts).all()
+    assert (assign_parts(regions, Split(by="neighbours", seed=5)) != parts).any()
+    assert len(set(assign_parts(regions, Split(by="random", seed=4))[where == "chr1"])) == 3

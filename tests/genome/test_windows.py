@@ -12,6 +12,7 @@ from cistransfer.genome.windows import (
     centre,
     centre_windows,
     inside,
+    overlapping_runs,
     overlaps_any,
     sort_regions,
 )
@@ -79,3 +80,20 @@ def test_sorting_is_by_bytes() -> None:
     assert sort_regions(regions)["chrom"].tolist() == ["chr10", "chr10", "chr2", "chrX"]
     assert sort_regions(regions)["start"].tolist() == [2, 5, 1, 0]
     assert np.array_equal(regions["start"], [1, 5, 0, 2])
+
+
+def test_overlapping_runs() -> None:
+    regions = pd.DataFrame(
+        {
+            "chrom": ["chr2", "chr1", "chr1", "chr1", "chr1", "chr1"],
+            "start": [0, 100, 0, 50, 300, 400],
+            "end": [100, 200, 500, 60, 350, 600],
+        }
+    )
+    # one long region joins what would not touch; the first chromosome comes first
+    assert overlapping_runs(regions).tolist() == [1, 0, 0, 0, 0, 0]
+    apart = regions.drop(index=2)
+    assert overlapping_runs(apart).tolist() == [4, 1, 0, 2, 3]
+    touching = pd.DataFrame({"chrom": ["a", "a"], "start": [0, 10], "end": [10, 20]})
+    assert overlapping_runs(touching).tolist() == [0, 1]
+    assert overlapping_runs(touching.iloc[:0]).tolist() == []

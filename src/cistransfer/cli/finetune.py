@@ -10,6 +10,7 @@ import typer
 from cistransfer.cli.command import AsJson, finish, record, say
 from cistransfer.cli.options import (
     Device,
+    Fold,
     Precision,
     Seed,
     SplitBy,
@@ -90,6 +91,7 @@ def finetune(
     split: SplitBy = "chromosome",
     valid_chroms: ValidChroms = "",
     test_chroms: TestChroms = "",
+    fold: Fold = "",
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -128,6 +130,7 @@ def finetune(
             "--open": ((peaks,), open_regions),
             "--window": ((peaks,), window),
             "--blacklist": ((peaks,), blacklist),
+            "--fold": ((matrix, peaks), fold or None),
         },
     )
     if examples is not None:
@@ -135,7 +138,8 @@ def finetune(
     else:
         if genome is None:
             raise InputError("--genome is needed to read the sequence of the regions")
-        rule = requested_split(split, valid_chroms, test_chroms, seed)
+        card = None if trunk is None else trunk.card
+        rule = requested_split(split, valid_chroms, test_chroms, seed, fold, card)
         data = _make(
             matrix, tf, peaks, open_regions, blacklist, genome, trunk, rule,
             window=window, positives=positives, negatives=negatives, gc_bins=gc_bins, guard=guard,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Device",
+    "Fold",
     "OwnNetworks",
     "Precision",
     "Seed",
@@ -47,12 +49,28 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 …")]
 Precision = Annotated[
     str, typer.Option(help="auto (bf16 where the processor computes it), float32 or bf16.")
 ]
-SplitBy = Annotated[str, typer.Option("--split", help="chromosome, or random (as published).")]
+SplitBy = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="chromosome, random (as published), or neighbours (random, but overlapping windows "
+        "stay together).",
+    ),
+]
 ValidChroms = Annotated[
     str, typer.Option(help="Comma list of validation chromosomes [default: chosen, about 10 %].")
 ]
 TestChroms = Annotated[
     str, typer.Option(help="Comma list of test chromosomes [default: chosen, about 10 %].")
+]
+Fold = Annotated[
+    str,
+    typer.Option(
+        "--fold",
+        metavar="I/K",
+        help="Fold I of K by chromosome: it validates, the others train, and the test "
+        "chromosomes are the same in every fold.",
+    ),
 ]
 
 
@@ -61,14 +79,29 @@ def comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def requested_split(by: str, valid: str, test: str, seed: int) -> Split | None:
-    """The split that the options name; None leaves the choice of chromosomes to the examples."""
+def requested_split(
+    by: str,
+    valid: str,
+    test: str,
+    seed: int,
+    fold: str = "",
+    trunk: Mapping[str, Any] | None = None,
+) -> Split | None:
+    """The split that the options name; None leaves the choice of chromosomes to the examples.
+
+    ``trunk`` is the card of the trunk, whose test chromosomes a fold keeps unless others are named.
+    """
     from cistransfer.examples.split import Split
 
     if by != "chromosome":
-        if valid or test:
-            raise InputError("--valid-chroms and --test-chroms go with --split chromosome")
+        if valid or test or fold:
+            raise InputError("--valid-chroms, --test-chroms and --fold go with --split chromosome")
         return Split(by=by, seed=seed)
+    if fold:
+        if valid:
+            raise InputError("--fold chooses the validation chromosomes; drop --valid-chroms")
+        kept = ((trunk or {}).get("split") or {}).get("test", ())
+        return Split(test=comma_list(test) or tuple(kept), fold=fold)
     if not valid and not test:
         return None
     if not valid or not test:

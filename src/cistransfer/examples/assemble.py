@@ -12,7 +12,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.examples.gc import match_gc
 from cistransfer.examples.leakage import leaking
-from cistransfer.examples.split import Split, assign_parts, choose_chromosomes
+from cistransfer.examples.split import Split, assign_parts, settle_split
 from cistransfer.genome.codes import gc_fraction, has_n
 from cistransfer.genome.fasta import Sequences
 
@@ -65,18 +65,22 @@ def _no_sequence(regions: pd.DataFrame, sequences: Sequences, with_n: int = 0) -
     )
 
 
-def chosen_split(regions: pd.DataFrame, sequences: Sequences) -> Split:
-    """The default split: by chromosomes, chosen among the regions that have a sequence.
+def chosen_split(regions: pd.DataFrame, sequences: Sequences, wanted: Split | None = None) -> Split:
+    """The split, with what it leaves open chosen among the regions that have a sequence.
+
+    ``wanted`` is one that names its chromosomes, a fold without them, or None: chromosomes.
 
     Raises
     ------
     InputError
         When no region has a sequence, or fewer than three chromosomes are left.
     """
+    if wanted is not None and (wanted.by != "chromosome" or wanted.valid):
+        return wanted
     usable = ~sequences.missing(regions)
     if len(regions) and not usable.any():
         raise _no_sequence(regions, sequences)
-    return choose_chromosomes(regions.loc[usable, "chrom"])
+    return settle_split(wanted, regions.loc[usable, "chrom"])
 
 
 def labelled(

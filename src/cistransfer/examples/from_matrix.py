@@ -45,7 +45,8 @@ def multi_task_examples(
     most : int, optional
         Sample at most so many regions (70,000 in the paper's group experiments).
     split : Split, optional
-        By default chromosomes are chosen by `choose_chromosomes`.
+        By default chromosomes are chosen by `choose_chromosomes`; folds are made of all regions of
+        the matrix, so that they are those of `single_task_examples`.
     seed : int
         Seed of the sample.
 
@@ -75,7 +76,7 @@ def multi_task_examples(
         states[rows],
         sequences,
         tasks=tuple(tfs),
-        split=split or chosen_split(table, sequences),
+        split=chosen_split(matrix.regions if split and split.fold else table, sequences, split),
         trunk_regions=None,
         guard="off",
         facts={"source": matrix.name, "regions": regions, "rule": rule, "seed": seed},
@@ -120,7 +121,7 @@ def single_task_examples(
     """
     states = matrix.states([tf], rule="sparse")[:, 0]
     table = matrix.regions
-    split = split or chosen_split(table, sequences)
+    split = chosen_split(table, sequences, split)
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     return bound_and_matched(
         table[states == 1].assign(source="bound"),

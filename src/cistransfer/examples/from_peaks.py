@@ -82,7 +82,7 @@ def peak_examples(
     if split is None and trunk_split is not None and trunk_regions is not None:
         usable = bound[~sequences.missing(bound)]
         split = widen_split(trunk_split, usable["chrom"], trunk_regions["chrom"].unique())
-    split = split or chosen_split(pd.concat([bound, unbound], ignore_index=True), sequences)
+    split = chosen_split(pd.concat([bound, unbound], ignore_index=True), sequences, split)
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     return bound_and_matched(
         bound.assign(source="peak"),

@@ -11,8 +11,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.windows import overlapping_runs
 
-__all__ = ["Split", "assign_parts", "choose_chromosomes", "split_from_card", "widen_split"]
+__all__ = [
+    "SPLITS",
+    "Split",
+    "assign_parts",
+    "choose_chromosomes",
+    "chromosome_folds",
+    "settle_split",
+    "split_from_card",
+    "widen_split",
+]
+
+SPLITS = ("chromosome", "random", "neighbours")
+"""Whole chromosomes (default); regions at random, as published; at random, but overlapping windows
+stay together."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +35,18 @@ class Split:
 
     Attributes
     ----------
-    by : {"chromosome", "random"}
-        Whole chromosomes (default), or regions at random as Novakovsky et al. did.
+    by : {"chromosome", "random", "neighbours"}
+        One of `SPLITS`: whole chromosomes (default), regions at random as Novakovsky et al. did,
+        or at random without parting windows that overlap.
     valid, test : tuple of str
         Chromosomes held out for validation and test (``by="chromosome"``).
     fraction : float
-        Share of validation and of test (``by="random"``; 0.1 in the paper).
+        Share of validation and of test (not by chromosome; 0.1 in the paper).
     seed : int
-        Seed of the random split.
+        Seed of the random splits.
+    fold : str
+        ``"I/K"``: fold I of K by chromosome, counted from 1. Without ``valid`` it is a wish that
+        `settle_split` turns into chromosomes, with ``valid`` the record of it.
     """
 
     by: str = "chromosome"
@@ -36,10 +54,17 @@ class Split:
     test: tuple[str, ...] = ()
     fraction: float = 0.1
     seed: int = 1
+    fold: str = ""
 
     def __post_init__(self) -> None:
-        if self.by not in ("chromosome", "random"):
-            raise InputError(f"a split is by 'chromosome' or 'random', found {self.by!r}")
+        if self.by not in SPLITS:
+            raise InputError(
+                f"a split is by 'chromosome', 'random' or 'neighbours', found {self.by!r}"
+            )
+        if self.fold:
+            _read_fold(self.fold)
+            if self.by != "chromosome":
+                raise InputError(f"folds are made of chromosomes, found a split by {self.by!r}")
         both = set(self.valid) & set(self.test)
         if both:
             raise InputError(f"chromosomes {sorted(both)} are both for validation and for test")
@@ -49,7 +74,9 @@ class Split:
     def as_dict(self) -> dict[str, Any]:
         """The split for a JSON record."""
         facts = asdict(self)
-        drop = ("fraction", "seed") if self.by == "chromosome" else ("valid", "test")
+        drop = ["fraction", "seed"] if self.by == "chromosome" else ["valid", "test"]
+        if not self.fold:
+            drop.append("fold")
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in facts.items()
@@ -66,7 +93,18 @@ def split_from_card(record: dict[str, Any]) -> Split:
         test=tuple(record.get("test", ())),
         fraction=float(record.get("fraction", default.fraction)),
         seed=int(record.get("seed", default.seed)),
+        fold=str(record.get("fold", "")),
     )
+
+
+def _read_fold(text: str) -> tuple[int, int]:
+    """Number and count of ``I/K``."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.strip().isdecimal() and count.strip().isdecimal()):
+        raise InputError(f"a fold is I/K, such as 1/5; found {text!r}")
+    if int(count) < 2 or not 1 <= int(number) <= int(count):
+        raise InputError(f"fold {text}: expected K of at least 2, and I from 1 to K")
+    return int(number), int(count)
 
 
 def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
@@ -88,6 +126,77 @@ def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
         )
     order = np.argsort(np.abs(number / number.sum() - fraction), kind="stable")
     return Split(valid=(str(names[order[1]]),), test=(str(names[order[0]]),))
+
+
+def chromosome_folds(chroms: Iterable[str], k: int, *, test: tuple[str, ...] = ()) -> list[Split]:
+    """Split the chromosomes outside the test part into ``k`` folds of about as many regions.
+
+    Largest chromosome first, each goes to the fold with fewest regions; ties go to the name that
+    sorts first and to the earlier fold. Depends on the regions alone. Fold i validates and the
+    other folds train; the test chromosomes are the same in all.
+
+    Parameters
+    ----------
+    chroms : iterable of str
+        Chromosome of each region.
+    k : int
+        At least 2.
+    test : tuple of str
+        By default the one that `choose_chromosomes` takes.
+
+    Returns
+    -------
+    list of Split
+        Their ``fold`` is ``"1/k"`` and so on.
+
+    Raises
+    ------
+    InputError
+        On fewer than ``k`` chromosomes beside the test's, or a test chromosome without a region.
+    """
+    if k < 2:
+        raise InputError(f"expected at least 2 folds, found {k}")
+    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
+    size = dict(zip(names.tolist(), number.tolist(), strict=True))
+    for name in test:
+        if name not in size:
+            raise InputError(f"test chromosome {name!r} has no region; {nearest(name, size)}")
+    test = test or choose_chromosomes(np.repeat(names, number)).test
+    free = sorted(set(size) - set(test), key=lambda name: (-size[name], name))
+    if len(free) < k:
+        raise InputError(
+            f"{k} folds need at least {k} chromosomes beside the test's ({', '.join(test)}), "
+            f"found {len(free)}: {', '.join(sorted(free)) or 'none'}"
+        )
+    folds: list[list[str]] = [[] for _ in range(k)]
+    held = [0] * k
+    for name in free:
+        least = held.index(min(held))
+        folds[least].append(name)
+        held[least] += size[name]
+    return [
+        Split(valid=tuple(sorted(fold)), test=tuple(test), fold=f"{at}/{k}")
+        for at, fold in enumerate(folds, start=1)
+    ]
+
+
+def settle_split(split: Split | None, chroms: Iterable[str]) -> Split:
+    """The split itself, or the chromosomes that it leaves to be chosen among regions.
+
+    Parameters
+    ----------
+    split : Split or None
+        None: `choose_chromosomes`. With a ``fold`` but no ``valid``: that one of
+        `chromosome_folds`, with its test chromosomes where it names some.
+    chroms : iterable of str
+        Chromosome of each region.
+    """
+    if split is None:
+        return choose_chromosomes(chroms)
+    if not split.fold or split.valid:
+        return split
+    number, count = _read_fold(split.fold)
+    return chromosome_folds(chroms, count, test=split.test)[number - 1]
 
 
 def widen_split(
@@ -138,7 +247,9 @@ def assign_parts(regions: pd.DataFrame, split: Split) -> NDArray[np.object_]:
 
     A random split takes ``int(0.5 + fraction·n)`` regions for validation and as many for test
     from a seeded permutation, as the published code does; note that neighbouring windows overlap
-    and then lie on both sides (1.8 % of neighbours at 200 bp, 33.5 % at 500 bp).
+    and then lie on both sides (1.8 % of neighbours at 200 bp, 33.5 % at 500 bp). By
+    ``neighbours``, runs of overlapping windows are permuted instead, and whole runs are taken
+    until there are as many.
 
     Raises
     ------
@@ -158,9 +269,19 @@ def assign_parts(regions: pd.DataFrame, split: Split) -> NDArray[np.object_]:
                         f"{part} chromosome {name!r} has no region; {nearest(name, present)}"
                     )
             parts[np.isin(chroms, names)] = part
-    else:
-        order = np.random.default_rng(split.seed).permutation(len(regions))
-        held = int(0.5 + split.fraction * len(regions))
+        return parts
+    held = int(0.5 + split.fraction * len(regions))
+    rng = np.random.default_rng(split.seed)
+    if split.by == "random":
+        order = rng.permutation(len(regions))
         parts[order[len(order) - 2 * held : len(order) - held]] = "valid"
         parts[order[len(order) - held :]] = "test"
-    return parts
+        return parts
+    runs = overlapping_runs(regions)
+    sizes = np.bincount(runs)
+    order = rng.permutation(len(sizes))
+    taken = np.cumsum(sizes[order]) - sizes[order]  # regions in the runs before
+    part_of = np.full(len(sizes), "train", dtype=object)
+    part_of[order[taken < 2 * held]] = "valid"
+    part_of[order[taken < held]] = "test"
+    return part_of[runs]

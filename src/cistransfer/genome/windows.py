@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["centre", "centre_windows", "inside", "overlaps_any", "sort_regions"]
+__all__ = [
+    "centre",
+    "centre_windows",
+    "inside",
+    "overlapping_runs",
+    "overlaps_any",
+    "sort_regions",
+]
 
 
 def centre(regions: pd.DataFrame) -> NDArray[np.int64]:
@@ -54,6 +61,30 @@ def overlaps_any(queries: pd.DataFrame, regions: pd.DataFrame) -> NDArray[np.boo
         end = queries["end"].to_numpy(np.int64)[rows]
         hit[rows] = np.searchsorted(begins, end, "left") > np.searchsorted(ends, start, "right")
     return hit
+
+
+def overlapping_runs(regions: pd.DataFrame) -> NDArray[np.int64]:
+    """Number the runs of regions that overlap, directly or through others between them.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        The run of each region, in the order of the regions: runs are numbered along chromosomes
+        sorted by name. Regions that only touch are in different runs.
+    """
+    chrom = regions["chrom"].to_numpy()
+    names, place = np.unique(chrom.astype(str), return_inverse=True)
+    start, end = regions["start"].to_numpy(np.int64), regions["end"].to_numpy(np.int64)
+    run = np.empty(len(regions), dtype=np.int64)
+    before = 0
+    for at in range(len(names)):
+        rows = np.flatnonzero(place == at)
+        rows = rows[np.argsort(start[rows], kind="stable")]
+        reach = np.maximum.accumulate(end[rows])
+        opens = np.append(True, start[rows][1:] >= reach[:-1])
+        run[rows] = before + np.cumsum(opens) - 1
+        before = int(run[rows[-1]]) + 1
+    return run
 
 
 def sort_regions(regions: pd.DataFrame) -> pd.DataFrame:
