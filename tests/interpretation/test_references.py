@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode
-from cistransfer.interpretation.references import (
-    dinucleotide_shuffle,
-    make_references,
-    permute_positions,
-)
+from cistransfer.genome.shuffle import dinucleotide_shuffle
+from cistransfer.interpretation.references import make_references, permute_positions
 
 
 def pairs(row: np.ndarray) -> Counter:

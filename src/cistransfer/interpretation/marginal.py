@@ -11,7 +11,7 @@ from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import N, reverse_complement
-from cistransfer.interpretation.references import dinucleotide_shuffle
+from cistransfer.genome.shuffle import dinucleotide_shuffle
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.pwm import PWM
 
