@@ -17,7 +17,14 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.windows import overlaps_any, sort_regions
 
-__all__ = ["Accessible", "merge_peaks", "read_accessible", "read_open_sheet", "read_open_table"]
+__all__ = [
+    "Accessible",
+    "merge_peaks",
+    "read_accessible",
+    "read_open_sheet",
+    "read_open_table",
+    "read_region_numbers",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -171,10 +178,27 @@ def merge_peaks(by_cell: dict[str, pd.DataFrame]) -> OpenRegions:
 
 
 def read_open_table(regions: PathLike, table: PathLike, open_above: float = 0.0) -> OpenRegions:
+    """Read a region list (BED) and a table of numbers, open where they are above ``open_above``.
+
+    The table is as `read_region_numbers` reads it: one column per cell, 0 and 1 or a signal.
+    """
+    listed, numbers = read_region_numbers(regions, table)
+    return OpenRegions(
+        listed, {cell: column.to_numpy() > open_above for cell, column in numbers.items()}
+    )
+
+
+def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a region list (BED) and a table of one row per region and one column per cell.
 
     The table's first column holds the region's name (column 4 of the BED file) or
-    ``chrom:start-end``, the header the cells' names, the fields numbers (0 and 1, or a signal).
+    ``chrom:start-end``, the header the cells' names, the fields numbers.
+
+    Returns
+    -------
+    regions : DataFrame
+    numbers : DataFrame of float64
+        In the order of the regions.
 
     Raises
     ------
@@ -201,7 +225,7 @@ def read_open_table(regions: PathLike, table: PathLike, open_above: float = 0.0)
             f"{table}: no row for region {keys[row < 0][0]!r} of {regions} "
             f"({int((row < 0).sum()):,} are missing)"
         )
-    opened = {}
+    numbers = {}
     for cell in values.columns:
         column = pd.to_numeric(values[cell], errors="coerce").to_numpy(np.float64)
         if np.isnan(column).any():
@@ -210,5 +234,5 @@ def read_open_table(regions: PathLike, table: PathLike, open_above: float = 0.0)
                 f"{table}: expected a number for region {names[at]!r} in cell {cell!r}, "
                 f"found {values[cell].iloc[at]!r}"
             )
-        opened[str(cell)] = (column > open_above)[row]
-    return OpenRegions(listed, opened)
+        numbers[str(cell)] = column[row]
+    return listed, pd.DataFrame(numbers)

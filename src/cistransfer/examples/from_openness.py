@@ -143,8 +143,8 @@ def pretraining_examples(
             source, window, avoid=opened.regions, margin=margin, blacklist=blacklist
         )
         both = regions[regions["chrom"].isin(set(tiles["chrom"]))]
-        split = chosen_split(both, sequences) if split is None else split
-    split = chosen_split(regions, sequences) if split is None else split
+        split = chosen_split(both, sequences, split)
+    split = chosen_split(regions, sequences, split)
     parts = assign_parts(pd.concat([regions, tiles], ignore_index=True), split)
     own = sample_rows(np.arange(len(regions)), most, rng)
     kept, codes, lost = fetch_known(regions.iloc[own], sequences)
@@ -282,7 +282,7 @@ def cell_examples(
     absent = sequences.missing(regions)
     kinds = kinds[~absent]
     regions, named = _placed(regions, absent, sequences)
-    split = chosen_split(regions[kinds == "specific"], sequences) if split is None else split
+    split = chosen_split(regions[kinds == "specific"], sequences, split)
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     parts = assign_parts(regions, split)
     leaks = leaking(regions, parts, trunk_regions, guard)

@@ -24,6 +24,7 @@ __all__ = [
     "Sequences",
     "WindowSequences",
     "open_sequences",
+    "place_of",
     "read_fasta",
     "write_fasta",
 ]
@@ -89,6 +90,18 @@ def _record(
     if not parts:
         raise InputError(f"{path}, line {line}: record {header[:40]!r} has no sequence")
     return header, "".join(parts)
+
+
+def place_of(header: str) -> tuple[str, int, int, bool] | None:
+    """Place that a window's header (without ``>``) names: chrom, start, end, minus strand.
+
+    ``[label::]chrom:start-end``, with ``(-)`` at the end for the reverse complement; None for any
+    other header.
+    """
+    match = _WINDOW_HEADER.match(">" + header)
+    if match is None:
+        return None
+    return match["chrom"], int(match["start"]), int(match["end"]), bool(match["minus"])
 
 
 def write_fasta(path: str | os.PathLike[str], records: Mapping[str, str], width: int = 60) -> None:
