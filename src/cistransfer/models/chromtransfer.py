@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.models.blocks import Conv, lift
+from cistransfer.models.dropout import Dropout
 
 __all__ = ["ChromTransfer"]
 
@@ -133,7 +134,7 @@ def _unit(inputs: int, filters: int, kernel: int, bare: bool = False) -> nn.Sequ
     layers: OrderedDict[str, nn.Module] = OrderedDict(conv=conv, relu=nn.ReLU())
     if not bare:
         layers["norm"] = nn.BatchNorm2d(filters, eps=_EPS, momentum=_MOMENTUM)
-        layers["dropout"] = nn.Dropout(_DROPOUT)
+        layers["dropout"] = Dropout(_DROPOUT)
     return nn.Sequential(layers)
 
 
@@ -144,7 +145,7 @@ def _dense(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
     )
     if norm:
         layers["norm"] = nn.BatchNorm1d(outputs, eps=_EPS, momentum=_MOMENTUM)
-    layers["dropout"] = nn.Dropout(_DROPOUT)
+    layers["dropout"] = Dropout(_DROPOUT)
     return nn.Sequential(layers)
 
 

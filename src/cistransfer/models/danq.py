@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.models.blocks import Conv, lift
+from cistransfer.models.dropout import Dropout
 
 __all__ = ["DanQ", "Recurrent"]
 
@@ -24,7 +25,7 @@ class Recurrent(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.lstm = nn.LSTM(inputs, hidden, batch_first=True, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ class DanQ(nn.Module):
                 conv=Conv(4, _FILTERS, _KERNEL),
                 relu=nn.ReLU(),
                 pool=nn.MaxPool2d((1, _POOL)),
-                dropout=nn.Dropout(0.2),
+                dropout=Dropout(0.2),
             )
         )
         self.lstm1 = Recurrent(_FILTERS, _HIDDEN, 0.0)

@@ -1,0 +1,47 @@
+"""Dropout whose mask is cheap on CPU: sixteen random bits an element, and no comparison."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Dropout"]
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_STEPS = 1 << 15
+
+
+class Dropout(nn.Dropout):
+    """`torch.nn.Dropout` (same function, other draws) with a faster mask on CPU.
+
+    PyTorch draws a Bernoulli variable per element there, in one thread, which took a quarter of
+    the training step of the ChromTransfer network. Here every 64-bit draw of the same generator
+    serves four elements; the mask is made by integer arithmetic on them. The probability of being
+    dropped is ``p`` to within 1/65,536. Elsewhere than on CPU it is `torch.nn.Dropout`.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop elements in training mode, and scale the others up."""
+        steps = round(self.p * _STEPS)
+        plain = not self.training or x.device.type != "cpu" or not 0 < steps < _STEPS
+        if plain or not x.dtype.is_floating_point or self.inplace:
+            return super().forward(x)
+        return x * _mask(x, steps)
+
+
+def _mask(x: Tensor, steps: int) -> Tensor:
+    """Zero with probability ``steps`` / 32,768, else the scale; laid out in memory as ``x`` is.
+
+    A draw with its sign bit set is uniform in [−32,768, −1]. Adding ``steps`` leaves it negative
+    where the element is kept, so that an arithmetic shift makes it all ones there and all zeros
+    elsewhere, and a bitwise and with the bits of the scale makes it the factor.
+    """
+    layout = torch.empty_like(x, device="meta")
+    count = x.numel()
+    draws = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    bits = draws.view(torch.int16)[:count]
+    bits.bitwise_or_(-_STEPS).add_(steps).bitwise_right_shift_(15)
+    scale = torch.tensor(_STEPS / (_STEPS - steps), dtype=x.dtype)
+    integer = _INTEGERS[x.dtype.itemsize]
+    factor = bits.to(integer).bitwise_and_(scale.view(integer)).view(x.dtype)
+    return factor.as_strided(layout.shape, layout.stride())

@@ -1,0 +1,80 @@
+"""Maximum over neighbouring windows: max-pooling in channels-last memory, faster in training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["window_maximum"]
+
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def window_maximum(x: Tensor, width: int) -> Tensor:
+    """Max-pooling by ``width`` along the last axis, windows side by side.
+
+    The values and the gradient (to the first of equal maxima) are those of
+    ``max_pool2d(x, (1, width))``. A rest that fills no window is dropped.
+
+    Parameters
+    ----------
+    x : tensor, shape (n, channels, 1, length)
+        On CPU in channels-last memory it takes about half the time, forward and backward;
+        elsewhere it is `torch.nn.functional.max_pool2d`.
+
+    Returns
+    -------
+    tensor, shape (n, channels, 1, length // width)
+    """
+    last = x.permute(0, 2, 3, 1)
+    fits = x.device.type == "cpu" and x.shape[2] == 1 and x.shape[3] >= width > 1
+    if not fits or not last.is_contiguous() or x.dtype.itemsize not in _INTEGERS:
+        return torch.nn.functional.max_pool2d(x, (1, width))
+    pooled: Tensor = _WindowMaximum.apply(last[:, 0], width)
+    return pooled.unsqueeze(1).permute(0, 3, 1, 2)
+
+
+class _WindowMaximum(torch.autograd.Function):
+    """Maximum over windows of ``(n, length, channels)``."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, width: int) -> Tensor:
+        windows = _windows(x, width)
+        highest = windows[:, :, 0]
+        for place in range(1, width):
+            highest = torch.maximum(highest, windows[:, :, place])
+        context.width = width
+        context.save_for_backward(x, highest)
+        return highest
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """Give each window's gradient to the first place that holds its maximum.
+
+        In integer arithmetic: a difference to the maximum is below zero or zero, so an arithmetic
+        shift by its sign makes it all ones where the place is not the maximum.
+        """
+        x, highest = context.saved_tensors
+        integer = _INTEGERS[x.dtype.itemsize]
+        windows, width = _windows(x, context.width), context.width
+        whole = torch.empty_like(x)
+        whole[:, highest.shape[1] * width :] = 0
+        given = _windows(whole, width).view(integer)
+        rest = gradient.contiguous().view(integer)
+        for place in range(width - 1):
+            below = (windows[:, :, place] - highest).view(integer)
+            left = below.bitwise_right_shift_(8 * x.dtype.itemsize - 1).bitwise_and_(rest)
+            torch.bitwise_xor(rest, left, out=given[:, :, place])
+            rest = left
+        given[:, :, width - 1] = rest
+        return whole, None
+
+
+def _windows(x: Tensor, width: int) -> Tensor:
+    """View ``(n, length, channels)`` as ``(n, windows, width, channels)``."""
+    count = x.shape[1] // width
+    return x[:, : count * width].unflatten(1, (count, width))

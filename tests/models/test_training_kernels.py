@@ -1,0 +1,122 @@
+"""The kernels of the training step equal those of PyTorch: dropout, max-pooling, their order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cistransfer.models.blocks import ConvBlock, conv_block
+from cistransfer.models.dropout import Dropout
+from cistransfer.models.pooling import window_maximum
+
+KINDS = [torch.bfloat16, torch.float16, torch.float32, torch.float64]
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.97])
+def test_dropout_drops_with_its_probability_and_keeps_the_mean(kind: torch.dtype, p: float) -> None:
+    x = torch.full((40, 16, 1, 101), 3.0, dtype=kind).to(memory_format=torch.channels_last)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        dropped = Dropout(p)(x)
+        again = Dropout(p)(x)
+    count, rate = x.numel(), float((dropped == 0).double().mean())
+    assert abs(rate - p) < 4 * (p * (1 - p) / count) ** 0.5
+    kept = dropped[dropped != 0].unique()
+    assert kept.double() == pytest.approx(3 / (1 - p), rel=0.01 if kind == torch.bfloat16 else 2e-3)
+    assert dropped.dtype == kind
+    assert dropped.stride() == x.stride()
+    assert not torch.equal(dropped, again)
+
+
+def test_neighbours_are_dropped_independently() -> None:
+    """Four elements share one draw of the generator."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        kept = (Dropout(0.3)(torch.ones(200_000)) != 0).double().numpy()
+    for lag in (1, 2, 3, 4, 8):
+        assert abs(np.corrcoef(kept[:-lag], kept[lag:])[0, 1]) < 0.01
+    for place in range(4):
+        assert abs(kept[place::4].mean() - 0.7) < 0.01
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (7, 5), (2, 3, 1, 11), (0, 4)])
+def test_dropout_of_any_layout(shape: tuple[int, ...]) -> None:
+    x = noise(*shape).requires_grad_()
+    y = Dropout(0.5)(x)
+    factor = torch.where(y == 0, 0.0, 2.0)
+    assert torch.equal(y, x * factor)
+    y.sum().backward()
+    assert torch.equal(x.grad, factor)
+    strided = noise(6, 8).t()[::2]
+    z = Dropout(0.5)(strided)
+    assert torch.equal(z, strided * torch.where(z == 0, 0.0, 2.0))
+
+
+def test_dropout_follows_the_generator_and_sleeps_in_evaluation() -> None:
+    x = noise(10, 10)
+    outputs = []
+    with torch.random.fork_rng():
+        for seed in (0, 0, 1):
+            torch.manual_seed(seed)
+            outputs.append(Dropout(0.5)(x))
+    assert torch.equal(outputs[0], outputs[1])
+    assert not torch.equal(outputs[0], outputs[2])
+    assert Dropout(0.5).eval()(x) is x
+    assert torch.equal(Dropout(0.0)(x), x)
+    assert not Dropout(1.0)(x).any()
+    assert isinstance(Dropout(0.5), nn.Dropout)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("length", "width"), [(9, 3), (10, 3), (11, 3), (13, 13), (7, 2), (5, 1)])
+def test_the_maximum_of_windows_is_max_pooling(kind: torch.dtype, length: int, width: int) -> None:
+    """Values are coarse, so that windows with equal maxima are many."""
+    coarse = (noise(5, 6, 1, length) * 2).round().to(kind)
+    coarse[0, 0] = 0.0
+    coarse[0, 1] = torch.tensor([-0.0, 0.0] * length)[:length]
+    for x in (coarse.to(memory_format=torch.channels_last), coarse.contiguous()):
+        one, two = x.clone().requires_grad_(), x.clone().requires_grad_()
+        expected = nn.functional.max_pool2d(one, (1, width))
+        found = window_maximum(two, width)
+        assert torch.equal(found, expected)
+        weight = noise(*expected.shape, seed=1).to(kind)
+        (expected * weight).sum().backward()
+        (found * weight).sum().backward()
+        assert torch.equal(two.grad, one.grad)
+
+
+@pytest.mark.parametrize("order", ["bn-relu", "relu-bn"])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_block_in_training_equals_its_modules_one_after_another(
+    order: str, kind: torch.dtype
+) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        ours, plain = (conv_block(4, 6, 5, 3, order) for _ in range(2))
+    plain.load_state_dict(ours.state_dict())
+    x = noise(8, 4, 1, 24).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+        found, expected = ours(x), nn.Sequential.forward(plain, x)
+    assert torch.equal(found, expected)
+    found.float().square().sum().backward()
+    expected.float().square().sum().backward()
+    for name, parameter in plain.named_parameters():
+        assert torch.equal(ours.get_parameter(name).grad, parameter.grad), name
+    assert torch.equal(ours.norm.running_mean, plain.norm.running_mean)
+
+
+def test_every_module_of_a_block_is_called_in_evaluation() -> None:
+    block = conv_block(4, 6, 5, 3, "bn-relu").eval()
+    assert isinstance(block, ConvBlock)
+    called: list[str] = []
+    for name, module in block.named_children():
+        module.register_forward_hook(lambda *_, name=name: called.append(name))
+    block(noise(2, 4, 1, 24))
+    assert called == ["conv", "norm", "relu", "pool"]
