@@ -455,9 +455,9 @@ def test_the_list_counts_parameters_and_says_what_does_not_fit() -> None:
 def test_blocks_carry_the_names_that_strategies_use() -> None:
     build: Callable[..., nn.Module]
     for name, build in ARCHITECTURES.items():
+        if name in ("with-motifs", "exclusive"):
+            continue  # built around one of the others
         blocks = [block for block, _ in build(window=200, n_tasks=1).named_children()]
-        if name == "with-motifs":
-            continue
         assert blocks[0] == "conv1"
         assert blocks[-1] == "head"
         assert all(
