@@ -18,6 +18,7 @@ VERBS = (
     "simulate",
     "matrix",
     "relatives",
+    "accessibility",
     "pretrain",
     "finetune",
     "evaluate",

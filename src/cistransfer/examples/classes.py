@@ -87,6 +87,9 @@ def multiclass_examples(sets: Mapping[str, ExampleSet], *, negatives: bool = Tru
             "them with one split"
         )
     table = table[~again].reset_index(drop=True)
+    if not (table["kind"] == len(cells)).any():
+        what = "negatives" if negatives else "'universal' negatives (the published ones)"
+        raise InputError(f"the examples of {', '.join(cells)} hold no {what} for the class {NONE}")
     codes = np.empty((len(table), first.window), dtype=np.uint8)
     for at, cell in enumerate(cells):
         mine = np.flatnonzero(table["cell"].to_numpy() == at)

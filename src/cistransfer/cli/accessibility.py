@@ -1,0 +1,228 @@
+"""``cistransfer accessibility``: example sets of open chromatin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cistransfer.cli.command import AsJson, finish, record
+from cistransfer.cli.options import (
+    Fold,
+    Seed,
+    SplitBy,
+    TestChroms,
+    ValidChroms,
+    comma_list,
+    requested_split,
+)
+from cistransfer.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["accessibility_app", "register"]
+
+accessibility_app = typer.Typer(
+    help="Chromatin accessibility by transfer: example sets of cells.", no_args_is_help=True
+)
+
+
+def _file(text: str) -> Any:
+    return typer.Option(metavar="PATH", help=text)
+
+
+@accessibility_app.command("sets")
+def sets(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(metavar="SETS", help="Folder to write.")],
+    genome: Annotated[
+        Path, _file("Genome FASTA, or FASTA file or folder of windows, of the regions.")
+    ],
+    cells: Annotated[
+        str, typer.Option(help="Comma list of cells to make models for [with --lists: all].")
+    ] = "",
+    matrix: Annotated[Path | None, _file("Open regions of a binding matrix (M.h5).")] = None,
+    dhs: Annotated[Path | None, _file("Or UCSC's clustered DHS table.")] = None,
+    dhs_sources: Annotated[Path | None, _file("Its sources table.")] = None,
+    ucsc2encode: Annotated[Path | None, _file("UCSC source name to ENCODE term (TSV).")] = None,
+    samples: Annotated[Path | None, _file("Sample sheet: names of the cells.")] = None,
+    open_sheet: Annotated[
+        Path | None,
+        typer.Option("--open", metavar="PATH", help="Or a sheet (TSV: cell, file) of BED files."),
+    ] = None,
+    regions: Annotated[
+        Path | None, _file("Regions (BED) of --open, --open-table or --signals.")
+    ] = None,
+    open_table: Annotated[Path | None, _file("Or a table of regions x cells, 0/1.")] = None,
+    open_above: Annotated[float, typer.Option(help="Open where --open-table is above this.")] = 0.0,
+    signals: Annotated[
+        Path | None, _file("Or a table of regions x replicates (CELL or CELL.1, CELL.2).")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(help="Open where the Z-score of log10 is above this, in any replicate.")
+    ] = 1.64,
+    replicates: Annotated[
+        Path | None, _file("Columns of --signals and their cells (TSV: column, cell).")
+    ] = None,
+    lists: Annotated[
+        Path | None, _file("Or ChromTransfer's lists (chrom:start-end,label): folder or file.")
+    ] = None,
+    window: Annotated[int, typer.Option(min=1, help="Window in bp.")] = 600,
+    background: Annotated[
+        str,
+        typer.Option(help="Of pre-training: tiles (far from open regions; published), shuffled."),
+    ] = "tiles",
+    background_genome: Annotated[
+        Path | None, _file("Genome to tile, where --genome holds windows.")
+    ] = None,
+    background_ratio: Annotated[
+        float, typer.Option(min=0.01, help="Background windows per open one.")
+    ] = 1.0,
+    margin: Annotated[
+        int, typer.Option(min=0, help="Least distance of tiles from open regions, in bp.")
+    ] = 300,
+    blacklist: Annotated[Path | None, _file("Regions to avoid (BED).")] = None,
+    most: Annotated[
+        int | None, typer.Option(min=1, help="Pre-train on a sample of so many open windows.")
+    ] = None,
+    negatives: Annotated[
+        str,
+        typer.Option(
+            help="Of a cell: shares of others (specific to another), nobody (open in none of the "
+            "cells), universal (open in all), as others=0.5,nobody=0.5 (default), or 'published'."
+        ),
+    ] = "",
+    ratio: Annotated[float, typer.Option(min=0.01, help="Negatives per positive of a cell.")] = 2.5,
+    published_multiclass: Annotated[
+        bool,
+        typer.Option(
+            "--published-multiclass",
+            help="Write the published multi-class set too, which lacks most negatives.",
+        ),
+    ] = False,
+    split: SplitBy = "chromosome",
+    valid_chroms: ValidChroms = "",
+    test_chroms: TestChroms = "",
+    fold: Fold = "",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write SETS/pretraining, SETS/cells/CELL, SETS/multiclass and SETS/sets.tsv.
+
+    Pre-training: windows that are open, but in none of the cells, against background. Cells:
+    windows open in that one of the cells alone, against named negatives. Multi-class: all cells'
+    windows, one class each. The split is one for all; test is chr2 and chr3 where there are both.
+    Tiles are taken on chromosomes that have open regions in the list.
+    """
+    from cistransfer.examples.write_sets import write_listed_sets, write_sets
+    from cistransfer.genome.bed import read_bed
+    from cistransfer.genome.fasta import open_sequences
+    from cistransfer.openness.lists import read_lists
+    from cistransfer.openness.read import read_openness
+
+    rule = requested_split(split, valid_chroms, test_chroms, seed, fold)
+    chosen = comma_list(cells)
+    tables = {
+        "--matrix": matrix, "--dhs": dhs, "--open": open_sheet, "--open-table": open_table,
+        "--signals": signals, "--regions": regions,
+    }  # fmt: skip
+    if lists is not None:
+        others = {
+            **tables, "--blacklist": blacklist, "--most": most, "--negatives": negatives or None,
+            "--background-genome": background_genome,
+        }  # fmt: skip
+        for name, value in others.items():
+            if value is not None:
+                raise InputError(f"{name} has no meaning with --lists; drop it")
+        table = write_listed_sets(
+            out,
+            read_lists(lists),
+            open_sequences(genome),
+            chosen,
+            split=rule,
+            published_multiclass=published_multiclass,
+        )
+    else:
+        if not chosen:
+            raise InputError("--cells is needed: the cells to make models for")
+        shares = _shares(negatives)
+        opened = read_openness(
+            matrix=matrix,
+            dhs=dhs,
+            dhs_sources=dhs_sources,
+            ucsc2encode=ucsc2encode,
+            open_sheet=open_sheet,
+            regions=regions,
+            open_table=open_table,
+            open_above=open_above,
+            samples=samples,
+            signals=signals,
+            threshold=threshold,
+            replicates=replicates,
+        )
+        table = write_sets(
+            out,
+            opened,
+            open_sequences(genome),
+            chosen,
+            background=background,
+            background_sequences=(
+                None if background_genome is None else open_sequences(background_genome)
+            ),
+            background_ratio=background_ratio,
+            margin=margin,
+            most=most,
+            negatives=shares,
+            ratio=ratio,
+            window=window,
+            blacklist=None if blacklist is None else read_bed(blacklist),
+            split=rule,
+            published_multiclass=published_multiclass,
+            seed=seed,
+        )
+    record(context, out)
+    finish(
+        {"folder": str(out), "sets": table.to_dict("records")},
+        as_json,
+        [*_lines(table), f"written: {out} (see sets.tsv)"],
+    )
+
+
+def _shares(text: str) -> dict[str, float]:
+    """Read ``others=0.5,nobody=0.5``."""
+    from cistransfer.examples.from_openness import NEGATIVES, PUBLISHED_NEGATIVES
+
+    if text in ("", "published"):
+        return dict(PUBLISHED_NEGATIVES if text else NEGATIVES)
+    shares = {}
+    for item in comma_list(text):
+        kind, equals, number = item.partition("=")
+        try:
+            shares[kind.strip()] = float(number)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise InputError(f"--negatives: expected KIND=SHARE, found {item!r}")
+    return shares
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
+    """One line per set: windows of each source, train / valid / test."""
+    lines = []
+    for name, rows in table.groupby("set", sort=False):
+        number = rows.pivot_table(
+            index="source", columns="part", values="windows", aggfunc="sum", fill_value=0
+        ).reindex(columns=["train", "valid", "test"], fill_value=0)
+        kinds = (
+            f"{source} {row['train']:,} / {row['valid']:,} / {row['test']:,}"
+            for source, row in number.iterrows()
+        )
+        lines.append(f"{name}: " + ", ".join(kinds))
+    return [*lines, "(windows for training / validation / test)"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    app.add_typer(accessibility_app, name="accessibility")

@@ -1,0 +1,196 @@
+"""All sets of an accessibility study, as a folder: pre-training, every cell, multi-class."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cistransfer.binding.windowing import OpenRegions
+from cistransfer.errors import InputError
+from cistransfer.examples.classes import multiclass_examples
+from cistransfer.examples.dataset import ExampleSet, save_examples
+from cistransfer.examples.from_lists import listed_examples, listed_split
+from cistransfer.examples.from_openness import NEGATIVES, cell_examples, pretraining_examples
+from cistransfer.examples.split import Split, choose_chromosomes, split_from_card
+from cistransfer.genome.fasta import Sequences
+from cistransfer.openness.lists import cell_of_list
+from cistransfer.openness.specific import specific_regions
+from cistransfer.storage import whole_file
+
+__all__ = ["folder_of", "write_listed_sets", "write_sets"]
+
+PathLike = str | os.PathLike[str]
+
+PUBLISHED_TEST = ("chr2", "chr3")
+"""Test chromosomes of Salvatore et al. 2023."""
+
+
+def folder_of(cell: str) -> str:
+    """Name of a cell's folder: letters that file names cannot hold become ``_``."""
+    return re.sub(r"[^\w.+-]", "_", cell)
+
+
+def write_sets(
+    out: PathLike,
+    opened: OpenRegions,
+    sequences: Sequences,
+    cells: Sequence[str],
+    *,
+    background: str = "tiles",
+    background_sequences: Sequences | None = None,
+    background_ratio: float = 1.0,
+    margin: int = 300,
+    most: int | None = None,
+    negatives: Mapping[str, float] = NEGATIVES,
+    ratio: float | None = 2.5,
+    window: int = 600,
+    blacklist: pd.DataFrame | None = None,
+    split: Split | None = None,
+    published_multiclass: bool = False,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Write ``pretraining``, ``cells/CELL`` of every cell, ``multiclass`` and ``sets.tsv``.
+
+    All sets have one split. By default the test part is chr2 and chr3 (published) where there
+    are windows on both, with the validation chromosome that holds about 10 % of the rest; without
+    them, the split that `pretraining_examples` chooses. What the pre-training set trains and
+    validates on is kept out of the cells' test parts by the leakage guard.
+
+    Parameters
+    ----------
+    out : path
+        Folder; every set in it appears whole or not at all, ``sets.tsv`` last.
+    opened : OpenRegions
+    sequences : Sequences
+    cells : sequence of str
+        The chosen cells, at least two.
+    background, background_sequences, background_ratio, margin, most
+        Of `pretraining_examples` (``ratio`` there).
+    negatives, ratio
+        Of `cell_examples`.
+    window, blacklist, seed
+        Of both.
+    split : Split, optional
+    published_multiclass : bool
+        Write ``multiclass-published`` too (`multiclass_examples` without negatives).
+
+    Returns
+    -------
+    DataFrame
+        As in ``sets.tsv``: set, part, class, source, windows.
+    """
+    folders = _folders(cells)
+    specific_regions(opened, cells)  # checks the names before anything is read
+    if split is None and set(PUBLISHED_TEST) <= set(opened.regions["chrom"]):
+        there = opened.regions["chrom"][~opened.regions["chrom"].isin(PUBLISHED_TEST)]
+        split = Split(valid=choose_chromosomes(there).test, test=PUBLISHED_TEST)
+    trunk = pretraining_examples(
+        opened,
+        sequences,
+        leave_out=cells,
+        background=background,
+        background_sequences=background_sequences,
+        ratio=background_ratio,
+        window=window,
+        margin=margin,
+        blacklist=blacklist,
+        split=split,
+        most=most,
+        seed=seed,
+    )
+    split = split_from_card(trunk.facts["split"])
+    seen = trunk.regions[trunk.regions["part"] != "test"]
+    sets = {}
+    for cell in cells:
+        sets[cell] = cell_examples(
+            opened,
+            sequences,
+            cell,
+            among=cells,
+            negatives=negatives,
+            ratio=ratio,
+            window=window,
+            blacklist=blacklist,
+            split=split,
+            trunk_regions=seen,
+            seed=seed,
+        )
+    return _write(Path(out), {"pretraining": trunk}, sets, folders, published_multiclass)
+
+
+def write_listed_sets(
+    out: PathLike,
+    lists: pd.DataFrame,
+    sequences: Sequences,
+    cells: Sequence[str] = (),
+    *,
+    split: Split | None = None,
+    published_multiclass: bool = False,
+) -> pd.DataFrame:
+    """Write ``cells/CELL`` of ChromTransfer's lists, ``multiclass`` and ``sets.tsv``.
+
+    There is no pre-training set: the lists say nothing of other cells.
+
+    Parameters
+    ----------
+    out : path
+    lists : DataFrame
+        As `read_lists` gives it.
+    sequences : Sequences
+    cells : sequence of str
+        By default all that have a list.
+    split : Split, optional
+        By default `listed_split`.
+    published_multiclass : bool
+    """
+    found = sorted({cell_of_list(rows) for _, rows in lists.groupby("list", sort=True)})
+    folders = _folders(cells or found)
+    split = listed_split(lists, sequences, split)
+    sets = {cell: listed_examples(lists, sequences, cell, split=split) for cell in folders}
+    return _write(Path(out), {}, sets, folders, published_multiclass)
+
+
+def _folders(cells: Sequence[str]) -> dict[str, str]:
+    if len(set(cells)) < 2:
+        raise InputError(f"expected at least two different cells, found {', '.join(cells) or 0}")
+    folders = {cell: folder_of(cell) for cell in cells}
+    if len(set(folders.values())) < len(cells):
+        raise InputError(f"cells {', '.join(cells)}: two of them would have the same folder")
+    return folders
+
+
+def _write(
+    out: Path,
+    before: Mapping[str, ExampleSet],
+    sets: Mapping[str, ExampleSet],
+    folders: Mapping[str, str],
+    published: bool,
+) -> pd.DataFrame:
+    """Write all sets and then ``sets.tsv``; nothing is written when they do not fit together."""
+    together = {"multiclass": multiclass_examples(sets)}
+    if published:
+        together["multiclass-published"] = multiclass_examples(sets, negatives=False)
+    named = {f"cells/{folders[cell]}": one for cell, one in sets.items()}
+    every = {**before, **named, **together}
+    for name, one in every.items():
+        save_examples(out / name, one)
+    table = pd.concat([_counts(name, one) for name, one in every.items()], ignore_index=True)
+    with whole_file(out / "sets.tsv") as temporary:
+        table.to_csv(temporary, sep="\t", index=False)
+    return table
+
+
+def _counts(name: str, examples: ExampleSet) -> pd.DataFrame:
+    """Windows of a set by part, class and source."""
+    labels = np.asarray(examples.labels)
+    label = np.where(labels.max(axis=1) == 1, np.array(examples.tasks)[labels.argmax(axis=1)], "-")
+    table = examples.regions[["part", "source"]].assign(label=label)
+    counted = table.groupby(["part", "label", "source"], sort=True).size().reset_index(name="n")
+    return counted.rename(columns={"label": "class", "n": "windows"}).assign(set=name)[
+        ["set", "part", "class", "source", "windows"]
+    ]

@@ -1,0 +1,183 @@
+"""``cistransfer accessibility sets``: the sets that the functions make, in folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.cli.command import run_app
+from cistransfer.cli.main import app
+from cistransfer.errors import InputError
+from cistransfer.examples.dataset import open_examples
+from cistransfer.examples.from_openness import (
+    cell_examples,
+    multiclass_examples,
+    pretraining_examples,
+)
+from cistransfer.examples.split import Split
+from cistransfer.examples.write_sets import folder_of
+from cistransfer.openness.of_matrix import matrix_openness
+from cistransfer.openness.read import read_openness
+
+CELLS = ["GM12878", "HepG2", "K562"]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def call(*words: object) -> tuple[int, str, str]:
+        code = run_app(app, ["accessibility", "sets", *map(str, words)])
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return code, shown.out, shown.err.strip()
+
+    return call
+
+
+def request(world: Any, out: Path) -> list[object]:
+    return [
+        "--genome", world.genome_path, "--cells", ",".join(CELLS), "--window", 100,
+        "--margin", 100, "--background-ratio", 0.5, "--out", out,
+    ]  # fmt: skip
+
+
+def test_sets_equal_the_functions(run, world, tmp_path: Path) -> None:
+    out = tmp_path / "sets"
+    code, shown, _ = run(
+        "--matrix", world.matrix_path, *request(world, out), "--negatives",
+        "others=0.5,nobody=0.25,universal=0.25", "--ratio", 1.5, "--published-multiclass",
+        "--json",
+    )  # fmt: skip
+    assert code == 0
+    opened = matrix_openness(world.matrix)
+    found = open_examples(out / "pretraining")
+    assert found.facts["split"] == {
+        "by": "chromosome",
+        "valid": found.facts["split"]["valid"],
+        "test": ["chr2", "chr3"],
+    }
+    split = Split(valid=tuple(found.facts["split"]["valid"]), test=("chr2", "chr3"))
+    trunk = pretraining_examples(
+        opened, world.genome, leave_out=CELLS, ratio=0.5, window=100, margin=100, split=split
+    )
+    assert found.content_hash() == trunk.content_hash()
+    sets = {}
+    for cell in CELLS:
+        sets[cell] = cell_examples(
+            opened, world.genome, cell, among=CELLS, window=100, split=split, ratio=1.5,
+            negatives={"others": 2, "nobody": 1, "universal": 1},
+            trunk_regions=trunk.regions[trunk.regions["part"] != "test"],
+        )  # fmt: skip
+        written = open_examples(out / "cells" / cell)
+        assert written.content_hash() == sets[cell].content_hash()
+    for name, negatives in (("multiclass", True), ("multiclass-published", False)):
+        expected = multiclass_examples(sets, negatives=negatives)
+        assert open_examples(out / name).content_hash() == expected.content_hash()
+    table = pd.read_csv(out / "sets.tsv", sep="\t")
+    assert json.loads(shown)["sets"] == table.to_dict("records")
+    mine = table[table["set"] == "pretraining"]
+    assert mine["windows"].sum() == len(found.codes)
+    assert json.loads((out / "config.json").read_text())["command"] == ["accessibility", "sets"]
+
+
+def test_forms_of_open_regions_agree(run, world, tmp_path: Path) -> None:
+    """The matrix, a 0/1 table and a table of signals say the same."""
+    regions, states = world.matrix.regions, world.matrix.accessible()
+    regions.to_csv(tmp_path / "r.bed", sep="\t", header=False, index=False)
+    names = regions["chrom"] + ":" + regions["start"].astype(str) + "-" + regions["end"].astype(str)
+    table = pd.DataFrame(states.astype(int), index=names, columns=list(world.matrix.cells))
+    table.to_csv(tmp_path / "open.tsv", sep="\t")
+    (10.0**table).to_csv(tmp_path / "signals.tsv", sep="\t")
+    forms = [
+        ["--matrix", world.matrix_path],
+        ["--regions", tmp_path / "r.bed", "--open-table", tmp_path / "open.tsv"],
+        ["--regions", tmp_path / "r.bed", "--signals", tmp_path / "signals.tsv", "--threshold", 0],
+    ]
+    hashes = set()
+    for at, form in enumerate(forms):
+        out = tmp_path / f"sets{at}"
+        code, _, line = run(*form, *request(world, out), "--background", "shuffled")
+        assert code == 0, line
+        hashes.add(open_examples(out / "multiclass").content_hash())
+        assert not (out / "multiclass-published").exists()
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--cells", "GM12878,HepG3"], "no cell 'HepG3' among the open regions; nearest: HepG2"),
+        (["--cells", "K562"], "expected at least two different cells, found K562"),
+        (["--cells", ""], "--cells is needed: the cells to make models for"),
+        (["--negatives", "others"], "--negatives: expected KIND=SHARE, found 'others'"),
+        (["--negatives", "others=a"], "--negatives: expected KIND=SHARE, found 'others=a'"),
+        (["--negatives", "some=1"], "no kind of negatives 'some'; there are: others, nobody"),
+        (["--background", "tile"], "no background 'tile'; there are: tiles, shuffled"),
+        (["--regions", "r.bed"], "regions has no meaning with matrix; drop it"),
+        (["--open-table", "t.tsv"], "open regions come from one of: a binding matrix"),
+        (["--lists", "lists"], "--matrix has no meaning with --lists; drop it"),
+        (["--published-multiclass"], "hold no 'universal' negatives (the published ones)"),
+    ],
+)
+def test_wrong_requests(run, world, tmp_path: Path, words: list[str], line: str) -> None:
+    code, shown, error = run(
+        "--matrix", world.matrix_path, *request(world, tmp_path / "sets"), *words
+    )
+    assert (code, shown) == (2, "")
+    assert line in error
+    assert error.count("\n") == 0
+    assert not (tmp_path / "sets").exists()
+
+
+def test_signals_need_their_regions(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t.tsv: a table of signals needs its regions"):
+        read_openness(signals=tmp_path / "t.tsv")
+    with pytest.raises(InputError, match="found none"):
+        read_openness()
+
+
+def test_folders_of_cells() -> None:
+    assert folder_of("NT2/D1") == "NT2_D1"
+    assert folder_of("keratinocyte (adult)") == "keratinocyte__adult_"
+    assert folder_of("MCF-7") == "MCF-7"
+
+
+def test_the_real_lists(run, shared_data: Path, tmp_path: Path) -> None:
+    """ChromTransfer's own lists and windows, as they are."""
+    folder = shared_data / "chromtransfer-hg38"
+    code, shown, _ = run("--lists", folder, "--genome", folder / "windows", "--out", tmp_path / "s")
+    assert code == 0
+    examples = open_examples(tmp_path / "s" / "multiclass")
+    assert examples.tasks == ("A549", "GM12878", "HCT116", "HEPG2", "K562", "MCF7", "none")
+    assert (np.asarray(examples.labels).sum(axis=1) == 1).all()
+    test = examples.regions[examples.regions["part"] == "test"]
+    assert set(test["chrom"]) == {"chr2", "chr3"}
+    assert "cells/HEPG2: " in shown
+    assert not (tmp_path / "s" / "pretraining").exists()
+
+
+def test_the_real_matrix(
+    real_matrix: BindingMatrix, shared_data: Path, tmp_path: Path, run
+) -> None:
+    """Six of ChromTransfer's lines; tiles exist on three of the nine chromosomes."""
+    cells = ["GM12878", "K562", "HepG2", "HCT116", "A549", "MCF-7"]
+    code, _, line = run(
+        "--matrix", real_matrix.path, "--cells", ",".join(cells), "--window", 200,
+        "--genome", shared_data / "tf-binding-hg38" / "sequences",
+        "--background-genome", shared_data / "genome" / "hg38_blocks.fa.gz",
+        "--valid-chroms", "chr22", "--test-chroms", "chr20", "--out", tmp_path / "s",
+    )  # fmt: skip
+    assert code == 0, line
+    trunk = open_examples(tmp_path / "s" / "pretraining")
+    assert trunk.facts["tiles"] == {"chr20": 2_543, "chr21": 22_227, "chr22": 4_127}
+    assert int((trunk.labels == 1).sum()) == 129_889
+    hepg2 = open_examples(tmp_path / "s" / "cells" / "HepG2")
+    assert int((hepg2.labels == 1).sum()) == 7_427
+    assert hepg2.facts["dropped"]["seen_by_trunk"] == 0
+    assert hepg2.facts["ratio_reached"]["train"] == pytest.approx(2.5, abs=0.001)
