@@ -122,7 +122,7 @@ def test_influence_equals_editing_the_weights(small_cnn: nn.Module, to: str) -> 
     x = one_hot(torch.from_numpy(codes))
     with torch.no_grad():
         full = torch.sigmoid(small_cnn(x))
-        active = small_cnn.conv1[:-1](x.unsqueeze(2))
+        active = nn.Sequential(*list(small_cnn.conv1)[:-1])(x.unsqueeze(2))
         for number in range(12):
             changed = active.clone()
             changed[:, number] = 0 if to == "zero" else active[:, number].mean()

@@ -83,7 +83,7 @@ def test_every_step_writes_its_files(
         out,
         task="B",
         motifs=run / "motifs.meme",
-        trunk=run / "trunk",
+        compare=run / "trunk",
         pair=("SITE", "other"),
         min_sites=5,
         hit_p=1e-3,

@@ -39,11 +39,19 @@ def interpret(
     ] = None,
     fasta: Annotated[Path | None, typer.Option(help="Sequences instead.")] = None,
     compare: Annotated[
-        Path | None, typer.Option(help="Trunk that the model was fine-tuned from (refinement).")
+        Path | None,
+        typer.Option(
+            help="The trunk that the model was fine-tuned from (refinement), or any other model "
+            "of the same window (enrichment of both, and of the difference)."
+        ),
+    ] = None,
+    compare_task: Annotated[
+        str | None, typer.Option(help="The other model's task [default: the same, or its only one]")
     ] = None,
     pair: Annotated[str, typer.Option(help="Two motifs, A,B, whose spacing to measure.")] = "",
     hits: Annotated[
-        Path | None, typer.Option(help="BED of motif sites for the enrichment [default: scanned].")
+        Path | None,
+        typer.Option(help="BED or bigBed of motif sites for the enrichment [default: scanned]."),
     ] = None,
     attribution: Annotated[
         str,
@@ -89,7 +97,8 @@ def interpret(
         fasta=fasta,
         motifs=motifs,
         hits=hits,
-        trunk=compare,
+        compare=compare,
+        compare_task=compare_task,
         pair=(names[0], names[1]) if names else None,
         method=attribution,
         on=on,
@@ -110,6 +119,9 @@ def interpret(
     for step in summary["steps"]:
         shown = ", ".join(f"{key} {value}" for key, value in summary[step].items())
         lines.append(f"{step}: {shown}")
+    if "comparison" in summary:
+        shown = ", ".join(f"{key} {value}" for key, value in summary["comparison"].items())
+        lines.append(f"comparison: {shown}")
     finish(summary, as_json, [*lines, f"written: {out}"])
 
 

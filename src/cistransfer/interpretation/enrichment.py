@@ -7,6 +7,7 @@ two-sample Kolmogorov–Smirnov statistic, whose sign says on which side the mot
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -133,42 +134,10 @@ def motif_enrichment(sites: pd.DataFrame, scores: Floats, *, min_sites: int = 10
         background's), ``auroc`` (chance that a site of the motif scores above a background site),
         ``median_shift`` (difference of medians), ``p``, ``q`` (Benjamini–Hochberg over motifs).
     """
-    from scipy.stats import false_discovery_control, kstwo
-
-    known = np.isfinite(scores)
-    table, values = sites[known], np.asarray(scores, np.float64)[known]
-    names, motif = np.unique(table["name"].to_numpy().astype(str), return_inverse=True)
-    counts = np.bincount(motif, minlength=len(names))
-    kept = np.flatnonzero(counts >= min_sites)
-    everything = np.sort(values)
-    overlapping = _overlapping(table, motif.astype(np.int64), kept)
-    order = np.argsort(motif, kind="stable")
-    edges = np.concatenate([[0], np.cumsum(counts)])
-    rows = []
-    for number in kept:
-        own = np.sort(values[order[edges[number] : edges[number + 1]]])
-        excluded = np.sort(values[overlapping[int(number)]])
-        total = len(everything) - len(own) - len(excluded)
-        if total < 1:
-            continue
-        at_most = _background(everything, own, excluded, "right")
-        below = _background(everything, own, excluded, "left")
-        own_at_most = np.searchsorted(own, own, "right") / len(own)
-        own_below = np.searchsorted(own, own, "left") / len(own)
-        d = max(
-            float((own_at_most - at_most / total).max()),
-            float((below / total - own_below).max()),
-        )
-        auroc = float((below + at_most).sum() / 2 / total / len(own))
-        effective = max(round(len(own) * total / (len(own) + total)), 1)
-        shift = float(np.median(own)) - _background_median(everything, own, excluded)
-        p = float(kstwo.sf(d, effective))
-        sign = -1.0 if auroc < 0.5 else 1.0
-        rows.append((names[number], len(own), total, sign * d, auroc, shift, p))
-    columns = ["motif", "sites", "background", "d", "auroc", "median_shift", "p"]
-    result = pd.DataFrame(rows, columns=columns)
-    q = false_discovery_control(result["p"].clip(0, 1)) if len(result) else []
-    return result.assign(q=q).sort_values(["d", "motif"], ascending=False, ignore_index=True)
+    prepared = _prepare(sites, scores)
+    kept = np.flatnonzero(prepared.counts >= min_sites)
+    result = _with_q(_tested(prepared, scores, kept))
+    return result.sort_values(["d", "motif"], ascending=False, ignore_index=True)
 
 
 def compare_enrichment(
@@ -186,36 +155,93 @@ def compare_enrichment(
     Returns
     -------
     DataFrame
-        ``motif``, then ``sites``, ``d``, ``auroc``, ``q`` with the suffixes ``_a``, ``_b`` and
-        ``_difference``, for every motif with at least ``min_sites`` sites in A or B; sorted by
-        ``d_difference``.
+        ``motif``, then ``sites``, ``d``, ``auroc``, ``median_shift``, ``q`` with the suffixes
+        ``_a``, ``_b`` and ``_difference``, for every motif with at least ``min_sites`` sites in
+        A or B; sorted by ``d_difference``, largest first.
     """
-    names = sites["name"].astype(str)
-    enough = set()
-    for scores in (scores_a, scores_b):
-        counts = names[np.isfinite(scores)].value_counts()
-        enough |= set(counts.index[counts >= min_sites])
-    result = pd.DataFrame({"motif": sorted(enough)})
-    for suffix, scores in (
-        ("a", scores_a),
-        ("b", scores_b),
-        ("difference", np.asarray(scores_a) - np.asarray(scores_b)),
-    ):
-        one = motif_enrichment(sites, scores, min_sites=1)
-        one = one[one["motif"].isin(enough)].drop(columns="q")
-        if len(one):
-            from scipy.stats import false_discovery_control
-
-            one = one.assign(q=false_discovery_control(one["p"].clip(0, 1)))
-        else:
-            one = one.assign(q=pd.Series(dtype=float))
-        one = one[["motif", "sites", "d", "auroc", "q"]]
+    a, b = np.asarray(scores_a, np.float64), np.asarray(scores_b, np.float64)
+    of_a = _prepare(sites, a)
+    of_b = of_a if np.array_equal(of_a.known, np.isfinite(b)) else _prepare(sites, b)
+    of_both = of_a if of_b is of_a else _prepare(sites, a - b)
+    enough = set(of_a.names[of_a.counts >= min_sites]) | set(of_b.names[of_b.counts >= min_sites])
+    result = pd.DataFrame({"motif": np.array(sorted(enough), dtype=object)})
+    for suffix, prepared, scores in (
+        ("a", of_a, a), ("b", of_b, b), ("difference", of_both, a - b),
+    ):  # fmt: skip
+        kept = np.flatnonzero(np.isin(prepared.names, list(enough)))
+        one = _with_q(_tested(prepared, scores, kept))
+        one = one[["motif", "sites", "d", "auroc", "median_shift", "q"]]
         result = result.merge(
             one.rename(columns={name: f"{name}_{suffix}" for name in one.columns[1:]}),
             how="left",
             on="motif",
         )
-    return result.sort_values("d_difference", ascending=False, ignore_index=True)
+    return result.sort_values(["d_difference", "motif"], ascending=[False, True], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """Sites that have a score, by motif, with what of the others' overlaps each motif's own."""
+
+    known: NDArray[np.bool_]  # among all sites
+    names: NDArray[Any]
+    counts: Ints
+    by_motif: list[Ints]  # positions among the known sites
+    overlapping: dict[int, Ints]
+
+
+def _prepare(sites: pd.DataFrame, scores: Floats) -> _Prepared:
+    known = np.isfinite(scores)
+    table = sites[known]
+    motif, found = pd.factorize(table["name"].astype(str), sort=True)
+    motif = motif.astype(np.int64)
+    counts = np.bincount(motif, minlength=len(found)).astype(np.int64)
+    order = np.argsort(motif, kind="stable")
+    by_motif = np.split(order, np.cumsum(counts)[:-1]) if len(counts) else []
+    everyone = np.arange(len(counts))
+    return _Prepared(
+        known, np.asarray(found, object), counts, by_motif, _overlapping(table, motif, everyone)
+    )
+
+
+def _tested(prepared: _Prepared, scores: Floats, kept: Ints) -> pd.DataFrame:
+    """The statistics of the kept motifs, without q."""
+    from scipy.stats import kstwo
+
+    values = np.asarray(scores, np.float64)[prepared.known]
+    everything = np.sort(values)
+    rows = []
+    for number in kept:
+        own = np.sort(values[prepared.by_motif[number]])
+        excluded = np.sort(values[prepared.overlapping[int(number)]])
+        total = len(everything) - len(own) - len(excluded)
+        if total < 1:
+            continue
+        at_most = _background(everything, own, excluded, "right")
+        below = _background(everything, own, excluded, "left")
+        own_at_most = np.searchsorted(own, own, "right") / len(own)
+        own_below = np.searchsorted(own, own, "left") / len(own)
+        d = max(
+            float((own_at_most - at_most / total).max()),
+            float((below / total - own_below).max()),
+        )
+        auroc = float((below + at_most).sum() / 2 / total / len(own))
+        effective = max(round(len(own) * total / (len(own) + total)), 1)
+        shift = float(np.median(own)) - _background_median(everything, own, excluded)
+        p = float(kstwo.sf(d, effective))
+        sign = -1.0 if auroc < 0.5 else 1.0
+        rows.append((prepared.names[number], len(own), total, sign * d, auroc, shift, p))
+    columns = ["motif", "sites", "background", "d", "auroc", "median_shift", "p"]
+    kinds = dict.fromkeys(columns, float) | {"motif": object, "sites": int, "background": int}
+    return pd.DataFrame(rows, columns=columns).astype(kinds)
+
+
+def _with_q(table: pd.DataFrame) -> pd.DataFrame:
+    from scipy.stats import false_discovery_control
+
+    if not len(table):
+        return table.assign(q=pd.Series(dtype=float))
+    return table.assign(q=false_discovery_control(table["p"].clip(0, 1)))
 
 
 def _expand(low: Ints, high: Ints) -> tuple[Ints, Ints]:

@@ -152,7 +152,8 @@ def annotate_filters(
     DataFrame
         ``filter``, ``sites``, ``maximum``, ``information`` (bits), ``consensus``, ``match``,
         ``match_name``, ``strand``, ``p`` (calibrated), ``q``, ``significant``. The match columns
-        are empty (NaN for numbers) for filters without sites or with too little information.
+        are empty (NaN for numbers) for filters without sites or with too little information, and
+        without ``targets``.
     """
     from cistransfer.motifs.compare import compare
 
@@ -172,6 +173,10 @@ def annotate_filters(
             ],
         }
     )
+    if not targets:
+        return table.assign(
+            match="", match_name="", strand="", p=np.nan, q=np.nan, significant=False
+        )
     shuffles = int(np.clip(_SHUFFLED // max(len(found.pwms), 1), 20, 1000))
     queries = [trim(pwm, 0.25) for pwm in found.pwms]
     best = compare(queries, targets, most_shuffles=shuffles, seed=seed)

@@ -26,6 +26,7 @@ from cistransfer.interpretation.of_model import (
     write_refinement,
     write_spacing,
 )
+from cistransfer.interpretation.of_pair import open_other, write_comparison
 from cistransfer.interpretation.of_sequences import (
     write_attribution,
     write_enrichment,
@@ -68,7 +69,8 @@ def interpret(
     fasta: str | os.PathLike[str] | None = None,
     motifs: str | os.PathLike[str] | None = None,
     hits: str | os.PathLike[str] | None = None,
-    trunk: str | os.PathLike[str] | None = None,
+    compare: str | os.PathLike[str] | None = None,
+    compare_task: str | None = None,
     pair: tuple[str, str] | None = None,
     method: str = "deeplift",
     on: str = "logit",
@@ -92,7 +94,7 @@ def interpret(
         Folder for the results; files of the same names in it are replaced.
     steps : sequence of str, optional
         Names of `STEPS`. By default all for which there is what they need: ``motifs`` for
-        patterns, enrichment, marginal; ``trunk`` for refinement; ``pair`` for spacing.
+        patterns, enrichment, marginal; ``compare`` for refinement; ``pair`` for spacing.
     task : str, optional
         The task to explain; may be left out for a model of one task.
     examples, part, regions, genome, fasta
@@ -100,9 +102,13 @@ def interpret(
     motifs : path, optional
         Known motifs (MEME or JASPAR file).
     hits : path, optional
-        BED of motif sites (name = motif) for the enrichment, instead of scanning with ``motifs``.
-    trunk : path, optional
-        Bundle that the model was fine-tuned from.
+        BED or bigBed of motif sites for the enrichment, instead of scanning with ``motifs``
+        (see `cistransfer.interpretation.sites.read_sites`).
+    compare : path, optional
+        Another bundle or run: the trunk that the model was fine-tuned from (refinement), or any
+        model of the same window, whose attributions are compared in the enrichment.
+    compare_task : str, optional
+        The other model's task; by default the same one, or its only one.
     pair : two str, optional
         Names of two motifs whose spacing is measured.
     method, on, references, both_strands
@@ -128,9 +134,12 @@ def interpret(
     bundle = open_bundle(model)
     bundle.model.to(choose_device(device))
     number = task_number(bundle, task)
-    chosen = _chosen(steps, motifs, hits, trunk, pair)
+    chosen = _chosen(steps, motifs, hits, compare, pair)
     if method not in ATTRIBUTIONS:
         raise InputError(f"no attribution method {method!r}; {nearest(method, ATTRIBUTIONS)}")
+    other = None
+    if compare is not None and {"refinement", "enrichment"} & set(chosen):
+        other = open_other(bundle, number, compare, compare_task, "enrichment" in (steps or ()))
     material = gather(
         bundle, examples=examples, part=part, regions=regions, genome=genome, fasta=fasta
     )
@@ -147,15 +156,15 @@ def interpret(
         "predicted_positive": int((logits[:, number] >= bundle.thresholds[number]).sum()),
         "steps": list(chosen),
     }
+    explain: dict[str, Any] = {
+        "method": method, "on": on, "references": references, "seed": seed,
+        "both_strands": both_strands,
+    }  # fmt: skip
     found: tuple[NDArray[np.int64], Attribution] | None = None
     if any(step in _NEED_ATTRIBUTION for step in chosen):
         rows = predicted_positive(bundle, logits, number, most=most, seed=seed)
         codes = np.asarray(material.codes[rows])
-        result = attribute(
-            bundle.model, codes, method=method, task=number, on=on, references=references,
-            seed=seed, both_strands=both_strands,
-        )  # fmt: skip
-        found = (rows, result)
+        found = (rows, attribute(bundle.model, codes, task=number, **explain))
     filters = filter_table(run) if {"filters", "influence"} & set(chosen) else None
     for step in chosen:
         if step == "filters":
@@ -165,8 +174,8 @@ def interpret(
             assert filters is not None
             summary[step] = write_influence(run, filters[1])
         elif step == "refinement":
-            assert trunk is not None
-            summary[step] = write_refinement(run, open_bundle(trunk))
+            assert other is not None
+            summary[step] = write_refinement(run, other.bundle)
         elif step == "marginal":
             summary[step] = write_marginal(run)
         elif step == "spacing":
@@ -180,6 +189,10 @@ def interpret(
                 summary[step] = write_patterns(run, *found, modisco=modisco)
             else:
                 summary[step] = write_enrichment(run, *found, hits, min_sites, hit_p)
+                if other is not None:
+                    summary["comparison"] = write_comparison(
+                        run, other, explain, hits, min_sites, hit_p
+                    )
     write_json(folder / "summary.json", summary)
     return summary
 
@@ -188,12 +201,12 @@ def _chosen(
     steps: Sequence[str] | None,
     motifs: Any,
     hits: Any,
-    trunk: Any,
+    compare: Any,
     pair: Any,
 ) -> list[str]:
     """The steps to run, in order; `InputError` for one that lacks what it needs."""
     lacking = {
-        "refinement": trunk is None or motifs is None,
+        "refinement": compare is None or motifs is None,
         "patterns": motifs is None,
         "marginal": motifs is None,
         "enrichment": motifs is None and hits is None,

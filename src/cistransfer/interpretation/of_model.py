@@ -22,7 +22,6 @@ from cistransfer.interpretation.refinement import count_resembling, refine
 from cistransfer.interpretation.shared import Run, write_table
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.meme import write_meme
-from cistransfer.motifs.pwm import PWM
 from cistransfer.progress import bar
 
 __all__ = [
@@ -53,13 +52,7 @@ def filter_table(run: Run) -> tuple[FilterMotifs, pd.DataFrame]:
     with bar("filters", 2 * len(rows)) as running:
         codes = np.asarray(run.material.codes[rows])
         motifs = filter_motifs(run.bundle.model, codes, tick=running.advance)
-    if run.targets:
-        return motifs, annotate_filters(motifs, run.targets, seed=run.seed)
-    plain = [PWM("uniform", np.full((8, 4), 0.25))]
-    table = annotate_filters(motifs, plain, seed=run.seed)
-    return motifs, table.assign(
-        match="", match_name="", strand="", p=np.nan, q=np.nan, significant=False
-    )
+    return motifs, annotate_filters(motifs, run.targets, seed=run.seed)
 
 
 def write_filters(run: Run, motifs: FilterMotifs, table: pd.DataFrame) -> dict[str, Any]:

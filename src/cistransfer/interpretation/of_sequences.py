@@ -10,16 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.interpretation import figures
+from cistransfer.interpretation import figures, site_figures
 from cistransfer.interpretation.attribute import Attribution
-from cistransfer.interpretation.enrichment import motif_enrichment, site_scores, sites_in_regions
+from cistransfer.interpretation.enrichment import motif_enrichment, site_scores
 from cistransfer.interpretation.patterns import find_patterns, modisco_patterns
 from cistransfer.interpretation.shared import Run, write_table
+from cistransfer.interpretation.sites import motif_sites, read_sites
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.meme import write_meme
 from cistransfer.storage import whole_file
 
-__all__ = ["write_attribution", "write_enrichment", "write_patterns"]
+__all__ = ["sites_of", "write_attribution", "write_enrichment", "write_patterns"]
 
 
 _SHOWN_SHARE = 0.08  # of a sequence's positive contributions, for a site to be named in its track
@@ -132,6 +133,18 @@ def write_patterns(
     }
 
 
+def sites_of(
+    run: Run, rows: NDArray[np.int64], hits: str | os.PathLike[str] | None, hit_p: float
+) -> tuple[pd.DataFrame, str]:
+    """Motif sites in some of the sequences: a user's, or scanned; and words for the summary."""
+    if hits is None:
+        codes = np.asarray(run.material.codes[rows])
+        return motif_sites(codes, run.targets, p_value=hit_p), f"hits at p ≤ {hit_p:g}"
+    if run.material.regions is None:
+        raise InputError("--hits needs sequences with places: --regions or --examples")
+    return read_sites(hits, run.material.regions.iloc[rows], p_value=hit_p)
+
+
 def write_enrichment(
     run: Run,
     rows: NDArray[np.int64],
@@ -141,31 +154,8 @@ def write_enrichment(
     hit_p: float,
 ) -> dict[str, Any]:
     """Write ``enrichment.tsv`` and its figures."""
-    if hits is not None:
-        from cistransfer.genome.bed import read_bed
-
-        if run.material.regions is None:
-            raise InputError("--hits needs sequences with places: --regions or --examples")
-        bed = read_bed(hits)
-        if "name" not in bed:
-            raise InputError(f"{hits}: expected the motif's name in column 4, found 3 columns")
-        sites = sites_in_regions(bed, run.material.regions.iloc[rows])
-        where = f"sites of {hits}"
-    else:
-        scanned = find_hits(np.asarray(run.material.codes[rows]), run.targets, p_value=hit_p)
-        names = np.array([pwm.alt_name or pwm.name for pwm in run.targets])
-        sites = pd.DataFrame(
-            {
-                "sequence": scanned["sequence"].to_numpy(),
-                "name": names[scanned["pwm"].to_numpy()],
-                "start": scanned["start"].to_numpy(),
-                "end": scanned["end"].to_numpy(),
-            }
-        ).drop_duplicates(ignore_index=True)
-        where = f"hits at p ≤ {hit_p:g}"
-    by = "min" if attribution.method == "mutagenesis" else "max"
-    scores = site_scores(attribution.contributions, sites, by)
-    strength = -scores if by == "min" else scores
+    sites, where = sites_of(run, rows, hits, hit_p)
+    strength = site_scores(_strength(attribution), sites)
     table = motif_enrichment(sites, strength, min_sites=min_sites)
     write_table(run.out / "enrichment.tsv", table)
     summary: dict[str, Any] = {
@@ -182,9 +172,10 @@ def write_enrichment(
             "use more sequences, a milder scan or fewer sites"
         )
         return summary
-    figures.save_figure(figures.draw_enrichment(table), run.out / "enrichment")
+    figures.save_figure(site_figures.draw_enrichment({"": table}), run.out / "enrichment")
     ends = [*table["motif"].head(3), *table["motif"].tail(2)]
     figures.save_figure(
-        figures.draw_ecdfs(sites, strength, list(dict.fromkeys(ends))), run.out / "ecdf"
+        site_figures.draw_ecdfs(sites, {"": strength}, list(dict.fromkeys(ends))),
+        run.out / "ecdf",
     )
     return summary
