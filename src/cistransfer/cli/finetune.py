@@ -48,6 +48,17 @@ def finetune(
     open_regions: Annotated[
         Path | None, typer.Option("--open", help="Open regions (BED) to draw negatives from.")
     ] = None,
+    fasta: Annotated[
+        Path | None,
+        typer.Option(help="Sequences with the names of their classes (>CLASS::chrom:start-end)."),
+    ] = None,
+    labelled: Annotated[
+        Path | None, typer.Option(help="Regions (BED) with their classes in column 4.")
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(help="Class of --fasta or --labelled that is positive; all others are not."),
+    ] = None,
     blacklist: Annotated[Path | None, typer.Option(help="Regions to avoid (BED).")] = None,
     genome: Annotated[
         Path | None, typer.Option(help="Genome FASTA, or FASTA file or folder of windows.")
@@ -99,6 +110,9 @@ def finetune(
 ) -> None:
     """Fine-tune a trunk for one TF of a matrix (--matrix, --tf) or for your own peaks (--peaks).
 
+    Or for one class of your own sequences or regions against the others: --fasta or --labelled with
+    --positive.
+
     The split is the trunk's unless you name another one. '--from scratch' is the control; give it
     '--examples RUN/examples' to train on exactly the examples of another run.
     """
@@ -113,37 +127,53 @@ def finetune(
     trunk = None if start == "scratch" else open_bundle(start, own)
     given = [
         name
-        for name, value in (("--examples", examples), ("--matrix", matrix), ("--peaks", peaks))
+        for name, value in (
+            ("--examples", examples),
+            ("--matrix", matrix),
+            ("--peaks", peaks),
+            ("--fasta", fasta),
+            ("--labelled", labelled),
+        )
         if value is not None
     ]
     if len(given) != 1:
         raise InputError(
             "name one source of examples: --examples RUN/examples, or --matrix M.h5 --tf TF, or "
-            f"--peaks P.bed --open O.bed (found {', '.join(given) or 'none'})"
+            "--peaks P.bed --open O.bed, or --fasta F.fa --positive CLASS, or --labelled L.bed "
+            f"--positive CLASS (found {', '.join(given) or 'none'})"
         )
     _refuse_unused(
         given[0],
         {
             "--tf": ((matrix, peaks), tf),
             "--positives": ((matrix, peaks), positives),
-            "--guard": ((matrix, peaks), guard),
+            "--guard": ((matrix, peaks, fasta, labelled), guard),
             "--open": ((peaks,), open_regions),
-            "--window": ((peaks,), window),
+            "--positive": ((fasta, labelled), positive),
+            "--genome": ((examples, matrix, peaks, labelled), genome),
+            "--window": ((peaks, fasta, labelled), window),
             "--blacklist": ((peaks,), blacklist),
-            "--fold": ((matrix, peaks), fold or None),
+            "--fold": ((matrix, peaks, fasta, labelled), fold or None),
         },
     )
     if examples is not None:
         data = open_examples(examples)
     else:
-        if genome is None:
+        if genome is None and fasta is None:
             raise InputError("--genome is needed to read the sequence of the regions")
         card = None if trunk is None else trunk.card
         rule = requested_split(split, valid_chroms, test_chroms, seed, fold, card)
-        data = _make(
-            matrix, tf, peaks, open_regions, blacklist, genome, trunk, rule,
-            window=window, positives=positives, negatives=negatives, gc_bins=gc_bins, guard=guard,
-            seed=seed, by=split,
+        data = (
+            _of_classes(
+                fasta, labelled, positive, genome, trunk, rule, window=window, guard=guard,
+                by=split,
+            )
+            if fasta is not None or labelled is not None
+            else _make(
+                matrix, tf, peaks, open_regions, blacklist, genome, trunk, rule,
+                window=window, positives=positives, negatives=negatives, gc_bins=gc_bins,
+                guard=guard, seed=seed, by=split,
+            )
         )  # fmt: skip
     table = counts(data)
     for part, tasks in table.items():
@@ -198,7 +228,7 @@ def _make(
     peaks: Path | None,
     open_regions: Path | None,
     blacklist: Path | None,
-    genome: Path,
+    genome: Path | None,
     trunk: Bundle | None,
     rule: Split | None,
     *,
@@ -213,13 +243,11 @@ def _make(
     from cistransfer.binding.matrix import open_matrix
     from cistransfer.examples.from_matrix import single_task_examples
     from cistransfer.examples.from_peaks import peak_examples
-    from cistransfer.examples.split import split_from_card
     from cistransfer.genome.bed import read_bed
     from cistransfer.genome.fasta import open_sequences
 
-    inherited = None
-    if trunk is not None and (trunk.card.get("split") or {}).get("by") == by == "chromosome":
-        inherited = split_from_card(trunk.card["split"])
+    assert genome is not None
+    inherited = _inherited(trunk, by)
     seen = None if trunk is None else trunk.regions()
     if matrix is not None:
         if tf is None:
@@ -254,6 +282,59 @@ def _make(
         guard=guard,
         blacklist=None if blacklist is None else read_bed(blacklist),
         seed=seed,
+    )
+
+
+def _inherited(trunk: Bundle | None, by: str) -> Split | None:
+    """The trunk's split by chromosome, when that is what is wanted."""
+    from cistransfer.examples.split import split_from_card
+
+    if trunk is not None and (trunk.card.get("split") or {}).get("by") == by == "chromosome":
+        return split_from_card(trunk.card["split"])
+    return None
+
+
+def _of_classes(
+    fasta: Path | None,
+    labelled: Path | None,
+    positive: str | None,
+    genome: Path | None,
+    trunk: Bundle | None,
+    rule: Split | None,
+    *,
+    window: int | None,
+    guard: str | None,
+    by: str,
+) -> ExampleSet:
+    from cistransfer.examples.from_fasta import bed_examples, fasta_examples
+    from cistransfer.genome.fasta import open_sequences
+
+    if positive is None:
+        raise InputError("--fasta and --labelled need --positive, the class that is positive")
+    width = window or (trunk.window if trunk is not None else None)
+    trunk_split = _inherited(trunk, by)
+    seen = None if trunk is None else trunk.regions()
+    if fasta is not None:
+        return fasta_examples(
+            fasta,
+            positive,
+            window=width,
+            split=rule,
+            trunk_split=trunk_split,
+            trunk_regions=seen,
+            guard=guard,
+        )
+    assert labelled is not None
+    assert genome is not None
+    return bed_examples(
+        labelled,
+        open_sequences(genome),
+        positive,
+        window=width or WINDOW,
+        split=rule,
+        trunk_split=trunk_split,
+        trunk_regions=seen,
+        guard=guard,
     )
 
 
