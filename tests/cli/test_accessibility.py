@@ -109,6 +109,23 @@ def test_forms_of_open_regions_agree(run, world, tmp_path: Path) -> None:
     assert len(hashes) == 1
 
 
+def test_folds_keep_the_published_test_chromosomes(run, world, tmp_path: Path) -> None:
+    held = []
+    for fold in ("1/3", "2/3", "3/3"):
+        out = tmp_path / fold[0]
+        code, _, line = run(
+            "--matrix", world.matrix_path, *request(world, out), "--fold", fold,
+        )  # fmt: skip
+        assert code == 0, line
+        splits = [
+            open_examples(out / name).facts["split"] for name in ("pretraining", "multiclass")
+        ]
+        assert splits[0] == splits[1]
+        assert splits[0]["test"] == ["chr2", "chr3"]
+        held += splits[0]["valid"]
+    assert sorted(held) == ["chr1", "chr4", "chr5"]
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -8,8 +8,9 @@ import pandas as pd
 from cistransfer.examples.assemble import fetch_known
 from cistransfer.examples.balance import in_genome_order, ratio_reached, require_both
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.examples.hold_out import hold_out
 from cistransfer.examples.leakage import leaking
-from cistransfer.examples.split import Split, assign_parts, choose_chromosomes, settle_split
+from cistransfer.examples.split import Split, assign_parts, settle_split
 from cistransfer.genome.fasta import Sequences
 from cistransfer.openness.lists import list_kinds
 
@@ -31,18 +32,10 @@ def listed_split(lists: pd.DataFrame, sequences: Sequences, wanted: Split | None
     wanted : Split, optional
         A fold without chromosomes keeps the lists' test part.
     """
-    if wanted is not None and (wanted.by != "chromosome" or wanted.valid):
-        return wanted
-    place = ["chrom", "start", "end"]
-    windows = lists.drop_duplicates(place)
+    windows = lists.drop_duplicates(["chrom", "start", "end"])
     windows = windows[~sequences.missing(windows)]
     test = tuple(sorted(set(windows["chrom"][windows["part"] == "test"])))
-    if wanted is not None:
-        return settle_split(Split(test=wanted.test or test, fold=wanted.fold), windows["chrom"])
-    if not test:
-        return choose_chromosomes(windows["chrom"])
-    rest = windows["chrom"][~windows["chrom"].isin(test)]
-    return Split(valid=choose_chromosomes(rest).test, test=test)
+    return settle_split(hold_out(wanted, windows["chrom"], test), windows["chrom"])
 
 
 def listed_examples(

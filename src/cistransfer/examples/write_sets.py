@@ -16,8 +16,10 @@ from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.examples.from_lists import listed_examples, listed_split
 from cistransfer.examples.from_openness import NEGATIVES, cell_examples, pretraining_examples
-from cistransfer.examples.split import Split, choose_chromosomes, split_from_card
+from cistransfer.examples.hold_out import hold_out
+from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.fasta import Sequences
+from cistransfer.genome.windows import centre_windows
 from cistransfer.openness.lists import cell_of_list
 from cistransfer.openness.specific import specific_regions
 from cistransfer.storage import whole_file
@@ -25,9 +27,6 @@ from cistransfer.storage import whole_file
 __all__ = ["folder_of", "write_listed_sets", "write_sets"]
 
 PathLike = str | os.PathLike[str]
-
-PUBLISHED_TEST = ("chr2", "chr3")
-"""Test chromosomes of Salvatore et al. 2023."""
 
 
 def folder_of(cell: str) -> str:
@@ -57,8 +56,8 @@ def write_sets(
     """Write ``pretraining``, ``cells/CELL`` of every cell, ``multiclass`` and ``sets.tsv``.
 
     All sets have one split. By default the test part is chr2 and chr3 (published) where there
-    are windows on both, with the validation chromosome that holds about 10 % of the rest; without
-    them, the split that `pretraining_examples` chooses. What the pre-training set trains and
+    are windows on both (`hold_out`); without them, the split that `pretraining_examples`
+    chooses. What the pre-training set trains and
     validates on is kept out of the cells' test parts by the leakage guard.
 
     Parameters
@@ -86,9 +85,8 @@ def write_sets(
     """
     folders = _folders(cells)
     specific_regions(opened, cells)  # checks the names before anything is read
-    if split is None and set(PUBLISHED_TEST) <= set(opened.regions["chrom"]):
-        there = opened.regions["chrom"][~opened.regions["chrom"].isin(PUBLISHED_TEST)]
-        split = Split(valid=choose_chromosomes(there).test, test=PUBLISHED_TEST)
+    windows = centre_windows(opened.regions, window)
+    split = hold_out(split, windows["chrom"][~sequences.missing(windows)])
     trunk = pretraining_examples(
         opened,
         sequences,
