@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import PARTS, ExampleSet, open_examples, save_examples
@@ -21,8 +22,9 @@ from cistransfer.examples.from_openness import (
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode
-from cistransfer.genome.fasta import Genome, WindowSequences, write_fasta
+from cistransfer.genome.fasta import Genome, WindowSequences, open_sequences, write_fasta
 from cistransfer.genome.windows import overlaps_any
+from cistransfer.openness.of_matrix import matrix_openness
 
 CHROMS = ("c1", "c2", "c3", "c4")
 LONG = 60_000
@@ -343,3 +345,25 @@ def test_wrong_pretraining_requests(made: Made) -> None:
         pretraining_examples(
             OpenRegions(made.opened.regions, every), made.genome, leave_out=["Z"], window=WINDOW
         )
+
+
+def test_the_real_matrix(real_matrix: BindingMatrix, shared_data: Path) -> None:
+    """Six of ChromTransfer's lines; contiguous sequence is known on three of nine chromosomes."""
+    cells = ["GM12878", "K562", "HepG2", "HCT116", "A549", "MCF-7"]
+    opened = matrix_openness(real_matrix)
+    windows = open_sequences(shared_data / "tf-binding-hg38" / "sequences")
+    blocks = Genome(shared_data / "genome" / "hg38_blocks.fa.gz")
+    split = Split(valid=("chr22",), test=("chr20",))
+    trunk = pretraining_examples(
+        opened, windows, leave_out=cells, background_sequences=blocks, window=200, split=split
+    )
+    assert trunk.facts["tiles"] == {"chr20": 2_543, "chr21": 22_227, "chr22": 4_127}
+    assert trunk.regions["source"].value_counts().to_dict() == {"open": 129_889, "tile": 28_897}
+    assert trunk.facts["dropped"]["with_n"] == 4
+    seen = trunk.regions[trunk.regions["part"] != "test"]
+    hepg2 = cell_examples(
+        opened, windows, "HepG2", among=cells, window=200, split=split, trunk_regions=seen
+    )
+    assert int((hepg2.labels == 1).sum()) == 7_427
+    assert hepg2.facts["dropped"]["seen_by_trunk"] == 0
+    assert hepg2.facts["ratio_reached"]["train"] == pytest.approx(2.5, abs=0.001)
