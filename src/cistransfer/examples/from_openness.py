@@ -103,8 +103,8 @@ def pretraining_examples(
     blacklist : DataFrame, optional
         Neither open windows nor tiles share a base with it.
     split : Split, optional
-        By default chromosomes are chosen by `choose_chromosomes`, with tiles among those that
-        have tiles.
+        By default chromosomes are chosen by `choose_chromosomes`: by their tiles, which may be
+        known on fewer of them, else by their open windows.
     most : int, optional
         Sample at most so many open windows.
     seed : int
@@ -142,8 +142,7 @@ def pretraining_examples(
         tiles = tile_background(
             source, window, avoid=opened.regions, margin=margin, blacklist=blacklist
         )
-        both = regions[regions["chrom"].isin(set(tiles["chrom"]))]
-        split = chosen_split(both, sequences, split)
+        split = chosen_split(tiles[tiles["chrom"].isin(set(regions["chrom"]))], source, split)
     split = chosen_split(regions, sequences, split)
     parts = assign_parts(pd.concat([regions, tiles], ignore_index=True), split)
     own = sample_rows(np.arange(len(regions)), most, rng)
