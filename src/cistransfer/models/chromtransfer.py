@@ -37,7 +37,27 @@ class _Pair(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length)``."""
         main = self.second(self.first(x))
-        return main if self.shortcut is None else main + self.shortcut(x)
+        if self.shortcut is None:
+            return main
+        return main.add_(self.shortcut(x)) if self.training else main + self.shortcut(x)
+
+
+class _Unit(nn.Sequential):
+    """Convolution, ReLU and, unless it is bare, batch norm and dropout.
+
+    In training mode ReLU overwrites the output of the convolution, which no gradient needs. In
+    evaluation mode the modules run one after another, because attribution hooks them.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length)``."""
+        if not self.training:
+            return super().forward(x)
+        conv, _, *rest = self.children()
+        x = torch.relu_(conv(x))
+        for module in rest:
+            x = module(x)
+        return x
 
 
 class ChromTransfer(nn.Module):
@@ -124,8 +144,8 @@ class ChromTransfer(nn.Module):
         return self.head(self.features(x))
 
 
-def _unit(inputs: int, filters: int, kernel: int, bare: bool = False) -> nn.Sequential:
-    """Convolution, ReLU, batch norm, dropout; ``bare`` stops after ReLU."""
+def _unit(inputs: int, filters: int, kernel: int, bare: bool = False) -> _Unit:
+    """Make a unit of He-normal weights; ``bare`` stops after ReLU."""
     conv = Conv(inputs, filters, kernel, padding="same")
     spread = math.sqrt(2 / (inputs * kernel)) / _TRUNCATED
     nn.init.trunc_normal_(conv.weight, std=spread, a=-2 * spread, b=2 * spread)
@@ -134,8 +154,8 @@ def _unit(inputs: int, filters: int, kernel: int, bare: bool = False) -> nn.Sequ
     layers: OrderedDict[str, nn.Module] = OrderedDict(conv=conv, relu=nn.ReLU())
     if not bare:
         layers["norm"] = nn.BatchNorm2d(filters, eps=_EPS, momentum=_MOMENTUM)
-        layers["dropout"] = Dropout(_DROPOUT)
-    return nn.Sequential(layers)
+        layers["dropout"] = Dropout(_DROPOUT, inplace=True)
+    return _Unit(layers)
 
 
 def _dense(inputs: int, outputs: int, norm: bool) -> nn.Sequential:

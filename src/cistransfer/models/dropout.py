@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,18 +16,21 @@ class Dropout(nn.Dropout):
     """`torch.nn.Dropout` (same function, other draws) with a faster mask on CPU.
 
     PyTorch draws a Bernoulli variable per element there, in one thread, which took a quarter of
-    the training step of the ChromTransfer network. Here every 64-bit draw of the same generator
-    serves four elements; the mask is made by integer arithmetic on them. The probability of being
-    dropped is ``p`` to within 1/65,536. Elsewhere than on CPU it is `torch.nn.Dropout`.
+    the training step of the ChromTransfer network. Here every 64-bit draw (of a generator that
+    PyTorch's seeds) serves four elements; the mask is made by integer arithmetic on them. The
+    probability of being dropped is ``p`` to within 1/65,536. Elsewhere than on CPU it is
+    `torch.nn.Dropout`. ``inplace`` must not follow a layer that needs its own output for the
+    gradient, such as ReLU.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop elements in training mode, and scale the others up."""
         steps = round(self.p * _STEPS)
         plain = not self.training or x.device.type != "cpu" or not 0 < steps < _STEPS
-        if plain or not x.dtype.is_floating_point or self.inplace:
+        if plain or not x.dtype.is_floating_point:
             return super().forward(x)
-        return x * _mask(x, steps)
+        factor = _mask(x, steps)
+        return x.mul_(factor) if self.inplace else x * factor
 
 
 def _mask(x: Tensor, steps: int) -> Tensor:
@@ -38,8 +42,9 @@ def _mask(x: Tensor, steps: int) -> Tensor:
     """
     layout = torch.empty_like(x, device="meta")
     count = x.numel()
-    draws = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    bits = draws.view(torch.int16)[:count]
+    seed = int(torch.empty((), dtype=torch.int64).random_())
+    draws = np.random.SFC64(seed).random_raw((count + 3) // 4)
+    bits = torch.from_numpy(draws.view(np.int16))[:count]
     bits.bitwise_or_(-_STEPS).add_(steps).bitwise_right_shift_(15)
     scale = torch.tensor(_STEPS / (_STEPS - steps), dtype=x.dtype)
     integer = _INTEGERS[x.dtype.itemsize]
