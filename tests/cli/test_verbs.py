@@ -164,7 +164,7 @@ def test_own_peaks(
         (["--tf", "HNF4B"], "HNF4B"),
         (["--tf", "HNF4G"], "at least 20 are needed"),
         (["--tf", "ELF1", "--positives", "9999"], "at least 9,999 are needed"),
-        (["--tf", "ELF1", "--split", "cell"], "by 'chromosome' or 'random', found 'cell'"),
+        (["--tf", "ELF1", "--split", "cell"], "'random' or 'neighbours', found 'cell'"),
         (["--tf", "ELF1", "--split", "random", "--valid-chroms", "chr1"], "go with --split"),
         (["--tf", "ELF1", "--valid-chroms", "chr1"], "name both --valid-chroms and --test-chroms"),
         (["--tf", "ELF1", "--valid-chroms", "chr1", "--test-chroms", "chr99"], "'chr99' has no"),

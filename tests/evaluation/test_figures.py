@@ -158,7 +158,7 @@ def test_colours_of_known_strategies_never_change() -> None:
     first, second = colours(["scratch", "finetune", "x"]), colours(["x", "y", "pwm", "scratch"])
     assert first["scratch"] == second["scratch"]
     assert first["x"] == second["x"]
-    many = colours([f"s{n}" for n in range(8)])
+    many = colours([f"s{n}" for n in range(len(PALETTE))])
     assert set(many.values()) == set(PALETTE)
     assert colours(["finetune", "transfer"])["transfer"] != colours(["finetune"])["finetune"]
 

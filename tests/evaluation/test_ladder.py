@@ -11,17 +11,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cistransfer.baselines.motif import log_occupancy
 from cistransfer.baselines.registry import fit_baseline, score_baseline
+from cistransfer.cli.command import run_app
+from cistransfer.cli.main import app
 from cistransfer.errors import InputError
-from cistransfer.evaluation.ladder import Rung, climb, sibling
+from cistransfer.evaluation.intervals import aucpr_intervals
+from cistransfer.evaluation.ladder import LADDER, Rung, climb, mode_motifs, sibling
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.bed import regions_table
+from cistransfer.metrics.bootstrap import bootstrap_interval
 from cistransfer.metrics.curves import aucpr, auroc
 from cistransfer.metrics.thresholded import mcc
 from cistransfer.models.bundle import Bundle, weights_hash
 from cistransfer.models.score import score_codes
+from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
+from cistransfer.relatives.modes import BindingModes, modes_from_pairs
 from cistransfer.training.finetune import finetune
 
 NAMES = ("prevalence", "gc", "motif", "kmer")
@@ -254,3 +262,160 @@ def test_a_sibling_reads_one_output_of_the_trunk(
     assert np.array_equal(other.logits, rung.logits)
     assert np.array_equal(other.thresholds, rung.thresholds)
     assert weights_hash(trunk.model) == before
+
+
+def relatives() -> tuple[list[PWM], BindingModes]:
+    """A target's own motif, a heterodimer of it, two relatives and a stranger."""
+    pwms = [
+        site("TGACTCA", "1", "A"),
+        site("TGACTCC", "2", "A::C"),
+        site("TGACTGA", "3", "C"),
+        site("TCACTAA", "4", "D"),
+        site("GGGAAC", "5", "B"),
+    ]
+    return pwms, modes_from_pairs("a table", [("A", "1"), ("C", "1"), ("D", "1"), ("B", "2")])
+
+
+def test_mode_motifs_are_the_relatives_and_never_the_tfs_own() -> None:
+    pwms, modes = relatives()
+    assert [pwm.name for pwm in mode_motifs("a", pwms, modes)] == ["3", "4"]
+    assert [pwm.name for pwm in mode_motifs("D", pwms, modes)] == ["1", "2", "3"]
+    with pytest.raises(InputError, match="no motif of another TF in the binding mode of B"):
+        mode_motifs("B", pwms, modes)
+    with pytest.raises(InputError, match="a table has no binding mode of 'E'"):
+        mode_motifs("E", pwms, modes)
+
+
+def test_clustered_motifs_count_by_motif(shared_data: Path) -> None:
+    """A TF of two modes lends only the motif that lies in the target's mode."""
+    pwms = read_meme(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    tfs = ["TEAD1", "TEAD2", "TEAD3", "TEAD4", "HNF4A", "HNF4G", "NR2F1", "SRF", "GATA1"]
+    some = [pwm for pwm in pwms if set(motif_tfs(pwm)) & set(tfs)]
+    found = {name for pwm in mode_motifs("TEAD4", some) for name in motif_tfs(pwm)}
+    assert found == {"TEAD1", "TEAD2", "TEAD3"}
+    found = {name for pwm in mode_motifs("HNF4A", some) for name in motif_tfs(pwm)}
+    assert {"HNF4G", "NR2F1"} <= found
+    assert not {"HNF4A", "TEAD4", "SRF"} & found
+    with pytest.raises(InputError, match="binding mode of SRF"):
+        mode_motifs("SRF", some)
+
+
+def test_the_best_of_the_mode_is_chosen_in_training(data: ExampleSet) -> None:
+    pwms, _ = relatives()
+    pair = modes_from_pairs("a table", [("A", "1"), ("C", "1"), ("D", "1"), ("B", "1")])
+    found = climb("mode-motif", data, data.codes, pwms=pwms, modes=pair)
+    train = data.rows("train")
+    for task, (own, others) in enumerate((("A", pwms[2:]), ("B", pwms[:4]))):
+        merits = [
+            auroc(data.labels[train, task], log_occupancy(data.codes[train], pwm)) for pwm in others
+        ]
+        best = others[int(np.argmax(merits))]
+        assert found.fitted[task].startswith(f"{best.name} {best.alt_name} "), own
+        raw = log_occupancy(data.codes, best)
+        assert (np.diff(found.logits[np.argsort(raw, kind="stable"), task]) >= 0).all()
+    with pytest.raises(InputError, match="chooses among the motifs of many TFs, found 1"):
+        climb("mode-motif", data, data.codes, pwms=pwms[:1])
+
+
+def test_a_probe_equals_the_strategy(
+    trunk: Bundle, target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    """The same weights, so the same scores, threshold and temperature."""
+    bundle = finetune(tmp_path / "run", target_examples, trunk, strategy="probe", device="cpu")
+    result = evaluate_runs(
+        tmp_path / "e",
+        [f"run={tmp_path / 'run'}"],
+        baselines=["probe"],
+        trunk=trunk.path,
+        allow_seen=True,
+        device="cpu",
+    )
+    table = open_predictions(tmp_path / "e")
+    assert np.array_equal(table["run GABPA"], table["probe GABPA"])
+    own, other = result["models"][:2]
+    assert other["metrics"] == own["metrics"]
+    assert (other["name"], other["run"], other["strategy"]) == ("probe", None, "probe")
+    assert bundle.thresholds[0] == own["metrics"]["GABPA"]["threshold"]
+    assert result["models"][2]["name"] == "sibling"
+    assert result["models"][2]["fitted"]["GABPA"].startswith("the trunk's output for ")
+
+
+def test_stack_and_scratch_equal_their_strategies(
+    trunk: Bundle, target_examples: ExampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = target_examples.rows("test")
+    codes = target_examples.codes[test]
+    motif = [site("CCGGAAGT", "1", "GABPA")]
+    bundle = finetune(tmp_path / "run", target_examples, trunk, motifs=motif, device="cpu")
+    found = climb("stack", target_examples, codes, pwms=motif, trunk=trunk, device="cpu")
+    assert np.array_equal(found.logits, score_codes(bundle.model, codes))
+    called = {}
+
+    def pretend(folder, data, start, **options):  # type: ignore[no-untyped-def]
+        called.update(options, start=start)
+        return bundle
+
+    monkeypatch.setattr("cistransfer.evaluation.ladder.finetune", pretend)
+    climb("scratch", target_examples, codes, pwms=motif, device="cpu")
+    assert called["strategy"] == "scratch"
+    assert called["motifs"] == ()
+    assert called["start"] is None
+
+
+def test_what_needs_a_trunk(run: Path, trunk: Bundle, tmp_path: Path) -> None:
+    for name in ("probe", "stack"):
+        with pytest.raises(InputError, match=rf"baseline '{name}' reads a trunk's features"):
+            evaluate_runs(tmp_path, [run], baselines=[name], device="cpu")
+    with pytest.raises(InputError, match="no baseline 'sibling'; give --trunk for it"):
+        evaluate_runs(tmp_path, [run], baselines=["sibling"], device="cpu")
+    with pytest.raises(InputError, match="a run is called 'sibling' like the trunk's own output"):
+        evaluate_runs(tmp_path, [f"sibling={run}"], trunk=trunk.path, device="cpu")
+    with pytest.raises(InputError, match="'sibling' comes with --trunk"):
+        evaluate_runs(tmp_path, [run], baselines=["sibling"], trunk=trunk.path, device="cpu")
+    with pytest.raises(InputError, match="baseline 'gc' is named twice"):
+        evaluate_runs(tmp_path, [run], baselines=["gc", "gc"], device="cpu")
+
+
+def test_help_names_every_baseline(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["evaluate", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for name in LADDER:
+        assert name in said
+
+
+def test_intervals_of_an_evaluation(run: Path, tmp_path: Path) -> None:
+    result = evaluate_runs(tmp_path / "e", [run], baselines=["gc"], device="cpu")
+    table = open_predictions(tmp_path / "e")
+    for model in result["models"]:
+        row = model["metrics"]["GABPA"]
+        expected = bootstrap_interval(table["label GABPA"], table[f"{model['name']} GABPA"])
+        assert (row["aucpr_low"], row["aucpr_high"]) == pytest.approx(expected[1:])
+        assert row["aucpr_low"] <= row["aucpr"] <= row["aucpr_high"]
+        assert row["aucpr_block_low"] is None  # a chromosome of less than ten blocks
+    frame = pd.read_csv(tmp_path / "e" / "metrics.tsv", sep="\t")
+    assert frame["aucpr_low"][0] == pytest.approx(
+        result["models"][0]["metrics"]["GABPA"]["aucpr_low"], rel=1e-5
+    )
+    without = evaluate_runs(tmp_path / "f", [run], draws=0, device="cpu")
+    assert without["models"][0]["metrics"]["GABPA"]["aucpr_low"] is None
+    bins = pd.read_csv(tmp_path / "e" / "calibration.tsv", sep="\t")
+    part = bins[(bins["model"] == "gc") & (bins["stage"] == "temperature")]
+    assert part["n"].sum() == len(table)
+    share = (part["n"] * part["observed"]).sum() / len(table)
+    assert share == pytest.approx((table["label GABPA"] == 1).mean(), abs=1e-5)
+
+
+def test_block_intervals_cover_more_than_regions() -> None:
+    """Twelve blocks of ten equal regions."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(12) % 2, 10).astype(np.int8)[:, None]
+    scores = np.repeat(rng.normal(np.arange(12) % 2, 1), 10).astype(np.float32)[:, None]
+    start = np.repeat(np.arange(12), 10) * 1_000_000 + np.tile(np.arange(10) * 300, 12)
+    regions = regions_table(["chr1"] * 120, start, start + 200)
+    found = aucpr_intervals(regions, labels, {"m": scores}, draws=200).iloc[0]
+    assert found["aucpr_block_high"] - found["aucpr_block_low"] > 1.5 * (
+        found["aucpr_high"] - found["aucpr_low"]
+    )
+    few = aucpr_intervals(regions.iloc[:90], labels[:90], {"m": scores[:90]}, draws=20).iloc[0]
+    assert few[["aucpr_block_low", "aucpr_block_high"]].isna().all()
+    assert few[["aucpr_low", "aucpr_high"]].notna().all()

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.metrics.bootstrap import bootstrap_difference, bootstrap_interval
+from cistransfer.metrics.bootstrap import (
+    bootstrap_difference,
+    bootstrap_interval,
+    bootstrap_values,
+    region_blocks,
+)
 from cistransfer.metrics.curves import aucpr, auroc, average_precision, pr_curve
 from cistransfer.metrics.imbalance import at_imbalance, imbalance_weights
 from cistransfer.metrics.thresholded import mcc
@@ -125,3 +130,66 @@ def test_imbalance_weights_literal() -> None:
     for ratio in (0, -1, np.inf, np.nan):
         with pytest.raises(InputError, match="ratio"):
             imbalance_weights([1, 0], ratio)
+
+
+def test_many_draws_at_once_equal_one_by_one() -> None:
+    labels, scores = sample(90, 12)
+    scores = np.round(scores, 1)  # ties
+    padded, with_nan = np.append(labels, -1), np.append(scores, np.nan)
+    for options in ({}, {"stratified": False}, {"blocks": np.append(np.arange(90) // 4, 99)}):
+        fast = bootstrap_values(padded, {"a": with_nan}, draws=40, **options)["a"]
+        slow = bootstrap_values(
+            padded,
+            {"a": with_nan},
+            lambda *rows, weights: aucpr(*rows, weights),
+            draws=40,
+            **options,
+        )["a"]
+        assert fast[0] == slow[0]
+        assert np.allclose(fast[1], slow[1], atol=1e-12)
+
+
+def test_blocks_equal_their_naive_loop() -> None:
+    labels, scores = sample(60, 13)
+    order = np.random.default_rng(0).permutation(60)
+    labels, scores, blocks = labels[order], scores[order], np.arange(60) // 5
+    generator = np.random.default_rng(3)
+    drawn = []
+    while len(drawn) < 25:
+        rows = np.concatenate(
+            [np.flatnonzero(blocks == block) for block in generator.integers(0, 12, 12)]
+        )
+        if len(set(labels[rows])) < 2:
+            continue
+        # each class weighs as much as in the data: prevalence is a choice of the test set's maker
+        weights = np.where(labels[rows] == 1, 30 / (labels[rows] == 1).sum(),
+                           30 / (labels[rows] == 0).sum())  # fmt: skip
+        drawn.append(average_precision(labels[rows], scores[rows], weights))
+    found = bootstrap_interval(labels, scores, average_precision, draws=25, seed=3, blocks=blocks)
+    assert found[1:] == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
+
+
+def test_blocks_are_wider_where_neighbours_are_alike() -> None:
+    """Every region ten times over: rows look ten times as many as they are, blocks do not."""
+    labels, scores = sample(100, 14)
+    many, copied = np.repeat(labels, 10), np.repeat(scores, 10)
+    rows = bootstrap_interval(many, copied, auroc, draws=200)
+    blocks = bootstrap_interval(many, copied, auroc, draws=200, blocks=np.repeat(range(100), 10))
+    alone = bootstrap_interval(labels, scores, auroc, draws=200)
+    assert (blocks.high - blocks.low) == pytest.approx(alone.high - alone.low, rel=0.25)
+    assert (blocks.high - blocks.low) > 2 * (rows.high - rows.low)
+    gap = bootstrap_difference(many, copied, copied, draws=20, blocks=np.repeat(range(100), 10))
+    assert gap == (0, 0, 0)
+
+
+def test_region_blocks_literal() -> None:
+    chroms = ["chr2", "chr1", "chr1", "chr1", "chr2"]
+    starts = [5, 1_999_999, 2_000_000, 1_000_000, 999_999]
+    assert region_blocks(chroms, starts).tolist() == [2, 0, 1, 0, 2]
+    assert region_blocks(chroms, starts, 500_000).tolist() == [3, 1, 2, 0, 4]
+    with pytest.raises(InputError, match="at least 1 bp"):
+        region_blocks(chroms, starts, 0)
+    with pytest.raises(InputError, match="expected at least 10 of them to resample, found 3"):
+        bootstrap_interval([1, 0, 1], [3, 2, 1], blocks=[1, 2, 3])
+    with pytest.raises(InputError, match=r"blocks: expected shape \(3,\)"):
+        bootstrap_interval([1, 0, 1], [3, 2, 1], blocks=[1, 2])

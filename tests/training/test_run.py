@@ -368,3 +368,25 @@ def test_weights_do_not_depend_on_the_process(tmp_path: Path) -> None:
     model = tiny()
     fit(model, tiny_examples(), [phase(rates={"conv*": 0.5, "head": 2.0})], run="x", seed=0)
     assert done.stdout.strip() == weights_hash(model)
+
+
+def test_a_trunk_that_has_seen_what_is_held_out_is_refused(
+    trunk: Bundle, target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    """Examples of another split: the trunk learned from their test and validation regions."""
+    parts = target_examples.regions["part"].map(
+        {"train": "test", "test": "train", "valid": "valid"}
+    )
+    other = dataclasses.replace(target_examples, regions=target_examples.regions.assign(part=parts))
+    seen = overlaps_any(other.regions, trunk.regions())
+    lost = int((seen & (parts == "test")).sum())
+    held = int((parts == "test").sum())
+    assert lost
+    with pytest.raises(
+        InputError, match=rf"has learned from {lost:,} of the {held:,} test regions"
+    ):
+        finetune(tmp_path / "run", other, trunk, strategy="probe", device="cpu")
+    assert not (tmp_path / "run").exists()
+    finetune(tmp_path / "run", other, trunk, strategy="probe", guard="off", device="cpu")
+    made_so = dataclasses.replace(other, facts={**other.facts, "guard": "off"})
+    finetune(tmp_path / "again", made_so, trunk, strategy="probe", device="cpu")

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from cistransfer.baselines.fitted import training_rows
 from cistransfer.errors import InputError
-from cistransfer.metrics.curves import average_precision
+from cistransfer.metrics.curves import auroc, average_precision
 from cistransfer.motifs.denovo import find_motifs
 from cistransfer.motifs.pwm import PWM, UNIFORM, consensus
 from cistransfer.motifs.scan import sum_occupancy
 
-__all__ = ["BestMotif", "fit_denovo", "fit_motif", "log_occupancy"]
+__all__ = ["BestMotif", "fit_denovo", "fit_mode_motif", "fit_motif", "log_occupancy"]
 
 _FLOOR = 2.0**-150  # below what float32 products can hold
 
@@ -72,6 +72,31 @@ def fit_motif(
         return BestMotif(pwms[0], UNIFORM)
     codes, positive = training_rows(codes, labels, "motif")
     values = [average_precision(positive, log_occupancy(codes, pwm)) for pwm in pwms]
+    return BestMotif(pwms[int(np.argmax(values))], UNIFORM)
+
+
+def fit_mode_motif(
+    codes: NDArray[np.uint8],
+    labels: NDArray[np.int8],
+    pwms: Sequence[PWM],
+    seed: int = 0,
+) -> BestMotif:
+    """Choose the motif of a relative: of those given, the one with the best AUROC in training.
+
+    What is known of a TF before any profile of it exists. Whoever calls chooses the candidates:
+    motifs of the other TFs of its binding mode (`cistransfer.evaluation.ladder.mode_motifs`).
+
+    Raises
+    ------
+    InputError
+        Without motifs or without both classes.
+    """
+    if not pwms:
+        raise InputError(
+            "baseline mode-motif: expected motifs of other TFs of the binding mode, found none"
+        )
+    codes, positive = training_rows(codes, labels, "mode-motif")
+    values = [auroc(positive, log_occupancy(codes, pwm)) for pwm in pwms]
     return BestMotif(pwms[int(np.argmax(values))], UNIFORM)
 
 

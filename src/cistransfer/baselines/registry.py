@@ -12,7 +12,7 @@ from cistransfer.baselines.fitted import Fitted
 from cistransfer.baselines.gc import fit_gc
 from cistransfer.baselines.kmer import fit_kmer
 from cistransfer.baselines.lsgkm import fit_lsgkm
-from cistransfer.baselines.motif import fit_denovo, fit_motif
+from cistransfer.baselines.motif import fit_denovo, fit_mode_motif, fit_motif
 from cistransfer.baselines.prevalence import fit_prevalence
 from cistransfer.errors import InputError, nearest
 from cistransfer.motifs.pwm import PWM
@@ -50,6 +50,12 @@ BASELINES: dict[str, Baseline] = {
         Baseline("prevalence", "the share of positives for every sequence", fit_prevalence),
         Baseline("gc", "GC content only", fit_gc),
         Baseline("motif", "sum occupancy of the TF's known motif", fit_motif, needs_motifs=True),
+        Baseline(
+            "mode-motif",
+            "the best motif of the other TFs of its binding mode, chosen in training",
+            fit_mode_motif,
+            needs_motifs=True,
+        ),
         Baseline("denovo", "sum occupancy of a motif found in the training set", fit_denovo),
         Baseline("kmer", "logistic regression on 8-mers with mismatches", fit_kmer),
         Baseline(
@@ -80,7 +86,7 @@ def fit_baseline(
     seed : int
         The same seed gives the same fit.
     pwms : sequence of PWM
-        Motifs for the baselines that need some (``motif``); others take no notice.
+        Motifs for the baselines that need some (``motif``, ``mode-motif``); others take no notice.
 
     Returns
     -------

@@ -34,6 +34,10 @@ def compare(
     ] = None,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     draws: Annotated[int, typer.Option(min=0, help="Resamples of test regions; 0: none.")] = 1000,
+    blocks: Annotated[
+        bool,
+        typer.Option("--blocks", help="Resample blocks of neighbouring test regions (1 Mb)."),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the intervals.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for tables, comparison.md and figures.")
@@ -54,6 +58,7 @@ def compare(
         by_size=by_size,
         level=level,
         draws=draws,
+        by_blocks=blocks,
         seed=seed,
         out=out,
         figures=figures,
@@ -66,7 +71,10 @@ def compare(
     finish(
         {"metric": metric, "reference": used, "out": str(out) if out else None, **shown},
         as_json,
-        [markdown(printed, metric, used, level).rstrip(), *([f"\nwritten: {out}"] if out else [])],
+        [
+            markdown(printed, metric, used, level, blocks).rstrip(),
+            *([f"\nwritten: {out}"] if out else []),
+        ],
     )
 
 

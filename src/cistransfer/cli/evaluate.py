@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cistransfer.cli.command import AsJson, finish, record
 from cistransfer.cli.options import Device, OwnNetworks, comma_list
+from cistransfer.errors import InputError
 
 __all__ = ["register"]
 
@@ -27,15 +28,34 @@ def evaluate(
         str,
         typer.Option(
             help="Comma list of baselines, fitted on the training part: prevalence, gc, motif, "
-            "denovo, kmer, lsgkm."
+            "mode-motif, denovo, kmer, lsgkm; with --trunk probe and stack; scratch."
         ),
     ] = "",
     motifs: Annotated[
-        Path | None, typer.Option(help="MEME or JASPAR file for the baseline 'motif'.")
+        Path | None,
+        typer.Option(help="MEME or JASPAR file for the baselines 'motif', 'mode-motif', 'stack'."),
+    ] = None,
+    modes: Annotated[
+        str | None,
+        typer.Option(
+            help="Binding modes for 'mode-motif' (TSV, TFClass OBO, CIS-BP TSV, motifs) "
+            "[default: --motifs, clustered]."
+        ),
     ] = None,
     trunk: Annotated[
         str | None,
-        typer.Option(help="Also read this trunk's own output, of the TF or its nearest sibling."),
+        typer.Option(
+            help="Also read this trunk's own output, of the TF or its nearest sibling; baselines "
+            "'probe' and 'stack' read its features."
+        ),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Resamples for the intervals of the AUCPR; 0: none [default: 1000; with more "
+            "than ten tasks none].",
+        ),
     ] = None,
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Evaluate on regions a model was trained on.")
@@ -44,18 +64,26 @@ def evaluate(
     architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate models on identical examples; thresholds come from each model's validation part."""
+    """Evaluate models on identical examples; thresholds come from each model's validation part.
+
+    Runs that are folds of one test part (--fold) are evaluated on it together.
+    """
     from cistransfer.evaluation.runs import evaluate_runs
     from cistransfer.motifs.meme import read_meme
 
+    names = comma_list(baselines)
+    if modes is not None and "mode-motif" not in names:
+        raise InputError("--modes has no meaning without --baselines mode-motif; drop it")
     result = evaluate_runs(
         out,
         runs,
         examples=examples,
         part=part,
-        baselines=comma_list(baselines),
+        baselines=names,
         pwms=read_meme(motifs) if motifs is not None else (),
+        modes=modes,
         trunk=trunk,
+        draws=draws,
         allow_seen=allow_seen,
         device=device,
     )
@@ -64,13 +92,22 @@ def evaluate(
     lines = [" " * width + "task        n  " + "  ".join(f"{name:>17}" for name in _SHOWN)]
     for model in result["models"]:
         for task, row in model["metrics"].items():
-            values = (
-                "  ".join(f"{row[name]:>17.3f}" for name in _SHOWN)
-                if not row["why"]
-                else row["why"]
-            )
+            values = row["why"] or "  ".join(f"{_worded(name, row):>17}" for name in _SHOWN)
             lines.append(f"{model['name']:<{width}}{task:<8}{row['n']:>6}  {values}")
+    for row in result.get("folds", ()):
+        values = ", ".join(
+            f"{name} {row[name]:.3f} ({row[f'{name}_sd']:.3f})" for name in _SHOWN[1:]
+        )
+        lines.append(
+            f"{row['strategy']} {row['task']}, mean of {row['folds']} folds (sd): {values}"
+        )
     finish(result, as_json, lines)
+
+
+def _worded(name: str, row: dict[str, Any]) -> str:
+    """A metric, with its interval where there is one."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return f"{row[name]:.3f}" + (f" {low:.2f}–{high:.2f}" if low is not None else "")
 
 
 def register(app: typer.Typer) -> None:

@@ -147,7 +147,7 @@ def finetune(
         {
             "--tf": ((matrix, peaks), tf),
             "--positives": ((matrix, peaks), positives),
-            "--guard": ((matrix, peaks, fasta, labelled), guard),
+            "--guard": ((matrix, peaks, fasta, labelled), None if guard == "off" else guard),
             "--open": ((peaks,), open_regions),
             "--positive": ((fasta, labelled), positive),
             "--genome": ((examples, matrix, peaks, labelled), genome),
@@ -187,6 +187,7 @@ def finetune(
         strategy=strategy,
         architecture=architecture or "cnn",
         motifs=_motifs(motifs, motif_tf or data.tasks[0]),
+        guard=guard,
         seed=seed,
         device=device,
         precision=precision,

@@ -53,6 +53,7 @@ def compare_runs(
     by_size: bool | None = None,
     level: float = 0.95,
     draws: int = 1000,
+    by_blocks: bool = False,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     figures: str = "png",
@@ -74,6 +75,8 @@ def compare_runs(
         Of the intervals.
     draws : int
         Resamples of the test regions, for evaluation folders with several models; 0 for none.
+    by_blocks : bool
+        Resample blocks of neighbouring regions, not single ones.
     out : path, optional
         Folder that receives the tables (``<name>.tsv``), ``comparison.md`` and the figures.
     figures : {"png", "svg", "pdf"}
@@ -99,7 +102,8 @@ def compare_runs(
         results, metric, reference, by_size=by_size, level=level, seed=seed
     )
     tables["summary"] = summarise(results, metric, by_size=by_size, level=level, seed=seed)
-    regions = _regions(paths, metric, reference, draws=draws, level=level, seed=seed)
+    options = {"draws": draws, "level": level, "seed": seed, "by_blocks": by_blocks}
+    regions = _regions(paths, metric, reference, **options)
     if regions is not None:
         tables["regions"] = regions
     plain = tidy(results, metric, spread=())
@@ -110,7 +114,7 @@ def compare_runs(
         by_tf = recovery(results, metric, motif=motif, full=full)
         tables["recovery"] = summarise_recovery(by_tf, level=level, seed=seed)
     if out is not None:
-        _write(Path(out), tables, by_tf, metric, reference, level, figures)
+        _write(Path(out), tables, by_tf, metric, reference, level, figures, by_blocks)
     return tables
 
 
@@ -126,18 +130,26 @@ def _regions(
             continue
         if not (folder / "predictions.parquet").is_file():
             continue
-        strategies = list(dict.fromkeys(read_results([folder])["strategy"]))
+        rows = read_results([folder])
+        strategies = list(dict.fromkeys(rows["strategy"]))
         if len(strategies) < 2:
             continue
+        folds = rows.duplicated(["tf", "strategy"]).any()  # then models go by their own names
         own = reference if reference in strategies else reference_of(strategies)
-        found = compare_regions(folder, metric, own, **options)
+        found = compare_regions(folder, metric, None if folds else own, **options)
         if len(paths) > 1:
             found.insert(0, "run", folder.absolute().name)
         frames.append(found)
     return pd.concat(frames, ignore_index=True) if frames else None
 
 
-def markdown(tables: dict[str, pd.DataFrame], metric: str, reference: str, level: float) -> str:
+def markdown(
+    tables: dict[str, pd.DataFrame],
+    metric: str,
+    reference: str,
+    level: float,
+    by_blocks: bool = False,
+) -> str:
     """Word a comparison: every table under a sentence that says what it is."""
     share = f"{100 * level:g} %"
     name = display(metric)
@@ -150,8 +162,9 @@ def markdown(tables: dict[str, pd.DataFrame], metric: str, reference: str, level
         ),
         "summary": f"{name}, means over TFs with {share} bootstrap intervals.",
         "regions": (
-            f"{name} on the test regions, with {share} intervals from resampling the regions "
-            "(stratified): what other test regions would give, not other trainings."
+            f"{name} on the test regions, with {share} intervals from resampling "
+            f"{'blocks of neighbouring regions' if by_blocks else 'the regions'} (stratified): "
+            "what other test regions would give, not other trainings."
         ),
         "groups": (
             "All strategies at once for each TF: Kruskal-Wallis over its draws, adjusted by "
@@ -178,13 +191,14 @@ def _write(
     reference: str,
     level: float,
     figures: str,
+    by_blocks: bool,
 ) -> None:
     for name, table in tables.items():
         write_tsv(table, place / f"{name}.tsv")
     if by_tf is not None:
         write_tsv(by_tf, place / "recovery_by_tf.tsv")
     worded = {name: table for name, table in tables.items() if len(table) <= _MOST_ROWS}
-    write_text(place / "comparison.md", markdown(worded, metric, reference, level))
+    write_text(place / "comparison.md", markdown(worded, metric, reference, level, by_blocks))
     for name, draw in _figures(tables["results"], by_tf, metric, reference).items():
         save_figure(draw(), place / f"{name}.{figures}")
 

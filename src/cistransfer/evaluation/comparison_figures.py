@@ -18,6 +18,7 @@ from cistransfer.evaluation.compare import (
 from cistransfer.evaluation.results import size_rank, tidy
 from cistransfer.evaluation.style import (
     MARKERS,
+    MOST_BANDS,
     colours,
     display,
     figure,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["box_plots", "difference_by_size", "recovery_curve", "size_curve"]
+
+_RECOVERY_FROM = -1.0  # as much worse than the motif as all peaks are better
 
 
 def _boxes(
@@ -218,10 +221,13 @@ def size_curve(
     strategies = list(dict.fromkeys(table["strategy"]))
     made, (panel,) = figure(5.8, 4.0)
     paint = colours(strategies)
+    bands = len(strategies) <= MOST_BANDS
     for number, strategy in enumerate(strategies):
         part = table[table["strategy"] == strategy].sort_values("x")
+        # bars of many strategies stand side by side
+        x = part["x"] * (1.0 if bands else 1.03 ** (number - (len(strategies) - 1) / 2))
         panel.plot(
-            part["x"],
+            x,
             part["mean"],
             marker=MARKERS[number % len(MARKERS)],
             markersize=5,
@@ -229,9 +235,15 @@ def size_curve(
             linewidth=1.8,
             label=strategy,
         )
-        if part["low"].notna().any():
+        if not part["low"].notna().any():
+            continue
+        if bands:
             panel.fill_between(
-                part["x"], part["low"], part["high"], color=paint[strategy], alpha=0.1, linewidth=0
+                x, part["low"], part["high"], color=paint[strategy], alpha=0.1, linewidth=0
+            )
+        else:
+            panel.vlines(
+                x, part["low"], part["high"], color=paint[strategy], linewidth=1, alpha=0.7
             )
     size_ticks(panel, numbers)
     if not np.isfinite(ranks).all():
@@ -244,7 +256,8 @@ def size_curve(
 def recovery_curve(table: pd.DataFrame) -> Figure:
     """Draw recovery against training size: each TF thin, the median of each strategy thick.
 
-    With more than 40 thin lines, a band of the middle half of the TFs stands for them.
+    With more than 40 thin lines, a band of the middle half of the TFs stands for them, and with
+    more than four strategies a bar. The axis ends at −1; strategies that never reach it are named.
 
     Parameters
     ----------
@@ -260,10 +273,24 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
     made, (panel,) = figure(5.6, 4.0)
     paint = colours(strategies)
     crowded = shown.groupby(["tf", "strategy"]).ngroups > 40
-    for number, strategy in enumerate(strategies):
+    medians = shown.groupby(["strategy", "x"])["recovery"].median()
+    hidden = [name for name in strategies if medians[name].max() < _RECOVERY_FROM]
+    drawn = [name for name in strategies if name not in hidden] or strategies
+    bars = crowded and len(drawn) > MOST_BANDS
+    for number, strategy in enumerate(drawn):
         part = shown[shown["strategy"] == strategy]
         middle = part.groupby("x")["recovery"].quantile([0.25, 0.75]).unstack()
-        if crowded:
+        shift = 1.03 ** (number - (len(drawn) - 1) / 2) if bars else 1.0
+        if bars:
+            panel.vlines(
+                middle.index * shift,
+                middle[0.25],
+                middle[0.75],
+                color=paint[strategy],
+                linewidth=1,
+                alpha=0.7,
+            )
+        elif crowded:
             panel.fill_between(
                 middle.index, middle[0.25], middle[0.75], color=paint[strategy], alpha=0.15, lw=0
             )
@@ -274,7 +301,7 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
             )
         median = part.groupby("x")["recovery"].median()
         panel.plot(
-            median.index,
+            median.index * shift,
             median,
             marker=MARKERS[number % len(MARKERS)],
             color=paint[strategy],
@@ -285,17 +312,29 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
         panel.axhline(level, color="#555555", linestyle="--", linewidth=1)
         panel.annotate(
             text,
-            (0.995, level),
+            (0.5, level),
             xycoords=("axes fraction", "data"),
             xytext=(0, 3),
             textcoords="offset points",
-            ha="right",
+            ha="center",
             fontsize=8,
             color="#555555",
+            zorder=5,
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
     low, high = panel.get_ylim()
-    panel.set_ylim(max(low, -1.0), min(max(high, 1.1), 2.0))
+    panel.set_ylim(max(low, _RECOVERY_FROM), min(max(high, 1.2), 2.0))
+    if hidden and drawn != strategies:
+        panel.annotate(
+            f"below {_RECOVERY_FROM:g} everywhere: {', '.join(hidden)}".replace("-", "−"),
+            (0.01, 0.01),
+            xycoords="axes fraction",
+            fontsize=8,
+            color="#555555",
+            zorder=5,
+            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
+        )
     size_ticks(panel, sorted(set(shown["x"])))
     finish(panel, "training positives", "recovery")
-    legend(panel, outside=len(strategies) > 4)
+    legend(panel, outside=len(drawn) > 4)
     return made

@@ -1,26 +1,60 @@
-"""Baselines on the examples of an evaluation: fitted on train, scaled on valid."""
+"""Everything that a model has to beat, by name: fitted on train, scaled on valid."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.baselines.registry import fit_baseline, score_baseline
-from cistransfer.errors import InputError
+from cistransfer.baselines.registry import BASELINES, fit_baseline, score_baseline
+from cistransfer.errors import InputError, nearest
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.calibration import fit_temperature
 from cistransfer.metrics.curves import auroc
 from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.thresholded import best_threshold
 from cistransfer.models.bundle import Bundle
-from cistransfer.models.score import score_codes
-from cistransfer.motifs.names import motifs_of
+from cistransfer.models.score import choose_device, score_codes
+from cistransfer.motifs.names import motif_tfs, motifs_of
 from cistransfer.motifs.pwm import PWM
+from cistransfer.relatives.cluster import cluster_modes
+from cistransfer.relatives.modes import BindingModes
+from cistransfer.training.finetune import finetune
 
-__all__ = ["Rung", "climb", "sibling"]
+__all__ = ["LADDER", "TRAINED", "Rung", "climb", "mode_motifs", "needs_trunk", "sibling"]
+
+
+@dataclass(frozen=True)
+class _Trained:
+    summary: str
+    strategy: str
+    needs_trunk: bool
+    motifs: bool = False
+
+
+TRAINED: dict[str, _Trained] = {
+    "probe": _Trained("logistic regression on the trunk's frozen features", "probe", True),
+    "stack": _Trained(
+        "the default strategy: features and motifs in one logistic regression",
+        "finetune",
+        True,
+        motifs=True,
+    ),
+    "scratch": _Trained("the network trained from random weights", "scratch", False),
+}
+"""Baselines that are strategies: trained as ``cistransfer finetune --strategy`` would."""
+
+LADDER: dict[str, str] = {
+    **{name: entry.summary for name, entry in BASELINES.items()},
+    **{name: entry.summary for name, entry in TRAINED.items()},
+}
+"""What `climb` knows, in words; `sibling` comes beside it where there is a trunk."""
+
+_MOTIFS = 3  # of a TF that a strategy is given, as `cistransfer finetune` does
 
 
 @dataclass(frozen=True)
@@ -33,11 +67,19 @@ class Rung:
         Scores, standardised on the validation part; the ranking is the baseline's own.
     thresholds, temperatures : ndarray of float64, shape (tasks,)
         Fitted on the validation part.
+    fitted : tuple of str
+        What was fitted for each task, in words.
     """
 
     logits: NDArray[np.float32]
     thresholds: NDArray[np.float64]
     temperatures: NDArray[np.float64]
+    fitted: tuple[str, ...] = ()
+
+
+def needs_trunk(name: str) -> bool:
+    """Whether a baseline reads a trunk (and what it has seen counts as seen)."""
+    return name in TRAINED and TRAINED[name].needs_trunk
 
 
 def climb(
@@ -46,36 +88,148 @@ def climb(
     codes: NDArray[np.uint8],
     *,
     pwms: Sequence[PWM] = (),
+    modes: BindingModes | None = None,
+    trunk: Bundle | None = None,
     seed: int = 0,
+    device: str = "auto",
 ) -> Rung:
     """Fit a baseline on the training part of every task and score sequences.
 
     Parameters
     ----------
     name : str
-        A key of `cistransfer.baselines.registry.BASELINES`.
+        A key of `LADDER`.
     data : ExampleSet
     codes : ndarray of uint8, shape (n, window)
         What to score.
     pwms : sequence of PWM
         Known motifs; each task's own are chosen by name.
+    modes : BindingModes, optional
+        Whose motifs ``mode-motif`` may choose among; by default the motifs are clustered.
+    trunk : Bundle, optional
+        What ``probe`` and ``stack`` start from; ``scratch`` takes its architecture.
     seed : int
+        Of fits and trainings.
+    device : str
+        Where networks train.
 
     Raises
     ------
     InputError
-        For an unknown baseline, missing motifs, or a part with one class only.
+        For an unknown baseline, missing motifs or trunk, or a part with one class only.
     """
+    if name not in LADDER:
+        hint = "; give --trunk for it" if name == "sibling" else f"; {nearest(name, LADDER)}"
+        raise InputError(f"no baseline {name!r}{hint}")
+    if name in TRAINED:
+        return _train(name, data, codes, pwms, trunk, seed, device)
+    candidates = _candidates(name, data.tasks, pwms, modes)
     train, valid = data.rows("train"), data.rows("valid")
     train_codes, valid_codes = np.asarray(data.codes[train]), np.asarray(data.codes[valid])
-    scores, held = [], []
+    scores, held, words = [], [], []
     for column, task in enumerate(data.tasks):
-        known = motifs_of(task, pwms) if name == "motif" and len(pwms) > 1 else pwms
         labels = np.asarray(data.labels[train, column])
-        fitted = fit_baseline(name, train_codes, labels, seed=seed, pwms=known)
+        fitted = fit_baseline(name, train_codes, labels, seed=seed, pwms=candidates(task))
         scores.append(score_baseline(fitted, codes))
         held.append(score_baseline(fitted, valid_codes))
-    return _scaled(name, data, np.stack(scores, axis=1), np.stack(held, axis=1))
+        words.append(fitted.describe())
+    return _scaled(name, data, np.stack(scores, axis=1), np.stack(held, axis=1), words)
+
+
+def mode_motifs(tf: str, pwms: Sequence[PWM], modes: BindingModes | None = None) -> list[PWM]:
+    """Motifs of the other TFs of a TF's binding mode, none of them its own.
+
+    Parameters
+    ----------
+    tf : str
+    pwms : sequence of PWM
+        Motifs to choose among; a heterodimer's counts for both partners, so one with the TF in it
+        is its own.
+    modes : BindingModes, optional
+        By default the motifs are clustered (`cistransfer.relatives.cluster.cluster_modes`); a
+        motif is then of the mode that it was clustered into, whatever else its TF binds.
+
+    Raises
+    ------
+    InputError
+        When the TF has no mode, or nobody else in it has a motif.
+    """
+    if modes is None:
+        modes = cluster_modes(pwms)
+    own = modes.of(tf)
+    if not own:
+        raise InputError(
+            f"baseline mode-motif: {modes.source} has no binding mode of {tf!r}; "
+            f"{nearest(tf.upper(), modes.names())}"
+        )
+    if modes.profiles:
+        pool = [
+            pwm
+            for pwm, mode in zip(modes.profiles, modes.profile_modes, strict=True)
+            if mode in own
+        ]
+    else:
+        members = {name for mode in own for name in modes.groups[mode]}
+        pool = [pwm for pwm in pwms if members & set(motif_tfs(pwm))]
+    found = [pwm for pwm in pool if tf.upper() not in motif_tfs(pwm)]
+    if not found:
+        shown = ", ".join(sorted(modes.title(mode) for mode in own))
+        raise InputError(
+            f"baseline mode-motif: no motif of another TF in the binding mode of {tf} ({shown}); "
+            "leave it out, or name wider binding modes (--modes)"
+        )
+    return found
+
+
+def _candidates(
+    name: str, tasks: Sequence[str], pwms: Sequence[PWM], modes: BindingModes | None
+) -> Callable[[str], Sequence[PWM]]:
+    """Which motifs a baseline may use for a task."""
+    if name == "mode-motif":
+        if len(pwms) < 2 and (modes is None or not modes.profiles):
+            raise InputError(
+                f"baseline mode-motif chooses among the motifs of many TFs, found {len(pwms)}; "
+                "name a file of them (--motifs)"
+            )
+        known = modes if modes is not None else cluster_modes(pwms)
+        return lambda task: mode_motifs(task, pwms, known)
+    if name == "motif" and len(pwms) > 1:
+        return lambda task: motifs_of(task, pwms)
+    return lambda task: pwms
+
+
+def _train(
+    name: str,
+    data: ExampleSet,
+    codes: NDArray[np.uint8],
+    pwms: Sequence[PWM],
+    trunk: Bundle | None,
+    seed: int,
+    device: str,
+) -> Rung:
+    """Train a strategy on the examples, in a folder that is thrown away."""
+    entry = TRAINED[name]
+    if entry.needs_trunk and trunk is None:
+        raise InputError(f"baseline {name!r} reads a trunk's features; name the trunk (--trunk)")
+    motifs = list(pwms) if len(pwms) < 2 else motifs_of(data.tasks[0], pwms)[:_MOTIFS]
+    with tempfile.TemporaryDirectory(prefix="cistransfer-ladder-") as folder:
+        bundle = finetune(
+            Path(folder) / "run",
+            data,
+            trunk,
+            strategy=entry.strategy,
+            motifs=motifs if entry.motifs else (),
+            guard="off",  # whoever evaluates has counted what the trunk has seen
+            seed=seed,
+            device=device,
+        )
+        logits = score_codes(bundle.model.to(choose_device(device)), codes)
+        return Rung(
+            logits,
+            bundle.thresholds,
+            bundle.temperatures,
+            (entry.summary,) * len(data.tasks),
+        )
 
 
 def sibling(trunk: Bundle, data: ExampleSet, codes: NDArray[np.uint8]) -> tuple[Rung, list[str]]:
@@ -94,18 +248,27 @@ def sibling(trunk: Bundle, data: ExampleSet, codes: NDArray[np.uint8]) -> tuple[
     chosen = []
     for column, task in enumerate(data.tasks):
         labels = np.asarray(data.labels[rows, column])
+        if task in trunk.tasks:
+            chosen.append(task)
+            continue
+        if not evaluable(labels):
+            raise InputError(f"{task}: the train part needs both classes to choose a sibling")
         merits = [auroc(labels, trained[:, output]) for output in range(trained.shape[1])]
-        best = trunk.tasks[int(np.argmax(merits))]
-        chosen.append(task if task in trunk.tasks else best)
+        chosen.append(trunk.tasks[int(np.argmax(merits))])
     columns = [trunk.tasks.index(name) for name in chosen]
     valid = np.asarray(data.codes[data.rows("valid")])
     scores = score_codes(trunk.model, codes)[:, columns]
     held = score_codes(trunk.model, valid)[:, columns]
-    return _scaled("sibling", data, scores, held), chosen
+    words = [f"the trunk's output for {name}" for name in chosen]
+    return _scaled("sibling", data, scores, held, words), chosen
 
 
 def _scaled(
-    name: str, data: ExampleSet, scores: NDArray[np.floating], held: NDArray[np.floating]
+    name: str,
+    data: ExampleSet,
+    scores: NDArray[np.floating],
+    held: NDArray[np.floating],
+    words: Sequence[str],
 ) -> Rung:
     """Standardise scores on the validation part and fit thresholds and temperatures there."""
     rows = data.rows("valid")
@@ -119,4 +282,5 @@ def _scaled(
         scaled = ((held[:, column] - centre[column]) / spread[column]).astype(np.float32)
         thresholds[column] = best_threshold(truth, scaled)
         temperatures[column] = fit_temperature(truth, scaled)
-    return Rung(((scores - centre) / spread).astype(np.float32), thresholds, temperatures)
+    logits = ((scores - centre) / spread).astype(np.float32)
+    return Rung(logits, thresholds, temperatures, tuple(words))

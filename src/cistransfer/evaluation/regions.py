@@ -15,7 +15,12 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.evaluation.compare import reference_of
 from cistransfer.evaluation.results import model_labels
 from cistransfer.metrics import calibration, curves, thresholded
-from cistransfer.metrics.bootstrap import Metric, bootstrap_values, percentile_interval
+from cistransfer.metrics.bootstrap import (
+    Metric,
+    bootstrap_values,
+    percentile_interval,
+    region_blocks,
+)
 from cistransfer.metrics.imbalance import at_imbalance, imbalance_weights
 from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.table import METRICS
@@ -36,6 +41,7 @@ def compare_scores(
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    blocks: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Compare models by their scores of the same rows, resampling the rows (stratified).
 
@@ -52,6 +58,8 @@ def compare_scores(
     metric : callable(labels, scores, weights=...) -> float
     draws, level, seed
         Of the bootstrap.
+    blocks : array of int, shape (n,), optional
+        Resample whole blocks of rows (`cistransfer.metrics.bootstrap.region_blocks`).
 
     Returns
     -------
@@ -60,7 +68,7 @@ def compare_scores(
         ``difference_high`` against the reference (empty for the reference itself).
     """
     reference = reference_of(list(scores), reference)
-    found = bootstrap_values(labels, scores, metric, draws=draws, seed=seed)
+    found = bootstrap_values(labels, scores, metric, draws=draws, seed=seed, blocks=blocks)
     base, base_values = found[reference]
     rows = []
     for name, (value, values) in found.items():
@@ -131,6 +139,7 @@ def compare_regions(
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
+    by_blocks: bool = False,
 ) -> pd.DataFrame:
     """Compare the models of an evaluation folder on its test regions, task by task.
 
@@ -143,6 +152,8 @@ def compare_regions(
         models fitted on their validation regions.
     reference, draws, level, seed
         As in `compare_scores`.
+    by_blocks : bool
+        Resample blocks of neighbouring regions, not single ones.
 
     Returns
     -------
@@ -162,7 +173,12 @@ def compare_regions(
     measure, transform = _metric(metric)
     table = pd.read_parquet(path)
     names = model_labels(content["models"])
+    if len(set(names.values())) < len(names):  # folds: each is a model of its own here
+        names = {name: name for name in names}
     reference = reference_of(list(names.values()), reference)
+    blocks = None
+    if by_blocks:
+        blocks = region_blocks(_column(table, "chrom", path), _column(table, "start", path))
     frames = []
     tasks = [task for task in content["tasks"] if evaluable(_column(table, f"label {task}", path))]
     with bar("resampling regions", len(tasks)) as running:
@@ -185,6 +201,7 @@ def compare_regions(
                 draws=draws,
                 level=level,
                 seed=seed,
+                blocks=blocks,
             )
             found.insert(0, "tf", task)
             frames.append(found)

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.evaluation.intervals import INTERVALS
 from cistransfer.storage import read_json
 
 __all__ = [
@@ -51,7 +52,7 @@ def metric_columns(results: pd.DataFrame) -> list[str]:
         str(column)
         for column in results.columns
         if column not in _TEXT
-        and column not in _COUNTS
+        and column not in (*_COUNTS, *INTERVALS)
         and pd.api.types.is_numeric_dtype(results[column])
     ]
 
@@ -236,7 +237,8 @@ def _read_one(path: Path) -> pd.DataFrame:
 def model_labels(models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Name the models of an evaluation in a comparison.
 
-    A model goes by its strategy, or by its own name where it has none or shares it with another.
+    A model goes by its strategy, or by its own name where it has none or shares it with another
+    (folds of one strategy differ in their ``draw``, and share it).
 
     Parameters
     ----------
@@ -248,10 +250,11 @@ def model_labels(models: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     dict of str to str
         Label by model name.
     """
-    strategies = [model.get("strategy") or model["name"] for model in models]
+    strategies = [(model.get("strategy") or model["name"], model.get("draw")) for model in models]
+    twice = {each[0] for each in strategies if strategies.count(each) > 1}
     return {
-        model["name"]: strategy if strategies.count(strategy) == 1 else model["name"]
-        for model, strategy in zip(models, strategies, strict=True)
+        model["name"]: model["name"] if strategy in twice else strategy
+        for model, (strategy, _) in zip(models, strategies, strict=True)
     }
 
 

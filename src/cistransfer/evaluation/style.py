@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DISPLAY",
     "MARKERS",
+    "MOST_BANDS",
     "PALETTE",
     "colours",
     "display",
@@ -21,10 +22,16 @@ __all__ = [
     "size_ticks",
 ]
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#8C6D31")
-"""Okabe & Ito's colours (without yellow, which is too pale on white) and two more."""
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#8C6D31"),
+    *("#882255", "#44AA99", "#999933", "#332288"),
+)
+"""Okabe & Ito's colours (without yellow, which is too pale on white), two more, and Tol's."""
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
+
+MOST_BANDS = 4
+"""More shaded bands than this cannot be told apart."""
 
 _FIXED = {
     "transfer": "#0072B2",
@@ -75,13 +82,15 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def figure(width: float = 5.2, height: float = 3.8, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Make a figure with ``columns`` panels side by side; no global state of pyplot is touched."""
+def figure(
+    width: float = 5.2, height: float = 3.8, columns: int = 1, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels of one size, row by row; no global state of pyplot is touched."""
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width * columns, height), layout="constrained", dpi=120)
+    made = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=120)
     made.set_facecolor("white")
-    axes: list[Axes] = list(made.subplots(1, columns, squeeze=False)[0])
+    axes: list[Axes] = list(made.subplots(rows, columns, squeeze=False).flat)
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(True, color="#E6E6E6", linewidth=0.8)

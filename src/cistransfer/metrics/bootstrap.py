@@ -1,7 +1,8 @@
-"""Confidence intervals of a metric by resampling rows."""
+"""Confidence intervals of a metric by resampling rows, or blocks of neighbouring regions."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,17 +10,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.metrics.curves import aucpr
+from cistransfer.metrics.curves import aucpr, aucpr_of_draws
 from cistransfer.metrics.resolved import resolved
 
 __all__ = [
+    "BLOCK",
+    "LEAST_BLOCKS",
     "Interval",
     "Metric",
     "bootstrap_difference",
     "bootstrap_interval",
     "bootstrap_values",
     "percentile_interval",
+    "region_blocks",
 ]
+
+BLOCK = 1_000_000
+"""Length of a block of neighbouring regions, in bp. Overlapping windows, the elements of one locus,
+gene clusters and GC content make neighbours alike over up to about this distance."""
+
+LEAST_BLOCKS = 10
+"""Fewer blocks than this say nothing of the spread between blocks."""
+
+_MOST_CELLS = 4_000_000  # of draws × rows held at a time
 
 Metric = Callable[..., float]
 Floats = NDArray[np.float64]
@@ -33,13 +46,51 @@ class Interval(NamedTuple):
     high: float
 
 
-def _draws(truth: NDArray[np.bool_], draws: int, stratified: bool, seed: int) -> Iterator[Floats]:
+def region_blocks(chroms: ArrayLike, starts: ArrayLike, size: int = BLOCK) -> NDArray[np.int64]:
+    """Number the blocks of ``size`` bp that regions begin in, for `bootstrap_values`.
+
+    Parameters
+    ----------
+    chroms : array of str, shape (n,)
+    starts : array of int, shape (n,)
+    size : int
+        In bp.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        From 0, without gaps; regions of a chromosome that begin in one stretch of the grid of
+        ``size`` bp have the same number.
+    """
+    if size < 1:
+        raise InputError(f"a block is at least 1 bp long, found {size}")
+    _, chrom = np.unique(np.asarray(chroms).astype(str), return_inverse=True)
+    tile = np.asarray(starts, dtype=np.int64) // size
+    both = np.stack([chrom, tile], axis=1)
+    return np.unique(both, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _draws(
+    truth: NDArray[np.bool_],
+    draws: int,
+    stratified: bool,
+    seed: int,
+    blocks: NDArray[np.int64] | None = None,
+) -> Iterator[Floats]:
     """Yield how often each row is drawn, ``draws`` times."""
     generator = np.random.default_rng(seed)
     classes = (np.flatnonzero(truth), np.flatnonzero(~truth))
+    many = 0 if blocks is None else int(blocks.max()) + 1
     for _ in range(draws):
         weights = np.zeros(truth.size)
-        if stratified:
+        if blocks is not None:
+            while not all(weights[members].any() for members in classes):
+                picked = generator.integers(0, many, many)
+                weights = np.bincount(picked, minlength=many).astype(np.float64)[blocks]
+            if stratified:
+                for members in classes:
+                    weights[members] *= members.size / weights[members].sum()
+        elif stratified:
             for members in classes:
                 picked = generator.integers(0, members.size, members.size)
                 weights[members] = np.bincount(picked, minlength=members.size)
@@ -67,6 +118,7 @@ def bootstrap_values(
     draws: int = 1000,
     stratified: bool = True,
     seed: int = 0,
+    blocks: ArrayLike | None = None,
 ) -> dict[str, tuple[float, Floats]]:
     """Compute a metric of several models on the same resamples of the same rows.
 
@@ -84,15 +136,25 @@ def bootstrap_values(
         Keep the numbers of positives and of negatives; otherwise draw all rows alike (draws
         without one of the classes are drawn again).
     seed : int
+    blocks : array of int, shape (n,), optional
+        Block of each row (`region_blocks`). Whole blocks are drawn instead of rows, as many as
+        there are, because neighbouring regions are alike (Künsch 1989); ``stratified`` then scales
+        each class of a draw to the weight that it has in the data.
 
     Returns
     -------
     dict of str to (float, float64 of shape (draws,))
         The metric on the rows as they are, and on each resample. Differences of two models'
         values are paired.
+
+    Raises
+    ------
+    InputError
+        On fewer than `LEAST_BLOCKS` blocks.
     """
     if draws < 1:
         raise InputError(f"draws: expected at least 1, found {draws}")
+    known = _known_blocks(labels, blocks)
     prepared = []
     for name, given in scores.items():
         truth, values, _ = resolved(labels, given, names=("labels", f"scores of {name}"))
@@ -101,9 +163,17 @@ def bootstrap_values(
     if not prepared:
         return {}
     found = np.empty((draws, len(prepared)))
-    for draw, weights in enumerate(_draws(truth, draws, stratified, seed)):
+    chunk = max(1, _MOST_CELLS // truth.size)
+    drawn = _draws(truth, draws, stratified, seed, known)
+    for begin in range(0, draws, chunk):
+        weights = np.stack(list(itertools.islice(drawn, chunk)))
         for model, (order, sorted_truth, values) in enumerate(prepared):
-            found[draw, model] = metric(sorted_truth, values, weights=weights[order])
+            ordered = weights[:, order]
+            found[begin : begin + chunk, model] = (
+                aucpr_of_draws(sorted_truth, values, ordered)
+                if metric is aucpr
+                else [metric(sorted_truth, values, weights=row) for row in ordered]
+            )
     ones = np.ones(truth.size)
     return {
         name: (float(metric(sorted_truth, values, weights=ones)), found[:, model])
@@ -111,6 +181,24 @@ def bootstrap_values(
             zip(scores, prepared, strict=True)
         )
     }
+
+
+def _known_blocks(labels: ArrayLike, blocks: ArrayLike | None) -> NDArray[np.int64] | None:
+    """Blocks of the resolved rows, numbered from 0 without gaps."""
+    if blocks is None:
+        return None
+    array = np.asarray(blocks)
+    if array.shape != np.shape(labels):
+        raise InputError(
+            f"blocks: expected shape {np.shape(labels)} like the labels, found {array.shape}"
+        )
+    names, known = np.unique(array[np.asarray(labels) >= 0], return_inverse=True)
+    if names.size < LEAST_BLOCKS:
+        raise InputError(
+            f"blocks: expected at least {LEAST_BLOCKS} of them to resample, found {names.size}; "
+            "resample regions, or make smaller blocks"
+        )
+    return known.astype(np.int64)
 
 
 def bootstrap_interval(
@@ -122,12 +210,13 @@ def bootstrap_interval(
     level: float = 0.95,
     stratified: bool = True,
     seed: int = 0,
+    blocks: ArrayLike | None = None,
 ) -> Interval:
     """Percentile bootstrap interval of a metric over the test rows.
 
     It covers which test rows were drawn, not which training rows or which seed: repeat the
-    training for those. Neighbouring regions are not independent, and fewer than about 50 positives
-    say little of their own spread: there it is rather too narrow.
+    training for those. Neighbouring regions are not independent: give their ``blocks``, or the
+    interval is rather too narrow, as it is with fewer than about 50 positives.
 
     Parameters
     ----------
@@ -135,7 +224,7 @@ def bootstrap_interval(
     scores : array of float, shape (n,)
     level : float
         Coverage, 0.95 for a 95 % interval.
-    metric, draws, stratified, seed
+    metric, draws, stratified, seed, blocks
         As in `bootstrap_values`.
 
     Returns
@@ -143,7 +232,7 @@ def bootstrap_interval(
     Interval
         The metric on the rows as they are, and the interval's ends.
     """
-    options = {"draws": draws, "stratified": stratified, "seed": seed}
+    options = {"draws": draws, "stratified": stratified, "seed": seed, "blocks": blocks}
     found = bootstrap_values(labels, {"the model": scores}, metric, **options)  # type: ignore[arg-type]
     estimate, values = found["the model"]
     return percentile_interval(estimate, values, level)
@@ -159,6 +248,7 @@ def bootstrap_difference(
     level: float = 0.95,
     stratified: bool = True,
     seed: int = 0,
+    blocks: ArrayLike | None = None,
 ) -> Interval:
     """Interval of ``metric(scores) - metric(other)`` on the same rows, resampled together.
 
@@ -167,10 +257,10 @@ def bootstrap_difference(
     labels : array of -1, 0, 1, shape (n,)
     scores, other : arrays of float, shape (n,)
         Two models' scores of the same rows.
-    metric, draws, level, stratified, seed
+    metric, draws, level, stratified, seed, blocks
         As in `bootstrap_interval`.
     """
-    options = {"draws": draws, "stratified": stratified, "seed": seed}
+    options = {"draws": draws, "stratified": stratified, "seed": seed, "blocks": blocks}
     both = {"the model": scores, "the other": other}
     found = bootstrap_values(labels, both, metric, **options)  # type: ignore[arg-type]
     (first, firsts), (second, seconds) = found.values()

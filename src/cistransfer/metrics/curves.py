@@ -19,6 +19,7 @@ __all__ = [
     "Curve",
     "aucpr",
     "aucpr_interpolated",
+    "aucpr_of_draws",
     "auroc",
     "average_precision",
     "cumulative_counts",
@@ -126,6 +127,32 @@ def aucpr(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
         On NaN scores, no resolved rows or one class only.
     """
     return _aucpr(*cumulative_counts(labels, scores, weights)[:2])
+
+
+def aucpr_of_draws(truth: NDArray[np.bool_], scores: Floats, weights: Floats) -> Floats:
+    """Compute `aucpr` under many weightings of the same rows at once.
+
+    Parameters
+    ----------
+    truth : array of bool, shape (n,)
+    scores : array of float64, shape (n,)
+        Sorted, ascending.
+    weights : array of float64, shape (draws, n)
+        Each row of it has weight on both classes.
+
+    Returns
+    -------
+    float64, shape (draws,)
+    """
+    ranked, hits, mass = scores[::-1], truth[::-1], weights[:, ::-1]
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    true_positives = np.cumsum(np.where(hits, mass, 0.0), axis=1)[:, ends]
+    false_positives = np.cumsum(np.where(hits, 0.0, mass), axis=1)[:, ends]
+    first = np.zeros((len(weights), 1))
+    recall = np.hstack([first, true_positives / true_positives[:, -1:]])
+    precision = np.hstack([first + 1, _precision(true_positives, false_positives)])
+    areas: Floats = np.trapezoid(precision, recall, axis=1)
+    return areas
 
 
 def average_precision(

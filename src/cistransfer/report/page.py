@@ -16,6 +16,7 @@ import pandas as pd
 import cistransfer
 from cistransfer.errors import InputError
 from cistransfer.evaluation.figures import learning_curve, precision_recall, reliability
+from cistransfer.evaluation.intervals import INTERVALS
 from cistransfer.evaluation.runs import open_predictions
 from cistransfer.examples.dataset import PARTS, open_examples
 from cistransfer.models.bundle import open_bundle
@@ -38,6 +39,10 @@ _METRICS = {
     "ece": "ECE",
 }
 _FURTHER = {
+    "aucpr_low": "AUCPR from",
+    "aucpr_high": "AUCPR to",
+    "aucpr_block_low": "AUCPR from (blocks)",
+    "aucpr_block_high": "AUCPR to (blocks)",
     "aucpr_interpolated": "AUCPR (interpolated)",
     "aucpr_1to1": "AUCPR 1:1",
     "precision": "precision",
@@ -55,7 +60,7 @@ _FURTHER = {
 }
 _LOWER_IS_BETTER = ("brier", "ece", "log_loss")
 _NO_WINNER = (
-    "n", "positives", "prevalence", "tp", "fp", "tn", "fn", "threshold", "temperature"
+    *INTERVALS, "n", "positives", "prevalence", "tp", "fp", "tn", "fn", "threshold", "temperature"
 )  # fmt: skip
 
 
@@ -221,7 +226,9 @@ def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> lis
 
 def _model_row(model: dict[str, Any]) -> dict[str, str]:
     if not model["run"]:
-        row = {"name": model["name"], "strategy": f"baseline: {model['strategy']}"}
+        words = ", ".join(dict.fromkeys((model.get("fitted") or {}).values()))
+        what = f"{model['strategy']} ({words})" if words else model["strategy"]
+        row = {"name": model["name"], "strategy": f"baseline: {what}"}
         return {**row, "start": "–", "epochs": "–", "valid": "–"}
     card = open_bundle(model["run"]).card
     trunk = card.get("trunk")

@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.examples.leakage import leaking
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.pwm import PWM
 from cistransfer.training.run import keep_examples, train_run
@@ -24,6 +26,7 @@ def finetune(
     architecture: str = "cnn",
     arguments: dict[str, Any] | None = None,
     motifs: Sequence[PWM] = (),
+    guard: str | None = None,
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
@@ -46,14 +49,25 @@ def finetune(
         ``FILE.py:CLASS``); a trunk brings its own.
     motifs : sequence of PWM
         The TF's motifs, for strategies that read them beside the network or start filters so.
+    guard : str, optional
+        ``off`` fine-tunes although the trunk has seen what is held out here (examples that were
+        made so need it not again); anything else refuses.
     seed, device, precision
         See `cistransfer.training.run.train_run`.
 
     Returns
     -------
     Bundle
+
+    Raises
+    ------
+    InputError
+        When the trunk was trained or validated on test regions, or trained on validation regions
+        (counts them).
     """
     plan = load_strategy(strategy or ("scratch" if trunk is None else "finetune"))
+    if trunk is not None and plan.start == "trunk" and guard != "off":
+        _refuse_leaks(examples, trunk)
     return train_run(
         folder,
         keep_examples(folder, examples),
@@ -66,3 +80,21 @@ def finetune(
         device=device,
         precision=precision,
     )
+
+
+def _refuse_leaks(examples: ExampleSet, trunk: Bundle) -> None:
+    if examples.facts.get("guard") == "off":
+        return
+    parts = examples.regions["part"].to_numpy()
+    leaks = leaking(examples.regions, parts, trunk.regions(), "heldout")
+    if leaks.any():
+        counts = " and ".join(
+            f"{int((leaks & (parts == part)).sum()):,} of the {int((parts == part).sum()):,} "
+            f"{part} regions"
+            for part in ("test", "valid")
+            if (leaks & (parts == part)).any()
+        )
+        raise InputError(
+            f"{trunk.path}: the trunk has learned from {counts} of these examples; make them on "
+            "its split, or override with --guard off"
+        )
