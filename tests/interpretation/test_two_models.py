@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import json
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,14 +156,7 @@ def test_damaged_and_foreign_bigbeds(tmp_path: Path, monkeypatch: pytest.MonkeyP
     _big(tmp_path / "three.bb", [("chr1", 110, 120, "")])
     with pytest.raises(InputError, match="expected the motif's name in column 4"):
         read_sites(tmp_path / "three.bb", REGIONS)
-    imported = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "pybigtools":
-            raise ImportError(name)
-        return imported(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pybigtools", None)
     with pytest.raises(InputError, match=r"convert it: bigBedToBed s.bb s.bed"):
         read_sites(place, REGIONS)
 

@@ -211,9 +211,7 @@ class _Rescale(torch.autograd.Function):
         run = x.unsqueeze(1) - _pair(r, ctx.per)
         ratio = (y.unsqueeze(1) - _pair(out, ctx.per)).div_(run)
         flat = run.abs_() < _SAME
-        if flat.any():
-            slope = _slope(ctx.module, x, y).unsqueeze(1)
-            ratio[flat] = slope.expand_as(ratio)[flat]
+        ratio = torch.where(flat, _slope(ctx.module, x, y).unsqueeze(1), ratio)
         return (ratio.flatten(0, 1).mul_(gradients[0]), None, None, None, None, None)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, fold_norms, run_filters
+from cistransfer.interpretation.words import WordFilters
 from cistransfer.models.score import evaluating, one_hot, reverse_codes
 from cistransfer.motifs.pwm import PWM, consensus, from_counts, information_content, trim
 
@@ -79,7 +80,7 @@ def filter_motifs(
     *,
     share: float = 0.5,
     both_strands: bool = True,
-    batch_size: int = 512,
+    batch_size: int = 256,
     tick: Callable[[int], None] | None = None,
 ) -> FilterMotifs:
     """Motif of each first-layer filter (Novakovsky et al. 2021, "Model interpretation").
@@ -120,15 +121,28 @@ def filter_motifs(
         fast = fold_norms(block)
         if type(fast[-1]) is nn.ReLU:  # thresholds are above 0: what it cuts off is never counted
             fast = fast[:-1]
-        for _, x in _batches(codes, device, both_strands, batch_size, tick):
-            maxima = torch.maximum(maxima, run_filters(fast, x).amax(dim=(0, 2)))
+        words = WordFilters(fast) if WordFilters.fits(fast[0]) else None
+        total = words.empty() if words is not None else counts
+        for batch in _batches(codes, device, both_strands, batch_size, tick):
+            if words is not None:
+                active = words.activations(words.numbers(batch)).amax(dim=0)
+            else:
+                active = run_filters(fast, one_hot(batch)).amax(dim=(0, 2))
+            maxima = torch.maximum(maxima, active)
         if len(fast) < len(block) and isinstance(block[-1], nn.ReLU):
             maxima = maxima.clamp(min=0)
-        threshold = torch.where(maxima > 0, share * maxima, torch.inf)[:, None]
-        for batch, x in _batches(codes, device, both_strands, batch_size, tick):
-            hits = torch.nonzero(run_filters(fast, x) > threshold)
-            sites += torch.bincount(hits[:, 1], minlength=n_filters).cpu()
-            counts += _letters(block[0], batch, hits, n_filters).cpu()
+        threshold = torch.where(maxima > 0, share * maxima, torch.inf)
+        for batch in _batches(codes, device, both_strands, batch_size, tick):
+            if words is not None:
+                numbers = words.numbers(batch)
+                found = words.count(numbers, words.activations(numbers) > threshold, total)
+            else:
+                hits = torch.nonzero(run_filters(fast, one_hot(batch)) > threshold[:, None])
+                found = torch.bincount(hits[:, 1], minlength=n_filters)
+                counts += _letters(block[0], batch, hits, n_filters).cpu()
+            sites += found.cpu()
+        if words is not None:
+            counts = words.letters(total).cpu()
     table = counts.numpy()
     usable = np.flatnonzero((table.sum(axis=2) > 0).all(axis=1))
     pwms = tuple(from_counts(f"filter{number}", table[number]) for number in usable)
@@ -206,10 +220,9 @@ def _batches(
 ) -> Any:
     for at in range(0, len(codes), batch_size):
         batch = torch.from_numpy(np.array(codes[at : at + batch_size])).to(device)
-        yield batch, one_hot(batch)
+        yield batch
         if both_strands:
-            turned = reverse_codes(batch)
-            yield turned, one_hot(turned)
+            yield reverse_codes(batch)
         if tick is not None:
             tick(len(batch))
 

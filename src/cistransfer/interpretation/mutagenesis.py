@@ -7,8 +7,6 @@ unmutated sequence. The values are those of scoring every mutant whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +16,20 @@ from torch import Tensor, nn
 from cistransfer.genome.codes import N
 from cistransfer.interpretation.gradients import device_of, output_of
 from cistransfer.interpretation.layers import chain_of, fold_norms, packed, run_chain
+from cistransfer.interpretation.reach import (
+    LOCAL,
+    Reach,
+    after_first,
+    along,
+    convolved,
+    flat,
+    pool_behind,
+    pooled,
+    pools_first,
+    simple,
+    starts_well,
+    whole_windows,
+)
 from cistransfer.models.motif_features import WithMotifs
 from cistransfer.models.score import evaluating, one_hot
 
@@ -25,22 +37,6 @@ __all__ = ["largest_effect", "mutagenesis"]
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-
-_LOCAL = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.SELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Softplus,
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.Identity,
-)
 
 
 def mutagenesis(
@@ -50,7 +46,7 @@ def mutagenesis(
     task: int = 0,
     on: str = "logit",
     fast: bool = True,
-    batch_size: int = 300,
+    batch_size: int = 200,
     tick: Callable[[int], None] | None = None,
 ) -> Floats:
     """Change of a task's output by every substitution at every position.
@@ -80,7 +76,7 @@ def mutagenesis(
     core = model.base if isinstance(model, WithMotifs) else model
     layers = chain_of(core, codes.shape[1]) if fast and len(codes) else None
     if layers is not None:
-        layers = fold_norms(layers) if _starts_well(layers[0]) else None
+        layers = pools_first(fold_norms(layers)) if starts_well(layers[0]) else None
     with evaluating(model), torch.inference_mode():
         dense = packed(layers or [], device_of(model), batch_size)
         for row, sequence in enumerate(codes):
@@ -137,44 +133,6 @@ def _whole(
     return np.asarray(scores[1:] - scores[0])
 
 
-def _starts_well(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Conv1d | nn.Conv2d) and _simple(layer) and layer.in_channels == 4
-
-
-def _simple(layer: nn.Module) -> bool:
-    """Whether a convolution or pooling slides along the length only, one step at a time."""
-    if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d):
-        return (
-            _along(layer.kernel_size) == _along(layer.stride)
-            and _along(layer.padding) == 0
-            and _along(layer.dilation) == 1
-            and not layer.ceil_mode
-        )
-    if isinstance(layer, nn.Conv1d | nn.Conv2d):
-        flat = isinstance(layer, nn.Conv1d) or layer.kernel_size[0] == 1
-        return (
-            flat
-            and layer.stride[-1] == 1
-            and layer.dilation[-1] == 1
-            and layer.groups == 1
-            and not isinstance(layer.padding, str)
-            and layer.padding_mode == "zeros"
-        )
-    return False
-
-
-def _along(value: Any) -> int:
-    return int(value if isinstance(value, int) else value[-1])
-
-
-@dataclass(frozen=True)
-class _Reach:
-    """Changed activations of one layer: ``values`` (m, channels, 1, width) begin at ``start``."""
-
-    values: Tensor
-    start: Tensor
-
-
 def _reached(
     model: nn.Module,
     layers: Sequence[nn.Module],
@@ -189,15 +147,15 @@ def _reached(
     device = device_of(model)
     x = one_hot(torch.from_numpy(sequence[None].copy()).to(device)).unsqueeze(2)
     inputs: list[Tensor] = []
-    for layer in layers:
+    for layer, quick in zip(layers, dense, strict=True):
         if isinstance(layer, nn.Linear) and x.dim() > 2:
             x = torch.flatten(x, 1)
         if isinstance(layer, nn.Conv1d | nn.MaxPool1d | nn.BatchNorm1d) and x.dim() == 4:
             inputs.append(x)
-            x = _flat(layer, x)
+            x = flat(layer, x)
         else:
             inputs.append(x)
-            x = layer(x)
+            x = quick(x)
     reference = _explain(_finished(model, x, sequence[None]), task, on)
     where = torch.from_numpy(position).to(device)
     new = torch.from_numpy(base).to(device)
@@ -205,28 +163,32 @@ def _reached(
     changes = []
     for at in range(0, len(position), batch_size):
         part = slice(at, at + batch_size)
-        after_first = inputs[1]
-        step = _along(layers[2].kernel_size) if _pools_second(layers) else 1
-        reach = _first(layers[0], after_first, where[part], old[part], new[part], step)
+        behind = inputs[1]
+        reach = after_first(
+            layers[0], behind, where[part], old[part], new[part], pool_behind(layers, 0)
+        )
         out: Tensor | None = None
         for number in range(1, len(layers)):
             layer, held = layers[number], inputs[number]
-            if isinstance(layer, _LOCAL):
-                reach = _Reach(_flat(layer, reach.values), reach.start)
-            elif isinstance(layer, nn.MaxPool1d | nn.MaxPool2d) and _simple(layer):
-                reach = _pooled(_along(layer.kernel_size), held, reach)
-            elif isinstance(layer, nn.Conv1d | nn.Conv2d) and _simple(layer):
-                reach = _convolved(layer, held, reach)
+            if type(layer) is nn.ReLU:
+                reach.values.relu_()
+            elif isinstance(layer, LOCAL):
+                reach = Reach(flat(layer, reach.values), reach.start)
+            elif isinstance(layer, nn.MaxPool1d | nn.MaxPool2d) and simple(layer):
+                reach = pooled(along(layer.kernel_size), held, reach)
+            elif isinstance(layer, nn.Conv1d | nn.Conv2d) and simple(layer):
+                after = inputs[number + 1] if number + 1 < len(inputs) else x
+                reach = convolved(layer, held, after, reach, pool_behind(layers, number))
             else:
                 before = held.view(1, reach.values.shape[1], 1, -1) if held.dim() == 2 else held
                 if isinstance(layer, nn.Linear):
                     out = _linear(layer, dense[number], before, inputs[number + 1 :], x, reach)
                     out = _rest(dense[number + 1 :], out)
                 else:
-                    out = _rest(dense[number:], _windows(before, reach))
+                    out = _rest(dense[number:], whole_windows(before, reach))
                 break
         if out is None:
-            out = _windows(x, reach)
+            out = whole_windows(x, reach)
         mutants = np.tile(sequence, (len(position[part]), 1))
         mutants[np.arange(len(mutants)), position[part]] = base[part]
         changes.append(_explain(_finished(model, out, mutants), task, on) - reference)
@@ -241,28 +203,18 @@ def _finished(model: nn.Module, out: Tensor, codes: Codes) -> Tensor:
     return model.head(torch.cat([out.flatten(1), occupancies.to(out.dtype)], dim=1))
 
 
-def _pools_second(layers: Sequence[nn.Module]) -> bool:
-    """Whether the chain begins convolution, activation, simple pooling."""
-    return (
-        len(layers) > 2
-        and isinstance(layers[1], _LOCAL)
-        and isinstance(layers[2], nn.MaxPool1d | nn.MaxPool2d)
-        and _simple(layers[2])
-    )
-
-
 def _linear(
     layer: nn.Linear,
     packed: nn.Module,
     held: Tensor,
     later: Sequence[Tensor],
     last: Tensor,
-    reach: _Reach,
+    reach: Reach,
 ) -> Tensor:
     """First linear layer: only the columns of changed activations, where these are few."""
     width, length = reach.values.shape[3], held.shape[3]
     if 2 * width > length:
-        return packed(torch.flatten(_windows(held, reach), 1))
+        return packed(torch.flatten(whole_windows(held, reach), 1))
     weight = layer.weight.view(layer.out_features, -1, length)
     base = later[0] if later else last
     out = base.expand(len(reach.start), -1).clone()
@@ -279,99 +231,8 @@ def _explain(out: Tensor, task: int, on: str) -> Tensor:
     return chosen if on == "logit" else torch.sigmoid(chosen)
 
 
-def _flat(layer: Any, x: Tensor) -> Tensor:
-    """Run a one-dimensional layer on (n, channels, 1, length)."""
-    if isinstance(layer, nn.BatchNorm1d) and x.dim() == 4:
-        return nn.functional.batch_norm(
-            x, layer.running_mean, layer.running_var, layer.weight, layer.bias,
-            layer.running_mean is None, 0.0, layer.eps,
-        )  # fmt: skip
-    if isinstance(layer, nn.MaxPool1d):
-        return layer(x.squeeze(2)).unsqueeze(2)
-    if isinstance(layer, nn.Conv1d):
-        return (
-            nn.functional.conv2d(
-                x, layer.weight.unsqueeze(2), layer.bias, padding=(0, _along(layer.padding))
-            )
-            if _simple(layer)
-            else layer(x.squeeze(2)).unsqueeze(2)
-        )
-    return layer(x)
-
-
 def _rest(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
     try:
         return run_chain(layers, x)
     except (RuntimeError, ValueError):
         return run_chain(layers, x.squeeze(2))
-
-
-def _first(layer: Any, held: Tensor, where: Tensor, old: Tensor, new: Tensor, step: int) -> _Reach:
-    """Change of the first convolution's output: differences of its weights, nothing computed.
-
-    The stretch begins at a multiple of ``step``, so that a pooling of that width can follow.
-    """
-    weight = layer.weight if layer.weight.dim() == 3 else layer.weight[:, :, 0]
-    kernel, padding = weight.shape[2], _along(layer.padding)
-    length = held.shape[3]
-    width = min((kernel + step - 2) // step * step + step, length // step * step or length)
-    start = torch.div(where + padding - kernel + 1, step, rounding_mode="floor") * step
-    start = start.clamp(0, (length - width) // step * step)
-    table = torch.zeros((4, 3 * kernel + step, weight.shape[0]), device=held.device)
-    table[:, kernel : 2 * kernel] = weight.permute(1, 2, 0)
-    steps = torch.arange(width, device=held.device)
-    offset = (where + padding - start)[:, None] - steps + kernel
-    offset = offset.clamp(0, 3 * kernel - 1)
-    values = table[new[:, None], offset].sub_(table[old[:, None], offset])
-    values += held[0, :, 0].t().contiguous()[start[:, None] + steps]
-    return _Reach(values.permute(0, 2, 1).unsqueeze(2), start)
-
-
-def _windows(
-    held: Tensor, reach: _Reach, start: Tensor | None = None, width: int | None = None
-) -> Tensor:
-    """Activations of ``[start, start + width)`` with the changed ones put in (all by default)."""
-    rows = held[0, :, 0].t().contiguous()
-    length, channels = rows.shape
-    m = len(reach.start)
-    if start is None or width is None:
-        start, width = torch.zeros_like(reach.start), length
-    steps = torch.arange(width, device=held.device)
-    begin = (reach.start - start)[:, None]
-    inside = steps - begin
-    changed = (inside >= 0) & (inside < reach.values.shape[3])
-    mine = reach.values[:, :, 0].permute(0, 2, 1).reshape(-1, channels)
-    source = torch.cat([rows, mine])
-    pick = torch.where(
-        changed,
-        length + torch.arange(m, device=held.device)[:, None] * reach.values.shape[3] + inside,
-        start[:, None] + steps,
-    )
-    return source[pick.flatten()].view(m, width, channels).permute(0, 2, 1).unsqueeze(2)
-
-
-def _pooled(kernel: int, held: Tensor, reach: _Reach) -> _Reach:
-    length = held.shape[3] // kernel
-    width = min((reach.values.shape[3] + kernel - 2) // kernel + 1, length)
-    start = torch.div(reach.start, kernel, rounding_mode="floor").clamp(0, length - width)
-    whole = width * kernel
-    if reach.values.shape[3] == whole and bool((reach.start == start * kernel).all()):
-        window = reach.values
-    else:
-        window = _windows(held, reach, start * kernel, whole)
-    m, channels = window.shape[:2]
-    values = window[:, :, 0].permute(0, 2, 1).reshape(m, width, kernel, channels).amax(dim=2)
-    return _Reach(values.permute(0, 2, 1).unsqueeze(2), start)
-
-
-def _convolved(layer: Any, held: Tensor, reach: _Reach) -> _Reach:
-    weight = layer.weight.unsqueeze(2) if layer.weight.dim() == 3 else layer.weight
-    kernel, padding = weight.shape[3], _along(layer.padding)
-    length = held.shape[3] + 2 * padding - kernel + 1
-    width = min(reach.values.shape[3] + kernel - 1, length)
-    start = (reach.start + padding - kernel + 1).clamp(0, length - width)
-    padded = nn.functional.pad(held, (padding, padding)) if padding else held
-    window = _windows(
-        padded, _Reach(reach.values, reach.start + padding), start, width + kernel - 1
-    )
-    return _Reach(nn.functional.conv2d(window, weight, layer.bias), start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def _is_big_bed(path: Path) -> bool:
 
 def _big_bed(path: Path, regions: pd.DataFrame, p_value: float) -> tuple[pd.DataFrame, str]:
     try:
-        import pybigtools
+        pybigtools = import_module("pybigtools")
     except ImportError as error:
         raise InputError(
             f"{path}: reading bigBed needs pybigtools (pip install pybigtools); or convert it: "
