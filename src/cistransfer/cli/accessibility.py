@@ -1,4 +1,4 @@
-"""``cistransfer accessibility``: example sets of open chromatin."""
+"""``cistransfer accessibility``: example sets of open chromatin, and the study of transfer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 
 from cistransfer.cli.command import AsJson, finish, record
 from cistransfer.cli.options import (
+    Device,
     Fold,
+    Precision,
     Seed,
     SplitBy,
     TestChroms,
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["accessibility_app", "register"]
 
 accessibility_app = typer.Typer(
-    help="Chromatin accessibility by transfer: example sets of cells.", no_args_is_help=True
+    help="Chromatin accessibility by transfer: example sets of cells, the comparison.",
+    no_args_is_help=True,
 )
 
 
@@ -72,7 +75,10 @@ def sets(
     window: Annotated[int, typer.Option(min=1, help="Window in bp.")] = 600,
     background: Annotated[
         str,
-        typer.Option(help="Of pre-training: tiles (far from open regions; published), shuffled."),
+        typer.Option(
+            help="Of pre-training: tiles (far from open regions; published), shuffled, or "
+            "tiles,shuffled for a set of each."
+        ),
     ] = "tiles",
     background_genome: Annotated[
         Path | None, _file("Genome to tile, where --genome holds windows.")
@@ -167,7 +173,7 @@ def sets(
             opened,
             open_sequences(genome),
             chosen,
-            background=background,
+            backgrounds=comma_list(background),
             background_sequences=(
                 None if background_genome is None else open_sequences(background_genome)
             ),
@@ -188,6 +194,106 @@ def sets(
         as_json,
         [*_lines(table), f"written: {out} (see sets.tsv)"],
     )
+
+
+@accessibility_app.command("study")
+def study(
+    context: typer.Context,
+    sets: Annotated[Path, _file("Folder of 'cistransfer accessibility sets'.")],
+    out: Annotated[Path, typer.Option(metavar="STUDY", help="Study folder.")],
+    architecture: Annotated[
+        str, typer.Option(help="Network: see 'cistransfer models'.")
+    ] = "chromtransfer",
+    strategies: Annotated[
+        str, typer.Option(help="Comma list of strategies for the cells' models.")
+    ] = "finetune,tune-whole,scratch",
+    pretraining: Annotated[str, typer.Option(help="Strategy of the trunk.")] = "pretrain",
+    multiclass: Annotated[
+        str,
+        typer.Option(help="Strategy of the multi-class networks (or chromtransfer-multiclass)."),
+    ] = "multiclass",
+    shares: Annotated[
+        str, typer.Option("--percent", help="Comma list: per cent of the training set.")
+    ] = "5,100",
+    draws: Annotated[int, typer.Option(min=1, help="Draws of each share below 100.")] = 2,
+    most: Annotated[
+        int, typer.Option(min=0, help="Most positives of a cell to train on; 0: all.")
+    ] = 2000,
+    most_test: Annotated[
+        int, typer.Option(min=0, help="Most positives of a cell to test on; 0: all.")
+    ] = 1500,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Most epochs of a cell's models.")
+    ] = None,
+    pretraining_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the trunk.")] = 6,
+    multiclass_epochs: Annotated[
+        int, typer.Option(min=1, help="Epochs of the multi-class networks.")
+    ] = 8,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Minutes instead of an hour, to see it work; not a result."),
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes, one thread each [default: all cores].")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Compare transfer with scratch, multi-class and the pre-trained network on every cell.
+
+    Writes STUDY/results.tsv, tables and figures; 'cistransfer compare STUDY/results.tsv' tests the
+    differences. Repeating the command goes on where it stopped.
+    """
+    import os
+    from dataclasses import replace
+
+    from cistransfer.studies.accessibility import QUICK, Settings, accessibility_study
+    from cistransfer.studies.overview import write_overview
+
+    settings = Settings(
+        architecture=architecture,
+        pretraining=pretraining,
+        multiclass=multiclass,
+        strategies=comma_list(strategies),
+        fractions=_fractions(shares),
+        draws=draws,
+        most=most or None,
+        most_test=most_test or None,
+        epochs=epochs,
+        pretraining_epochs=pretraining_epochs,
+        multiclass_epochs=multiclass_epochs,
+        seed=seed,
+    )
+    if quick:
+        settings = replace(settings, **QUICK)
+    table = accessibility_study(
+        out,
+        sets,
+        settings,
+        jobs=jobs or os.cpu_count() or 1,
+        device=device,
+        precision=precision,
+    )
+    record(context, out)
+    summary = write_overview(out, table)
+    finish(
+        {
+            "folder": str(out),
+            "results": table.astype(object).where(table.notna(), None).to_dict("records"),
+        },
+        as_json,
+        [*summary.splitlines(), f"written: {out} (results.tsv, summary.md, figures)"],
+    )
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    """Read per cents."""
+    try:
+        return tuple(float(part) / 100 for part in comma_list(text))
+    except ValueError as error:
+        raise InputError(f"--percent: expected numbers such as 5,100, found {text!r}") from error
 
 
 def _shares(text: str) -> dict[str, float]:

@@ -40,7 +40,7 @@ def write_sets(
     sequences: Sequences,
     cells: Sequence[str],
     *,
-    background: str = "tiles",
+    backgrounds: Sequence[str] = ("tiles",),
     background_sequences: Sequences | None = None,
     background_ratio: float = 1.0,
     margin: int = 300,
@@ -57,8 +57,8 @@ def write_sets(
 
     All sets have one split. By default the test part is chr2 and chr3 (published) where there
     are windows on both (`hold_out`); without them, the split that `pretraining_examples`
-    chooses. What the pre-training set trains and
-    validates on is kept out of the cells' test parts by the leakage guard.
+    chooses. What the pre-training sets train and validate on is kept out of the cells' test parts
+    by the leakage guard.
 
     Parameters
     ----------
@@ -68,7 +68,10 @@ def write_sets(
     sequences : Sequences
     cells : sequence of str
         The chosen cells, at least two.
-    background, background_sequences, background_ratio, margin, most
+    backgrounds : sequence of str
+        Of `pretraining_examples`, one set each: the first is ``pretraining``, a further one
+        ``pretraining-NAME``.
+    background_sequences, background_ratio, margin, most
         Of `pretraining_examples` (``ratio`` there).
     negatives, ratio
         Of `cell_examples`.
@@ -87,22 +90,26 @@ def write_sets(
     specific_regions(opened, cells)  # checks the names before anything is read
     windows = centre_windows(opened.regions, window)
     split = hold_out(split, windows["chrom"][~sequences.missing(windows)])
-    trunk = pretraining_examples(
-        opened,
-        sequences,
-        leave_out=cells,
-        background=background,
-        background_sequences=background_sequences,
-        ratio=background_ratio,
-        window=window,
-        margin=margin,
-        blacklist=blacklist,
-        split=split,
-        most=most,
-        seed=seed,
-    )
-    split = split_from_card(trunk.facts["split"])
-    seen = trunk.regions[trunk.regions["part"] != "test"]
+    trunks: dict[str, ExampleSet] = {}
+    for background in dict.fromkeys(backgrounds):
+        trunk = pretraining_examples(
+            opened,
+            sequences,
+            leave_out=cells,
+            background=background,
+            background_sequences=background_sequences if background == "tiles" else None,
+            ratio=background_ratio,
+            window=window,
+            margin=margin,
+            blacklist=blacklist,
+            split=split,
+            most=most,
+            seed=seed,
+        )
+        trunks[f"pretraining-{background}" if trunks else "pretraining"] = trunk
+        split = split_from_card(trunk.facts["split"])
+    seen = pd.concat([trunk.regions for trunk in trunks.values()])
+    seen = seen[seen["part"] != "test"]
     sets = {}
     for cell in cells:
         sets[cell] = cell_examples(
@@ -118,7 +125,7 @@ def write_sets(
             trunk_regions=seen,
             seed=seed,
         )
-    return _write(Path(out), {"pretraining": trunk}, sets, folders, published_multiclass)
+    return _write(Path(out), trunks, sets, folders, published_multiclass)
 
 
 def write_listed_sets(

@@ -33,7 +33,7 @@ def _check(model: nn.Module, patterns: Iterable[str], where: str) -> None:
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
         if not any(fits(name, [pattern]) for name in names):
-            blocks = [name for name, _ in model.named_children()]
+            blocks = [name for name, _ in getattr(model, "base", model).named_children()]
             raise InputError(
                 f"{where}: no module fits {pattern!r}; the model has: {', '.join(blocks)}"
             )

@@ -10,7 +10,7 @@ from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.pwm import PWM
 from cistransfer.training.run import keep_examples, train_run
-from cistransfer.training.strategy import Phase, load_strategy
+from cistransfer.training.strategy import load_strategy, with_epochs
 
 __all__ = ["pretrain"]
 
@@ -52,17 +52,10 @@ def pretrain(
     -------
     Bundle
     """
-    plan = load_strategy(strategy)
-    if epochs is not None:
-        phases = tuple(
-            phase.model_copy(update={"epochs": epochs}) if isinstance(phase, Phase) else phase
-            for phase in plan.phases
-        )
-        plan = plan.model_copy(update={"phases": phases})
     return train_run(
         folder,
         keep_examples(folder, examples),
-        plan,
+        with_epochs(load_strategy(strategy), epochs),
         architecture=architecture,
         arguments=arguments,
         motifs=motifs,

@@ -1,0 +1,410 @@
+"""ChromTransfer's comparison: does learning what is open anywhere help to learn what a cell opens?
+
+Salvatore et al. 2023: a network is pre-trained on open against closed chromatin without the chosen
+cells and fine-tuned for each of them; it is compared with the pre-trained network as it is, with
+networks from scratch, with one multi-class network for all cells, and at smaller training sets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cistransfer.errors import InputError
+from cistransfer.evaluation.runs import evaluate_runs, open_predictions
+from cistransfer.examples.classes import multiclass_examples
+from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
+from cistransfer.examples.subset import subset
+from cistransfer.examples.write_sets import folder_of
+from cistransfer.metrics.table import all_metrics
+from cistransfer.models.bundle import open_bundle
+from cistransfer.models.score import choose_device, score_codes
+from cistransfer.storage import read_json, whole_file, write_json
+from cistransfer.studies.jobs import Job, run_jobs
+from cistransfer.training.finetune import finetune
+from cistransfer.training.pretrain import pretrain
+from cistransfer.training.strategy import load_strategy
+
+__all__ = ["QUICK", "Settings", "accessibility_study"]
+
+TRUNK = "trunk"
+SHUFFLED = "trunk-shuffled"
+PRETRAINED = "pre-trained"
+MULTICLASS = "multi-class"
+UNFAIR = "multi-class-published"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the study compares.
+
+    Attributes
+    ----------
+    architecture : str
+        A name of the registry.
+    pretraining, multiclass : str
+        Strategies of the trunk and of the multi-class networks.
+    strategies : tuple of str
+        Of the cells' models; those that start from a trunk start from the pre-trained network.
+    fractions : tuple of float
+        Shares of the training set; 1 is always among them.
+    draws : int
+        Draws of each share below 1.
+    most, most_test : int or None
+        Most positives of a cell for training (a third of it for validation), and for the test.
+    epochs, pretraining_epochs : int or None
+        Most epochs of each phase, instead of the strategies' own.
+    seed : int
+    """
+
+    architecture: str = "chromtransfer"
+    pretraining: str = "pretrain"
+    multiclass: str = "multiclass"
+    strategies: tuple[str, ...] = ("finetune", "tune-whole", "scratch")
+    fractions: tuple[float, ...] = (0.05, 1.0)
+    draws: int = 2
+    most: int | None = 2000
+    most_test: int | None = 1500
+    epochs: int | None = None
+    pretraining_epochs: int | None = 6
+    multiclass_epochs: int | None = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.strategies:
+            raise InputError("the study needs at least one strategy")
+        for fraction in self.fractions:
+            if not 0 < fraction <= 1:
+                raise InputError(f"a share of the training set lies in (0, 1], found {fraction}")
+        if self.draws < 1:
+            raise InputError(f"expected at least one draw, found {self.draws}")
+
+
+QUICK: dict[str, Any] = {
+    "architecture": "cnn",
+    "strategies": ("probe", "scratch"),
+    "fractions": (0.1, 1.0),
+    "draws": 1,
+    "most": 400,
+    "most_test": 300,
+    "epochs": 4,
+    "pretraining_epochs": 2,
+    "multiclass_epochs": 2,
+}
+"""Settings of ``--quick``: minutes, to see that everything works; not a result."""
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Examples of a cell at one size and draw, where they lie and where its models go."""
+
+    cell: str
+    fraction: float
+    draw: int
+    folder: Path
+
+    @property
+    def examples(self) -> Path:
+        return self.folder / "examples"
+
+
+def accessibility_study(
+    folder: str | os.PathLike[str],
+    sets: str | os.PathLike[str],
+    settings: Settings | None = None,
+    *,
+    jobs: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
+) -> pd.DataFrame:
+    """Run the whole comparison; what is done already is not repeated.
+
+    Parameters
+    ----------
+    folder : path
+        Receives ``trunk/``, ``trunk-shuffled/`` (when the sets have one), ``multi-class/``,
+        ``multi-class-published/``, ``cells/CELL/…`` (examples, models, evaluations),
+        ``pretrained/`` (the trunks on their own test part) and ``results.tsv``.
+    sets : path
+        Example sets of `cistransfer accessibility sets`: ``pretraining/``, ``cells/CELL/`` and,
+        optional, ``pretraining-shuffled/``.
+    settings : Settings, optional
+    jobs : int
+        Processes at a time. The numbers do not depend on it.
+    device, precision : str
+        See `cistransfer.training.run.train_run`.
+
+    Returns
+    -------
+    DataFrame
+        The content of ``results.tsv``, tidy as `cistransfer.evaluation.results` has it: ``tf``
+        (the cell), ``strategy``, ``size`` (per cent of the training set), ``draw``, ``examples``,
+        ``part`` (test; train for the whole training set), ``training_positives`` and metrics, at
+        a probability of 0.5 and without temperature, as published.
+
+    Raises
+    ------
+    InputError
+        When the sets are incomplete, or the folder holds a study with other settings.
+    """
+    plan = settings or Settings()
+    place, source = Path(folder), Path(sets)
+    cells = _cells(source)
+    _keep_plan(place, source, plan)
+    how = {"device": device, "precision": precision, "seed": plan.seed}
+    whole = {cell: _shrunk(source, place, cell, plan, 1.0, 0) for cell in cells}
+    parts = [
+        _shrunk(source, place, cell, plan, fraction, draw)
+        for fraction in sorted(set(plan.fractions) - {1.0})
+        for draw in range(plan.draws)
+        for cell in cells
+    ]
+    trunks = {TRUNK: source / "pretraining"}
+    if (source / "pretraining-shuffled").is_dir():
+        trunks[SHUFFLED] = source / "pretraining-shuffled"
+    own = {"architecture": plan.architecture, **how}
+    run_jobs(
+        [
+            Job(
+                name,
+                _pretrain,
+                {
+                    "folder": place / name,
+                    "examples": examples,
+                    "strategy": plan.pretraining,
+                    "epochs": plan.pretraining_epochs,
+                    **own,
+                },
+            )
+            for name, examples in trunks.items()
+        ],
+        jobs,
+        "pre-training",
+    )
+    multi = {MULTICLASS: _together(place / MULTICLASS, whole, True)}
+    if any(_has_universal(open_examples(each.examples)) for each in whole.values()):
+        multi[UNFAIR] = _together(place / UNFAIR, whole, False)
+    todo = [
+        Job(
+            name,
+            _pretrain,
+            {
+                "folder": place / name,
+                "examples": examples,
+                "strategy": plan.multiclass,
+                "epochs": plan.multiclass_epochs,
+                **own,
+            },
+        )
+        for name, examples in multi.items()
+    ]
+    todo += [
+        Job(
+            f"{each.cell} {each.fraction:.0%}",
+            _models_of_cell,
+            {
+                "cell": each,
+                "strategies": _labelled(plan, SHUFFLED in trunks, place),
+                "epochs": plan.epochs,
+                **own,
+            },
+        )
+        for each in (*whole.values(), *parts)
+    ]
+    run_jobs(todo, jobs, "training")
+    labels = tuple(_labelled(plan, SHUFFLED in trunks, place))
+    todo = [
+        Job(
+            f"{each.cell} {each.fraction:.0%}",
+            _evaluate_cell,
+            {
+                "cell": each,
+                "labels": labels,
+                "trunk": place / TRUNK,
+                "multiclass": {name: place / name for name in multi} if each.fraction == 1 else {},
+                "device": device,
+            },
+        )
+        for each in (*whole.values(), *parts)
+    ]
+    rows = [row for found in run_jobs(todo, jobs, "evaluating") for row in found]
+    evaluate_runs(
+        place / "pretrained",
+        [f"{name}={place / name}" for name in trunks],
+        examples=trunks[TRUNK],
+        device=device,
+    )
+    table = pd.DataFrame(rows)
+    with whole_file(place / "results.tsv") as temporary:
+        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+    return table
+
+
+def _cells(source: Path) -> list[str]:
+    """Names of the cells that have example sets; those and the pre-training set must be there."""
+    folder = source / "cells"
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    cells = [open_examples(path).tasks[0] for path in found if path.is_dir()]
+    if len(cells) < 2 or not (source / "pretraining").is_dir():
+        raise InputError(
+            f"{source}: expected the folders pretraining and cells (two cells or more) of "
+            f"'cistransfer accessibility sets', found {len(cells)} cells"
+        )
+    return cells
+
+
+def _keep_plan(place: Path, source: Path, plan: Settings) -> None:
+    """Write down what the study is, or refuse a folder that holds another one."""
+    facts = asdict(plan) | {"sets": str(source.absolute())}
+    facts = {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items()}
+    path = place / "study.json"
+    if path.exists():
+        before = read_json(path)
+        for name, value in facts.items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"{place}: holds a study with {name} = {before.get(name)!r}, asked for "
+                    f"{value!r}; choose another folder, or remove it"
+                )
+    write_json(path, facts)
+
+
+def _shrunk(
+    source: Path, place: Path, cell: str, plan: Settings, fraction: float, draw: int
+) -> _Cell:
+    """Examples of a cell at one size, kept in the study's folder."""
+    size = f"{100 * fraction:g}"
+    here = _Cell(cell, fraction, draw, place / "cells" / folder_of(cell) / f"{size}-{draw}")
+    if not here.examples.exists():
+        most = {} if plan.most is None else {"train": plan.most, "valid": max(1, plan.most // 3)}
+        if plan.most_test is not None:
+            most["test"] = plan.most_test
+        examples = open_examples(source / "cells" / folder_of(cell))
+        # The cap is drawn once; the shares of each draw are drawn out of what it leaves.
+        kept = subset(examples, most=most, seed=plan.seed)
+        if fraction < 1:
+            kept = subset(kept, fraction=fraction, seed=plan.seed + 1 + draw)
+        save_examples(here.examples, kept)
+    return here
+
+
+def _together(place: Path, whole: dict[str, _Cell], fair: bool) -> Path:
+    """The multi-class examples of the cells' sets, kept beside the run."""
+    path = place.parent / "sets" / place.name
+    if not path.exists():
+        sets = {cell: open_examples(each.examples) for cell, each in whole.items()}
+        save_examples(path, _with_both_classes(multiclass_examples(sets, negatives=fair)))
+    return path
+
+
+def _has_universal(examples: ExampleSet) -> bool:
+    """Whether the examples hold the negatives on which the published multi-class model learns."""
+    return bool((examples.regions["source"] == "universal").any())
+
+
+def _with_both_classes(examples: ExampleSet) -> ExampleSet:
+    table = counts(examples)
+    for part in ("train", "valid"):
+        for task in examples.tasks[:-1]:
+            if not table[part][task]["bound"]:
+                raise InputError(f"class {task!r} has no window in the {part} part")
+    return examples
+
+
+def _labelled(plan: Settings, shuffled: bool, place: Path) -> dict[str, tuple[str, Path | None]]:
+    """Label of each of a cell's models → strategy and trunk."""
+    table: dict[str, tuple[str, Path | None]] = {}
+    for name in plan.strategies:
+        from_trunk = load_strategy(name).start == "trunk"
+        table[_short(name)] = (name, place / TRUNK if from_trunk else None)
+    if shuffled:
+        for name in [n for n in plan.strategies if load_strategy(n).start == "trunk"][:1]:
+            table[f"{_short(name)} (shuffled)"] = (name, place / SHUFFLED)
+    return table
+
+
+def _short(strategy: str) -> str:
+    return Path(strategy).name.removesuffix(".toml")
+
+
+def _pretrain(folder: Path, examples: Path, **options: Any) -> None:
+    pretrain(folder, open_examples(examples), **options)
+
+
+def _models_of_cell(
+    cell: _Cell,
+    strategies: dict[str, tuple[str, Path | None]],
+    epochs: int | None,
+    architecture: str,
+    **options: Any,
+) -> None:
+    """Train every model of a cell at one size."""
+    examples = open_examples(cell.examples)
+    for label, (strategy, trunk) in strategies.items():
+        finetune(
+            cell.folder / label,
+            examples,
+            None if trunk is None else open_bundle(trunk),
+            strategy=strategy,
+            architecture=architecture,
+            epochs=epochs,
+            **options,
+        )
+
+
+def _evaluate_cell(
+    cell: _Cell,
+    labels: Sequence[str],
+    trunk: Path,
+    multiclass: dict[str, Path],
+    device: str,
+) -> list[dict[str, Any]]:
+    """Score a cell's test part with all its models; of the whole training set that part too."""
+    runs = {label: cell.folder / label for label in labels} | multiclass
+    rows = []
+    examples = open_examples(cell.examples)
+    positives = counts(examples)["train"][cell.cell]["bound"]
+    for part in ("test", "train") if cell.fraction == 1 else ("test",):
+        place = cell.folder / f"evaluation-{part}"
+        if not _done(place, examples, set(runs)):
+            evaluate_runs(
+                place,
+                [f"{label}={path}" for label, path in runs.items()],
+                examples=cell.examples,
+                part=part,
+                device=device,
+            )
+        scored = open_predictions(place)
+        logits = {label: scored[f"{label} {cell.cell}"].to_numpy() for label in runs}
+        network = open_bundle(trunk).model.to(choose_device(device))
+        codes = np.asarray(examples.codes[examples.rows(part)])
+        logits[PRETRAINED] = score_codes(network, codes)[:, 0]
+        rows += [
+            {
+                "tf": cell.cell,
+                "strategy": label,
+                "size": round(100 * cell.fraction, 6),
+                "draw": cell.draw,
+                "examples": examples.content_hash(),
+                "part": part,
+                "training_positives": positives,
+                **all_metrics(scored[f"label {cell.cell}"], values),
+            }
+            for label, values in logits.items()
+        ]
+    return rows
+
+
+def _done(place: Path, examples: ExampleSet, models: set[str]) -> bool:
+    """Whether an evaluation of these examples and models is there already."""
+    if not (place / "metrics.json").exists():
+        return False
+    found = read_json(place / "metrics.json")
+    same = found["examples"] == examples.content_hash()
+    return same and {model["name"] for model in found["models"]} == models

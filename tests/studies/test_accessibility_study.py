@@ -1,0 +1,168 @@
+"""The accessibility study on toy cells: complete, repeatable, the same for any number of jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cistransfer.cli.command import run_app
+from cistransfer.cli.main import app
+from cistransfer.errors import InputError
+from cistransfer.examples.dataset import ExampleSet, save_examples
+from cistransfer.genome.bed import regions_table
+from cistransfer.studies.accessibility import Settings, accessibility_study
+from cistransfer.studies.jobs import Job, run_jobs
+
+Short = Callable[..., str]
+WINDOW = 100
+MOTIFS = {"A": [0, 2, 0, 3, 0, 0, 1], "B/1": [3, 1, 1, 1, 2, 2, 3]}
+
+
+def _set(task: str, motif: list[int] | None, seed: int, *, shift: int = 0) -> ExampleSet:
+    """Positives hold a motif (or are rich in GC); some negatives are universal."""
+    rng = np.random.default_rng(seed)
+    n = 120
+    labels = (np.arange(n) % 2).astype(np.int8)
+    codes = rng.integers(0, 4, (n, WINDOW), dtype=np.uint8)
+    for row in np.flatnonzero(labels):
+        if motif is None:
+            codes[row] = rng.choice(4, WINDOW, p=[0.15, 0.35, 0.35, 0.15])
+        else:
+            codes[row, 40 : 40 + len(motif)] = motif
+    part = np.repeat(["train", "valid", "test"], 40).astype(object)
+    chrom = np.repeat(["chr1", "chr2", "chr3"], 40)
+    start = np.arange(n) * 1000 + shift
+    source = np.where(
+        labels == 1, "specific", np.where(np.arange(n) % 4 == 0, "universal", "nobody")
+    )
+    regions = regions_table(chrom, start, start + WINDOW, part=part, source=source)
+    return ExampleSet(codes, labels[:, None], regions, (task,), {"split": {"by": "chromosome"}})
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Path:
+    folder = tmp_path / "sets"
+    save_examples(folder / "pretraining", _set("open", None, 1))
+    save_examples(folder / "pretraining-shuffled", _set("open", None, 2))
+    for at, (cell, motif) in enumerate(MOTIFS.items()):
+        name = cell.replace("/", "_")
+        save_examples(folder / "cells" / name, _set(cell, motif, 3 + at, shift=200 * (at + 1)))
+    return folder
+
+
+@pytest.fixture
+def settings(short_strategy: Short) -> Settings:
+    return Settings(
+        architecture="cnn",
+        pretraining=short_strategy(epochs=1, steps=2),
+        strategies=("probe", short_strategy(epochs=1, steps=2)),
+        fractions=(0.5,),
+        draws=2,
+        most=18,
+        most_test=15,
+        pretraining_epochs=1,
+        multiclass_epochs=1,
+    )
+
+
+CPU = {"device": "cpu", "precision": "float32"}
+
+
+def test_the_whole_comparison(sets: Path, settings: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "study"
+    table = accessibility_study(place, sets, settings, **CPU)
+    tested = table[table["part"] == "test"]
+    assert set(table["tf"]) == {"A", "B/1"}
+    whole = tested[tested["size"] == 100]
+    scratch = Path(settings.strategies[1]).stem
+    assert list(dict.fromkeys(whole["strategy"])) == [
+        "probe", scratch, "probe (shuffled)", "multi-class", "multi-class-published", "pre-trained",
+    ]  # fmt: skip
+    assert (whole["training_positives"] == 18).all()
+    assert (whole["positives"] == 15).all()
+    halves = tested[tested["size"] == 50]
+    assert set(halves["draw"]) == {0, 1}
+    assert (halves["training_positives"] == 9).all()
+    assert not halves["strategy"].str.startswith("multi").any()
+    assert set(table.loc[table["part"] == "train", "size"]) == {100}
+    assert table["auroc"].between(0, 1).all()
+    written = pd.read_csv(place / "results.tsv", sep="\t")
+    pd.testing.assert_frame_equal(written, table, check_dtype=False, rtol=1e-5)
+    # Repeating it reads what is there; other settings are refused.
+    stamps = {path: path.stat().st_mtime_ns for path in place.rglob("weights.safetensors")}
+    assert len(stamps) == 4 + 2 * 3 * 3
+    again = accessibility_study(place, sets, settings, **CPU)
+    pd.testing.assert_frame_equal(again, table)
+    assert stamps == {path: path.stat().st_mtime_ns for path in place.rglob("weights.safetensors")}
+    with pytest.raises(InputError, match="holds a study with most = 18, asked for 20"):
+        accessibility_study(place, sets, Settings(**{**vars(settings), "most": 20}), **CPU)
+
+
+def test_sets_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected the folders pretraining and cells"):
+        accessibility_study(tmp_path / "study", tmp_path)
+    assert not (tmp_path / "study").exists()
+
+
+def test_command(
+    sets: Path, short_strategy: Short, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = short_strategy(epochs=1, steps=2)
+    words = [
+        "accessibility", "study", "--sets", str(sets), "--out", str(tmp_path / "study"),
+        "--architecture", "cnn", "--strategies", f"probe,{short}", "--pretraining", short,
+        "--percent", "100", "--most", "10", "--most-test", "10", "--pretraining-epochs", "1",
+        "--multiclass-epochs", "1", "--jobs", "1", "--device", "cpu", "--json",
+    ]  # fmt: skip
+    assert run_app(app, words) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {row["tf"] for row in said["results"]} == {"A", "B/1"}
+    summary = (tmp_path / "study" / "summary.md").read_text()
+    assert "| multi-class" in summary
+    assert "Open against background" in summary
+    figures = {path.name for path in (tmp_path / "study" / "figures").iterdir()}
+    assert {"metrics.png", "gain.png", "train-against-test.svg"} <= figures
+    for changed, message in (
+        (["--percent", "0,100"], "lies in"),
+        (["--percent", "x"], "expected numbers such as 5,100"),
+        (["--draws", "3"], "holds a study with draws = 2"),
+        (["--strategies", ""], "at least one strategy"),
+    ):
+        assert run_app(app, [*words, *changed]) == 2
+        assert message in capsys.readouterr().err
+
+
+def _square(x: int) -> int:
+    if x < 0:
+        raise InputError(f"found {x}")
+    return x * x
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def test_every_job_has_one_thread_however_many_run() -> None:
+    """So sums are added up in one order, and the numbers do not depend on the number of jobs."""
+    before = _threads()
+    jobs = [Job("threads", _threads), Job("threads", _threads), Job("square", _square, {"x": 5})]
+    assert run_jobs(jobs, 1, "here") == [1, 1, 25]
+    assert _threads() == before
+    assert run_jobs(jobs, 2, "beside") == [1, 1, 25]
+    with pytest.raises(InputError, match="found -1"):
+        run_jobs([jobs[2], Job("bad", _square, {"x": -1})], 2, "beside")
+
+
+def test_jobs_keep_their_order_and_raise() -> None:
+    jobs = [Job(str(x), _square, {"x": x}) for x in (3, 1, 2)]
+    assert run_jobs(jobs, 1, "squares") == [9, 1, 4]
+    assert run_jobs([], 2, "none") == []
+    with pytest.raises(InputError, match="found -1"):
+        run_jobs([*jobs, Job("bad", _square, {"x": -1})], 1, "squares")
