@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cistransfer.baselines.kmer import _neighbours, fit_kmer, kmer_counts
+from cistransfer.baselines.lsgkm import GkmModel, _read_scores
 from cistransfer.baselines.motif import fit_denovo, log_occupancy
 from cistransfer.baselines.registry import BASELINES, fit_baseline, score_baseline
 from cistransfer.errors import InputError
@@ -204,13 +205,36 @@ def test_refusals(train):
         fit_baseline("denovo", codes[labels >= 0][:4], np.array([1, 1, 1, 0], np.int8))
 
 
-FAKE_TRAIN = """#!/bin/sh
-[ "$1 $2" = "-r 4" ] || { echo "bad seed: $*" >&2; exit 3; }
-grep -c '>' "$3" > "$5.model.txt"
-grep -c '>' "$4" >> "$5.model.txt"
+FAKE_TRAIN = r"""#!/bin/sh
+[ "$1 $2 $3 $4 $5 $6 $7 $8 $9" = "-t 4 -l 11 -k 7 -d 3 -r" ] || { echo "bad: $*" >&2; exit 3; }
+shift 9
+[ "$1" = 4 ] || { echo "INFO reading" >&2; echo "bad seed: $*" >&2; exit 3; }
+head -1 "$2" | grep -q '^>s0$' || { echo "no FASTA" >&2; exit 3; }
+cat > "$4.model.txt" <<EOF
+svm_type c_svc
+kernel_type 4
+L 11
+k 7
+d 3
+M 50
+H 50
+gamma 1
+nr_class 2
+total_sv $(( $(grep -c '>' "$2") + $(grep -c '>' "$3") ))
+rho 0.0123
+label 1 -1
+nr_sv $(grep -c '>' "$2") $(grep -c '>' "$3")
+SV
+EOF
+grep -v '>' "$2" | sed 's/^/1 /' >> "$4.model.txt"
+grep -v '>' "$3" | sed 's/^/-1 /' >> "$4.model.txt"
 """
-FAKE_PREDICT = """#!/bin/sh
-awk '/^>/ {name = substr($1, 2); next} {print name "\\t" gsub("A", "A")}' "$1" > "$3"
+"""The options of LS-GKM's readme, and a model file as libSVM writes it."""
+
+FAKE_PREDICT = r"""#!/bin/sh
+[ $# = 3 ] && grep -q '^nr_sv 60 60$' "$2" || { echo "bad model" >&2; exit 4; }
+awk '/^>/ {name = substr($1, 2); next}
+     {printf "%s\t%g\n", name, gsub("A", "A") - 1.5}' "$1" > "$3"
 """
 
 
@@ -222,12 +246,24 @@ def test_lsgkm(tmp_path: Path, monkeypatch, train):
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     model = fit_baseline("lsgkm", codes, labels, seed=3)
-    assert model.model.split() == ["60", "60"]
+    assert "total_sv 120" in model.model
+    assert model.describe() == "gkm-SVM, 254 lines"
     short = encode_many(["ACANGT", "CCCCCC"])
-    assert model.score(short).tolist() == [3.0, 0.0]
+    assert model.score(short).tolist() == [1.5, -1.5]
     assert model.score(short[:0]).shape == (0,)
     with pytest.raises(InputError, match="gkmtrain failed: bad seed"):
         fit_baseline("lsgkm", codes, labels, seed=0)
+    with pytest.raises(InputError, match="gkmpredict failed: bad model"):
+        GkmModel("svm_type c_svc").score(short)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="gkmtrain is not on PATH"):
         fit_baseline("lsgkm", codes, labels)
+
+
+def test_gkm_scores_by_name():
+    assert _read_scores(["s1\t-0.5", "s0\t1e-05"], 2).tolist() == [1e-05, -0.5]
+    with pytest.raises(InputError, match="scored 1 of 2"):
+        _read_scores(["s1\t-0.5"], 2)
+    for line in ("s0 1.0", "s0\tnone", "s7\t1.0", ""):
+        with pytest.raises(InputError, match="expected lines of name, tab, score"):
+            _read_scores([line], 2)

@@ -254,17 +254,55 @@ shift 9
 [ "$1 $2 $3" = "--nmotifs 2 --oc" ] || { echo "bad count: $*" >&2; exit 1; }
 mkdir -p "$4"
 cat > "$4/streme.txt" <<'EOF'
-MEME version 5.3.0
+********************************************************************************
+STREME - Sensitive, Thorough, Rapid, Enriched Motif Elicitation
+********************************************************************************
+MEME version 5.3.0 (Release date: Sun Jul 26 17:25:53 2020 -0700)
+
+For further information on how to interpret these results please access https://meme-suite.org/meme.
+
+********************************************************************************
+
+
+********************************************************************************
+REFERENCE
+********************************************************************************
+If you use this program in your research, please cite:
+
+Timothy L. Bailey,
+"STREME: accurate and versatile sequence motif discovery",
+Bioinformatics, Mar. 24, 2021.
+********************************************************************************
+
 
 ALPHABET= ACGT
+
+strands: + -
+
+Background letter frequencies
+A 0.246 C 0.254 G 0.254 T 0.246
 
 MOTIF 1-TGACTCAGG STREME-1
 letter-probability matrix: alength= 4 w= 3 nsites= 30 S= 1.2e-010
  0.030000 0.030000 0.030000 0.910000
  0.030000 0.030000 0.910000 0.030000
  0.910000 0.030000 0.030000 0.030000
+
+MOTIF 2-GG STREME-2
+letter-probability matrix: alength= 4 w= 2 nsites= 12 S= 3.4e-002
+ 0.030000 0.030000 0.910000 0.030000
+ 0.030000 0.030000 0.910000 0.030000
+
+********************************************************************************
+COMMAND:	streme --p positive.fa --n negative.fa --dna --hofract 0 --maxw 21 --nmotifs 2
+********************************************************************************
+CPU:		host
+********************************************************************************
+FINALTIME:	0.52 seconds
+********************************************************************************
 EOF
 """
+"""The published options, and a whole file as the program prints it."""
 
 
 def test_streme_is_called_as_published(tmp_path, monkeypatch):
@@ -274,7 +312,7 @@ def test_streme_is_called_as_published(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     codes, labels = task(word_pwm("TGA"), 20, 20, 1.0, seed=0)
     found = find_motifs(codes, labels, n_motifs=2, hold_out=0.0)
-    assert [each.pwm.name for each in found] == ["1-TGACTCAGG"]
+    assert [each.pwm.name for each in found] == ["1-TGACTCAGG", "2-GG"]
     assert (consensus(found[0].pwm), found[0].pwm.sites) == ("TGA", 30.0)
     with pytest.raises(InputError, match=r"streme failed \(exit 1\): bad count"):
         find_motifs(codes, labels, n_motifs=3, engine="streme")

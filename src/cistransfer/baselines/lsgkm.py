@@ -18,6 +18,8 @@ from cistransfer.genome.fasta import write_fasta
 
 __all__ = ["GkmModel", "fit_lsgkm"]
 
+_KERNEL = ("-t", "4", "-l", "11", "-k", "7", "-d", "3")
+
 
 @dataclass(frozen=True)
 class GkmModel:
@@ -35,10 +37,7 @@ class GkmModel:
             _write(Path(folder) / "sequences.fa", codes)
             _run("gkmpredict", f"{folder}/sequences.fa", str(model), str(result))
             lines = result.read_text(encoding="utf-8").splitlines()
-        scores = np.array([float(line.split("\t")[1]) for line in lines])
-        if len(scores) != len(codes):
-            raise InputError(f"gkmpredict scored {len(scores)} of {len(codes)} sequences")
-        return scores
+        return _read_scores(lines, len(codes))
 
     def describe(self) -> str:
         """Say how large the model is."""
@@ -46,14 +45,35 @@ class GkmModel:
 
 
 def fit_lsgkm(codes: NDArray[np.uint8], labels: NDArray[np.int8], seed: int = 0) -> GkmModel:
-    """Train ``gkmtrain`` with its defaults; `InputError` when it is not on PATH or fails."""
+    """Train ``gkmtrain`` with its published defaults; `InputError` without it or when it fails.
+
+    Centre-weighted gapped k-mers (``-t 4``, Lee 2016), named because later builds have another
+    default; words of 11 with 7 letters fixed and at most 3 mismatches.
+    """
     codes, positive = training_rows(codes, labels, "lsgkm")
     with tempfile.TemporaryDirectory(prefix="cistransfer-gkm-") as folder:
         _write(Path(folder) / "positive.fa", codes[positive])
         _write(Path(folder) / "negative.fa", codes[~positive])
-        seeded = ("-r", str(seed + 1))
-        _run("gkmtrain", *seeded, f"{folder}/positive.fa", f"{folder}/negative.fa", f"{folder}/gkm")
+        files = (f"{folder}/positive.fa", f"{folder}/negative.fa", f"{folder}/gkm")
+        _run("gkmtrain", *_KERNEL, "-r", str(seed + 1), *files)
         return GkmModel((Path(folder) / "gkm.model.txt").read_text(encoding="utf-8"))
+
+
+def _read_scores(lines: list[str], expected: int) -> NDArray[np.float64]:
+    """Scores of ``s0``, ``s1`` … from lines of name, tab, score; whatever their order."""
+    scores = np.full(expected, np.nan)
+    for line in lines:
+        name, _, value = line.partition("\t")
+        try:
+            scores[int(name.removeprefix("s"))] = float(value)
+        except (ValueError, IndexError) as error:
+            raise InputError(
+                f"gkmpredict: expected lines of name, tab, score, found {line[:60]!r}"
+            ) from error
+    missing = int(np.isnan(scores).sum())
+    if missing:
+        raise InputError(f"gkmpredict scored {expected - missing} of {expected} sequences")
+    return scores
 
 
 def _write(path: Path, codes: NDArray[np.uint8]) -> None:
