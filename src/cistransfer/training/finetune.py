@@ -12,7 +12,7 @@ from cistransfer.examples.leakage import leaking
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.pwm import PWM
 from cistransfer.training.run import keep_examples, train_run
-from cistransfer.training.strategy import load_strategy
+from cistransfer.training.strategy import load_strategy, with_epochs
 
 __all__ = ["finetune"]
 
@@ -25,6 +25,7 @@ def finetune(
     strategy: str | None = None,
     architecture: str = "cnn",
     arguments: dict[str, Any] | None = None,
+    epochs: int | None = None,
     motifs: Sequence[PWM] = (),
     guard: str | None = None,
     seed: int = 0,
@@ -47,6 +48,8 @@ def finetune(
     architecture, arguments
         Of the network from scratch (see `cistransfer.models.registry.build_model`, or
         ``FILE.py:CLASS``); a trunk brings its own.
+    epochs : int, optional
+        Most epochs of each gradient phase, instead of the strategy's.
     motifs : sequence of PWM
         The TF's motifs, for strategies that read them beside the network or start filters so.
     guard : str, optional
@@ -71,7 +74,7 @@ def finetune(
     return train_run(
         folder,
         keep_examples(folder, examples),
-        plan,
+        with_epochs(plan, epochs),
         trunk=trunk,
         architecture=architecture,
         arguments=arguments,

@@ -19,7 +19,15 @@ from pydantic import (
 
 from cistransfer.errors import InputError, nearest
 
-__all__ = ["Initialise", "Phase", "Probe", "Strategy", "load_strategy", "shipped_strategies"]
+__all__ = [
+    "Initialise",
+    "Phase",
+    "Probe",
+    "Strategy",
+    "load_strategy",
+    "shipped_strategies",
+    "with_epochs",
+]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -199,6 +207,17 @@ def load_strategy(name: str) -> Strategy:
         raise InputError(f"{name}: not valid TOML: {error}") from error
     except ValidationError as error:
         raise InputError(f"{name}: {_first_wrong(error)}") from error
+
+
+def with_epochs(strategy: Strategy, epochs: int | None) -> Strategy:
+    """The strategy with so many epochs at most in each gradient phase; None leaves it as it is."""
+    if epochs is None:
+        return strategy
+    phases = tuple(
+        phase.model_copy(update={"epochs": epochs}) if isinstance(phase, Phase) else phase
+        for phase in strategy.phases
+    )
+    return strategy.model_copy(update={"phases": phases})
 
 
 def _first_wrong(error: ValidationError) -> str:
