@@ -17,7 +17,8 @@ from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.codes import reverse_complement
 from cistransfer.models.bundle import weights_hash
 from cistransfer.models.score import score_codes
-from cistransfer.training.loop import choose_precision, fit, shifted, validate
+from cistransfer.training.batches import shifted
+from cistransfer.training.loop import choose_precision, fit, validate
 from cistransfer.training.loss import masked_loss
 
 PHASES = [

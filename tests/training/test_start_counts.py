@@ -84,7 +84,7 @@ def test_resumed_equals_uninterrupted(
     ]
     whole = tiny()
     expected = fit(whole, examples, settings, run="x", seed=0)
-    real, count = loop._step, 0
+    real, count = loop.train_step, 0
 
     def step(*arguments: object) -> float:
         nonlocal count
@@ -93,7 +93,7 @@ def test_resumed_equals_uninterrupted(
             raise KeyboardInterrupt
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(loop, "train_step", step)
     place = tmp_path / "checkpoint.safetensors"
     options = {"run": "x", "seed": 0, "checkpoint": place, "checkpoint_seconds": 0.0}
     with pytest.raises(KeyboardInterrupt):

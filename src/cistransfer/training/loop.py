@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.genome.codes import N
 from cistransfer.metrics.curves import rank_metrics
-from cistransfer.models.score import one_hot, reverse_codes, score_codes
+from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
+from cistransfer.training.allocator import keeping_freed_memory
+from cistransfer.training.batches import draws, epoch_seed, steps_in_epoch
 from cistransfer.training.checkpoint import State, load_state, optimiser_tensors, save_state
-from cistransfer.training.freeze import apply_phase, parameter_groups
+from cistransfer.training.freeze import apply_phase
 from cistransfer.training.loss import Loss, choose_loss, masked_loss
 from cistransfer.training.probe import fit_probe
+from cistransfer.training.step import Arithmetic, make_optimiser, rate_factor, train_step
 from cistransfer.training.strategy import Phase, Probe
 
-__all__ = ["choose_precision", "fit", "shifted", "validate"]
+__all__ = ["choose_precision", "fit", "validate"]
 
 _CHECKPOINT_SECONDS = 20.0
 
@@ -123,7 +124,8 @@ def fit(
             )
             state.history[-1]["best"] = True
         else:
-            _gradient_phase(model, examples, phase, number, state, seed, precision, loss, keep)
+            with keeping_freed_memory():
+                _gradient_phase(model, examples, phase, number, state, seed, precision, loss, keep)
         state.phase, state.epoch, state.best_merit, state.best_epoch = number + 1, 0, None, 0
         state.model, state.best, state.optimiser = _tensors(model), {}, {}
         keep()
@@ -144,8 +146,9 @@ def _gradient_phase(
     """Train through one phase, from the epoch where ``state`` stands, to its best epoch."""
     train = examples.rows("train")
     apply_phase(model, phase)
-    optimiser = _optimiser(model, phase, state.optimiser)
-    steps = phase.steps_per_epoch or _steps(len(train), phase)
+    optimiser = make_optimiser(model, phase, state.optimiser)
+    how = Arithmetic(precision, loss)
+    steps = phase.steps_per_epoch or steps_in_epoch(len(train), phase)
     if phase.start_counts and state.epoch == 0:
         measured = validate(model, examples, loss, phase.validation_strands)
         state.best_merit, state.best = _merit(phase, measured), _tensors(model)
@@ -159,11 +162,14 @@ def _gradient_phase(
             apply_phase(model, phase)
             losses = []
             with torch.random.fork_rng(devices=_cuda_devices(model)):
-                _seed(model, _epoch_seed(seed, number, epoch))
-                draws = _draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
-                for step, draw in enumerate(draws):
-                    _set_rates(optimiser, phase, epoch * steps + step, steps)
-                    losses.append(_step(model, examples, train, draw, optimiser, precision, loss))
+                _seed(model, epoch_seed(seed, number, epoch))
+                batches = draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
+                for step, draw in enumerate(batches):
+                    factor = rate_factor(phase, epoch * steps + step, steps)
+                    for group in optimiser.param_groups:
+                        group["lr"] = group["base"] * factor
+                    lost, how = train_step(model, examples, train, draw, optimiser, how)
+                    losses.append(lost)
                     running.advance()
             _refuse_nan(sum(losses), "training", epoch, phase)
             measured = validate(model, examples, loss, phase.validation_strands)
@@ -242,116 +248,3 @@ def _refuse_nan(loss: float, which: str, epoch: int, phase: Phase) -> None:
             f"the {which} loss is not a number in epoch {epoch + 1} of phase {phase.name!r}; "
             f"try a lower learning rate than {phase.learning_rate:g}"
         )
-
-
-def _epoch_seed(seed: int, phase: int, epoch: int) -> int:
-    return int(np.random.SeedSequence([seed, phase, epoch]).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _steps(examples: int, phase: Phase) -> int:
-    copies = 2 * examples if phase.strands == "both" else examples
-    return max(1, copies // phase.batch_size + (copies % phase.batch_size > 1))
-
-
-class _Draw(NamedTuple):
-    """One batch: rows of the training part, which are flipped, and by how many bp each moves."""
-
-    rows: NDArray[np.int64]
-    flipped: NDArray[np.bool_]
-    shifts: NDArray[np.int64]
-
-
-def _draws(examples: int, phase: Phase, rng: np.random.Generator) -> Iterator[_Draw]:
-    """Yield one epoch's batches."""
-    copies = 2 * examples if phase.strands == "both" else examples
-    left = phase.steps_per_epoch or _steps(examples, phase)
-    while True:
-        order = rng.permutation(copies)
-        flips = rng.random(copies) < 0.5
-        shifts = rng.integers(-phase.shift, phase.shift, copies, endpoint=True)
-        for at in range(0, copies, phase.batch_size):
-            chosen = order[at : at + phase.batch_size]
-            if len(chosen) < 2 and copies > 1:
-                continue  # batch norm needs two
-            if left == 0:
-                return
-            left -= 1
-            if phase.strands == "both":
-                yield _Draw(chosen % examples, chosen >= examples, shifts[chosen])
-            else:
-                flipped = flips[chosen] & (phase.strands == "random")
-                yield _Draw(chosen, flipped, shifts[chosen])
-
-
-def _step(
-    model: nn.Module,
-    examples: ExampleSet,
-    train: NDArray[np.int64],
-    draw: _Draw,
-    optimiser: torch.optim.Optimizer,
-    precision: str,
-    measure: Loss,
-) -> float:
-    device = next(model.parameters()).device
-    rows = train[draw.rows]
-    codes = torch.from_numpy(shifted(examples.codes[rows], draw.shifts)).to(device)
-    labels = torch.from_numpy(examples.labels[rows]).to(device)
-    if draw.flipped.any():
-        turn = torch.from_numpy(draw.flipped).to(device)
-        codes = torch.where(turn[:, None], reverse_codes(codes), codes)
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        logits = model(one_hot(codes))
-    loss = measure(logits.float(), labels)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    _add_l2_gradient(optimiser)
-    optimiser.step()
-    return float(loss.detach())
-
-
-def shifted(codes: NDArray[np.uint8], shifts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Move each row of codes to the right by its shift (left if negative); N fills the gap."""
-    if not shifts.any():
-        return codes
-    source = np.arange(codes.shape[1]) - shifts[:, None]
-    inside = (source >= 0) & (source < codes.shape[1])
-    moved = np.take_along_axis(codes, np.where(inside, source, 0), axis=1)
-    return np.where(inside, moved, np.uint8(N))
-
-
-def _add_l2_gradient(optimiser: torch.optim.Optimizer) -> None:
-    """Add the gradient of each group's L2 penalty (strength × sum of squares)."""
-    for group in optimiser.param_groups:
-        if group["l2"]:
-            known = [weight for weight in group["params"] if weight.grad is not None]
-            with torch.no_grad():
-                torch._foreach_add_([weight.grad for weight in known], known, alpha=2 * group["l2"])
-
-
-def _optimiser(
-    model: nn.Module, phase: Phase, tensors: dict[int, dict[str, Tensor]]
-) -> torch.optim.Optimizer:
-    groups = parameter_groups(model, phase)
-    optimiser = torch.optim.AdamW(groups, weight_decay=phase.weight_decay, fused=True)
-    for group in optimiser.param_groups:
-        group["base"] = group["lr"]
-    if tensors:
-        optimiser.load_state_dict(
-            {"state": tensors, "param_groups": optimiser.state_dict()["param_groups"]}
-        )
-    return optimiser
-
-
-def _set_rates(
-    optimiser: torch.optim.Optimizer, phase: Phase, step: int, steps_per_epoch: int
-) -> None:
-    factor = 1.0
-    if phase.schedule == "one-cycle":
-        position = step / max(1, phase.epochs * steps_per_epoch)
-        rise = 0.25
-        if position < rise:
-            factor = 0.04 + 0.96 * (1 - math.cos(math.pi * position / rise)) / 2
-        else:
-            factor = 1e-4 + (1 + math.cos(math.pi * (position - rise) / (1 - rise))) / 2
-    for group in optimiser.param_groups:
-        group["lr"] = group["base"] * factor

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.models.exclusive import Exclusive
 
-__all__ = ["Loss", "choose_loss", "exclusive_loss", "masked_loss"]
+__all__ = ["Loss", "choose_loss", "exclusive_loss", "masked_loss", "weighed_labels"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -59,3 +59,8 @@ def choose_loss(model: nn.Module, labels: NDArray[np.int8]) -> Loss:
             f"{twice:,} examples belong to two classes or more; exclusive classes need one each"
         )
     return exclusive_loss
+
+
+def weighed_labels(measure: Loss, labels: Tensor) -> Tensor:
+    """Count the labels over which a loss is the mean."""
+    return ((labels == 1) if measure is exclusive_loss else (labels >= 0)).sum()
