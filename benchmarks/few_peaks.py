@@ -129,7 +129,13 @@ def main() -> None:
                         folder = Path(tempfile.mkdtemp(dir=options.out))
                         start = None if base.endswith("scratch") else trunk
                         bundle = finetune(
-                            folder, examples, start, strategy=base, motifs=given, seed=draw
+                            folder,
+                            examples,
+                            start,
+                            strategy=base,
+                            motifs=given,
+                            guard="off" if options.develop else None,
+                            seed=draw,
                         )
                         scores = score_codes(bundle.model, codes)[:, 0]
                         shutil.rmtree(folder)

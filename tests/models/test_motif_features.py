@@ -272,13 +272,14 @@ def test_which_motifs_a_strategy_takes(
             for given_any in (True, False):
                 strategy = plan.model_copy(update={"motifs": kind, "name": kind})
                 try:
-                    chosen = room.choose_motifs(
+                    chosen, bags = room.choose_motifs(
                         target_examples, strategy, known if given_any else [], seed=3
                     )
                 except InputError as error:
                     names[kind, given_any, enough] = [str(error)]
                 else:
                     names[kind, given_any, enough] = [pwm.name for pwm in chosen]
+                    assert bags == {}
     for enough in (True, False):
         assert names["none", False, enough] == []
         assert names["none", True, enough] == [
@@ -306,7 +307,98 @@ def test_found_motifs_are_not_for_several_tasks(trunk_examples: ExampleSet) -> N
         choose_motifs(trunk_examples, plan, [], seed=0)
     given = load_strategy("probe").model_copy(update={"motifs": "given"})
     known = [random_pwm(7)]
-    assert choose_motifs(trunk_examples, given, known, seed=0) == known
+    assert choose_motifs(trunk_examples, given, known, seed=0) == (known, {})
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("folds", [2, 5, 10, 1000])
+def test_motifs_of_folds(
+    folds: int, many: bool, target_examples: ExampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every training example is left out of one search, and nothing else is searched."""
+    from cistransfer.training import motifs as room
+
+    found = [random_pwm(6, 20), random_pwm(6, 21)][: 1 + many]
+    calls = _found(monkeypatch, found)
+    train = target_examples.rows("train")
+    labels = np.asarray(target_examples.labels[train, 0])
+    bound, unbound = int((labels == 1).sum()), int((labels == 0).sum())
+    monkeypatch.setattr(room, "ENOUGH_TO_FIND", bound if many else bound + 1)
+    plan = load_strategy("probe").model_copy(update={"motif_folds": folds, "motifs": "denovo"})
+    chosen, bags = room.choose_motifs(target_examples, plan, [], seed=3)
+    folds = max(2, folds // 2) if many else folds
+    n = min(folds, bound, unbound)
+    assert len(calls) == n
+    assert bags == {"bags": 1 + many, "folds": n}
+    assert [pwm.name for pwm in chosen] == ["m20"] * n + ["m21"] * n * many
+    fold = room.folds_of(labels, folds, 3)
+    assert np.array_equal(fold, room.folds_of(labels, n, 3))
+    for value in (0, 1):
+        sizes = np.bincount(fold[labels == value], minlength=n)
+        assert sizes.max() - sizes.min() <= 1
+    for number, call in enumerate(calls):
+        assert call["n_motifs"] == (3 if many else 1)
+        assert call["seed"] == 3
+        assert np.array_equal(call["codes"], target_examples.codes[train[fold != number]])
+        assert np.array_equal(call["labels"], labels[fold != number])
+    other = room.folds_of(labels, folds, 4)
+    assert n == min(bound, unbound) or not np.array_equal(fold, other)
+
+    both = plan.model_copy(update={"motifs": "both"})  # however few there are
+    chosen, again = room.choose_motifs(target_examples, both, [random_pwm(7, 1)], seed=3)
+    assert [pwm.name for pwm in chosen] == ["m1"] + ["m20"] * n + ["m21"] * n * many
+    assert again == bags
+    given = plan.model_copy(update={"motifs": "given"})
+    chosen, bags = room.choose_motifs(target_examples, given, [random_pwm(7, 1)], seed=3)
+    assert ([pwm.name for pwm in chosen], bags) == (["m1"], {})
+
+
+def test_folds_in_which_nothing_is_found(
+    target_examples: ExampleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a fold's motif tells no sequence from another; without any motif there is no bag."""
+    from cistransfer.motifs import denovo
+    from cistransfer.training.motifs import choose_motifs
+
+    plan = load_strategy("probe").model_copy(update={"motif_folds": 3, "motifs": "both"})
+    _found(monkeypatch, [])
+    known = [random_pwm(7, 1)]
+    assert choose_motifs(target_examples, plan, known, seed=0) == (known, {})
+    assert choose_motifs(target_examples, plan, [], seed=0) == ([], {})
+    answers = iter([[random_pwm(6, 20)], [], [random_pwm(6, 21), random_pwm(6, 22)]])
+
+    def search(*_: Any, **__: Any) -> list[Any]:
+        return [type("Found", (), {"pwm": pwm}) for pwm in next(answers)]
+
+    monkeypatch.setattr(denovo, "find_motifs", search)
+    chosen, bags = choose_motifs(target_examples, plan, known, seed=0)
+    names = ["m1", "m20", "none", "m21", "none", "none", "m22"]
+    assert [pwm.name for pwm in chosen] == names
+    assert bags == {"bags": 2, "folds": 3}
+    flat = run(features(chosen[2]), random_codes(20, 50))
+    np.testing.assert_allclose(flat, np.log(2 * 50), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("bags", "folds"), [(0, 0), (1, 1), (1, 4), (2, 2), (2, 1), (1, 3)])
+def test_a_bag_of_motifs_is_one_feature(bags: int, folds: int) -> None:
+    """The mean of the logarithms, after the other motifs."""
+    widths = (4, 9, 6, 5)
+    pwms = [random_pwm(width, width) for width in widths]
+    made = MotifFeatures(widths, bags, folds)
+    made.fill(pwms)
+    codes = random_codes(7, 30)
+    each = [np.log(sum_occupancy(codes, pwm)) for pwm in pwms]
+    expected = each[: 4 - bags * folds]
+    for bag in range(bags):
+        versions = each[4 - (bags - bag) * folds :][:folds]
+        expected.append(sum(versions) / folds)
+    found = run(made, codes)
+    assert found.shape == (7, made.n_features) == (7, len(expected))
+    np.testing.assert_allclose(found, np.stack(expected, axis=1), rtol=1e-4)
+    model = build_model(
+        "with-motifs", window=200, n_tasks=1, seed=0, widths=widths, bags=bags, folds=folds
+    )
+    assert model.head.in_features == 1000 + len(expected)
 
 
 def test_the_default_reads_what_it_found(
@@ -314,11 +406,15 @@ def test_the_default_reads_what_it_found(
 ) -> None:
     """End to end, with the search itself: the card names the motifs, the base is the trunk's."""
     bundle = finetune(tmp_path / "run", target_examples, trunk, **CPU)
-    assert 1 <= len(bundle.card["motifs"]) <= 3
-    widths = bundle.card["architecture"]["arguments"]["widths"]
+    arguments = bundle.card["architecture"]["arguments"]
+    assert (arguments["bags"], arguments["folds"]) == (1, 10)
+    assert len(bundle.card["motifs"]) == 10
+    widths = arguments["widths"]
     assert widths == [len(fact["consensus"]) for fact in bundle.card["motifs"]]
     for name, tensor in trunk.model.state_dict().items():
         if not name.startswith("head"):
             assert torch.equal(bundle.model.base.state_dict()[name], tensor), name
     head = bundle.model.head.weight[0]
-    assert (head[-len(widths) :] != 0).all()
+    assert len(head) == trunk.model.head.in_features + arguments["bags"]
+    assert (head[-arguments["bags"] :] != 0).all()
+    check_bundle(tmp_path / "run")

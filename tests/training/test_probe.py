@@ -24,6 +24,7 @@ from cistransfer.motifs.pwm import PWM
 from cistransfer.motifs.scan import sum_occupancy
 from cistransfer.training import probe as room
 from cistransfer.training.loop import fit
+from cistransfer.training.motifs import folds_of
 from cistransfer.training.probe import fit_probe
 from cistransfer.training.strategy import Probe, load_strategy
 
@@ -95,6 +96,35 @@ def test_it_equals_scikit_learn(strength: float, scale: float, widths: tuple[int
         np.testing.assert_allclose(found[:, column], expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("n_given", [0, 1])
+def test_each_row_learns_from_the_motifs_that_have_not_seen_it(n_given: int) -> None:
+    """The bags' columns, naively: by row, the occupancy of the motif of the row's fold."""
+    data = tiny_examples(n=80, n_tasks=1)
+    pwms = [random_pwm(3 + at % 4, at) for at in range(n_given + 6)]
+    model = WithMotifs(tiny(3, 1), 1, [pwm.width for pwm in pwms], 2, 3)
+    model.motifs.fill(pwms)
+    fit_probe(model, data, probe(strengths=[1.0], motif_scales=[10.0]), seed=6)
+    train = data.rows("train")
+    features = naive_features(model, data.codes)
+    assert features.shape[1] == 10 + n_given + 2
+    learned = features[train]
+    fold = folds_of(data.labels[train, 0], 3, 6)
+    for at, row in enumerate(train):
+        for bag in (0, 1):
+            mine = pwms[n_given + 3 * bag + fold[at]]
+            occupancy = sum_occupancy(data.codes[row : row + 1], mine)[0]
+            learned[at, 10 + n_given + bag] = np.log(occupancy)
+    assert np.abs(learned[:, -2:] - features[train, -2:]).max(axis=0).min() > 0.1
+    known = data.labels[train, 0] >= 0
+    learned, truth = learned[known], data.labels[train, 0][known]
+    centre, spread = learned.mean(axis=0), learned.std(axis=0)
+    scale = np.where(spread > 1e-6, spread, np.inf)
+    scale[10:] /= 10
+    fitted = LogisticRegression(C=1.0, max_iter=5000).fit((learned - centre) / scale, truth)
+    expected = fitted.decision_function((features - centre) / scale)
+    np.testing.assert_allclose(score_codes(model, data.codes)[:, 0], expected, atol=1e-4)
+
+
 def test_the_motif_scale_frees_the_motifs() -> None:
     """The label is the motif's; the freer it is, the more of the logit comes from it."""
     pwm = random_pwm(5, 1)
@@ -161,39 +191,43 @@ def _easy(n: int = 40) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     return truth[:, None] * np.array([10.0, 1.0, -3.0]), truth
 
 
-def test_the_strongest_penalty_among_equals() -> None:
+def test_the_middle_among_equals() -> None:
     features, truth = _easy()
     setting = probe(strengths=[1.0, 1e-4, 1e-2], motif_scales=[30.0, 3.0, 10.0])
-    assert room._choose(features, truth, 1, setting, 0) == {"strength": 1e-4, "motif_scale": 3.0}
-    assert room._choose(features, truth, 0, setting, 0) == {"strength": 1e-4, "motif_scale": 1.0}
+    assert room._choose(features, truth, 1, setting, 0) == {"strength": 1e-2, "motif_scale": 10.0}
+    assert room._choose(features, truth, 0, setting, 0) == {"strength": 1e-2, "motif_scale": 1.0}
+    reckless = setting.model_copy(update={"caution": 0.0})
+    chosen = room._choose(features, truth, 1, reckless, 0)
+    assert chosen == {"strength": 1e-4, "motif_scale": 3.0}  # the strongest penalty
 
 
-def test_a_better_choice_wins_over_a_stronger_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within 0.002 of the best counts as equal, further away does not."""
+@pytest.mark.parametrize(
+    ("gain", "expected"), [(0.0, 1e-2), (0.09, 1e-2), (0.11, 1.0), (0.21, 1.0)]
+)
+def test_a_step_from_the_middle_has_to_pay(
+    gain: float, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 examples: caution / √40 = 0.1 a step."""
     features, truth = _easy()
-    for worse, expected in ((0.0015, 1e-4), (0.0025, 1e-2)):
-        merits = {1e-4: 0.9 - worse, 1e-2: 0.9, 1.0: 0.9}
-        current: list[float] = []
+    current: list[float] = []
 
-        def fake_fit(
-            features: NDArray[Any], truth: Any, n: int, strength: float, scale: float,
-            current: list[float] = current,
-        ) -> tuple[NDArray[np.float64], float]:  # fmt: skip
-            current[:] = [strength]
-            return np.zeros(features.shape[1]), 0.0
+    def fake_fit(
+        features: NDArray[Any], truth: Any, n: int, strength: float, scale: float
+    ) -> tuple[NDArray[np.float64], float]:
+        current[:] = [strength]
+        return np.zeros(features.shape[1]), 0.0
 
-        def fake_auroc(
-            *_: Any, merits: dict[float, float] = merits, current: list[float] = current
-        ) -> float:
-            return merits[current[0]]
+    def fake_auroc(*_: Any) -> float:
+        return {1e-4: 0.5, 1e-2: 0.6, 1.0: 0.6 + gain}[current[0]]
 
-        monkeypatch.setattr(room, "_fit", fake_fit)
-        monkeypatch.setattr(room, "auroc", fake_auroc)
-        chosen = room._choose(features, truth, 0, probe(strengths=[1.0, 1e-2, 1e-4]), 0)
-        assert chosen["strength"] == expected
+    monkeypatch.setattr(room, "_fit", fake_fit)
+    monkeypatch.setattr(room, "auroc", fake_auroc)
+    setting = probe(strengths=[1.0, 1e-2, 1e-4], caution=0.1 * 40**0.5)
+    assert room._choose(features, truth, 0, setting, 0)["strength"] == expected
 
 
-def test_the_choice_ranks_held_out_rows_best() -> None:
+@pytest.mark.parametrize("caution", [0.0, 0.05, 1.0])
+def test_the_choice_ranks_held_out_rows_best(caution: float) -> None:
     """A naive cross-validation over the same folds finds the same merits."""
     from sklearn.model_selection import RepeatedStratifiedKFold
 
@@ -202,7 +236,10 @@ def test_the_choice_ranks_held_out_rows_best() -> None:
     features = rng.normal(size=(60, 30))
     features[:, :3] += truth[:, None] * 1.5
     features[:, 29] += truth * 0.8
-    setting = probe(strengths=[1e-4, 1e-2, 100.0], motif_scales=[1.0, 30.0], folds=3, repeats=2)
+    setting = probe(
+        strengths=[1e-4, 1e-2, 100.0], motif_scales=[1.0, 30.0], folds=3, repeats=2,
+        caution=caution,
+    )  # fmt: skip
     chosen = room._choose(features, truth, 1, setting, 7)
     order = np.random.default_rng(7).permutation(60)
     features, truth = features[order], truth[order]
@@ -217,10 +254,11 @@ def test_the_choice_ranks_held_out_rows_best() -> None:
                 z[:, 29] *= scale
                 net = LogisticRegression(C=strength, max_iter=5000).fit(z[inside], truth[inside])
                 found.append(auroc(truth[outside], net.decision_function(z[outside])))
-            merits[strength, scale] = np.mean(found)
-    best = max(merits.values())
+            steps = (strength != 1e-2) + (scale != 30.0)
+            merits[strength, scale] = np.mean(found) - steps * caution / 60**0.5
     assert len({round(merit, 3) for merit in merits.values()}) > 2
-    expected = min(key for key, merit in merits.items() if merit >= best - 0.002)
+    best = max(merits.values())
+    expected = min(key for key, merit in merits.items() if merit >= best - 1e-6)
     assert (chosen["strength"], chosen["motif_scale"]) == expected
 
 
@@ -254,6 +292,25 @@ def test_a_sample_for_cross_validation_keeps_two_of_each_class(most: int) -> Non
         assert min(most, 40) <= len(rows) <= max(4, min(most + 2, 40))
         order = np.random.default_rng(seed).permutation(40)
         assert rows[: min(most, 40)].tolist() == order[:most].tolist()
+
+
+@pytest.mark.parametrize(
+    ("most", "repeats"), [(40, 1), (79, 1), (80, 2), (119, 2), (120, 3), (1000, 3)]
+)
+def test_fewer_repeats_of_many_rows(
+    most: int, repeats: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 rows, and 3 repeats at most."""
+    features, truth = _easy()
+    tried: list[int] = []
+
+    def fake_auroc(truth: NDArray[Any], *_: Any) -> float:
+        tried.append(len(truth))
+        return 0.7
+
+    monkeypatch.setattr(room, "auroc", fake_auroc)
+    room._choose(features, truth, 0, probe(strengths=[0.1], most_rows=most), 0)
+    assert tried == [8] * 5 * repeats
 
 
 def test_few_rows_for_the_choice_all_for_the_fit() -> None:

@@ -36,6 +36,7 @@ from cistransfer.training.run import train_run
 from cistransfer.training.strategy import (
     Initialise,
     Phase,
+    Probe,
     Strategy,
     load_strategy,
     shipped_strategies,
@@ -621,6 +622,8 @@ def test_the_documentation_names_every_entry_and_strategy() -> None:
     assert set(entries) == set(Strategy.model_fields)
     assert set(entries["initialise"]) == set(Initialise.model_fields)
     assert set(entries["phases"][0]) == set(Phase.model_fields) - {"kind"}
+    (probe,) = tomllib.loads(section.split("```toml")[2].split("```")[0])["phases"]
+    assert probe == Probe(kind="probe", name="probe").model_dump(mode="json")
     with pytest.raises(ValueError, match="initialise needs start"):
         Strategy.model_validate(entries)
     Strategy.model_validate({**entries, "start": "scratch"})

@@ -25,11 +25,16 @@ class MotifFeatures(nn.Module):
     ----------
     widths : sequence of int
         Width of each motif in bp.
+    bags, folds : int
+        The last ``bags × folds`` motifs are versions of ``bags`` motifs, found in different parts
+        of the data: one feature each, the mean over its ``folds`` versions.
     """
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], bags: int = 0, folds: int = 0) -> None:
         super().__init__()
         self.widths = tuple(widths)
+        self.bags, self.folds = bags, folds
+        self.n_single = len(self.widths) - bags * folds
         for number, width in enumerate(self.widths):
             self.register_buffer(f"odds{number}", torch.zeros(4, width))
 
@@ -41,8 +46,21 @@ class MotifFeatures(nn.Module):
             odds = np.asarray(log_odds(pwm)) * np.log(2)
             self.get_buffer(f"odds{number}").copy_(torch.from_numpy(odds.T.copy()))
 
+    @property
+    def n_features(self) -> int:
+        """Columns of the result: the single motifs, then the bags."""
+        return self.n_single + self.bags
+
     def forward(self, x: Tensor) -> Tensor:
-        """Map one-hot ``(n, 4, length)`` to ``(n, motifs)``, float32."""
+        """Map one-hot ``(n, 4, length)`` to ``(n, n_features)``, float32."""
+        each = self.each(x)
+        if not self.bags:
+            return each
+        versions = each[:, self.n_single :].unflatten(1, (self.bags, self.folds))
+        return torch.cat([each[:, : self.n_single], versions.mean(dim=2)], dim=1)
+
+    def each(self, x: Tensor) -> Tensor:
+        """Log occupancy of every motif by itself, ``(n, motifs)``, float32."""
         columns = []
         with torch.autocast(x.device.type, enabled=False):
             for number in range(len(self.widths)):
@@ -65,17 +83,26 @@ class WithMotifs(nn.Module):
     n_tasks : int
     widths : sequence of int
         Width of each motif in bp.
+    bags, folds : int
+        See `MotifFeatures`.
     """
 
-    def __init__(self, base: nn.Module, n_tasks: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self,
+        base: nn.Module,
+        n_tasks: int,
+        widths: Sequence[int],
+        bags: int = 0,
+        folds: int = 0,
+    ) -> None:
         super().__init__()
         if not isinstance(base.head, nn.Linear):
             raise InputError("a network with motifs needs a base with a linear head")
-        inputs = base.head.in_features + len(widths)
+        inputs = base.head.in_features
         self.base = base
         self.base.head = nn.Identity()
-        self.motifs = MotifFeatures(widths)
-        self.head = nn.Linear(inputs, n_tasks)
+        self.motifs = MotifFeatures(widths, bags, folds)
+        self.head = nn.Linear(inputs + self.motifs.n_features, n_tasks)
 
     def features(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to the input of the head."""

@@ -38,11 +38,13 @@ def _with_motifs(
     n_tasks: int,
     base: dict[str, Any] | None = None,
     widths: Sequence[int] = (),
+    bags: int = 0,
+    folds: int = 0,
 ) -> nn.Module:
     """Build `WithMotifs` around another architecture (``{"name": …, "arguments": {…}}``)."""
     design = base or {"name": "cnn", "arguments": {}}
     inner = _make(design["name"], window, n_tasks, design["arguments"])
-    return WithMotifs(inner, n_tasks, widths)
+    return WithMotifs(inner, n_tasks, widths, bags, folds)
 
 
 def _exclusive(window: int, n_tasks: int, base: dict[str, Any] | None = None) -> nn.Module:

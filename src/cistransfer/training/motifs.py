@@ -7,26 +7,40 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.motifs.pwm import PWM, consensus
+from cistransfer.motifs.pwm import PWM, UNIFORM, consensus
 from cistransfer.training.strategy import Strategy
 
-__all__ = ["ENOUGH_TO_FIND", "choose_motifs", "motif_facts"]
+__all__ = ["ENOUGH_TO_FIND", "choose_motifs", "folds_of", "motif_facts"]
 
 ENOUGH_TO_FIND = 200
-"""Bound training examples from which motifs are searched for beside given ones. A motif fits the
-examples that it was found in better than others, so with fewer the head trusts it too much and
-the known motif alone does better (docs/results.md)."""
+"""Bound training examples that are many. With fewer, motifs that were found in all of them are not
+read beside given ones (a motif fits the examples that it was found in better than others, and the
+head trusts it too much), and only the best motif of each fold is read; with as many, the second and
+third also help, and half the folds do (docs/results.md)."""
 
 _MOST = 3
+_NOTHING = PWM("none", np.array([UNIFORM]))  # occupies every sequence alike
 
 
 def choose_motifs(
     examples: ExampleSet, strategy: Strategy, given: Sequence[PWM], *, seed: int
-) -> list[PWM]:
+) -> tuple[list[PWM], dict[str, int]]:
     """Motifs for a strategy: none, the given ones, or de novo ones of the training part.
+
+    With ``motif_folds`` motifs are searched in the training part without each of the folds of
+    `folds_of` in turn; where a fold finds fewer, one uninformative position stands for a motif.
+
+    Returns
+    -------
+    motifs : list of PWM
+        Given ones first.
+    bags : dict
+        Empty, or ``bags`` and ``folds`` of `cistransfer.models.motif_features.MotifFeatures`:
+        the best motif of every fold, then the second of every fold …
 
     Raises
     ------
@@ -37,27 +51,51 @@ def choose_motifs(
     if strategy.motifs == "none":
         if given and not (strategy.initialise and strategy.initialise.given):
             raise InputError(f"strategy {strategy.name!r} does not use motifs; choose another one")
-        return []
+        return [], {}
     if strategy.motifs == "given" and not given:
         raise InputError(f"strategy {strategy.name!r} needs the TF's motifs (--motifs FILE)")
     rows = examples.rows("train")
     bound = int((np.asarray(examples.labels[rows]) == 1).any(axis=1).sum())
-    if strategy.motifs == "given" or (
-        given and strategy.motifs == "both" and bound < ENOUGH_TO_FIND
-    ):
-        return list(given)
+    many = bound >= ENOUGH_TO_FIND
+    few = strategy.motif_folds is None and not many
+    if strategy.motifs == "given" or (given and strategy.motifs == "both" and few):
+        return list(given), {}
     if len(examples.tasks) != 1:
         raise InputError("de novo motifs need examples of one task")
+    kept = list(given) if strategy.motifs == "both" else []
+    codes, labels = np.asarray(examples.codes[rows]), np.asarray(examples.labels[rows, 0])
+    if strategy.motif_folds is None:
+        return [*kept, *_find(codes, labels, _MOST, seed)], {}
+    folds, most = strategy.motif_folds, 1
+    if many:
+        folds, most = max(2, folds // 2), _MOST
+    fold = folds_of(labels, folds, seed)
+    found = [
+        _find(codes[fold != number], labels[fold != number], most, seed)
+        for number in range(fold.max() + 1)
+    ]
+    bags = max(len(pwms) for pwms in found)
+    versions = [pwms[bag] if bag < len(pwms) else _NOTHING for bag in range(bags) for pwms in found]
+    return [*kept, *versions], {"bags": bags, "folds": len(found)} if bags else {}
+
+
+def folds_of(labels: NDArray[np.int8], folds: int, seed: int) -> NDArray[np.int64]:
+    """Fold of each example, with the classes shared out evenly; fewer folds in small classes."""
+    known = [int((labels == value).sum()) for value in (0, 1)]
+    folds = max(2, min(folds, *known))
+    rng = np.random.default_rng(seed)
+    fold = np.zeros(len(labels), dtype=np.int64)
+    for value in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == value))
+        fold[rows] = np.arange(len(rows)) % folds
+    return fold
+
+
+def _find(codes: NDArray[np.uint8], labels: NDArray[np.int8], most: int, seed: int) -> list[PWM]:
     from cistransfer.motifs.denovo import find_motifs
 
-    found = find_motifs(
-        np.asarray(examples.codes[rows]),
-        np.asarray(examples.labels[rows, 0]),
-        n_motifs=_MOST,
-        hold_out=0.0,
-        seed=seed,
-    )
-    return [*(given if strategy.motifs == "both" else ()), *(each.pwm for each in found)]
+    found = find_motifs(codes, labels, n_motifs=most, hold_out=0.0, seed=seed)
+    return [each.pwm for each in found]
 
 
 def motif_facts(pwm: PWM) -> dict[str, Any]:

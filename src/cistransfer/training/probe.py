@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,14 +14,16 @@ from torch import nn
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import auroc
-from cistransfer.models.motif_features import WithMotifs
-from cistransfer.models.score import score_features
+from cistransfer.models.motif_features import MotifFeatures, WithMotifs
+from cistransfer.models.score import one_hot, score_features
+from cistransfer.training.motifs import folds_of
 from cistransfer.training.strategy import Probe
 
 __all__ = ["fit_probe"]
 
 _LEAST_SPREAD = 1e-6
-_AS_GOOD = 0.002
+_EQUAL = 1e-9
+_BATCH = 512
 
 
 def fit_probe(
@@ -49,7 +53,12 @@ def fit_probe(
     rows = examples.rows("train")
     features = score_features(model, examples.codes[rows]).astype(np.float64)
     labels = np.asarray(examples.labels[rows])
-    n_motifs = len(model.motifs.widths) if isinstance(model, WithMotifs) else 0
+    n_motifs = 0
+    if isinstance(model, WithMotifs):
+        n_motifs = model.motifs.n_features
+        if model.motifs.bags:
+            bags = _out_of_fold(model.motifs, examples.codes[rows], labels[:, 0], seed)
+            features[:, -model.motifs.bags :] = bags
     chosen = []
     head = model.head
     assert isinstance(head, nn.Linear)
@@ -70,29 +79,53 @@ def fit_probe(
     return chosen
 
 
+def _out_of_fold(
+    motifs: MotifFeatures, codes: NDArray[np.uint8], labels: NDArray[np.int8], seed: int
+) -> NDArray[np.float64]:
+    """What each training example gets from the versions of motifs that were found without it,
+    shape (n, bags)."""
+    fold = folds_of(labels, motifs.folds, seed)
+    found = np.zeros((len(codes), motifs.bags))
+    columns = motifs.n_single + np.arange(motifs.bags) * motifs.folds
+    with torch.inference_mode():
+        for at in range(0, len(codes), _BATCH):
+            batch = torch.from_numpy(np.array(codes[at : at + _BATCH]))
+            each = motifs.each(one_hot(batch.to(motifs.get_buffer("odds0").device))).cpu().numpy()
+            mine = columns + fold[at : at + _BATCH, None]
+            found[at : at + _BATCH] = np.take_along_axis(each, mine, axis=1)
+    return found
+
+
 def _choose(
     features: NDArray[np.float64], truth: NDArray[np.int8], n_motifs: int, phase: Probe, seed: int
 ) -> dict[str, float]:
-    """Strength and motif scale with the best cross-validated AUROC; the strongest penalty wins
-    among those within `_AS_GOOD` of it."""
+    """Strength and motif scale with the best cross-validated AUROC, for each step away from the
+    middle ones less ``caution / √examples``."""
     from sklearn.model_selection import RepeatedStratifiedKFold
 
     rows = _sample(truth, phase.most_rows, seed)
     features, truth = features[rows], truth[rows]
     folds = min(phase.folds, int((truth == 1).sum()), int((truth == 0).sum()))
-    cut = RepeatedStratifiedKFold(n_splits=folds, n_repeats=phase.repeats, random_state=seed)
+    repeats = max(1, min(phase.repeats, phase.most_rows // len(truth)))
+    cut = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     splits = list(cut.split(features, truth))
-    trials = []
-    for strength in sorted(phase.strengths):
-        for motif_scale in sorted(phase.motif_scales) if n_motifs else (1.0,):
+    price = phase.caution / len(truth) ** 0.5
+    best, chosen = -math.inf, (1.0, 1.0)
+    for strength, far in _steps(phase.strengths):
+        for motif_scale, off in _steps(phase.motif_scales) if n_motifs else [(1.0, 0)]:
             merits = []
             for inside, outside in splits:
                 weights, _ = _fit(features[inside], truth[inside], n_motifs, strength, motif_scale)
                 merits.append(auroc(truth[outside], features[outside] @ weights))
-            trials.append((float(np.mean(merits)), strength, motif_scale))
-    best = max(merit for merit, _, _ in trials)
-    _, strength, motif_scale = next(trial for trial in trials if trial[0] >= best - _AS_GOOD)
-    return {"strength": strength, "motif_scale": motif_scale}
+            merit = float(np.mean(merits)) - price * (far + off)
+            if merit > best + _EQUAL:
+                best, chosen = merit, (strength, motif_scale)
+    return {"strength": chosen[0], "motif_scale": chosen[1]}
+
+
+def _steps(values: Sequence[float]) -> list[tuple[float, int]]:
+    """Values in ascending order, each with how many steps it lies from the middle one."""
+    return [(value, abs(at - len(values) // 2)) for at, value in enumerate(sorted(values))]
 
 
 def _sample(truth: NDArray[np.int8], most: int, seed: int) -> NDArray[np.int64]:

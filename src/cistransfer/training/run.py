@@ -124,7 +124,7 @@ def train_run(
             design = design["arguments"]["base"]
         design = {**design, "arguments": {**design["arguments"], **strategy.arguments}}
     filters = choose_filters(examples, strategy, motifs, seed=seed)
-    pwms = choose_motifs(examples, strategy, motifs, seed=seed)
+    pwms, bags = choose_motifs(examples, strategy, motifs, seed=seed)
     where = choose_device(device)
     arithmetic = choose_precision(precision, where)
     identity = {
@@ -150,7 +150,7 @@ def train_run(
         return done
     if pwms:
         widths = [len(pwm.probabilities) for pwm in pwms]
-        design = {"name": "with-motifs", "arguments": {"base": design, "widths": widths}}
+        design = {"name": "with-motifs", "arguments": {"base": design, "widths": widths, **bags}}
     if strategy.classes == "exclusive":
         design = {"name": "exclusive", "arguments": {"base": design}}
     model = _start(design, examples, strategy, trunk, pwms, seed)

@@ -93,15 +93,19 @@ class Probe(BaseModel):
     kind: Literal["probe"]
     name: str
     strengths: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2), min_length=1)
-    """Inverse L2 penalties (scikit-learn's C) to choose from; the least that is as good."""
-    motif_scales: tuple[Positive, ...] = Field(default=(3.0, 10.0, 30.0), min_length=1)
+    """Inverse L2 penalties (scikit-learn's C) to choose from."""
+    motif_scales: tuple[Positive, ...] = Field(default=(10.0, 30.0, 100.0), min_length=1)
     """Factors on standardised motifs to choose from: the larger, the less they are penalised
     beside the many features. Without motifs there is nothing to choose."""
+    caution: float = Field(default=0.2, ge=0, allow_inf_nan=False)
+    """The middle of both lists is taken unless others are better: each step away from it has to
+    gain ``caution / √examples`` of AUROC, because cross-validation on few examples is noisy."""
     folds: int = Field(default=5, gt=1)
     repeats: int = Field(default=3, gt=0)
     """Cross-validations with other folds, averaged."""
-    most_rows: int = Field(default=4000, gt=0)
-    """Cross-validate on at most so many training examples; the final fit uses all."""
+    most_rows: int = Field(default=2000, gt=0)
+    """Cross-validate on at most so many training examples, counted in every repeat; the final fit
+    uses all."""
 
 
 class Initialise(BaseModel):
@@ -149,8 +153,14 @@ class Strategy(BaseModel):
     """Motifs that first-layer filters start as; only from scratch."""
     motifs: Literal["none", "given", "denovo", "both"] = "none"
     """Motifs whose occupancy the head reads beside the network's features: those the user gives,
-    those found in the training part, or both (found ones alone when none are given; given ones
-    alone with fewer than 200 bound training examples)."""
+    those found in the training part, or both (found ones alone when none are given; without
+    ``motif_folds``, given ones alone with fewer than 200 bound training examples)."""
+    motif_folds: int | None = Field(default=None, gt=1)
+    """Cross-fit the found motifs: they are searched in the training part without each of so many
+    folds, the head reads the mean of their occupancies over folds, and a probe learns from what
+    each training example gets from the motif that has not seen it. From 200 bound training
+    examples on, half as many folds and three motifs instead of one. By default they are found in
+    the whole training part, whose examples they fit better than others."""
     classes: Literal["independent", "exclusive"] = "independent"
     """Whether each task is a question of its own, or the tasks are classes of which one is true
     (softmax over them; the multi-class baseline of Salvatore et al. 2023)."""
