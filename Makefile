@@ -1,14 +1,17 @@
 # make demo              simulated data: matrix, trunk, transfer against scratch, report
 # make demo DATA=FOLDER  the same on real files (the layout is described in docs/tutorial.md)
+# make accessibility DATA=FOLDER [QUICK=--quick]
+#                        transfer of chromatin accessibility, whole (docs/accessibility.md)
 # make test              everything CI checks
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?=
 RUN ?= demo-run
+QUICK ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types layers unit clean
+.PHONY: demo accessibility test lint types layers unit clean
 
 demo: $(VENV)/.installed
 ifeq ($(DATA),)
@@ -16,6 +19,11 @@ ifeq ($(DATA),)
 else
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh demo/real.sh $(DATA) $(RUN)/real
 endif
+
+accessibility: $(VENV)/.installed
+	$(if $(DATA),,$(error name the data: make accessibility DATA=FOLDER))
+	$(PIP_INSTALL) -e '.[motifs]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh demo/accessibility.sh $(DATA) $(RUN)/accessibility $(QUICK)
 
 test: lint types layers unit
 

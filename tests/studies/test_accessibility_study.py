@@ -61,6 +61,7 @@ def settings(short_strategy: Short) -> Settings:
         architecture="cnn",
         pretraining=short_strategy(epochs=1, steps=2),
         strategies=("probe", short_strategy(epochs=1, steps=2)),
+        baselines=("gc",),
         fractions=(0.5,),
         draws=2,
         most=18,
@@ -82,6 +83,7 @@ def test_the_whole_comparison(sets: Path, settings: Settings, tmp_path: Path) ->
     scratch = Path(settings.strategies[1]).stem
     assert list(dict.fromkeys(whole["strategy"])) == [
         "probe", scratch, "probe (shuffled)", "multi-class", "multi-class-published", "pre-trained",
+        "gc",
     ]  # fmt: skip
     assert (whole["training_positives"] == 18).all()
     assert (whole["positives"] == 15).all()

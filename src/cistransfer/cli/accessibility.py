@@ -212,6 +212,9 @@ def study(
         str,
         typer.Option(help="Strategy of the multi-class networks (or chromtransfer-multiclass)."),
     ] = "multiclass",
+    baselines: Annotated[
+        str, typer.Option(help="Comma list of baselines: see 'cistransfer evaluate'.")
+    ] = "gc,kmer",
     shares: Annotated[
         str, typer.Option("--percent", help="Comma list: per cent of the training set.")
     ] = "5,100",
@@ -257,6 +260,7 @@ def study(
         pretraining=pretraining,
         multiclass=multiclass,
         strategies=comma_list(strategies),
+        baselines=comma_list(baselines),
         fractions=_fractions(shares),
         draws=draws,
         most=most or None,

@@ -22,7 +22,7 @@ from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
 from cistransfer.examples.subset import subset
 from cistransfer.examples.write_sets import folder_of
-from cistransfer.metrics.table import all_metrics
+from cistransfer.metrics.table import METRICS, all_metrics
 from cistransfer.models.bundle import open_bundle
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.storage import read_json, whole_file, write_json
@@ -52,6 +52,8 @@ class Settings:
         Strategies of the trunk and of the multi-class networks.
     strategies : tuple of str
         Of the cells' models; those that start from a trunk start from the pre-trained network.
+    baselines : tuple of str
+        Of `cistransfer.evaluation.ladder.LADDER`; fitted in each training set, without a trunk.
     fractions : tuple of float
         Shares of the training set; 1 is always among them.
     draws : int
@@ -67,6 +69,7 @@ class Settings:
     pretraining: str = "pretrain"
     multiclass: str = "multiclass"
     strategies: tuple[str, ...] = ("finetune", "tune-whole", "scratch")
+    baselines: tuple[str, ...] = ("gc", "kmer")
     fractions: tuple[float, ...] = (0.05, 1.0)
     draws: int = 2
     most: int | None = 2000
@@ -88,7 +91,7 @@ class Settings:
 
 QUICK: dict[str, Any] = {
     "architecture": "cnn",
-    "strategies": ("probe", "scratch"),
+    "strategies": ("finetune", "scratch"),
     "fractions": (0.1, 1.0),
     "draws": 1,
     "most": 400,
@@ -146,7 +149,8 @@ def accessibility_study(
         The content of ``results.tsv``, tidy as `cistransfer.evaluation.results` has it: ``tf``
         (the cell), ``strategy``, ``size`` (per cent of the training set), ``draw``, ``examples``,
         ``part`` (test; train for the whole training set), ``training_positives`` and metrics, at
-        a probability of 0.5 and without temperature, as published.
+        a probability of 0.5 and without temperature, as published (of baselines, whose scores
+        are no probabilities, at the threshold fitted on validation).
 
     Raises
     ------
@@ -226,6 +230,7 @@ def accessibility_study(
             {
                 "cell": each,
                 "labels": labels,
+                "baselines": plan.baselines,
                 "trunk": place / TRUNK,
                 "multiclass": {name: place / name for name in multi} if each.fraction == 1 else {},
                 "device": device,
@@ -361,6 +366,7 @@ def _models_of_cell(
 def _evaluate_cell(
     cell: _Cell,
     labels: Sequence[str],
+    baselines: Sequence[str],
     trunk: Path,
     multiclass: dict[str, Path],
     device: str,
@@ -372,12 +378,15 @@ def _evaluate_cell(
     positives = counts(examples)["train"][cell.cell]["bound"]
     for part in ("test", "train") if cell.fraction == 1 else ("test",):
         place = cell.folder / f"evaluation-{part}"
-        if not _done(place, examples, set(runs)):
-            evaluate_runs(
+        found = _done(place, examples, {*runs, *baselines})
+        if found is None:
+            found = evaluate_runs(
                 place,
                 [f"{label}={path}" for label, path in runs.items()],
                 examples=cell.examples,
                 part=part,
+                baselines=baselines,
+                draws=None if cell.fraction == 1 and part == "test" else 0,
                 device=device,
             )
         scored = open_predictions(place)
@@ -385,6 +394,16 @@ def _evaluate_cell(
         network = open_bundle(trunk).model.to(choose_device(device))
         codes = np.asarray(examples.codes[examples.rows(part)])
         logits[PRETRAINED] = score_codes(network, codes)[:, 0]
+        truth = scored[f"label {cell.cell}"]
+        metrics = {label: all_metrics(truth, values) for label, values in logits.items()}
+        metrics |= {
+            model["name"]: {
+                name: model["metrics"][cell.cell][name]
+                for name in ("n", "positives", "prevalence", *METRICS)
+            }
+            for model in found["models"]
+            if model["name"] in baselines
+        }
         rows += [
             {
                 "tf": cell.cell,
@@ -394,17 +413,17 @@ def _evaluate_cell(
                 "examples": examples.content_hash(),
                 "part": part,
                 "training_positives": positives,
-                **all_metrics(scored[f"label {cell.cell}"], values),
+                **row,
             }
-            for label, values in logits.items()
+            for label, row in metrics.items()
         ]
     return rows
 
 
-def _done(place: Path, examples: ExampleSet, models: set[str]) -> bool:
-    """Whether an evaluation of these examples and models is there already."""
+def _done(place: Path, examples: ExampleSet, models: set[str]) -> dict[str, Any] | None:
+    """An evaluation that is there already, if it is of these examples and models."""
     if not (place / "metrics.json").exists():
-        return False
+        return None
     found = read_json(place / "metrics.json")
     same = found["examples"] == examples.content_hash()
-    return same and {model["name"] for model in found["models"]} == models
+    return found if same and {model["name"] for model in found["models"]} == models else None
