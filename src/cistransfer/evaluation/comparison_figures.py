@@ -56,7 +56,14 @@ def _boxes(
         )
     for group, place in zip(groups, places, strict=True):
         spread = np.linspace(-0.25, 0.25, group.size) * width if group.size > 1 else np.zeros(1)
-        panel.plot(place + spread[: group.size], group, ".", color=colour, markersize=4, alpha=0.8)
+        panel.plot(
+            place + spread[: group.size],
+            group,
+            ".",
+            color=colour,
+            markersize=4 if group.size > 2 else 9,
+            alpha=0.8,
+        )
 
 
 def box_plots(
@@ -326,13 +333,12 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
     panel.set_ylim(max(low, _RECOVERY_FROM), min(max(high, 1.2), 2.0))
     if hidden and drawn != strategies:
         panel.annotate(
-            f"below {_RECOVERY_FROM:g} everywhere: {', '.join(hidden)}".replace("-", "−"),
-            (0.01, 0.01),
+            f"below −{-_RECOVERY_FROM:g} everywhere: {', '.join(hidden)}",
+            (0.01, 1.01),
             xycoords="axes fraction",
             fontsize=8,
             color="#555555",
-            zorder=5,
-            bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
+            va="bottom",
         )
     size_ticks(panel, sorted(set(shown["x"])))
     finish(panel, "training positives", "recovery")
