@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
 
 from cistransfer.models.dropout import Dropout
@@ -21,7 +20,8 @@ __all__ = ["Conv", "ConvBlock", "conv_block", "dense_block", "lift"]
 
 def lift(x: Tensor) -> Tensor:
     """Turn one-hot ``(n, 4, length)`` into ``(n, 4, 1, length)`` in channels-last memory."""
-    return x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    last = x.permute(0, 2, 1).contiguous()  # a memory format by name is unknown to torch.vmap
+    return last.unsqueeze(1).permute(0, 3, 1, 2)
 
 
 class Conv(nn.Conv1d):
@@ -55,12 +55,14 @@ class ConvBlock(nn.Sequential):
 
     In training mode the maximum is taken before a ReLU that precedes it. The two commute, also in
     their gradients, and the ReLU then has a fraction of the work. In evaluation mode the modules
-    run one after another, because attribution hooks them.
+    run one after another, because attribution hooks them; and always where ``plain`` is set.
     """
+
+    plain = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length // pool)``."""
-        if not self.training:
+        if not self.training or self.plain:
             return super().forward(x)
         *middle, pool = self.children()
         late = middle.pop() if isinstance(middle[-1], nn.ReLU) else nn.Identity()

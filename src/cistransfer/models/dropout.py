@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "dropout_factor"]
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 _STEPS = 1 << 15
@@ -25,16 +25,15 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop elements in training mode, and scale the others up."""
-        steps = round(self.p * _STEPS)
-        plain = not self.training or x.device.type != "cpu" or not 0 < steps < _STEPS
-        if plain or not x.dtype.is_floating_point:
+        plain = not self.training or x.device.type != "cpu" or not x.dtype.is_floating_point
+        if plain or not 0 < round(self.p * _STEPS) < _STEPS:
             return super().forward(x)
-        factor = _mask(x, steps)
+        factor = dropout_factor(x, self.p)
         return x.mul_(factor) if self.inplace else x * factor
 
 
-def _mask(x: Tensor, steps: int) -> Tensor:
-    """Zero with probability ``steps`` / 32,768, else the scale; laid out in memory as ``x`` is.
+def dropout_factor(x: Tensor, p: float, generator: torch.Generator | None = None) -> Tensor:
+    """Zero with probability ``p``, else the scale; on CPU, laid out in memory as ``x`` is.
 
     A draw with its sign bit set is uniform in [−32,768, −1]. Adding ``steps`` leaves it negative
     where the element is kept, so that an arithmetic shift makes it all ones there and all zeros
@@ -42,7 +41,8 @@ def _mask(x: Tensor, steps: int) -> Tensor:
     """
     layout = torch.empty_like(x, device="meta")
     count = x.numel()
-    seed = int(torch.empty((), dtype=torch.int64).random_())
+    steps = round(p * _STEPS)
+    seed = int(torch.empty((), dtype=torch.int64).random_(generator=generator))
     draws = np.random.SFC64(seed).random_raw((count + 3) // 4)
     bits = torch.from_numpy(draws.view(np.int16))[:count]
     bits.bitwise_or_(-_STEPS).add_(steps).bitwise_right_shift_(15)
