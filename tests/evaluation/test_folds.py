@@ -160,3 +160,38 @@ def test_groups_of_folds() -> None:
     ]
     assert fold_groups(models) == {"s": ["a", "b"]}
     assert over_folds([{"name": "g", "strategy": "v"}]) == []
+
+
+def test_a_fold_passes_from_trunk_to_model(
+    folds: list[Path], world, short_strategy: Callable[..., str], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Trunk and control of one fold have one split; another fold of the same trunk leaks."""
+    device = ["--device", "cpu", "--precision", "float32"]
+    words = [
+        "pretrain", "--matrix", world.matrix_path, "--genome", world.genome_path,
+        "--tfs", "ELF1,MAX", "--strategy", short_strategy(), "--fold", "2/3",
+        "--out", tmp_path / "trunk", *device,
+    ]  # fmt: skip
+    assert run_app(app, [*map(str, words)]) == 0
+    own = [
+        "finetune", "--from", tmp_path / "trunk", "--matrix", world.matrix_path, "--tf", "GABPA",
+        "--genome", world.genome_path, "--strategy", "probe", *device,
+    ]  # fmt: skip
+    assert run_app(app, [*map(str, own), "--out", str(tmp_path / "run")]) == 0
+    split = open_bundle(tmp_path / "run").card["split"]
+    assert split == open_bundle(folds[1]).card["split"]
+    assert (
+        open_examples(tmp_path / "run" / "examples").content_hash()
+        == open_examples(folds[1] / "examples").content_hash()
+    )
+    capsys.readouterr()
+    other = [*map(str, own), "--fold", "1/3", "--out", str(tmp_path / "leaky")]
+    assert run_app(app, other) == 2
+    assert "the valid part" in capsys.readouterr().err
+    result = evaluate_runs(
+        tmp_path / "e", [*folds, tmp_path / "run"], baselines=["gc"], device="cpu"
+    )
+    assert [model.get("draw") for model in result["models"][:4]] == [
+        "fold 1/3", "fold 2/3", "fold 3/3", "fold 2/3",
+    ]  # fmt: skip

@@ -13,6 +13,7 @@ from cistransfer.cli.options import (
     Fold,
     Precision,
     Seed,
+    Settings,
     SplitBy,
     TestChroms,
     ValidChroms,
@@ -82,6 +83,11 @@ def pretrain(
         str, typer.Option(help="pretrain, pretrain-published, or a TOML file.")
     ] = "pretrain",
     architecture: Annotated[str, typer.Option(help="See 'cistransfer models'.")] = "cnn",
+    settings: Settings = None,
+    motifs: Annotated[
+        Path | None,
+        typer.Option(help="MEME or JASPAR file, for strategies that start filters as motifs."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs.")] = None,
     split: SplitBy = "chromosome",
     valid_chroms: ValidChroms = "",
@@ -94,8 +100,12 @@ def pretrain(
 ) -> None:
     """Pre-train a network on several TFs of a binding matrix, or on an example set."""
     from cistransfer.examples.dataset import counts, open_examples
+    from cistransfer.models.arguments import read_arguments
+    from cistransfer.motifs.meme import read_meme
     from cistransfer.training.pretrain import pretrain as train
 
+    arguments = read_arguments(architecture, settings or ())
+    pwms = [] if motifs is None else read_meme(motifs)
     if (matrix is None) == (examples is None):
         raise InputError("name one source of examples: --matrix M.h5, or --examples SET")
     choosing = {
@@ -116,6 +126,7 @@ def pretrain(
             "--most": most,
             "--valid-chroms": valid_chroms,
             "--test-chroms": test_chroms,
+            "--fold": fold,
             **choosing,
         }
         _refuse_unused(of_matrix, "with --examples")
@@ -139,7 +150,7 @@ def pretrain(
             least_common=least_common,
             regions=regions,
             most=most,
-            split=requested_split(split, valid_chroms, test_chroms, seed),
+            split=requested_split(split, valid_chroms, test_chroms, seed, fold),
             seed=seed,
         )
     say(
@@ -151,7 +162,9 @@ def pretrain(
         data,
         strategy=strategy,
         architecture=architecture,
+        arguments=arguments,
         epochs=epochs,
+        motifs=pwms,
         seed=seed,
         device=device,
         precision=precision,
