@@ -13,6 +13,7 @@ from cistransfer.cli.options import (
     Fold,
     Precision,
     Seed,
+    Settings,
     SplitBy,
     TestChroms,
     ValidChroms,
@@ -92,6 +93,7 @@ def finetune(
             "with a trunk, the file of one whose network is your own."
         ),
     ] = None,
+    settings: Settings = None,
     guard: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +119,7 @@ def finetune(
     '--examples RUN/examples' to train on exactly the examples of another run.
     """
     from cistransfer.examples.dataset import counts, open_examples
+    from cistransfer.models.arguments import read_arguments
     from cistransfer.models.bundle import open_bundle
     from cistransfer.models.user_file import is_file_spec
     from cistransfer.training.finetune import finetune as train
@@ -124,6 +127,9 @@ def finetune(
     own = architecture if architecture and is_file_spec(architecture) else None
     if architecture and not own and start != "scratch":
         raise InputError("--architecture NAME goes with --from scratch; a trunk brings its own")
+    if settings and start != "scratch":
+        raise InputError("--set goes with --from scratch; a trunk brings its own architecture")
+    arguments = read_arguments(architecture or "cnn", settings) if settings else None
     trunk = None if start == "scratch" else open_bundle(start, own)
     given = [
         name
@@ -186,6 +192,7 @@ def finetune(
         trunk,
         strategy=strategy,
         architecture=architecture or "cnn",
+        arguments=arguments,
         motifs=_motifs(motifs, motif_tf or data.tasks[0]),
         guard=guard,
         seed=seed,

@@ -19,6 +19,7 @@ __all__ = [
     "OwnNetworks",
     "Precision",
     "Seed",
+    "Settings",
     "SplitBy",
     "TestChroms",
     "ValidChroms",
@@ -42,6 +43,14 @@ OwnNetworks = Annotated[
         "--architecture",
         callback=_read_networks,
         help="FILE.py:CLASS of a bundle whose network is your own (repeatable).",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Argument of the architecture, such as variant=paper (repeatable).",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]

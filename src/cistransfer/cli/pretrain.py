@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -191,7 +192,7 @@ def pretrain(
     )
 
 
-def _refuse_unused(options: dict[str, object], where: str) -> None:
+def _refuse_unused(options: Mapping[str, object], where: str) -> None:
     """Refuse options that would be silently ignored."""
     for name, value in options.items():
         if value:

@@ -26,6 +26,7 @@ __all__ = [
     "build_model",
     "check_design",
     "describe_design",
+    "factory_of",
     "list_architectures",
     "parameter_count",
     "register_architecture",
@@ -168,7 +169,7 @@ def build_model(
 
 
 def _make(architecture: str, window: int, n_tasks: int, arguments: dict[str, Any]) -> nn.Module:
-    factory = _factory(architecture, arguments)
+    factory = factory_of(architecture, arguments)
     if architecture not in USER_FILES:
         return factory(window=window, n_tasks=n_tasks, **arguments)
     try:
@@ -180,7 +181,8 @@ def _make(architecture: str, window: int, n_tasks: int, arguments: dict[str, Any
     return model
 
 
-def _factory(architecture: str, arguments: Iterable[str]) -> Callable[..., nn.Module]:
+def factory_of(architecture: str, arguments: Iterable[str]) -> Callable[..., nn.Module]:
+    """Find what builds an architecture; refuse unknown names of it or of its arguments."""
     if architecture in USER_FILES:
         factory = USER_FILES[architecture].factory
     elif architecture in ARCHITECTURES:
