@@ -6,7 +6,8 @@
 For each TF and size, bound regions are drawn outside the trunk's test chromosomes (a size counts
 training and validation together; ``all`` is one draw), negatives are GC-matched one to one, the
 default strategy is trained without and with the TF's motifs, and `cistransfer evaluate` puts every
-baseline beside them. The test regions of a TF are the same at every size and draw.
+baseline beside them. The test part keeps all bound regions of the test chromosomes at every size;
+its GC-matched negatives are drawn anew in every draw.
 
 Each evaluation is kept (FOLDER/TF-SIZE-DRAW); a stopped run goes on where it was. Printed, and
 written to FOLDER/ladder.md: the mean over draws with its range, and the 95 % interval of the first
