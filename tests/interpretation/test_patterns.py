@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from toynets import OTHER, SITE, Motifs, random_codes, with_sites
@@ -92,10 +95,45 @@ def test_an_empty_result_says_what_was_tried() -> None:
         find_patterns(codes, np.zeros((10, 50), np.float32), known_motifs())
 
 
-def test_modisco_is_optional() -> None:
-    codes = random_codes(10, 60)
-    try:
-        import modiscolite  # noqa: F401
-    except ImportError:
-        with pytest.raises(InputError, match=r"pip install 'cistransfer\[modisco\]'"):
-            modisco_patterns(codes, np.zeros((10, 4, 60), np.float32))
+def test_modisco_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "modiscolite.tfmodisco", None)
+    with pytest.raises(InputError, match=r"pip install 'cistransfer\[modisco\]'"):
+        modisco_patterns(random_codes(10, 60), np.zeros((10, 4, 60), np.float32))
+
+
+def test_modisco_is_given_what_it_wants_and_its_patterns_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The adapter, with a stand-in that answers as modisco-lite 3 does."""
+    pytest.importorskip("memelite")
+    codes, _ = with_sites(random_codes(40, 60, seed=1), SITE)
+    codes[7, 0] = 4  # a sequence with N is left out
+    hypothetical = np.random.default_rng(0).normal(size=(40, 4, 60)).astype(np.float32)
+    given: dict = {}
+
+    def stand_in(**arguments: object) -> tuple[list[SimpleNamespace], None]:
+        given.update(arguments)
+        seqlets = [
+            SimpleNamespace(example_idx=row, start=10, end=18) for row in range(len(codes) - 1)
+        ]
+        letters = np.eye(4)[["ACGT".index(letter) for letter in SITE]]
+        pattern = SimpleNamespace(
+            sequence=0.97 * letters + 0.0075, seqlets=seqlets, contrib_scores=letters * 0.5
+        )
+        return [pattern], None
+
+    monkeypatch.setitem(sys.modules, "modiscolite.tfmodisco", SimpleNamespace(TFMoDISco=stand_in))
+    found = modisco_patterns(codes, hypothetical, known_motifs())
+    assert given["one_hot"].shape == given["hypothetical_contribs"].shape == (39, 60, 4)
+    assert (given["one_hot"].sum(axis=2) == 1).all()
+    np.testing.assert_array_equal(given["hypothetical_contribs"][7], hypothetical[8].T)
+    assert given["min_metacluster_size"] == 20
+    assert found.note == ("TF-MoDISco on 39 sequences, smallest metacluster 20: 1 patterns")
+    row = found.table.iloc[0]
+    assert (row["match"], row["match_name"]) == ("SITE", "site")
+    assert (row["seqlets"], row["sequences"]) == (39, 39)
+    assert row["mean_contribution"] == pytest.approx(0.5 * 0.9775 * len(SITE))
+    assert found.seqlets["sequence"].tolist() == [at for at in range(40) if at != 7]
+    assert consensus(found.pwms[0]) == SITE
+    none = modisco_patterns(codes, hypothetical)
+    assert none.table["match"].tolist() == [""]

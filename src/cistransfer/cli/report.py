@@ -1,4 +1,4 @@
-"""``cistransfer report``: one HTML page about evaluations."""
+"""``cistransfer report``: one HTML page about evaluations and what models learned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ __all__ = ["register"]
 
 def report(
     evaluations: Annotated[
-        list[Path], typer.Argument(help="Folders that 'cistransfer evaluate' wrote.")
+        list[Path],
+        typer.Argument(
+            help="Folders that 'cistransfer evaluate' or 'cistransfer interpret' wrote."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     title: Annotated[
@@ -24,7 +27,7 @@ def report(
     architecture: OwnNetworks = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write one self-contained HTML page: numbers, curves, examples, learning curves."""
+    """Write one self-contained HTML page: numbers, curves, examples, what models learned."""
     from cistransfer.report.page import write_report
 
     path = write_report(out, evaluations, title=title)

@@ -150,7 +150,9 @@ def interpret(
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder, bundle, material, logits, number, targets, most, neutral, seed)
     summary: dict[str, Any] = {
+        "kind": "interpretation",
         "bundle": str(bundle.path),
+        "part": part if regions is None and fasta is None else None,
         "task": bundle.tasks[number],
         "sequences": len(material.codes),
         "predicted_positive": int((logits[:, number] >= bundle.thresholds[number]).sum()),

@@ -66,9 +66,7 @@ def open_other(
             f"name one with --compare-task ({nearest(wanted, other.tasks)})"
         )
     other.model.to(next(bundle.model.parameters()).device)
-    names = [_name(bundle, task), _name(other, number or 0)]
-    if names[0] == names[1]:
-        names = [f"{names[0]} (A)", f"{names[1]} (B)"]
+    names = _names(bundle, task, other, number or 0)
     return Other(other, number, (names[0], names[1]))
 
 
@@ -167,8 +165,13 @@ def _names_of(found: TwoModels, side: int) -> list[str]:
     return [str(name) for name in table.loc[value[value > 0].nlargest(5).index, "motif"]]
 
 
-def _name(bundle: Bundle, task: int) -> str:
-    """What a figure calls a model: its run folder, and the task where there are several."""
-    folder = bundle.path.resolve()
-    name = folder.parent.name if folder.name == "bundle" else folder.name
-    return f"{name}: {bundle.tasks[task]}" if len(bundle.tasks) > 1 else name
+def _names(bundle: Bundle, task: int, other: Bundle, other_task: int) -> list[str]:
+    """What figures call two models: their tasks where these differ, else their run folders."""
+    tasks = [bundle.tasks[task], other.tasks[other_task]]
+    if tasks[0] != tasks[1]:
+        return tasks
+    names = []
+    for each in (bundle, other):
+        folder = each.path.resolve()
+        names.append(folder.parent.name if folder.name == "bundle" else folder.name)
+    return names if names[0] != names[1] else [f"{names[0]} (A)", f"{names[1]} (B)"]

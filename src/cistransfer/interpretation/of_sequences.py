@@ -112,7 +112,7 @@ def write_patterns(
     if modisco:
         if attribution.method != "deeplift" or attribution.hypothetical is None:
             raise InputError("TF-MoDISco reads DeepLIFT's hypothetical contributions: deeplift")
-        found = modisco_patterns(codes, attribution.hypothetical)
+        found = modisco_patterns(codes, attribution.hypothetical, run.targets, seed=run.seed)
     else:
         found = find_patterns(codes, _strength(attribution), run.targets, seed=run.seed)
     seqlets = found.seqlets.assign(

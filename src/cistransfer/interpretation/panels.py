@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "finish", "panels", "spread_labels"]
+__all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "finish", "label_right", "panels", "spread_labels"]
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#9A9A9A"
 
@@ -32,28 +32,42 @@ def finish(ax: Any, x: str, y: str, title: str = "") -> None:
         ax.set_title(title, fontsize=9.5, loc="left")
 
 
-def spread_labels(ax: Any, x: Any, y: Any, texts: Any) -> None:
-    """Write names beside points, towards the middle, moved apart where they would overlap."""
+def spread_labels(ax: Any, x: Any, y: Any, texts: Any, *, gap: float = 0.05) -> None:
+    """Write names beside points, in one column on their inner side, moved apart vertically.
+
+    Points of the left half of the panel have their column to the right of them, the others to
+    the left; ``gap`` is the way to the column as a share of the panel's width.
+    """
+    x, y, texts = np.asarray(x, float), np.asarray(y, float), list(texts)
+    middle = np.mean(ax.get_xlim())
+    for side in (-1, 1):
+        mine = np.flatnonzero((x < middle) == (side > 0))
+        _column(ax, x[mine], y[mine], [texts[number] for number in mine], side, gap)
+
+
+def label_right(ax: Any, x: Any, y: Any, texts: Any, *, gap: float = 0.04) -> None:
+    """Write names in one column to the right of points, moved apart vertically."""
+    _column(ax, np.asarray(x, float), np.asarray(y, float), list(texts), 1, gap)
+
+
+def _column(ax: Any, x: Any, y: Any, texts: list[str], side: int, gap: float) -> None:
     from matplotlib.patheffects import withStroke
 
-    x, y, texts = np.asarray(x, float), np.asarray(y, float), list(texts)
     if not len(x):
         return
     low, high = ax.get_ylim()
     left, right = ax.get_xlim()
-    height = ax.figure.get_figheight() / ax.get_subplotspec().get_gridspec().nrows
-    step = (high - low) * 0.13 / max(0.8 * height, 0.5)  # a line of 7 points, in inches
-    for side in (-1, 1):
-        mine = np.flatnonzero((x < (left + right) / 2) == (side > 0))
-        mine = mine[np.argsort(y[mine], kind="stable")]
-        for place, number in zip(_apart(y[mine], step, low, high), mine, strict=True):
-            ax.annotate(
-                texts[number], (x[number], y[number]),
-                xytext=(x[number] + side * 0.045 * (right - left), place),
-                fontsize=7, va="center", ha="left" if side > 0 else "right",
-                path_effects=[withStroke(linewidth=2, foreground="white")],
-                arrowprops={"arrowstyle": "-", "color": "0.55", "linewidth": 0.5, "shrinkB": 2},
-            )  # fmt: skip
+    rows = ax.get_subplotspec().get_gridspec().nrows
+    step = (high - low) * 0.13 / max(0.8 * ax.figure.get_figheight() / rows, 0.5)  # 7 points
+    order = np.argsort(y, kind="stable")
+    column = side * (side * x).max() + side * gap * (right - left)
+    for place, number in zip(_apart(y[order], step, low, high), order, strict=True):
+        ax.annotate(
+            texts[number], (x[number], y[number]), xytext=(column, place),
+            fontsize=7, va="center", ha="left" if side > 0 else "right",
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+            arrowprops={"arrowstyle": "-", "color": "0.55", "linewidth": 0.5, "shrinkB": 2},
+        )  # fmt: skip
 
 
 def _apart(y: Any, step: float, low: float, high: float) -> Any:

@@ -189,7 +189,14 @@ def find_patterns(
     return Patterns(tuple(pwms), pd.DataFrame(rows, columns=columns), seqlets, note)
 
 
-def modisco_patterns(codes: Codes, hypothetical: Floats, *, window: int = 400) -> Patterns:
+def modisco_patterns(
+    codes: Codes,
+    hypothetical: Floats,
+    targets: Sequence[PWM] = (),
+    *,
+    q: float = 0.05,
+    seed: int = 0,
+) -> Patterns:
     """TF-MoDISco (modisco-lite) with thresholds that fit the number of sequences.
 
     Its defaults return nothing on fewer than about a hundred sequences; here the smallest
@@ -201,6 +208,8 @@ def modisco_patterns(codes: Codes, hypothetical: Floats, *, window: int = 400) -
         Sequences with N are left out.
     hypothetical : ndarray of float32, shape (n, 4, length)
         From `cistransfer.interpretation.deeplift.deeplift`.
+    targets : sequence of PWM
+        Known motifs that name the patterns (Tomtom, calibrated), where they match at ``q``.
     """
     try:
         from modiscolite.tfmodisco import TFMoDISco
@@ -239,8 +248,16 @@ def modisco_patterns(codes: Codes, hypothetical: Floats, *, window: int = 400) -
     columns = [
         "pattern", "match", "match_name", "seqlets", "sequences", "mean_contribution", "q",
     ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    if pwms and targets:
+        from cistransfer.motifs.compare import compare
+
+        best = compare(pwms, targets, most_shuffles=500, seed=seed).drop_duplicates("query")
+        for row in best[best["q"] <= q].itertuples():
+            names = [row.target_name, row.target_alt_name, row.q]
+            table.loc[row.query, ["match", "match_name", "q"]] = names
     seqlets = pd.DataFrame(places, columns=["sequence", "start", "end", "contribution", "pattern"])
-    return Patterns(tuple(pwms), pd.DataFrame(rows, columns=columns), seqlets, note)
+    return Patterns(tuple(pwms), table, seqlets, note)
 
 
 def _window_sums(values: Floats, width: int) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from cistransfer.interpretation.panels import (
     GREY,
     ORANGE,
     finish,
+    label_right,
     panels,
     spread_labels,
 )
@@ -57,7 +58,7 @@ def draw_enrichment(
         top, bottom = np.flatnonzero(good & (d > 0)), np.flatnonzero(good & (d < 0))
         ends = np.concatenate([top[:labels], bottom[max(len(bottom) - labels, 0) :]])
         ax.margins(0.06)
-        spread_labels(ax, rank[ends], d[ends], [str(ordered["motif"][at]) for at in ends])
+        spread_labels(ax, rank[ends], d[ends], [str(ordered["motif"][at]) for at in ends], gap=0.17)
         finish(ax, "rank", "D (signed)", title)
     axes[-1].annotate(
         f"grey: q ≥ {q:g}", (1, 1), xycoords="axes fraction", fontsize=7.5, color="0.4",
@@ -89,12 +90,14 @@ def draw_two_models(
     if len(some):
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         margin = 0.1 * max(high - low, 0.1)
-        ax.set_xlim(low - margin, high + margin)
+        ax.set_xlim(low - margin, high + 2.2 * margin)
         ax.set_ylim(low - margin, high + margin)
     ends = pd.concat(
         [some.nlargest(labels, "d_difference"), some.nsmallest(labels, "d_difference")]
     ).drop_duplicates("motif")
-    spread_labels(ax, ends["d_b"].to_numpy(), ends["d_a"].to_numpy(), ends["motif"].astype(str))
+    for side in (ends["d_difference"] > 0, ends["d_difference"] < 0):
+        mine = ends[side.to_numpy()]
+        label_right(ax, mine["d_b"].to_numpy(), mine["d_a"].to_numpy(), mine["motif"].astype(str))
     title = f"{len(some):,} motifs with q < {q:g} in either model"
     finish(ax, f"D in {names[1]}", f"D in {names[0]}", title)
     return figure
@@ -118,18 +121,22 @@ def draw_ecdfs(
     names = sites["name"].astype(str).to_numpy()
     for ax, (title, values) in zip(axes, scores.items(), strict=True):
         known = np.isfinite(values)
+        low, high = (values[known].min(), values[known].max()) if known.any() else (0, 1)
         for number, name in enumerate([None, *motifs[:most]]):
             mine = values[known & (names == name)] if name is not None else values[known]
             ax.step(
-                np.sort(mine), np.arange(1, len(mine) + 1) / max(len(mine), 1), where="post",
+                np.concatenate([[low], np.sort(mine), [high]]),
+                np.concatenate([[0], np.arange(1, len(mine) + 1) / max(len(mine), 1), [1]]),
+                where="post",
                 color=GREY if name is None else _PALETTE[number - 1],
                 linewidth=2.4 if name is None else 1.5, rasterized=len(mine) > 20_000,
                 label=f"{'all sites' if name is None else name} ({len(mine):,})",
             )  # fmt: skip
-        low, high = np.quantile(values[known], [0.002, 0.998]) if known.any() else (0, 1)
-        ax.set_xlim(low, high if high > low else low + 1)
+        shown = np.quantile(values[known], [0.002, 0.998]) if known.any() else (0, 1)
+        ax.set_xlim(shown[0], shown[1] if shown[1] > shown[0] else shown[0] + 1)
         finish(ax, "attribution of the site", "share of sites at or below", title)
-    axes[-1].legend(frameon=False, fontsize=8, loc="lower right")
+    handles, texts = axes[0].get_legend_handles_labels()
+    figure.legend(handles, texts, frameon=False, fontsize=8, loc="outside right center")
     return figure
 
 
@@ -154,7 +161,7 @@ def draw_loci(
     """
     length = codes.shape[1]
     span = min(_SPAN, length)
-    figure, axes = panels(2 * max(len(sites), 1), 1, max(span / 12, 6), 0.95)
+    figure, axes = panels(2 * max(len(sites), 1), 1, max(span / 11, 6), 1.05)
     for number, site in enumerate(sites.itertuples(index=False)):
         middle = (int(site.start) + int(site.end)) // 2
         left = int(np.clip(middle - span // 2, 0, length - span))
@@ -170,9 +177,12 @@ def draw_loci(
             heights[known, letters[known]] = values[known]
             draw_letters(ax, heights, COLOURS, first=left)
             ax.axvspan(site.start - 0.5, site.end - 0.5, color="#56B4E9", alpha=0.18, linewidth=0)
-            ax.set_ylim(low, high * 1.08)
-            finish(ax, "", names[row], titles[number] if row == 0 else "")
-            ax.yaxis.label.set_fontsize(8)
+            ax.set_ylim(low, low + 1.32 * (high - low))
+            finish(ax, "", "", titles[number] if row == 0 else "")
+            ax.annotate(
+                names[row], (0.004, 0.97), xycoords="axes fraction", fontsize=8, va="top",
+                color="0.25",
+            )  # fmt: skip
             ax.tick_params(labelsize=7)
             if row == 0:
                 ax.set_xticklabels([])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from cistransfer.evaluation.runs import open_predictions
 from cistransfer.examples.dataset import PARTS, open_examples
 from cistransfer.models.bundle import open_bundle
 from cistransfer.report.figures import as_base64, gc_histogram
+from cistransfer.report.interpretations import Image, interpretation_part
 from cistransfer.storage import read_json, write_text
 
 __all__ = ["write_report"]
@@ -64,13 +64,6 @@ _NO_WINNER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Image:
-    data: str
-    caption: str
-    wide: bool = False
-
-
 def write_report(
     out: str | os.PathLike[str],
     evaluations: Sequence[str | os.PathLike[str]],
@@ -87,7 +80,8 @@ def write_report(
     out : path
         The HTML file.
     evaluations : sequence of path
-        Folders that ``cistransfer evaluate`` wrote.
+        Folders that ``cistransfer evaluate`` or ``cistransfer interpret`` wrote; the latter give
+        sections of their own, behind the others.
     title : str
 
     Returns
@@ -103,7 +97,13 @@ def write_report(
 
     if not evaluations:
         raise InputError("a report needs at least one evaluation folder")
-    parts = [_part(Path(folder)) for folder in evaluations]
+    parts, learned = [], []
+    for folder in map(Path, evaluations):
+        summary = _summary(folder)
+        if summary is None:
+            parts.append(_part(folder))
+        else:
+            learned.append(interpretation_part(folder, summary))
     source = (resources.files("cistransfer.report") / "page.html").read_text(encoding="utf-8")
     template = Environment(autoescape=True).from_string(source)
     write_text(
@@ -112,10 +112,22 @@ def write_report(
             title=title,
             version=cistransfer.__version__,
             parts=parts,
+            learned=learned,
             heldout=all(not part["warning"] for part in parts),
         ),
     )
     return Path(out)
+
+
+def _summary(folder: Path) -> dict[str, Any] | None:
+    """Read what an interpretation says of itself; None for a folder that is something else."""
+    place = folder / "summary.json"
+    if (folder / "metrics.json").exists() or not place.is_file():
+        return None
+    summary = read_json(place)
+    if not isinstance(summary, dict) or summary.get("kind") != "interpretation":
+        raise InputError(f"{place}: expected the summary of an interpretation")
+    return summary
 
 
 def _part(folder: Path) -> dict[str, Any]:
@@ -200,7 +212,7 @@ def _metric_rows(
     return rows
 
 
-def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> list[_Image]:
+def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> list[Image]:
     table = open_predictions(folder)
     images = []
     for task in tasks:
@@ -209,7 +221,7 @@ def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> lis
         labels = table[f"label {task}"].to_numpy()
         scores = {model["name"]: table[f"{model['name']} {task}"].to_numpy() for model in models}
         drawn = precision_recall(labels, scores, title=task)
-        images.append(_Image(as_base64(drawn), f"Precision and recall, {task}."))
+        images.append(Image(as_base64(drawn), f"Precision and recall, {task}."))
         first = models[0]
         calibrated = reliability(
             labels,
@@ -220,7 +232,7 @@ def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> lis
         caption = (
             f"Calibration of {first['name']} before and after the temperature fitted on validation."
         )
-        images.append(_Image(as_base64(calibrated), caption, wide=True))
+        images.append(Image(as_base64(calibrated), caption, wide=True))
     return images
 
 
@@ -281,11 +293,11 @@ def _example_facts(runs: dict[str, Path], tasks: list[str]) -> dict[str, Any]:
                 "chroms": ", ".join(chroms) if by_chromosome else "all (random split)",
             }
         )
-    image = _Image(as_base64(gc_histogram(facts["gc"])), "GC content of bound and unbound windows.")
+    image = Image(as_base64(gc_histogram(facts["gc"])), "GC content of bound and unbound windows.")
     return {"examples": text, "counts": counts, "count_tasks": tasks, "example_figures": [image]}
 
 
-def _learning(runs: dict[str, Path]) -> list[_Image]:
+def _learning(runs: dict[str, Path]) -> list[Image]:
     images = []
     shown: set[Path] = set()
     for name, run in runs.items():
@@ -297,7 +309,7 @@ def _learning(runs: dict[str, Path]) -> list[_Image]:
             shown.add(place)
             history = pd.read_csv(place / "history.tsv", sep="\t")
             drawn = learning_curve(history, title=label)
-            images.append(_Image(as_base64(drawn), f"Learning curve of {label}.", wide=True))
+            images.append(Image(as_base64(drawn), f"Learning curve of {label}.", wide=True))
     return images
 
 
