@@ -204,7 +204,7 @@ def test_the_command(runs: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, _words(runs, tmp_path, "b", "--hit-p", "0.001"))
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)["comparison"]
-    assert (told["a"], told["b"]) == ("a", "b")
+    assert (told["a"], told["b"]) == ("A", "B")  # the tasks differ
     assert told["sequences"] == told["positive_in_a"] == told["positive_in_b"] == 60
     table = pd.read_csv(tmp_path / "comparison.tsv", sep="\t")
     assert set(table["motif"]) == {SITE.lower(), OTHER.lower()}
