@@ -89,7 +89,12 @@ def tangermeme_deeplift(
 
 
 def looped_filters(model: nn.Module, codes: np.ndarray) -> np.ndarray:
-    """The published way: all activations in memory, then a loop over sequences and windows."""
+    """The published way (protocol F1): all activations in memory, then Python loops.
+
+    Filter by filter, sequence by sequence, every window strictly above half of the filter's largest
+    activation is added to its counts; reverse complements included. Nothing but the adding of a
+    window's 19 letters is vectorised.
+    """
     both = np.concatenate([codes, (3 - codes)[:, ::-1]])
     with torch.inference_mode():
         x = one_hot(torch.from_numpy(both)).unsqueeze(2)
@@ -154,7 +159,7 @@ def main() -> None:
             ("tangermeme", lambda: tangermeme_deeplift(model, codes, references, 1), n),
         ],
     )
-    many = np.random.default_rng(1).integers(0, 4, size=(20 * n, arguments.window))
+    many = np.random.default_rng(1).integers(0, 4, size=(50 * n, arguments.window))
     many = many.astype(np.uint8)
     ours, found = timed(lambda: filter_motifs(model, many).counts, arguments.repeats)
     theirs, wanted = _once(model, many)
