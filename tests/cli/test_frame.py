@@ -83,7 +83,8 @@ WRONG = {
         ["models", "--window", "0"],
         "'--window': Input should be greater than or equal to 1",
     ),
-    "missing option": (["pretrain", "--genome", "g.fa", "--out", "o"], "Missing option '--matrix'"),
+    "missing option": (["pretrain", "--genome", "g.fa", "--matrix", "m"], "Missing option '--out'"),
+    "nothing to learn from": (["pretrain", "--out", "o"], "name one source of examples"),
     "missing argument": (["check"], "Missing argument"),
     "no bundle": (["check", "nowhere"], "expected a bundle"),
     "no matrix": (

@@ -13,10 +13,12 @@ import pytest
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
+from cistransfer.evaluation.compare_runs import compare_runs
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.genome.bed import regions_table
-from cistransfer.studies.accessibility import Settings, accessibility_study
+from cistransfer.studies.accessibility import accessibility_study
 from cistransfer.studies.jobs import Job, run_jobs
+from cistransfer.studies.settings import Settings
 
 Short = Callable[..., str]
 WINDOW = 100
@@ -93,8 +95,12 @@ def test_the_whole_comparison(sets: Path, settings: Settings, tmp_path: Path) ->
     assert not halves["strategy"].str.startswith("multi").any()
     assert set(table.loc[table["part"] == "train", "size"]) == {100}
     assert table["auroc"].between(0, 1).all()
-    written = pd.read_csv(place / "results.tsv", sep="\t")
-    pd.testing.assert_frame_equal(written, table, check_dtype=False, rtol=1e-5)
+    for part, name in (("test", "results.tsv"), ("train", "training.tsv")):
+        written = pd.read_csv(place / name, sep="\t")
+        expected = table[table["part"] == part].drop(columns="part").reset_index(drop=True)
+        pd.testing.assert_frame_equal(written, expected, check_dtype=False, rtol=1e-5)
+    compared = compare_runs([place / "results.tsv"], metric="auroc", reference="probe")
+    assert "gc" in compared["summary"]["strategy"].tolist()
     # Repeating it reads what is there; other settings are refused.
     stamps = {path: path.stat().st_mtime_ns for path in place.rglob("weights.safetensors")}
     assert len(stamps) == 4 + 2 * 3 * 3

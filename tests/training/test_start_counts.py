@@ -13,7 +13,7 @@ from cistransfer.training import loop
 from cistransfer.training.loop import fit, validate
 from cistransfer.training.strategy import Probe
 
-HARM = {"learning_rate": 3.0, "epochs": 3, "name": "harm"}
+HARM = {"learning_rate": 300.0, "epochs": 3, "name": "harm"}
 
 
 def same(model: nn.Module, state: dict[str, torch.Tensor]) -> bool:

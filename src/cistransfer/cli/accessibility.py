@@ -20,11 +20,14 @@ from cistransfer.cli.options import (
     requested_split,
 )
 from cistransfer.errors import InputError
+from cistransfer.studies.settings import QUICK, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["accessibility_app", "register"]
+
+DEFAULTS = Settings()
 
 accessibility_app = typer.Typer(
     help="Chromatin accessibility by transfer: example sets of cells, the comparison.",
@@ -203,35 +206,39 @@ def study(
     out: Annotated[Path, typer.Option(metavar="STUDY", help="Study folder.")],
     architecture: Annotated[
         str, typer.Option(help="Network: see 'cistransfer models'.")
-    ] = "chromtransfer",
+    ] = DEFAULTS.architecture,
     strategies: Annotated[
         str, typer.Option(help="Comma list of strategies for the cells' models.")
-    ] = "finetune,tune-whole,scratch",
-    pretraining: Annotated[str, typer.Option(help="Strategy of the trunk.")] = "pretrain",
+    ] = ",".join(DEFAULTS.strategies),
+    pretraining: Annotated[str, typer.Option(help="Strategy of the trunk.")] = DEFAULTS.pretraining,
     multiclass: Annotated[
         str,
         typer.Option(help="Strategy of the multi-class networks (or chromtransfer-multiclass)."),
-    ] = "multiclass",
+    ] = DEFAULTS.multiclass,
     baselines: Annotated[
         str, typer.Option(help="Comma list of baselines: see 'cistransfer evaluate'.")
-    ] = "gc,kmer",
+    ] = ",".join(DEFAULTS.baselines),
     shares: Annotated[
         str, typer.Option("--percent", help="Comma list: per cent of the training set.")
-    ] = "5,100",
-    draws: Annotated[int, typer.Option(min=1, help="Draws of each share below 100.")] = 2,
+    ] = ",".join(f"{100 * share:g}" for share in DEFAULTS.fractions),
+    draws: Annotated[
+        int, typer.Option(min=1, help="Draws of each share below 100.")
+    ] = DEFAULTS.draws,
     most: Annotated[
         int, typer.Option(min=0, help="Most positives of a cell to train on; 0: all.")
-    ] = 2000,
+    ] = DEFAULTS.most or 0,
     most_test: Annotated[
         int, typer.Option(min=0, help="Most positives of a cell to test on; 0: all.")
-    ] = 1500,
+    ] = DEFAULTS.most_test or 0,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Most epochs of a cell's models.")
     ] = None,
-    pretraining_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the trunk.")] = 6,
+    pretraining_epochs: Annotated[
+        int, typer.Option(min=1, help="Epochs of the trunk.")
+    ] = DEFAULTS.pretraining_epochs,
     multiclass_epochs: Annotated[
         int, typer.Option(min=1, help="Epochs of the multi-class networks.")
-    ] = 8,
+    ] = DEFAULTS.multiclass_epochs,
     quick: Annotated[
         bool,
         typer.Option("--quick", help="Minutes instead of an hour, to see it work; not a result."),
@@ -252,7 +259,7 @@ def study(
     import os
     from dataclasses import replace
 
-    from cistransfer.studies.accessibility import QUICK, Settings, accessibility_study
+    from cistransfer.studies.accessibility import accessibility_study
     from cistransfer.studies.overview import write_overview
 
     settings = Settings(

@@ -27,80 +27,18 @@ from cistransfer.models.bundle import open_bundle
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.storage import read_json, whole_file, write_json
 from cistransfer.studies.jobs import Job, run_jobs
+from cistransfer.studies.settings import Settings
 from cistransfer.training.finetune import finetune
 from cistransfer.training.pretrain import pretrain
 from cistransfer.training.strategy import load_strategy
 
-__all__ = ["QUICK", "Settings", "accessibility_study"]
+__all__ = ["accessibility_study"]
 
 TRUNK = "trunk"
 SHUFFLED = "trunk-shuffled"
 PRETRAINED = "pre-trained"
 MULTICLASS = "multi-class"
 UNFAIR = "multi-class-published"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the study compares.
-
-    Attributes
-    ----------
-    architecture : str
-        A name of the registry.
-    pretraining, multiclass : str
-        Strategies of the trunk and of the multi-class networks.
-    strategies : tuple of str
-        Of the cells' models; those that start from a trunk start from the pre-trained network.
-    baselines : tuple of str
-        Of `cistransfer.evaluation.ladder.LADDER`; fitted in each training set, without a trunk.
-    fractions : tuple of float
-        Shares of the training set; 1 is always among them.
-    draws : int
-        Draws of each share below 1.
-    most, most_test : int or None
-        Most positives of a cell for training (a third of it for validation), and for the test.
-    epochs, pretraining_epochs : int or None
-        Most epochs of each phase, instead of the strategies' own.
-    seed : int
-    """
-
-    architecture: str = "chromtransfer"
-    pretraining: str = "pretrain"
-    multiclass: str = "multiclass"
-    strategies: tuple[str, ...] = ("finetune", "tune-whole", "scratch")
-    baselines: tuple[str, ...] = ("gc", "kmer")
-    fractions: tuple[float, ...] = (0.05, 1.0)
-    draws: int = 2
-    most: int | None = 2000
-    most_test: int | None = 1500
-    epochs: int | None = None
-    pretraining_epochs: int | None = 6
-    multiclass_epochs: int | None = 8
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.strategies:
-            raise InputError("the study needs at least one strategy")
-        for fraction in self.fractions:
-            if not 0 < fraction <= 1:
-                raise InputError(f"a share of the training set lies in (0, 1], found {fraction}")
-        if self.draws < 1:
-            raise InputError(f"expected at least one draw, found {self.draws}")
-
-
-QUICK: dict[str, Any] = {
-    "architecture": "cnn",
-    "strategies": ("finetune", "scratch"),
-    "fractions": (0.1, 1.0),
-    "draws": 1,
-    "most": 400,
-    "most_test": 300,
-    "epochs": 4,
-    "pretraining_epochs": 2,
-    "multiclass_epochs": 2,
-}
-"""Settings of ``--quick``: minutes, to see that everything works; not a result."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +71,7 @@ def accessibility_study(
     folder : path
         Receives ``trunk/``, ``trunk-shuffled/`` (when the sets have one), ``multi-class/``,
         ``multi-class-published/``, ``cells/CELL/…`` (examples, models, evaluations),
-        ``pretrained/`` (the trunks on their own test part) and ``results.tsv``.
+        ``pretrained/`` (the trunks on their own test part), ``results.tsv`` and ``training.tsv``.
     sets : path
         Example sets of `cistransfer accessibility sets`: ``pretraining/``, ``cells/CELL/`` and,
         optional, ``pretraining-shuffled/``.
@@ -146,11 +84,12 @@ def accessibility_study(
     Returns
     -------
     DataFrame
-        The content of ``results.tsv``, tidy as `cistransfer.evaluation.results` has it: ``tf``
-        (the cell), ``strategy``, ``size`` (per cent of the training set), ``draw``, ``examples``,
-        ``part`` (test; train for the whole training set), ``training_positives`` and metrics, at
-        a probability of 0.5 and without temperature, as published (of baselines, whose scores
-        are no probabilities, at the threshold fitted on validation).
+        The content of ``results.tsv`` (test parts) and ``training.tsv`` (the whole training sets)
+        in one: tidy as `cistransfer.evaluation.results` has it, with ``tf`` (the cell),
+        ``strategy``, ``size`` (per cent of the training set), ``draw``, ``examples``, ``part``
+        (here only), ``training_positives`` and metrics, at a probability of 0.5 and without
+        temperature, as published (of baselines, whose scores are no probabilities, at the
+        threshold fitted on validation).
 
     Raises
     ------
@@ -246,8 +185,10 @@ def accessibility_study(
         device=device,
     )
     table = pd.DataFrame(rows)
-    with whole_file(place / "results.tsv") as temporary:
-        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+    for part, name in (("test", "results.tsv"), ("train", "training.tsv")):
+        with whole_file(place / name) as temporary:
+            chosen = table[table["part"] == part].drop(columns="part")
+            chosen.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     return table
 
 

@@ -28,13 +28,14 @@ def summarise_study(results: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``percent``, ``model``, ``cells`` and the means of the metrics.
+        ``percent`` (text), ``model``, ``cells`` and the means of the metrics.
     """
     table = results[results["part"] == "test"]
     by_cell = table.groupby(["size", "strategy", "tf"], sort=False)[list(_SHOWN)].mean()
     means = by_cell.groupby(["size", "strategy"], sort=False).mean()
     means.insert(0, "cells", by_cell.groupby(["size", "strategy"], sort=False).size())
     means = means.reset_index().sort_values("size", ascending=False, kind="stable")
+    means["size"] = [f"{size:g}" for size in means["size"]]
     return means.rename(columns={"size": "percent", "strategy": "model"}).reset_index(drop=True)
 
 
