@@ -29,21 +29,21 @@ cistransfer accessibility sets --matrix "$run/matrix.h5" --genome "$open/sequenc
 
 echo "3/6 pre-train, fine-tune, compare"
 # shellcheck disable=SC2086
-cistransfer accessibility study --sets "$run/sets" --out "$run/study" $quick
+cistransfer accessibility study --sets "$run/sets" --out "$run/study" --most 10000 --most-test 3000 $quick
 
 echo "4/6 which differences are sure"
-cistransfer compare "$run/study/results.tsv" --metric auroc --reference finetune \
+cistransfer compare "$run/study/results.tsv" --metric auroc --reference tune-whole \
   --out "$run/comparison"
 
 echo "5/6 what the models learned: HepG2 against K562, and against the network before fine-tuning"
-hepg2=$run/study/cells/HepG2/100-0/finetune
+hepg2=$run/study/cells/HepG2/100-0/tune-whole
 interpret() {
   cistransfer interpret "$hepg2" --compare "$1" --methods enrichment --out "$2" \
     --attribution gradient-input --on probability --examples "$run/sets/multiclass" \
     --sequences 6000 --hit-p 1e-4 --min-sites 50 \
     --motifs "$data/motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme"
 }
-interpret "$run/study/cells/K562/100-0/finetune" "$run/HepG2-against-K562"
+interpret "$run/study/cells/K562/100-0/tune-whole" "$run/HepG2-against-K562"
 interpret "$run/study/trunk" "$run/HepG2-against-trunk"
 
 echo "6/6 report"

@@ -229,7 +229,8 @@ def test_a_finished_run_is_not_repeated(
     def never(*_: object, **__: object) -> None:
         pytest.fail("trained again")
 
-    monkeypatch.setattr(run_module, "fit", never)
+    for step in ("fit", "choose_motifs", "choose_filters"):
+        monkeypatch.setattr(run_module, step, never)
     again = finetune(tmp_path / "run", target_examples, None, **options)
     assert again.card == first.card
     assert files == {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*") if p.is_file()}

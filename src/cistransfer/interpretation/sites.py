@@ -97,8 +97,8 @@ def _big_bed(path: Path, regions: pd.DataFrame, p_value: float) -> tuple[pd.Data
         pybigtools = import_module("pybigtools")
     except ImportError as error:
         raise InputError(
-            f"{path}: reading bigBed needs pybigtools (pip install pybigtools); or convert it: "
-            f"bigBedToBed {path.name} {path.stem}.bed"
+            f"{path}: reading bigBed needs pybigtools (pip install 'cistransfer[bigbed]'); "
+            f"or convert it: bigBedToBed {path.name} {path.stem}.bed"
         ) from error
     try:
         opened = pybigtools.open(str(path))

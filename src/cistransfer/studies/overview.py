@@ -42,8 +42,8 @@ def summarise_study(results: pd.DataFrame) -> pd.DataFrame:
 def write_overview(folder: str | os.PathLike[str], results: pd.DataFrame) -> str:
     """Write ``summary.md`` and ``figures/*.png`` (and SVG) of a study; return the summary.
 
-    The figures: every metric by cell, the gain of the first transferred model over scratch and
-    multi-class, training against held-out chromosomes.
+    The figures: every metric by cell, the gain of the first transferred model over models
+    from scratch and multi-class, training against held-out chromosomes.
     """
     place = Path(folder)
     test = results[results["part"] == "test"]
@@ -71,7 +71,8 @@ def write_overview(folder: str | os.PathLike[str], results: pd.DataFrame) -> str
         "train-against-test": train_against_test(results),
     }
     names = list(dict.fromkeys(test["strategy"]))
-    others = tuple(name for name in ("scratch", "multi-class") if name in names)
+    scratch = [name for name in names if name.startswith("scratch")]
+    others = tuple(name for name in (*scratch, "multi-class") if name in names)
     if others and names[0] not in others:
         figures["gain"] = gains(results, names[0], others)
     for name, made in figures.items():

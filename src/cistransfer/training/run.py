@@ -123,16 +123,13 @@ def train_run(
         if design["name"] in WRAPPERS:
             design = design["arguments"]["base"]
         design = {**design, "arguments": {**design["arguments"], **strategy.arguments}}
-    filters = choose_filters(examples, strategy, motifs, seed=seed)
-    pwms, bags = choose_motifs(examples, strategy, motifs, seed=seed)
     where = choose_device(device)
     arithmetic = choose_precision(precision, where)
     identity = {
         "examples": examples.content_hash(),
         "strategy": strategy.model_dump(mode="json", exclude_defaults=True),
         "architecture": design,
-        "motifs": [motif_facts(pwm) for pwm in pwms],
-        "filters": [motif_facts(pwm) for pwm in filters],
+        "given": [motif_facts(pwm) for pwm in motifs],
         "parent": trunk.card["weights"]
         if trunk is not None and strategy.start == "trunk"
         else None,
@@ -148,6 +145,8 @@ def train_run(
                 "or remove it"
             )
         return done
+    filters = choose_filters(examples, strategy, motifs, seed=seed)
+    pwms, bags = choose_motifs(examples, strategy, motifs, seed=seed)
     if pwms:
         widths = [len(pwm.probabilities) for pwm in pwms]
         design = {"name": "with-motifs", "arguments": {"base": design, "widths": widths, **bags}}
@@ -180,7 +179,9 @@ def train_run(
         example=np.asarray(examples.codes[examples.rows("valid")[:_EXAMPLE_ROWS]]),
         facts={
             "run": run,
-            **{key: value for key, value in identity.items() if key != "architecture"},
+            **{key: identity[key] for key in identity if key not in ("architecture", "given")},
+            "motifs": [motif_facts(pwm) for pwm in pwms],
+            "filters": [motif_facts(pwm) for pwm in filters],
             "trunk": _trunk_facts(trunk, strategy),
             "device": where.type,
             "split": examples.facts.get("split"),
