@@ -46,7 +46,7 @@ def check(found: TwoModels, motifs: int) -> float:
     names, scores = sites["name"].to_numpy(), sites["score_a"].to_numpy()
     row, start, end = (sites[column].to_numpy() for column in ("sequence", "start", "end"))
     worst = 0.0
-    for motif in found.table["motif"].sample(motifs, random_state=0):
+    for motif in found.table["motif"].sample(min(motifs, len(found.table)), random_state=0):
         own = names == motif
         covered = np.zeros((len(found.contributions_a), length), bool)
         for at in np.flatnonzero(own):
