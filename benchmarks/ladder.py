@@ -46,7 +46,8 @@ ROWS = {
     "kmer": "k-mers with mismatches",
     "sibling": "nearest output of the trunk, untrained",
     "probe": "probe on the trunk's features",
-    "scratch": "the network from scratch",
+    "scratch": "the network from scratch, early stopping",
+    "scratch-whole": "the network from scratch, ten passes",
     "default": "**default, without known motifs**",
     "default+motif": "**default, with the TF's JASPAR motifs**",
 }
@@ -72,6 +73,8 @@ def evaluate_one(
     for name, given in (("default", []), ("default+motif", motifs_of(tf, pwms)[:3])):
         finetune(work / name, examples, trunk, motifs=given, seed=draw)
         runs.append(f"{name}={work / name}")
+    finetune(work / "scratch-whole", examples, None, strategy="scratch-whole", seed=draw)
+    runs.append(f"scratch-whole={work / 'scratch-whole'}")
     baselines = ["prevalence", "gc", "motif", "denovo", "kmer", "probe", "scratch"]
     try:
         mode_motifs(tf, pwms)
