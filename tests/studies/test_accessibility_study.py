@@ -152,9 +152,14 @@ def _square(x: int) -> int:
 
 
 def _threads() -> int:
+    """Most threads of PyTorch and of every BLAS."""
+    import scipy.linalg  # noqa: F401
     import torch
+    from threadpoolctl import threadpool_info
 
-    return torch.get_num_threads()
+    blas = [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+    assert blas
+    return max(torch.get_num_threads(), *blas)
 
 
 def test_every_job_has_one_thread_however_many_run() -> None:

@@ -58,18 +58,29 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[Any]:
 
 
 def _single_thread() -> None:
+    """One thread for PyTorch and BLAS: the idle threads of BLAS spin on the cores of others."""
+    import os
+
+    for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
+        os.environ[f"{name}_NUM_THREADS"] = "1"  # for libraries that are loaded later
+
     import torch
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(1)
+    threadpool_limits(limits=1)
 
 
 def _one(job: Job) -> Any:
+    import scipy.linalg  # noqa: F401  (has a BLAS of its own)
     import torch
+    from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return job.call(**job.arguments)
+        with threadpool_limits(limits=1):
+            return job.call(**job.arguments)
     finally:
         torch.set_num_threads(threads)
 
