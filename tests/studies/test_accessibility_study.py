@@ -179,3 +179,44 @@ def test_jobs_keep_their_order_and_raise() -> None:
     assert run_jobs([], 2, "none") == []
     with pytest.raises(InputError, match="found -1"):
         run_jobs([*jobs, Job("bad", _square, {"x": -1})], 1, "squares")
+
+
+def _beat(place: str) -> None:
+    import os
+    import time
+
+    for beat in range(1200):
+        Path(place, str(os.getpid())).write_text(str(beat))
+        time.sleep(0.05)
+
+
+def test_workers_end_when_the_parent_is_killed(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+    import time
+
+    script, beats = tmp_path / "parent.py", tmp_path / "beats"
+    beats.mkdir()
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_accessibility_study import _beat\n"
+        "from cistransfer.studies.jobs import Job, run_jobs\n"
+        "if __name__ == '__main__':\n"
+        f"    run_jobs([Job(x, _beat, {{'place': {str(beats)!r}}}) for x in 'ab'], 2, 'beating')\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+
+    def seen() -> list[str]:
+        return [path.read_text() for path in sorted(beats.iterdir())]
+
+    until = time.monotonic() + 50
+    while len(seen()) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    assert len(seen()) == 2
+    before: list[str] = []
+    while before != seen() and time.monotonic() < until:
+        before = seen()
+        time.sleep(1.0)
+    assert before == seen()

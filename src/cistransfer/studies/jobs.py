@@ -43,7 +43,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[Any]:
     context = multiprocessing.get_context("spawn")
     with (
         bar(title, len(jobs)) as running,
-        ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_single_thread) as pool,
+        ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_begin_worker) as pool,
     ):
         waiting = {pool.submit(_quietly, job): at for at, job in enumerate(jobs)}
         try:
@@ -57,10 +57,13 @@ def run_jobs(jobs: Sequence[Job], workers: int, title: str) -> list[Any]:
     return [done[at] for at in range(len(jobs))]
 
 
-def _single_thread() -> None:
-    """One thread for PyTorch and BLAS: the idle threads of BLAS spin on the cores of others."""
+def _begin_worker() -> None:
+    """End with the parent, whatever ends it; one thread for PyTorch and BLAS (whose idle threads
+    would spin on the cores of other workers)."""
     import os
+    import threading
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM"):
         os.environ[f"{name}_NUM_THREADS"] = "1"  # for libraries that are loaded later
 
@@ -69,6 +72,16 @@ def _single_thread() -> None:
 
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
+
+
+def _end_with_parent() -> None:
+    import os
+    from multiprocessing.connection import wait
+
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _one(job: Job) -> Any:
