@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 from cistransfer.evaluation.compare_runs import compare_runs
-from cistransfer.examples.dataset import ExampleSet, save_examples
+from cistransfer.examples.dataset import ExampleSet, open_examples, save_examples
 from cistransfer.genome.bed import regions_table
 from cistransfer.studies.accessibility import accessibility_study
 from cistransfer.studies.jobs import Job, run_jobs
+from cistransfer.studies.overview import write_overview
 from cistransfer.studies.settings import Settings
+from cistransfer.training.pretrain import pretrain
 
 Short = Callable[..., str]
 WINDOW = 100
@@ -109,6 +112,34 @@ def test_the_whole_comparison(sets: Path, settings: Settings, tmp_path: Path) ->
     assert stamps == {path: path.stat().st_mtime_ns for path in place.rglob("weights.safetensors")}
     with pytest.raises(InputError, match="holds a study with most = 18, asked for 20"):
         accessibility_study(place, sets, Settings(**{**vars(settings), "most": 20}), **CPU)
+
+
+def test_a_trunk_of_the_users(sets: Path, settings: Settings, tmp_path: Path) -> None:
+    short = Settings(**{**vars(settings), "fractions": (1.0,)})
+    accessibility_study(tmp_path / "first", sets, short, **CPU)
+    for name in ("pretraining", "pretraining-shuffled"):
+        shutil.rmtree(sets / name)
+    given = Settings(**{**vars(short), "trunk": str(tmp_path / "first" / "trunk")})
+    place = tmp_path / "study"
+    table = accessibility_study(place, sets, given, **CPU)
+    scratch = Path(settings.strategies[1]).stem
+    assert list(dict.fromkeys(table["strategy"])) == [
+        "probe", scratch, "multi-class", "multi-class-published", "gc"
+    ]  # fmt: skip
+    assert not (place / "trunk").exists()
+    assert write_overview(place, table)
+    # What the sets hold out, the trunk may not have learned from.
+    flipped = open_examples(sets / "cells" / "A")
+    parts = flipped.regions["part"].replace({"train": "test", "test": "train"})
+    seen = ExampleSet(
+        flipped.codes, flipped.labels, flipped.regions.assign(part=parts), ("A",), flipped.facts
+    )
+    pretrain(tmp_path / "leaking", seen, strategy=settings.pretraining, seed=0, **CPU)
+    leaking = Settings(**{**vars(short), "trunk": str(tmp_path / "leaking")})
+    with pytest.raises(InputError, match="the trunk has learned from 40 of the 40 test regions"):
+        accessibility_study(
+            tmp_path / "other", sets, Settings(**{**vars(leaking), "most_test": None}), **CPU
+        )
 
 
 def test_sets_that_are_none(tmp_path: Path) -> None:

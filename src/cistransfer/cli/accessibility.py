@@ -207,6 +207,13 @@ def study(
     architecture: Annotated[
         str, typer.Option(help="Network: see 'cistransfer models'.")
     ] = DEFAULTS.architecture,
+    trunk: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Start from this trunk ('general': the shipped one) instead of pre-training.",
+        ),
+    ] = None,
     strategies: Annotated[
         str, typer.Option(help="Comma list of strategies for the cells' models.")
     ] = ",".join(DEFAULTS.strategies),
@@ -275,6 +282,7 @@ def study(
         epochs=epochs,
         pretraining_epochs=pretraining_epochs,
         multiclass_epochs=multiclass_epochs,
+        trunk=trunk,
         seed=seed,
     )
     if quick:

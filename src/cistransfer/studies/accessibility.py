@@ -23,7 +23,7 @@ from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save
 from cistransfer.examples.subset import subset
 from cistransfer.examples.write_sets import folder_of
 from cistransfer.metrics.table import METRICS, all_metrics
-from cistransfer.models.bundle import open_bundle
+from cistransfer.models.bundle import find_bundle, open_bundle
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.storage import read_json, whole_file, write_json
 from cistransfer.studies.jobs import Job, run_jobs
@@ -73,8 +73,8 @@ def accessibility_study(
         ``multi-class-published/``, ``cells/CELL/…`` (examples, models, evaluations),
         ``pretrained/`` (the trunks on their own test part), ``results.tsv`` and ``training.tsv``.
     sets : path
-        Example sets of `cistransfer accessibility sets`: ``pretraining/``, ``cells/CELL/`` and,
-        optional, ``pretraining-shuffled/``.
+        Example sets of `cistransfer accessibility sets`: ``cells/CELL/``, ``pretraining/`` (not
+        needed with a trunk of the user's) and, optional, ``pretraining-shuffled/``.
     settings : Settings, optional
     jobs : int
         Processes at a time. The numbers do not depend on it.
@@ -94,11 +94,12 @@ def accessibility_study(
     Raises
     ------
     InputError
-        When the sets are incomplete, or the folder holds a study with other settings.
+        When the sets are incomplete, the folder holds a study with other settings, or a trunk of
+        the user's has learned from what the sets hold out.
     """
     plan = settings or Settings()
     place, source = Path(folder), Path(sets)
-    cells = _cells(source)
+    cells = _cells(source, plan.trunk is None)
     _keep_plan(place, source, plan)
     how = {"device": device, "precision": precision, "seed": plan.seed}
     whole = {cell: _shrunk(source, place, cell, plan, 1.0, 0) for cell in cells}
@@ -108,9 +109,13 @@ def accessibility_study(
         for draw in range(plan.draws)
         for cell in cells
     ]
-    trunks = {TRUNK: source / "pretraining"}
-    if (source / "pretraining-shuffled").is_dir():
-        trunks[SHUFFLED] = source / "pretraining-shuffled"
+    pretraining = {TRUNK: source / "pretraining", SHUFFLED: source / "pretraining-shuffled"}
+    if plan.trunk is not None:
+        pretraining = {}
+    pretraining = {name: examples for name, examples in pretraining.items() if examples.is_dir()}
+    trunks = {name: place / name for name in pretraining}
+    if plan.trunk is not None:
+        trunks[TRUNK] = find_bundle(plan.trunk)
     own = {"architecture": plan.architecture, **how}
     run_jobs(
         [
@@ -125,7 +130,7 @@ def accessibility_study(
                     **own,
                 },
             )
-            for name, examples in trunks.items()
+            for name, examples in pretraining.items()
         ],
         jobs,
         "pre-training",
@@ -153,7 +158,7 @@ def accessibility_study(
             _models_of_cell,
             {
                 "cell": each,
-                "strategies": _labelled(plan, SHUFFLED in trunks, place),
+                "strategies": _labelled(plan, trunks),
                 "epochs": plan.epochs,
                 **own,
             },
@@ -161,7 +166,7 @@ def accessibility_study(
         for each in (*whole.values(), *parts)
     ]
     run_jobs(todo, jobs, "training")
-    labels = tuple(_labelled(plan, SHUFFLED in trunks, place))
+    labels = tuple(_labelled(plan, trunks))
     todo = [
         Job(
             f"{each.cell} {each.fraction:.0%}",
@@ -170,7 +175,7 @@ def accessibility_study(
                 "cell": each,
                 "labels": labels,
                 "baselines": plan.baselines,
-                "trunk": place / TRUNK,
+                "pretrained": trunks[TRUNK] if pretraining else None,
                 "multiclass": {name: place / name for name in multi} if each.fraction == 1 else {},
                 "device": device,
             },
@@ -178,12 +183,13 @@ def accessibility_study(
         for each in (*whole.values(), *parts)
     ]
     rows = [row for found in run_jobs(todo, jobs, "evaluating") for row in found]
-    evaluate_runs(
-        place / "pretrained",
-        [f"{name}={place / name}" for name in trunks],
-        examples=trunks[TRUNK],
-        device=device,
-    )
+    if pretraining:
+        evaluate_runs(
+            place / "pretrained",
+            [f"{name}={path}" for name, path in trunks.items()],
+            examples=pretraining[TRUNK],
+            device=device,
+        )
     table = pd.DataFrame(rows)
     for part, name in (("test", "results.tsv"), ("train", "training.tsv")):
         with whole_file(place / name) as temporary:
@@ -192,12 +198,13 @@ def accessibility_study(
     return table
 
 
-def _cells(source: Path) -> list[str]:
-    """Names of the cells that have example sets; those and the pre-training set must be there."""
+def _cells(source: Path, pretraining: bool) -> list[str]:
+    """Names of the cells that have example sets; the pre-training set too must be there, if it is
+    needed."""
     folder = source / "cells"
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     cells = [open_examples(path).tasks[0] for path in found if path.is_dir()]
-    if len(cells) < 2 or not (source / "pretraining").is_dir():
+    if len(cells) < 2 or (pretraining and not (source / "pretraining").is_dir()):
         raise InputError(
             f"{source}: expected the folders pretraining and cells (two cells or more) of "
             f"'cistransfer accessibility sets', found {len(cells)} cells"
@@ -263,15 +270,15 @@ def _with_both_classes(examples: ExampleSet) -> ExampleSet:
     return examples
 
 
-def _labelled(plan: Settings, shuffled: bool, place: Path) -> dict[str, tuple[str, Path | None]]:
+def _labelled(plan: Settings, trunks: dict[str, Path]) -> dict[str, tuple[str, Path | None]]:
     """Label of each of a cell's models → strategy and trunk."""
     table: dict[str, tuple[str, Path | None]] = {}
     for name in plan.strategies:
         from_trunk = load_strategy(name).start == "trunk"
-        table[_short(name)] = (name, place / TRUNK if from_trunk else None)
-    if shuffled:
+        table[_short(name)] = (name, trunks[TRUNK] if from_trunk else None)
+    if SHUFFLED in trunks:
         for name in [n for n in plan.strategies if load_strategy(n).start == "trunk"][:1]:
-            table[f"{_short(name)} (shuffled)"] = (name, place / SHUFFLED)
+            table[f"{_short(name)} (shuffled)"] = (name, trunks[SHUFFLED])
     return table
 
 
@@ -308,7 +315,7 @@ def _evaluate_cell(
     cell: _Cell,
     labels: Sequence[str],
     baselines: Sequence[str],
-    trunk: Path,
+    pretrained: Path | None,
     multiclass: dict[str, Path],
     device: str,
 ) -> list[dict[str, Any]]:
@@ -332,9 +339,10 @@ def _evaluate_cell(
             )
         scored = open_predictions(place)
         logits = {label: scored[f"{label} {cell.cell}"].to_numpy() for label in runs}
-        network = open_bundle(trunk).model.to(choose_device(device))
-        codes = np.asarray(examples.codes[examples.rows(part)])
-        logits[PRETRAINED] = score_codes(network, codes)[:, 0]
+        if pretrained is not None:
+            network = open_bundle(pretrained).model.to(choose_device(device))
+            codes = np.asarray(examples.codes[examples.rows(part)])
+            logits[PRETRAINED] = score_codes(network, codes)[:, 0]
         truth = scored[f"label {cell.cell}"]
         metrics = {label: all_metrics(truth, values) for label, values in logits.items()}
         metrics |= {

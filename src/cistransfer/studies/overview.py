@@ -59,12 +59,13 @@ def write_overview(folder: str | os.PathLike[str], results: pd.DataFrame) -> str
         wide = whole.pivot_table(index="tf", columns="strategy", values=metric, sort=False)
         wide = wide[list(dict.fromkeys(whole["strategy"]))].rename_axis("cell").reset_index()
         lines += [f"{metric}, {percents[0]:g} % of the training set:", "", as_markdown(wide), ""]
-    pretrained = read_json(place / "pretrained" / "metrics.json")
-    rows = [
-        {"model": model["name"], **{name: model["metrics"]["open"][name] for name in _SHOWN}}
-        for model in pretrained["models"]
-    ]
-    lines += ["Open against background, held-out chromosomes:", "", as_markdown(pd.DataFrame(rows))]
+    if (place / "pretrained" / "metrics.json").exists():
+        rows = [
+            {"model": model["name"], **{name: model["metrics"]["open"][name] for name in _SHOWN}}
+            for model in read_json(place / "pretrained" / "metrics.json")["models"]
+        ]
+        lines += ["Open against background, held-out chromosomes:", ""]
+        lines.append(as_markdown(pd.DataFrame(rows)))
     text = "\n".join(lines) + "\n"
     figures = {
         "metrics": metrics_by_cell(results),

@@ -35,6 +35,8 @@ class Settings:
         Most epochs of each phase of the cells' models, instead of the strategies' own.
     pretraining_epochs, multiclass_epochs : int
         The same for the trunks and the multi-class networks.
+    trunk : str or None
+        A bundle, or the name of a shipped one, to start from instead of pre-training.
     seed : int
     """
 
@@ -50,6 +52,7 @@ class Settings:
     epochs: int | None = None
     pretraining_epochs: int = 8
     multiclass_epochs: int = 8
+    trunk: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
