@@ -39,7 +39,7 @@ echo "5/6 what the models learned: HepG2 against K562, and against the network b
 hepg2=$run/study/cells/HepG2/100-0/tune-whole
 interpret() {
   cistransfer interpret "$hepg2" --compare "$1" --methods enrichment --out "$2" \
-    --attribution gradient-input --on probability --examples "$run/sets/multiclass" \
+    --attribution gradient-input --on probability --examples "$run/sets/multiclass" --part test \
     --sequences 6000 --hit-p 1e-4 --min-sites 50 \
     --motifs "$data/motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme"
 }
