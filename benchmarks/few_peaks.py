@@ -41,6 +41,7 @@ from cistransfer.motifs.meme import read_meme
 from cistransfer.motifs.names import motifs_of
 from cistransfer.motifs.scan import sum_occupancy
 from cistransfer.training.finetune import finetune
+from cistransfer.training.strategy import load_strategy
 
 
 def measure(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
@@ -127,7 +128,7 @@ def main() -> None:
                         base, _, known = name.partition("+")
                         given = motifs_of(tf, pwms)[:3] if known == "motif" else ()
                         folder = Path(tempfile.mkdtemp(dir=options.out))
-                        start = None if base.endswith("scratch") else trunk
+                        start = trunk if load_strategy(base).start == "trunk" else None
                         bundle = finetune(
                             folder,
                             examples,
