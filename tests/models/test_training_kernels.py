@@ -120,3 +120,10 @@ def test_every_module_of_a_block_is_called_in_evaluation() -> None:
         module.register_forward_hook(lambda *_, name=name: called.append(name))
     block(noise(2, 4, 1, 24))
     assert called == ["conv", "norm", "relu", "pool"]
+
+
+def test_slices_of_a_block_in_training() -> None:
+    block = conv_block(4, 6, 5, 3, "bn-relu").train()
+    x = noise(8, 4, 1, 24)
+    for part in (block[:0], block[:1], block[:3], block[3:]):
+        assert torch.equal(part(x), torch.nn.Sequential(*part)(x))

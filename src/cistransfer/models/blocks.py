@@ -62,9 +62,11 @@ class ConvBlock(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length // pool)``."""
-        if not self.training or self.plain:
+        modules = list(self)
+        whole = len(modules) > 1 and isinstance(modules[-1], nn.MaxPool2d)  # else a slice of one
+        if not (self.training and whole) or self.plain:
             return super().forward(x)
-        *middle, pool = self.children()
+        *middle, pool = modules
         late = middle.pop() if isinstance(middle[-1], nn.ReLU) else nn.Identity()
         for module in middle:
             x = module(x)
