@@ -57,7 +57,14 @@ def sets(tmp_path: Path) -> Path:
     for at, (cell, motif) in enumerate(MOTIFS.items()):
         name = cell.replace("/", "_")
         save_examples(folder / "cells" / name, _set(cell, motif, 3 + at, shift=200 * (at + 1)))
+    _list_sets(folder)
     return folder
+
+
+def _list_sets(folder: Path) -> None:
+    names = ["pretraining", "pretraining-shuffled", "cells/A", "cells/B_1"]
+    listed = pd.DataFrame({"set": [name for name in names if (folder / name).exists()]})
+    listed.to_csv(folder / "sets.tsv", sep="\t", index=False)
 
 
 @pytest.fixture
@@ -119,6 +126,9 @@ def test_a_trunk_of_the_users(sets: Path, settings: Settings, tmp_path: Path) ->
     accessibility_study(tmp_path / "first", sets, short, **CPU)
     for name in ("pretraining", "pretraining-shuffled"):
         shutil.rmtree(sets / name)
+    _list_sets(sets)
+    with pytest.raises(InputError, match="expected a set 'pretraining', found none; or name a tr"):
+        accessibility_study(tmp_path / "none", sets, short, **CPU)
     given = Settings(**{**vars(short), "trunk": str(tmp_path / "first" / "trunk")})
     place = tmp_path / "study"
     table = accessibility_study(place, sets, given, **CPU)
@@ -142,8 +152,61 @@ def test_a_trunk_of_the_users(sets: Path, settings: Settings, tmp_path: Path) ->
         )
 
 
+def test_a_study_of_other_sets_is_refused(sets: Path, settings: Settings, tmp_path: Path) -> None:
+    small = Settings(**{**vars(settings), "fractions": (1.0,)})
+    place = tmp_path / "study"
+    accessibility_study(place, sets, small, **CPU)
+    # A set that is not listed is a leftover; other baselines are no other study.
+    save_examples(sets / "cells" / "C", _set("C", None, 9, shift=700))
+    table = accessibility_study(
+        place, sets, Settings(**{**vars(small), "baselines": ("gc", "kmer")}), **CPU
+    )
+    assert set(table["tf"]) == {"A", "B/1"}
+    assert "kmer" in set(table["strategy"])
+    shutil.rmtree(sets / "cells" / "A")
+    save_examples(sets / "cells" / "A", _set("A", MOTIFS["A"], 77, shift=200))
+    with pytest.raises(InputError, match=r"study of other example sets \(cells/A changed\)"):
+        accessibility_study(place, sets, small, **CPU)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"baselines": ("nope",)}, "no baseline 'nope'; there are: "),
+        ({"strategies": ("probe", "probee")}, "probee"),
+        ({"strategies": ("probe", "probe")}, "two models are called 'probe'"),
+        ({"multiclass": "nope"}, "nope"),
+        ({"fractions": (0.001, 1.0)}, "."),
+    ],
+)
+def test_what_is_wrong_is_said_before_training(
+    sets: Path, settings: Settings, tmp_path: Path, changed: dict[str, object], message: str
+) -> None:
+    place = tmp_path / "study"
+    with pytest.raises(InputError, match=message):
+        accessibility_study(place, sets, Settings(**{**vars(settings), **changed}), **CPU)
+    assert not (place / "trunk").exists()
+    assert not (place / "study.json").exists()
+    assert not (place / "cells").exists()
+
+
+def test_a_trunk_of_another_architecture(sets: Path, settings: Settings, tmp_path: Path) -> None:
+    """Controls have the architecture of the trunk that they are compared with."""
+    pretrain(
+        tmp_path / "trunk", open_examples(sets / "pretraining"), strategy=settings.pretraining,
+        architecture="danq", seed=0, **CPU,
+    )  # fmt: skip
+    given = Settings(
+        **{**vars(settings), "trunk": str(tmp_path / "trunk"), "fractions": (1.0,), "most": 10}
+    )
+    accessibility_study(tmp_path / "study", sets, given, **CPU)
+    for run in (tmp_path / "study").rglob("card.json"):
+        assert json.loads(run.read_text())["architecture"]["name"] in ("danq", "exclusive")
+    assert json.loads((tmp_path / "study" / "study.json").read_text())["architecture"] == "danq"
+
+
 def test_sets_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected the folders pretraining and cells"):
+    with pytest.raises(InputError, match=r"found no sets\.tsv"):
         accessibility_study(tmp_path / "study", tmp_path)
     assert not (tmp_path / "study").exists()
 

@@ -133,18 +133,14 @@ def sets(
 
     rule = requested_split(split, valid_chroms, test_chroms, seed, fold)
     chosen = comma_list(cells)
-    tables = {
-        "--matrix": matrix, "--dhs": dhs, "--open": open_sheet, "--open-table": open_table,
-        "--signals": signals, "--regions": regions,
-    }  # fmt: skip
     if lists is not None:
-        others = {
-            **tables, "--blacklist": blacklist, "--most": most, "--negatives": negatives or None,
-            "--background-genome": background_genome,
+        heard = {
+            "out", "genome", "cells", "lists", "split", "valid_chroms", "test_chroms", "fold",
+            "published_multiclass", "seed", "as_json",
         }  # fmt: skip
-        for name, value in others.items():
-            if value is not None:
-                raise InputError(f"{name} has no meaning with --lists; drop it")
+        for parameter in context.command.params:
+            if parameter.name in _typed(context) - heard:
+                raise InputError(f"{parameter.opts[0]} has no meaning with --lists; drop it")
         table = write_listed_sets(
             out,
             read_lists(lists),
@@ -286,7 +282,11 @@ def study(
         seed=seed,
     )
     if quick:
-        settings = replace(settings, **QUICK)
+        typed = _typed(context)
+        named = {"fractions": "shares"}
+        settings = replace(
+            settings, **{key: v for key, v in QUICK.items() if named.get(key, key) not in typed}
+        )
     table = accessibility_study(
         out,
         sets,
@@ -305,6 +305,16 @@ def study(
         as_json,
         [*summary.splitlines(), f"written: {out} (results.tsv, summary.md, figures)"],
     )
+
+
+def _typed(context: typer.Context) -> set[str]:
+    """Names of the parameters that the user gave."""
+    return {
+        name
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None
+        and source.name == "COMMANDLINE"
+    }
 
 
 def _fractions(text: str) -> tuple[float, ...]:

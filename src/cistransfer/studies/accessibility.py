@@ -8,8 +8,9 @@ networks from scratch, with one multi-class network for all cells, and at smalle
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from cistransfer.errors import InputError
+from cistransfer.evaluation.ladder import LADDER
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
 from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
@@ -24,6 +26,7 @@ from cistransfer.examples.subset import subset
 from cistransfer.examples.write_sets import folder_of
 from cistransfer.metrics.table import METRICS, all_metrics
 from cistransfer.models.bundle import find_bundle, open_bundle
+from cistransfer.models.registry import WRAPPERS
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.storage import read_json, whole_file, write_json
 from cistransfer.studies.jobs import Job, run_jobs
@@ -99,24 +102,20 @@ def accessibility_study(
     """
     plan = settings or Settings()
     place, source = Path(folder), Path(sets)
-    cells = _cells(source, plan.trunk is None)
-    _keep_plan(place, source, plan)
-    how = {"device": device, "precision": precision, "seed": plan.seed}
-    whole = {cell: _shrunk(source, place, cell, plan, 1.0, 0) for cell in cells}
-    parts = [
-        _shrunk(source, place, cell, plan, fraction, draw)
-        for fraction in sorted(set(plan.fractions) - {1.0})
-        for draw in range(plan.draws)
-        for cell in cells
-    ]
-    pretraining = {TRUNK: source / "pretraining", SHUFFLED: source / "pretraining-shuffled"}
-    if plan.trunk is not None:
-        pretraining = {}
-    pretraining = {name: examples for name, examples in pretraining.items() if examples.is_dir()}
+    _check_names(plan)
+    pretraining = _pretraining(source) if plan.trunk is None else {}
+    cells = _cells(source)
     trunks = {name: place / name for name in pretraining}
+    arguments: dict[str, Any] | None = None
     if plan.trunk is not None:
         trunks[TRUNK] = find_bundle(plan.trunk)
-    own = {"architecture": plan.architecture, **how}
+        design = open_bundle(trunks[TRUNK]).card["architecture"]
+        if design["name"] in WRAPPERS:
+            design = design["arguments"]["base"]
+        plan, arguments = replace(plan, architecture=design["name"]), design["arguments"]
+    whole, parts = _examples_of_cells(place, source, plan, cells, pretraining)
+    how = {"device": device, "precision": precision, "seed": plan.seed}
+    own = {"architecture": plan.architecture, "arguments": arguments, **how}
     run_jobs(
         [
             Job(
@@ -198,34 +197,107 @@ def accessibility_study(
     return table
 
 
-def _cells(source: Path, pretraining: bool) -> list[str]:
-    """Names of the cells that have example sets; the pre-training set too must be there, if it is
-    needed."""
-    folder = source / "cells"
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    cells = [open_examples(path).tasks[0] for path in found if path.is_dir()]
-    if len(cells) < 2 or (pretraining and not (source / "pretraining").is_dir()):
+def _check_names(plan: Settings) -> None:
+    """Refuse what would be found wrong only after hours of training."""
+    labels = {MULTICLASS, UNFAIR, PRETRAINED, *plan.baselines}
+    for name in plan.strategies:
+        load_strategy(name)
+        if _short(name) in labels:
+            raise InputError(f"two models are called {_short(name)!r}; rename the strategy {name}")
+        labels.add(_short(name))
+    for name in (plan.pretraining, plan.multiclass):
+        load_strategy(name)
+    for name in plan.baselines:
+        if name not in LADDER:
+            raise InputError(f"no baseline {name!r}; there are: {', '.join(LADDER)}")
+
+
+def _listed(source: Path) -> set[str]:
+    """Names of the sets that were written together; other folders are leftovers."""
+    path = source / "sets.tsv"
+    if not path.exists():
         raise InputError(
-            f"{source}: expected the folders pretraining and cells (two cells or more) of "
-            f"'cistransfer accessibility sets', found {len(cells)} cells"
+            f"{source}: expected the folder of 'cistransfer accessibility sets', found no sets.tsv"
         )
+    return set(pd.read_csv(path, sep="\t", dtype=str)["set"])
+
+
+def _cells(source: Path) -> list[str]:
+    """Names of the cells that have example sets."""
+    found = sorted(name for name in _listed(source) if name.startswith("cells/"))
+    cells = [open_examples(source / name).tasks[0] for name in found]
+    if len(cells) < 2:
+        raise InputError(f"{source}: expected sets of two cells or more, found {len(cells)}")
     return cells
 
 
-def _keep_plan(place: Path, source: Path, plan: Settings) -> None:
-    """Write down what the study is, or refuse a folder that holds another one."""
-    facts = asdict(plan) | {"sets": str(source.absolute())}
+def _pretraining(source: Path) -> dict[str, Path]:
+    """Name of a trunk → its examples."""
+    listed = _listed(source)
+    if "pretraining" not in listed:
+        raise InputError(
+            f"{source}: expected a set 'pretraining', found none; or name a trunk (--trunk)"
+        )
+    names = {TRUNK: "pretraining", SHUFFLED: "pretraining-shuffled"}
+    return {trunk: source / name for trunk, name in names.items() if name in listed}
+
+
+def _examples_of_cells(
+    place: Path, source: Path, plan: Settings, cells: list[str], pretraining: dict[str, Path]
+) -> tuple[dict[str, _Cell], list[_Cell]]:
+    """The whole training set of each cell, and the shares; the plan is on record when all are
+    there."""
+    used = [*pretraining.values(), *(source / "cells" / folder_of(cell) for cell in cells)]
+    contents = {
+        path.relative_to(source).as_posix(): read_json(path / "dataset.json")["content"]
+        for path in used
+    }
+    new = _keep_plan(place, plan, contents)
+    try:
+        whole = {cell: _shrunk(source, place, cell, plan, 1.0, 0) for cell in cells}
+        parts = [
+            _shrunk(source, place, cell, plan, fraction, draw)
+            for fraction in sorted(set(plan.fractions) - {1.0})
+            for draw in range(plan.draws)
+            for cell in cells
+        ]
+    except InputError:
+        if new:
+            shutil.rmtree(place / "cells", ignore_errors=True)
+            (place / "study.json").unlink()
+        raise
+    return whole, parts
+
+
+def _keep_plan(place: Path, plan: Settings, contents: dict[str, str]) -> bool:
+    """Write down what the study is, or refuse a folder that holds another one; whether it is new.
+
+    Other baselines are no other study: they are fitted when it is evaluated.
+    """
+    facts = asdict(plan) | {"sets": contents}
     facts = {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items()}
     path = place / "study.json"
-    if path.exists():
-        before = read_json(path)
-        for name, value in facts.items():
-            if before.get(name) != value:
-                raise InputError(
-                    f"{place}: holds a study with {name} = {before.get(name)!r}, asked for "
-                    f"{value!r}; choose another folder, or remove it"
-                )
+    new = not path.exists()
+    before = {} if new else read_json(path)
+    for name, value in facts.items():
+        if new or name == "baselines" or before.get(name) == value:
+            continue
+        if name == "sets":
+            changed = sorted(
+                key
+                for key in {*value, *before["sets"]}
+                if value.get(key) != before["sets"].get(key)
+            )
+            raise InputError(
+                f"{place}: holds a study of other example sets ({', '.join(changed)} changed); "
+                "choose another folder, or remove it"
+            )
+        raise InputError(
+            f"{place}: holds a study with {name} = {before.get(name)!r}, asked for {value!r}; "
+            "choose another folder, or remove it"
+        )
     write_json(path, facts)
+    return new
 
 
 def _shrunk(
