@@ -242,6 +242,22 @@ def test_negatives_do_not_show_what_the_cell_opens() -> None:
     assert examples.facts["dropped"]["overlapping_open_in_cell"] > 0
 
 
+@pytest.mark.parametrize("by", ["random", "neighbours"])
+def test_one_window_is_in_one_part_of_all_cells(made: Made, by: str) -> None:
+    """Wide windows overlap, so that every cell has other candidates."""
+    sets = {
+        cell: cell_examples(
+            made.opened, made.genome, cell, among=CELLS, window=390, split=Split(by=by)
+        )
+        for cell in CELLS
+    }
+    assert len({one.facts["dropped"]["overlapping_open_in_cell"] for one in sets.values()}) > 1
+    table = pd.concat([one.regions for one in sets.values()])
+    assert table.duplicated(["chrom", "start"]).any()
+    assert (table.groupby(["chrom", "start"])["part"].nunique() == 1).all()
+    assert set(multiclass_examples(sets).regions["part"]) == set(PARTS)
+
+
 def test_the_guard_keeps_what_the_trunk_has_seen_out_of_the_test_part(made: Made) -> None:
     trunk = pretraining_examples(
         made.opened, made.genome, leave_out=CELLS, background="shuffled", window=WINDOW,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cistransfer.examples.assemble import fetch_known
 from cistransfer.examples.balance import in_genome_order, ratio_reached, require_both
@@ -58,7 +59,8 @@ def listed_examples(
     cell : str
         Label of the positives (``HEPG2``).
     split : Split, optional
-        By default `listed_split`.
+        By default `listed_split`. Parts are assigned to the windows of all lists together, so that
+        one that several cells list is in one part.
     trunk_regions, guard
         As in `cell_examples`.
 
@@ -77,7 +79,7 @@ def listed_examples(
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     kept, codes, dropped = fetch_known(rows, sequences)
     table = rows.iloc[kept].drop(columns="part").rename(columns={"kind": "source"})
-    parts = assign_parts(table, split)
+    parts = _parts(lists, sequences, table, split)
     leaks = leaking(table, parts, trunk_regions, guard)
     dropped["seen_by_trunk"] = int(leaks.sum())
     table = table.assign(part=parts)[~leaks].reset_index(drop=True)
@@ -98,3 +100,16 @@ def listed_examples(
             "dropped": dropped,
         },
     )
+
+
+def _parts(
+    lists: pd.DataFrame, sequences: Sequences, table: pd.DataFrame, split: Split
+) -> NDArray[np.object_]:
+    """Part of each window of a table, assigned among those of all lists that have a sequence."""
+    place = ["chrom", "start", "end"]
+    windows = lists.drop_duplicates(place)
+    windows = windows[~sequences.missing(windows)].reset_index(drop=True)
+    rows = pd.MultiIndex.from_frame(windows[place]).get_indexer(
+        pd.MultiIndex.from_frame(table[place])
+    )
+    return assign_parts(windows, split)[rows]

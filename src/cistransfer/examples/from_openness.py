@@ -240,7 +240,8 @@ def cell_examples(
     blacklist, trunk_regions, seed
         As in `peak_examples`.
     split : Split, optional
-        By default chromosomes are chosen by `choose_chromosomes` among the positives.
+        By default chromosomes are chosen by `choose_chromosomes` among the positives. Parts are
+        assigned to all windows, so that one that several cells use is in one part.
     guard : str, optional
         Leakage guard; by default ``heldout`` for splits by chromosome, ``all`` for others. The
         trunk has seen what is open in none of the cells: with ``all``, ``nobody`` is empty.
@@ -283,7 +284,8 @@ def cell_examples(
     regions, named = _placed(regions, absent, sequences)
     split = chosen_split(regions[kinds == "specific"], sequences, split)
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
-    parts = assign_parts(regions, split)
+    # Drawn among all windows, which are the same for every cell: one window, one part.
+    parts = assign_parts(windows.regions, split)[candidates][~absent]
     leaks = leaking(regions, parts, trunk_regions, guard)
     rng = np.random.default_rng(seed)
     rows = _draw(kinds, np.where(leaks, "", parts), shares, ratio, rng)
