@@ -96,6 +96,17 @@ def test_wrong_lists(tmp_path: Path, text: str, line: str) -> None:
         read_list(path)
 
 
+def test_a_window_of_both_parts(tmp_path: Path) -> None:
+    for part, rows in (("train", "chr1:0-10,A_NEG\nchr1:9-19,A\n"), ("test", "chr1:0-10,A\n")):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "A.csv").write_text(rows)
+    lists = read_lists(tmp_path)
+    with pytest.raises(
+        InputError, match=r"of cell 'A': expected every window once, found chr1:0-10 twice \(1 suc"
+    ):
+        list_kinds(lists, "A")
+
+
 def test_wrong_labels_and_folders(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("chr1:0-10,A\nchr1:20-30,B\n")
     with pytest.raises(InputError, match="list 'a': expected the labels CELL, CELL_NEG and Neg"):

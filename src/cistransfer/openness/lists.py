@@ -138,7 +138,7 @@ def list_kinds(lists: pd.DataFrame, cell: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        For a cell without a list.
+        For a cell without a list, and a window that is there twice in its lists.
     """
     cells = {str(name): cell_of_list(rows) for name, rows in lists.groupby("list", sort=True)}
     names = [name for name, own in cells.items() if own == cell]
@@ -146,6 +146,13 @@ def list_kinds(lists: pd.DataFrame, cell: str) -> pd.DataFrame:
         raise InputError(f"no list of cell {cell!r}; {nearest(cell, cells.values())}")
     place = ["chrom", "start", "end"]
     rows = lists[lists["list"].isin(names)].reset_index(drop=True)
+    again = rows[rows.duplicated(place)]
+    if len(again):
+        chrom, start, end = again[place].iloc[0]
+        raise InputError(
+            f"lists of cell {cell!r}: expected every window once, found {chrom}:{start}-{end} "
+            f"twice ({len(again):,} such windows)"
+        )
     others = lists[lists["label"].isin(set(cells.values()) - {cell})]
     elsewhere = pd.MultiIndex.from_frame(rows[place]).isin(pd.MultiIndex.from_frame(others[place]))
     kind = pd.Series("nobody", index=rows.index)
