@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cistransfer.errors import InputError
 from cistransfer.examples.hold_out import hold_out
-from cistransfer.examples.split import Split
+from cistransfer.examples.split import Split, settle_split
 
 CHROMS = ["chr1"] * 60 + ["chr2"] * 30 + ["chr3"] * 30 + ["chr4"] * 31 + ["chr5"] * 9
 
@@ -34,6 +33,15 @@ def test_without_the_test_chromosomes() -> None:
     assert hold_out(None, CHROMS, ()) is None
 
 
-def test_too_few_chromosomes_to_validate_on() -> None:
-    with pytest.raises(InputError, match="needs regions on at least 3 chromosomes"):
-        hold_out(None, ["chr1", "chr2", "chr3", "chr4"])
+@pytest.mark.parametrize("chroms", [["chr1", "chr2", "chr3"], ["chr1", "chr2", "chr3", "chr4"]])
+def test_too_few_chromosomes_to_validate_on(chroms: list[str]) -> None:
+    assert hold_out(None, chroms) is None
+    assert settle_split(hold_out(None, chroms), chroms).by == "chromosome"
+    assert hold_out(Split(fold="1/3"), chroms) == Split(fold="1/3")
+
+
+def test_a_fold_needs_as_many_chromosomes_as_there_are_folds() -> None:
+    four = ["chr1", "chr2", "chr3", "chr4"]
+    assert hold_out(Split(fold="1/2"), four) == Split(
+        valid=("chr1",), test=("chr2", "chr3"), fold="1/2"
+    )

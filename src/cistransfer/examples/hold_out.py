@@ -30,13 +30,15 @@ def hold_out(
     -------
     Split or None
         The validation chromosome is the one that holds about 10 % of the regions that are not for
-        testing. What was wanted when there are no regions on one of the test chromosomes.
+        testing. What was wanted when there are no regions on one of the test chromosomes, and
+        when too few others are left to train and validate on (three, or one for every fold).
     """
     if wanted is not None and (wanted.by != "chromosome" or wanted.valid):
         return wanted
     regions = list(chroms)
     test = (wanted.test if wanted is not None else ()) or test
-    if not test or not set(test) <= set(regions):
+    least = int(wanted.fold.partition("/")[2]) if wanted is not None and wanted.fold else 3
+    if not test or not set(test) <= set(regions) or len(set(regions) - set(test)) < least:
         return wanted
     if wanted is not None:
         return settle_split(Split(test=test, fold=wanted.fold), regions)
