@@ -18,6 +18,7 @@ from cistransfer.genome.fasta import (
     Genome,
     WindowSequences,
     open_sequences,
+    place_of,
     read_fasta,
     write_fasta,
 )
@@ -285,3 +286,18 @@ def test_an_ensembl_header_is_a_genome(tmp_path: Path) -> None:
     genome = open_sequences(path)
     assert isinstance(genome, Genome)
     assert genome.sizes == {"1": 8}
+
+
+@pytest.mark.parametrize(
+    ("header", "place"),
+    [
+        ("A::chr1:5-9", ("chr1", 5, 9, False)),
+        ("chr1:5-9(-)", ("chr1", 5, 9, True)),
+        ("chr1:5-999999999999 x", ("chr1", 5, 999_999_999_999, False)),
+        ("chr1:5-99999999999999999999", None),
+        ("chr1:99999999999999999999-5", None),
+        ("chr1 5-9", None),
+    ],
+)
+def test_the_place_of_a_header(header: str, place: tuple[str, int, int, bool] | None) -> None:
+    assert place_of(header) == place

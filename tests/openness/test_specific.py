@@ -38,6 +38,12 @@ def test_a_table_of_all_categories() -> None:
     assert list(found.cat.categories) == ["C", "A", "B", "shared", "universal", "other", "closed"]
 
 
+def test_more_cells_than_a_byte_counts() -> None:
+    table = opened(**{f"c{at}": list(np.arange(202) == at) for at in range(200)})
+    found = specific_regions(table, list(table.open))
+    assert list(found) == [*table.open, "closed", "closed"]
+
+
 def test_one_and_two_cells() -> None:
     table = opened(A=[1, 0, 1], B=[1, 1, 0])
     assert list(specific_regions(table, ["A"])) == ["A", "other", "A"]

@@ -30,7 +30,8 @@ __all__ = [
 ]
 
 _WINDOW_HEADER = re.compile(
-    r"^>(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?P<minus>\(-\))?"
+    r"^>(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d{1,12})-(?P<end>\d{1,12})(?!\d)"
+    r"(?P<minus>\(-\))?"
 )
 _FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
 
