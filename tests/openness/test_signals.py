@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import statistics
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cistransfer.binding.accessible import read_region_numbers
 from cistransfer.errors import InputError
 from cistransfer.openness.signals import read_signal_table, z_scores
 
@@ -22,6 +24,7 @@ def write(folder: Path, header: str, rows: list[str], beds: int = 5) -> tuple[Pa
     return bed, table
 
 
+@example([3.0] * 11)
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0, 10.0, 80.0]), min_size=1, max_size=12))
 def test_z_scores_by_hand(signal: list[float]) -> None:
     logs = [math.log10(value) for value in signal if value > 0]
@@ -79,6 +82,8 @@ GOOD = [f"r{at}\t{at}" for at in range(1, 6)]
     [
         (GOOD[:-1], r"no row for region 'r5' of .* \(1 are missing\)"),
         ([*GOOD, "r1\t3"], "region 'r1' is there twice"),
+        ([*GOOD, "r8\t3", "r9\t3"], r"row 'r8' is no region of .*regions.bed \(2 such rows\)"),
+        ([*GOOD, "r6\t3\t4"], r"signals.tsv: not a tab-separated table: Error tokenizing"),
         ([*GOOD[:-1], "r5\t-2"], r"at least 0 for region chr1:500-550 in column 'A', found -2"),
         ([*GOOD[:-1], "r5\tinf"], "in column 'A', found inf"),
         ([*GOOD[:-1], "r5\tx"], "expected a number for region 'r5' in cell 'A', found 'x'"),
@@ -91,3 +96,40 @@ def test_wrong_tables(tmp_path: Path, rows: list[str], line: str) -> None:
     with pytest.raises(InputError, match=line) as caught:
         read_signal_table(bed, table)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["region\tB\tA\tB", "B\tA\tB", "region\tB.1\tB\tB"])
+def test_a_column_that_is_there_twice(tmp_path: Path, header: str) -> None:
+    fields = header.count("\t")
+    bed, table = write(tmp_path, header, [f"r{at}" + f"\t{at}" * fields for at in range(1, 6)])
+    with pytest.raises(InputError, match=r"signals.tsv: column 'B' is there twice"):
+        read_region_numbers(bed, table)
+
+
+def test_a_table_of_other_regions_by_place(tmp_path: Path) -> None:
+    rows = [f"chr1:{at}00-{at}50\t{at}" for at in range(1, 7)]
+    bed, table = write(tmp_path, "region\tA", rows)
+    with pytest.raises(InputError, match=r"row 'chr1:600-650' is no region of .* \(1 such rows\)"):
+        read_region_numbers(bed, table)
+
+
+def test_a_damaged_gzip(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    bed, table = write(
+        tmp_path, "region\tA", [f"r{at}\t{rng.random()}" for at in range(1, 20_001)], 20_000
+    )
+    whole = gzip.compress(table.read_bytes(), mtime=0)
+    path = tmp_path / "signals.tsv.gz"
+    path.write_bytes(whole)
+    assert len(read_region_numbers(bed, path)[1]) == 20_000
+    for damaged in (whole[: len(whole) // 2], *(_flipped(whole, at) for at in (12, 60_000, -6))):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"signals.tsv.gz: ") as caught:
+            read_region_numbers(bed, path)
+        assert "\n" not in str(caught.value)
+
+
+def _flipped(whole: bytes, at: int) -> bytes:
+    found = bytearray(whole)
+    found[at] ^= 0xFF
+    return bytes(found)

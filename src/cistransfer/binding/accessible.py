@@ -16,6 +16,7 @@ from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.windows import overlaps_any, sort_regions
+from cistransfer.storage import open_text
 
 __all__ = [
     "Accessible",
@@ -203,18 +204,14 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
     Raises
     ------
     InputError
-        For a region that is in one file only, listed twice, or without numbers.
+        For a region that is in one file only, listed twice, or without numbers, and a column that
+        is there twice.
     """
     listed = read_bed(regions)
-    try:
-        values = pd.read_csv(table, sep="\t", index_col=0, comment=None, dtype={0: str})
-    except FileNotFoundError as error:
-        raise InputError(f"{table}: no such file") from error
-    except (ValueError, OSError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{table}: not a tab-separated table: {error}") from error
+    values = _read_numbers(table)
     places = listed["chrom"] + ":" + listed["start"].astype(str) + "-" + listed["end"].astype(str)
     names = values.index.astype(str)
-    by_name = "name" in listed and bool(names.isin(listed["name"]).all())
+    by_name = "name" in listed and bool(names.isin(listed["name"]).sum() > names.isin(places).sum())
     keys = pd.Index(listed["name"] if by_name else places)
     for index, where in ((keys, regions), (names, table)):
         if index.has_duplicates:
@@ -224,6 +221,11 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
         raise InputError(
             f"{table}: no row for region {keys[row < 0][0]!r} of {regions} "
             f"({int((row < 0).sum()):,} are missing)"
+        )
+    unknown = names[~names.isin(keys)]
+    if len(unknown):
+        raise InputError(
+            f"{table}: row {unknown[0]!r} is no region of {regions} ({len(unknown):,} such rows)"
         )
     numbers = {}
     for cell in values.columns:
@@ -236,3 +238,25 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
             )
         numbers[str(cell)] = column[row]
     return listed, pd.DataFrame(numbers)
+
+
+def _read_numbers(table: PathLike) -> pd.DataFrame:
+    """The fields of a tab-separated table by its first column, plain or gzip."""
+    with open_text(table) as handle:
+        try:
+            raw = pd.read_csv(handle, sep="\t", header=None, nrows=1, dtype=str, na_filter=False)
+        except ValueError as error:
+            raise _no_table(table, error) from error
+    header = pd.Index(raw.iloc[0])
+    if header.has_duplicates:
+        # pandas would rename it to NAME.1
+        raise InputError(f"{table}: column {header[header.duplicated()][0]!r} is there twice")
+    with open_text(table) as handle:
+        try:
+            return pd.read_csv(handle, sep="\t", index_col=0, comment=None, dtype={0: str})
+        except ValueError as error:
+            raise _no_table(table, error) from error
+
+
+def _no_table(table: PathLike, error: ValueError) -> InputError:
+    return InputError(f"{table}: not a tab-separated table: {' '.join(str(error).split())}")

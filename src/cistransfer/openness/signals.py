@@ -41,9 +41,8 @@ def z_scores(signal: NDArray[np.float64]) -> NDArray[np.float64]:
     scores = np.full(len(signal), -np.inf)
     some = np.flatnonzero(signal > 0)
     logs = np.log10(signal[some])
-    spread = logs.std() if len(some) else 0.0
-    if spread > 0:
-        scores[some] = (logs - logs.mean()) / spread
+    if len(np.unique(logs)) > 1:  # equal logs can have a standard deviation of 1e-17
+        scores[some] = (logs - logs.mean()) / logs.std()
     return scores
 
 
