@@ -105,6 +105,61 @@ def test_without_places_the_split_is_random(tmp_path: Path) -> None:
         fasta_examples(tmp_path / "f.fa", "A", split=SPLIT)
 
 
+def test_without_places_a_sequence_is_known_by_itself(tmp_path: Path) -> None:
+    """Copies, of either strand and case, are one example; a split cannot part them."""
+    given = {f"{('A', 'B')[at % 2]}:{at}": text for at, text in enumerate(texts(100, 20))}
+    copies = {}
+    for name, text in given.items():
+        turned = decode(reverse_complement(encode(text)))
+        copies |= {name: text, f"{name} lower": text.lower(), f"{name} minus": turned}
+    write_fasta(tmp_path / "once.fa", given)
+    write_fasta(tmp_path / "thrice.fa", copies)
+    once = fasta_examples(tmp_path / "once.fa", "A")
+    thrice = fasta_examples(tmp_path / "thrice.fa", "A")
+    assert thrice.content_hash() == once.content_hash()
+    assert thrice.facts["dropped"]["there_before"] == 200
+    turned = decode(reverse_complement(encode(given["A:0"])))
+    write_fasta(tmp_path / "both.fa", {**given, "B:100": turned})
+    with pytest.raises(
+        InputError,
+        match=rf"the sequence {given['A:0']} is there both as A and as another class \(1 such seq",
+    ):
+        fasta_examples(tmp_path / "both.fa", "A")
+
+
+def test_without_places_the_guard_is_off(tmp_path: Path) -> None:
+    given = {f"{('A', 'B')[at % 2]}:{at}": text for at, text in enumerate(texts(100, 20))}
+    write_fasta(tmp_path / "f.fa", given)
+    trunk = pd.DataFrame({"chrom": ["c1"], "start": [0], "end": [20], "part": ["train"]})
+    assert fasta_examples(tmp_path / "f.fa", "A", trunk_regions=trunk).facts["guard"] == "off"
+    with pytest.raises(InputError, match=r"names a place .* the guard 'all' needs them"):
+        fasta_examples(tmp_path / "f.fa", "A", trunk_regions=trunk, guard="all")
+
+
+def test_without_places_the_seed_makes_the_split(tmp_path: Path) -> None:
+    given = {f"{('A', 'B')[at % 2]}:{at}": text for at, text in enumerate(texts(100, 20))}
+    write_fasta(tmp_path / "f.fa", given)
+    of_seed = fasta_examples(tmp_path / "f.fa", "A", seed=5)
+    of_split = fasta_examples(tmp_path / "f.fa", "A", split=Split(by="random", seed=5))
+    assert of_seed.facts["split"]["seed"] == 5
+    assert of_seed.content_hash() == of_split.content_hash()
+    assert of_seed.content_hash() != fasta_examples(tmp_path / "f.fa", "A").content_hash()
+
+
+def test_the_trunks_chromosomes_are_not_there(tmp_path: Path) -> None:
+    write_fasta(tmp_path / "f.fa", records())
+    trunk = pd.DataFrame({"chrom": ["c1", "c2", "c3"], "start": 0, "end": 9, "part": "train"})
+    with pytest.raises(
+        InputError,
+        match=r"no chromosome for validation: the trunk's are c8 for validation and c3, c9 for "
+        r"test, found c1, c2, c3; name others with --valid-chroms and --test-chroms",
+    ):
+        fasta_examples(
+            tmp_path / "f.fa", "A", trunk_split=Split(valid=("c8",), test=("c3", "c9")),
+            trunk_regions=trunk,
+        )  # fmt: skip
+
+
 def test_the_trunks_split_and_guard(tmp_path: Path) -> None:
     write_fasta(tmp_path / "f.fa", records())
     trunk = pd.DataFrame(

@@ -7,8 +7,10 @@ Lower-case sequence counts; sequences with N are dropped and counted.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from cistransfer.examples.dataset import ExampleSet
 from cistransfer.examples.leakage import leaking
 from cistransfer.examples.split import Split, assign_parts, settle_split, widen_split
 from cistransfer.genome.bed import read_bed, regions_table
-from cistransfer.genome.codes import encode_many, has_n, reverse_complement
+from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
 from cistransfer.genome.fasta import Sequences, place_of, read_fasta
 from cistransfer.genome.windows import centre_windows
 
@@ -96,8 +98,13 @@ def fasta_examples(
     trunk_split: Split | None = None,
     trunk_regions: pd.DataFrame | None = None,
     guard: str | None = None,
+    seed: int = 1,
 ) -> ExampleSet:
     """Make examples of a FASTA file whose headers begin with a class (``>CLASS::chrom:start-end``).
+
+    Where a header names no place, a record is known by its sequence, on either strand: its
+    ``chrom`` is a hash of that. What a trunk has seen cannot be told then, and the leakage guard
+    is off (so the record says).
 
     Parameters
     ----------
@@ -110,6 +117,8 @@ def fasta_examples(
         By default the trunk's, or chromosomes, where every header names a place; else at random.
     trunk_split, trunk_regions, guard
         As in `peak_examples`.
+    seed : int
+        Of the split at random where none is given.
 
     Returns
     -------
@@ -120,7 +129,7 @@ def fasta_examples(
     ------
     InputError
         For a class that no record has, sequences shorter than the window, a sequence that is in
-        both classes, and when a part lacks one of them.
+        both classes, a guard where headers name no place, and when a part lacks one of them.
     """
     regions, codes, placed = labelled_fasta(path)
     width = codes.shape[1]
@@ -138,23 +147,42 @@ def fasta_examples(
                 f"{path}: not every header names a place ('>CLASS::chrom:start-end'); such "
                 "sequences can only be split at random"
             )
-        split = split or Split(by="random")
+        if trunk_regions is not None:
+            if guard not in (None, "off"):
+                raise InputError(
+                    f"{path}: not every header names a place ('>CLASS::chrom:start-end'); the "
+                    f"guard {guard!r} needs them (give places, or off)"
+                )
+            guard = "off"
+        split = split or Split(by="random", seed=seed)
         trunk_split = None
     clean = ~has_n(codes)
     if not clean.any():
         raise InputError(f"{path}: every one of its {len(codes):,} sequences holds an N")
+    regions, codes = regions[clean].reset_index(drop=True), codes[clean]
+    if not placed:
+        regions = regions.assign(chrom=_identities(codes), start=0, end=codes.shape[1])
     return _of_names(
-        regions[clean].reset_index(drop=True),
-        codes[clean],
+        regions,
+        codes,
         positive,
         path,
         {"with_n": int((~clean).sum())},
         os.path.basename(path),
+        placed=placed,
         split=split,
         trunk_split=trunk_split,
         trunk_regions=trunk_regions,
         guard=guard,
     )
+
+
+def _identities(codes: Codes) -> list[str]:
+    """A hash of each sequence, the same for its reverse complement."""
+    return [
+        hashlib.sha256(min(plus.tobytes(), minus.tobytes())).hexdigest()
+        for plus, minus in zip(codes, reverse_complement(codes), strict=True)
+    ]
 
 
 def bed_examples(
@@ -213,6 +241,7 @@ def _of_names(
     dropped: dict[str, int],
     genome: str,
     *,
+    placed: bool = True,
     split: Split | None,
     trunk_split: Split | None,
     trunk_regions: pd.DataFrame | None,
@@ -228,14 +257,26 @@ def _of_names(
     both = regions.assign(one=ones).groupby(place, sort=False)["one"].nunique() > 1
     if both.any():
         chrom, start, end = both.index[both.to_numpy()][0]
+        what = f"{chrom}:{start}-{end}"
+        if not placed:
+            row = int(np.flatnonzero(regions["chrom"] == chrom)[0])
+            what = f"the sequence {decode(codes[row, :30])}{'…' * (codes.shape[1] > 30)}"
         raise InputError(
-            f"{path}: {chrom}:{start}-{end} is there both as {positive} and as another class "
-            f"({int(both.sum()):,} such places)"
+            f"{path}: {what} is there both as {positive} and as another class "
+            f"({int(both.sum()):,} such {'places' if placed else 'sequences'})"
         )
     again = regions.duplicated(place).to_numpy()
     regions, codes, ones = regions[~again], codes[~again], ones[~again]
     if split is None and trunk_split is not None and trunk_regions is not None:
         split = widen_split(trunk_split, regions["chrom"], trunk_regions["chrom"].unique())
+        if not split.valid or not split.test:
+            lacking = "validation" if not split.valid else "test"
+            found = sorted(set(regions["chrom"]))
+            raise InputError(
+                f"{path}: no chromosome for {lacking}: the trunk's are {_list(trunk_split.valid)} "
+                f"for validation and {_list(trunk_split.test)} for test, found {_list(found)}; "
+                "name others with --valid-chroms and --test-chroms"
+            )
     split = settle_split(split, regions["chrom"])
     guard = guard or ("heldout" if split.by == "chromosome" else "all")
     parts = assign_parts(regions, split)
@@ -259,3 +300,7 @@ def _of_names(
         },
     }
     return in_genome_order(codes[stay], labels, table, (positive,), facts)
+
+
+def _list(chroms: Sequence[str]) -> str:
+    return ", ".join(chroms[:6]) + ", …" * (len(chroms) > 6)
