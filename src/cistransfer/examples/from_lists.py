@@ -23,7 +23,8 @@ def listed_split(lists: pd.DataFrame, sequences: Sequences, wanted: Split | None
 
     The lists have no validation part; its chromosome is the one that holds about 10 % of the
     windows left for training. Only chromosomes with a sequence count. Without a ``test`` folder,
-    or with a wanted split that names chromosomes, as `chosen_split`.
+    with too few chromosomes beside it (`hold_out`), or with a wanted split that names chromosomes,
+    as `chosen_split`.
 
     Parameters
     ----------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,12 @@ from cistransfer.errors import InputError
 from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.examples.from_lists import listed_examples, listed_split
-from cistransfer.examples.from_openness import NEGATIVES, cell_examples, pretraining_examples
+from cistransfer.examples.from_openness import (
+    BACKGROUNDS,
+    NEGATIVES,
+    cell_examples,
+    pretraining_examples,
+)
 from cistransfer.examples.hold_out import hold_out
 from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.fasta import Sequences
@@ -63,7 +69,8 @@ def write_sets(
     Parameters
     ----------
     out : path
-        Folder; every set in it appears whole or not at all, ``sets.tsv`` last.
+        Folder; every set in it appears whole or not at all, ``sets.tsv`` last. Sets of an
+        earlier run that are not made again are removed.
     opened : OpenRegions
     sequences : Sequences
     cells : sequence of str
@@ -87,6 +94,8 @@ def write_sets(
         As in ``sets.tsv``: set, part, class, source, windows.
     """
     folders = _folders(cells)
+    if not backgrounds:
+        raise InputError(f"expected at least one background: {', '.join(BACKGROUNDS)}; found none")
     specific_regions(opened, cells)  # checks the names before anything is read
     windows = centre_windows(opened.regions, window)
     split = hold_out(split, windows["chrom"][~sequences.missing(windows)])
@@ -182,12 +191,43 @@ def _write(
         together["multiclass-published"] = multiclass_examples(sets, negatives=False)
     named = {f"cells/{folders[cell]}": one for cell, one in sets.items()}
     every = {**before, **named, **together}
+    _retire(out, every)
     for name, one in every.items():
         save_examples(out / name, one)
     table = pd.concat([_counts(name, one) for name, one in every.items()], ignore_index=True)
     with whole_file(out / "sets.tsv") as temporary:
         table.to_csv(temporary, sep="\t", index=False)
     return table
+
+
+def _retire(out: Path, every: Collection[str]) -> None:
+    """Remove what an earlier run left: first ``sets.tsv``, then sets that are not made again."""
+    table = out / "sets.tsv"
+    known = [
+        "pretraining",
+        *(f"pretraining-{background}" for background in BACKGROUNDS),
+        "multiclass",
+        "multiclass-published",
+    ]
+    try:
+        if table.is_file():
+            table.unlink()
+        cells = out / "cells"
+        folders = [out / name for name in known]
+        folders += sorted(cells.iterdir()) if cells.is_dir() else []
+        for folder in folders:
+            # Names with a dot are of writers that may be at work (`whole_folder`).
+            if (
+                folder.relative_to(out).as_posix() not in every
+                and not folder.name.startswith(".")
+                and not folder.is_symlink()
+                and (folder / "dataset.json").is_file()
+            ):
+                shutil.rmtree(folder)
+    except OSError as error:
+        raise InputError(
+            f"{out}: cannot remove the sets of an earlier run: {error.strerror or error}"
+        ) from error
 
 
 def _counts(name: str, examples: ExampleSet) -> pd.DataFrame:
