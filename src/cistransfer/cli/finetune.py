@@ -172,7 +172,7 @@ def finetune(
         data = (
             _of_classes(
                 fasta, labelled, positive, genome, trunk, rule, window=window, guard=guard,
-                by=split,
+                by=split, seed=seed,
             )
             if fasta is not None or labelled is not None
             else _make(
@@ -313,6 +313,7 @@ def _of_classes(
     window: int | None,
     guard: str | None,
     by: str,
+    seed: int,
 ) -> ExampleSet:
     from cistransfer.examples.from_fasta import bed_examples, fasta_examples
     from cistransfer.genome.fasta import open_sequences
@@ -331,6 +332,7 @@ def _of_classes(
             trunk_split=trunk_split,
             trunk_regions=seen,
             guard=guard,
+            seed=seed,
         )
     assert labelled is not None
     assert genome is not None
