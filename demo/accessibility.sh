@@ -29,7 +29,8 @@ cistransfer accessibility sets --matrix "$run/matrix.h5" --genome "$open/sequenc
 
 echo "3/6 pre-train, fine-tune, compare"
 # shellcheck disable=SC2086
-cistransfer accessibility study --sets "$run/sets" --out "$run/study" --most 10000 --most-test 3000 $quick
+cistransfer accessibility study --sets "$run/sets" --out "$run/study" \
+  ${quick:---most 10000 --most-test 3000}
 
 echo "4/6 which differences are sure"
 cistransfer compare "$run/study/results.tsv" --metric auroc --reference tune-whole \
