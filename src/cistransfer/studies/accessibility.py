@@ -8,9 +8,8 @@ networks from scratch, with one multi-class network for all cells, and at smalle
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,22 @@ import pandas as pd
 from cistransfer.errors import InputError
 from cistransfer.evaluation.ladder import LADDER
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
-from cistransfer.examples.classes import multiclass_examples
-from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
-from cistransfer.examples.subset import subset
-from cistransfer.examples.write_sets import folder_of
+from cistransfer.examples.dataset import ExampleSet, counts, open_examples
 from cistransfer.metrics.table import METRICS, all_metrics
 from cistransfer.models.bundle import find_bundle, open_bundle
 from cistransfer.models.registry import WRAPPERS
 from cistransfer.models.score import choose_device, score_codes
-from cistransfer.storage import read_json, whole_file, write_json
+from cistransfer.storage import read_json, whole_file
+from cistransfer.studies.cell_sets import (
+    SHUFFLED,
+    TRUNK,
+    Cell,
+    examples_of_cells,
+    has_universal,
+    listed_cells,
+    pretraining_sets,
+    together,
+)
 from cistransfer.studies.jobs import Job, run_jobs
 from cistransfer.studies.settings import Settings
 from cistransfer.training.finetune import finetune
@@ -37,25 +43,9 @@ from cistransfer.training.strategy import load_strategy
 
 __all__ = ["accessibility_study"]
 
-TRUNK = "trunk"
-SHUFFLED = "trunk-shuffled"
 PRETRAINED = "pre-trained"
 MULTICLASS = "multi-class"
 UNFAIR = "multi-class-published"
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """Examples of a cell at one size and draw, where they lie and where its models go."""
-
-    cell: str
-    fraction: float
-    draw: int
-    folder: Path
-
-    @property
-    def examples(self) -> Path:
-        return self.folder / "examples"
 
 
 def accessibility_study(
@@ -103,8 +93,8 @@ def accessibility_study(
     plan = settings or Settings()
     place, source = Path(folder), Path(sets)
     _check_names(plan)
-    pretraining = _pretraining(source) if plan.trunk is None else {}
-    cells = _cells(source)
+    pretraining = pretraining_sets(source) if plan.trunk is None else {}
+    cells = listed_cells(source)
     trunks = {name: place / name for name in pretraining}
     arguments: dict[str, Any] | None = None
     if plan.trunk is not None:
@@ -113,7 +103,7 @@ def accessibility_study(
         if design["name"] in WRAPPERS:
             design = design["arguments"]["base"]
         plan, arguments = replace(plan, architecture=design["name"]), design["arguments"]
-    whole, parts = _examples_of_cells(place, source, plan, cells, pretraining)
+    whole, parts = examples_of_cells(place, source, plan, cells, pretraining)
     how = {"device": device, "precision": precision, "seed": plan.seed}
     own = {"architecture": plan.architecture, "arguments": arguments, **how}
     run_jobs(
@@ -134,9 +124,9 @@ def accessibility_study(
         jobs,
         "pre-training",
     )
-    multi = {MULTICLASS: _together(place / MULTICLASS, whole, True)}
-    if any(_has_universal(open_examples(each.examples)) for each in whole.values()):
-        multi[UNFAIR] = _together(place / UNFAIR, whole, False)
+    multi = {MULTICLASS: together(place / MULTICLASS, whole, True)}
+    if any(has_universal(open_examples(each.examples)) for each in whole.values()):
+        multi[UNFAIR] = together(place / UNFAIR, whole, False)
     todo = [
         Job(
             name,
@@ -212,136 +202,6 @@ def _check_names(plan: Settings) -> None:
             raise InputError(f"no baseline {name!r}; there are: {', '.join(LADDER)}")
 
 
-def _listed(source: Path) -> set[str]:
-    """Names of the sets that were written together; other folders are leftovers."""
-    path = source / "sets.tsv"
-    if not path.exists():
-        raise InputError(
-            f"{source}: expected the folder of 'cistransfer accessibility sets', found no sets.tsv"
-        )
-    return set(pd.read_csv(path, sep="\t", dtype=str)["set"])
-
-
-def _cells(source: Path) -> list[str]:
-    """Names of the cells that have example sets."""
-    found = sorted(name for name in _listed(source) if name.startswith("cells/"))
-    cells = [open_examples(source / name).tasks[0] for name in found]
-    if len(cells) < 2:
-        raise InputError(f"{source}: expected sets of two cells or more, found {len(cells)}")
-    return cells
-
-
-def _pretraining(source: Path) -> dict[str, Path]:
-    """Name of a trunk → its examples."""
-    listed = _listed(source)
-    if "pretraining" not in listed:
-        raise InputError(
-            f"{source}: expected a set 'pretraining', found none; or name a trunk (--trunk)"
-        )
-    names = {TRUNK: "pretraining", SHUFFLED: "pretraining-shuffled"}
-    return {trunk: source / name for trunk, name in names.items() if name in listed}
-
-
-def _examples_of_cells(
-    place: Path, source: Path, plan: Settings, cells: list[str], pretraining: dict[str, Path]
-) -> tuple[dict[str, _Cell], list[_Cell]]:
-    """The whole training set of each cell, and the shares; the plan is on record when all are
-    there."""
-    used = [*pretraining.values(), *(source / "cells" / folder_of(cell) for cell in cells)]
-    contents = {
-        path.relative_to(source).as_posix(): read_json(path / "dataset.json")["content"]
-        for path in used
-    }
-    new = _keep_plan(place, plan, contents)
-    try:
-        whole = {cell: _shrunk(source, place, cell, plan, 1.0, 0) for cell in cells}
-        parts = [
-            _shrunk(source, place, cell, plan, fraction, draw)
-            for fraction in sorted(set(plan.fractions) - {1.0})
-            for draw in range(plan.draws)
-            for cell in cells
-        ]
-    except InputError:
-        if new:
-            shutil.rmtree(place / "cells", ignore_errors=True)
-            (place / "study.json").unlink()
-        raise
-    return whole, parts
-
-
-def _keep_plan(place: Path, plan: Settings, contents: dict[str, str]) -> bool:
-    """Write down what the study is, or refuse a folder that holds another one; whether it is new.
-
-    Other baselines are no other study: they are fitted when it is evaluated.
-    """
-    facts = asdict(plan) | {"sets": contents}
-    facts = {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items()}
-    path = place / "study.json"
-    new = not path.exists()
-    before = {} if new else read_json(path)
-    for name, value in facts.items():
-        if new or name == "baselines" or before.get(name) == value:
-            continue
-        if name == "sets":
-            changed = sorted(
-                key
-                for key in {*value, *before["sets"]}
-                if value.get(key) != before["sets"].get(key)
-            )
-            raise InputError(
-                f"{place}: holds a study of other example sets ({', '.join(changed)} changed); "
-                "choose another folder, or remove it"
-            )
-        raise InputError(
-            f"{place}: holds a study with {name} = {before.get(name)!r}, asked for {value!r}; "
-            "choose another folder, or remove it"
-        )
-    write_json(path, facts)
-    return new
-
-
-def _shrunk(
-    source: Path, place: Path, cell: str, plan: Settings, fraction: float, draw: int
-) -> _Cell:
-    """Examples of a cell at one size, kept in the study's folder."""
-    size = f"{100 * fraction:g}"
-    here = _Cell(cell, fraction, draw, place / "cells" / folder_of(cell) / f"{size}-{draw}")
-    if not here.examples.exists():
-        most = {} if plan.most is None else {"train": plan.most, "valid": max(1, plan.most // 3)}
-        if plan.most_test is not None:
-            most["test"] = plan.most_test
-        examples = open_examples(source / "cells" / folder_of(cell))
-        # The cap is drawn once; the shares of each draw are drawn out of what it leaves.
-        kept = subset(examples, most=most, seed=plan.seed)
-        if fraction < 1:
-            kept = subset(kept, fraction=fraction, seed=plan.seed + 1 + draw)
-        save_examples(here.examples, kept)
-    return here
-
-
-def _together(place: Path, whole: dict[str, _Cell], fair: bool) -> Path:
-    """The multi-class examples of the cells' sets, kept beside the run."""
-    path = place.parent / "sets" / place.name
-    if not path.exists():
-        sets = {cell: open_examples(each.examples) for cell, each in whole.items()}
-        save_examples(path, _with_both_classes(multiclass_examples(sets, negatives=fair)))
-    return path
-
-
-def _has_universal(examples: ExampleSet) -> bool:
-    """Whether the examples hold the negatives on which the published multi-class model learns."""
-    return bool((examples.regions["source"] == "universal").any())
-
-
-def _with_both_classes(examples: ExampleSet) -> ExampleSet:
-    table = counts(examples)
-    for part in ("train", "valid"):
-        for task in examples.tasks[:-1]:
-            if not table[part][task]["bound"]:
-                raise InputError(f"class {task!r} has no window in the {part} part")
-    return examples
-
-
 def _labelled(plan: Settings, trunks: dict[str, Path]) -> dict[str, tuple[str, Path | None]]:
     """Label of each of a cell's models → strategy and trunk."""
     table: dict[str, tuple[str, Path | None]] = {}
@@ -363,7 +223,7 @@ def _pretrain(folder: Path, examples: Path, **options: Any) -> None:
 
 
 def _models_of_cell(
-    cell: _Cell,
+    cell: Cell,
     strategies: dict[str, tuple[str, Path | None]],
     epochs: int | None,
     architecture: str,
@@ -384,7 +244,7 @@ def _models_of_cell(
 
 
 def _evaluate_cell(
-    cell: _Cell,
+    cell: Cell,
     labels: Sequence[str],
     baselines: Sequence[str],
     pretrained: Path | None,
