@@ -151,13 +151,14 @@ def test_an_input_that_changes_during_the_build(
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
-    """Four times the rows (beyond one block of the reader): the same peak of Python's memory."""
+    """Six times the rows (beyond one block of the reader): the same peak of Python's memory, but
+    for a block that is read ahead or not, as the threads happen to run."""
     peaks = []
-    for n_rows in (300_000, 1_200_000):
+    for n_rows in (300_000, 1_800_000):
         options = write_inputs(tmp_path, n_rows)
         tracemalloc.start()
         report = build_matrix(tmp_path / "m.h5", **options)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert report.peak_rows == n_rows
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 2 * peaks[0]
