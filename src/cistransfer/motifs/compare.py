@@ -173,7 +173,7 @@ def _tomtom(queries: list[Floats], targets: list[Floats], n_jobs: int) -> tuple[
     """Call memelite, the only place that does: p, score, offset, overlap, strand, (n, m) each."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # what its import says concerns its maintainers
             from memelite import tomtom
     except ImportError as error:
         raise InputError(
