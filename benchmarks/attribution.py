@@ -1,6 +1,6 @@
 """Time our attributions against tangermeme and naive loops, and check that they agree.
 
-    OMP_NUM_THREADS=1 python benchmarks/attribution.py --sequences 20
+    OMP_NUM_THREADS=1 python benchmarks/attribution.py --sequences 32
 
 One run times everything on the published network with settled batch norms: in-silico mutagenesis
 (ours, tangermeme, one mutant at a time), DeepLIFT against 20 dinucleotide shuffles (ours,
@@ -115,7 +115,7 @@ def looped_filters(model: nn.Module, codes: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sequences", type=int, default=20)
+    parser.add_argument("--sequences", type=int, default=32)
     parser.add_argument("--window", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)

@@ -7,8 +7,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
-from toynets import OTHER, SITE, Motifs, random_codes, with_sites
+from toynets import OTHER, SITE, Motifs, random_codes, settled, with_sites
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, reverse_complement
@@ -57,7 +59,6 @@ def test_mutagenesis_equals_scoring_every_mutant(
 
 @pytest.mark.parametrize("order", ["bn-relu", "relu-bn"])
 def test_fast_mutagenesis_on_the_published_network(order: str) -> None:
-    from toynets import settled
 
     model = settled(build_model("cnn", window=200, n_tasks=2, seed=0, order=order), 200)
     assert chain_of(model, 200) is not None
@@ -88,6 +89,40 @@ def test_fast_mutagenesis_of_long_windows_and_padding() -> None:
     assert chain_of(model, 120) is not None
     np.testing.assert_allclose(
         mutagenesis(model, codes, task=0), mutagenesis(model, codes, task=0, fast=False), atol=1e-5
+    )
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_fast_mutagenesis_of_any_chain(data: st.DataObject) -> None:
+    """Kernels, paddings, poolings, activations and lengths as they come."""
+    length = data.draw(st.integers(30, 90))
+    torch.manual_seed(data.draw(st.integers(0, 99)))
+    layers: list[nn.Module] = []
+    channels, left = 4, length
+    for _ in range(data.draw(st.integers(1, 3))):
+        kernel = data.draw(st.integers(1, min(9, left)))
+        padding = data.draw(st.integers(0, kernel))
+        layers.append(nn.Conv1d(channels, 5, kernel, padding=padding))
+        channels, left = 5, left + 2 * padding - kernel + 1
+        local = [nn.ReLU(), nn.BatchNorm1d(5), nn.ELU(), nn.Sigmoid()]
+        layers += data.draw(st.permutations(local))[: data.draw(st.integers(0, 3))]
+        pool = data.draw(st.integers(1, min(5, left)))
+        if pool > 1 or data.draw(st.booleans()):
+            layers.append(nn.MaxPool1d(pool))
+            left //= pool
+    if data.draw(st.booleans()):
+        layers += [nn.Flatten(), nn.Linear(5 * left, 300), nn.ReLU(), nn.Linear(300, 2)]
+    else:
+        layers += [nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(5, 2)]
+    model = settled(nn.Sequential(*layers), length)
+    assert chain_of(model, length) is not None
+    codes = random_codes(3, length)
+    codes[1, : data.draw(st.integers(0, 9))] = 4
+    np.testing.assert_allclose(
+        mutagenesis(model, codes, task=1, batch_size=data.draw(st.sampled_from([1, 400, 9600]))),
+        mutagenesis(model, codes, task=1, fast=False),
+        atol=3e-5,
     )
 
 
@@ -239,6 +274,8 @@ def test_refusals(motif_net: nn.Module) -> None:
         attribute(motif_net, codes, method="deplift")
     with pytest.raises(InputError, match="2 tasks; there is no task 5"):
         attribute(motif_net, codes, task=5)
+    with pytest.raises(InputError, match="2 tasks; there is no task -3"):
+        attribute(motif_net, codes, task=-3, method="mutagenesis")
     with pytest.raises(InputError, match="logit"):
         attribute(motif_net, codes, on="odds")
 
@@ -252,7 +289,6 @@ def test_planted_filter_net_is_what_it_says() -> None:
 
 def test_a_network_with_motifs_beside_it() -> None:
     """The fine-tuning default: the motifs' log occupancies are neither a chain nor elementwise."""
-    from toynets import settled
 
     from cistransfer.models.motif_features import WithMotifs
     from cistransfer.motifs.pwm import from_counts

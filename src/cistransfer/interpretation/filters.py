@@ -23,6 +23,7 @@ __all__ = ["FilterMotifs", "annotate_filters", "correct_sequences", "filter_moti
 
 Codes = NDArray[np.uint8]
 
+_TOGETHER = 25_600  # bp
 _SHUFFLED = 20_000  # shuffled filters in all, against which matches are calibrated
 
 
@@ -80,7 +81,7 @@ def filter_motifs(
     *,
     share: float = 0.5,
     both_strands: bool = True,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> FilterMotifs:
     """Motif of each first-layer filter (Novakovsky et al. 2021, "Model interpretation").
@@ -101,6 +102,8 @@ def filter_motifs(
         Threshold as a share of the largest activation.
     both_strands : bool
         Look at the reverse complements too, as published.
+    batch_size : int, optional
+        Sequences at a time; by default as many as have 25,600 bp, which fit the caches.
     tick : callable, optional
         Told the number of sequences after each batch of both passes.
 
@@ -111,6 +114,7 @@ def filter_motifs(
     """
     if not len(codes):
         raise InputError("expected at least one sequence to read filters from, found none")
+    batch_size = batch_size or max(1, _TOGETHER // codes.shape[1])
     block = first_filters(model, codes.shape[1])
     device = device_of(model)
     n_filters = int(_weight(block[0]).shape[0])

@@ -16,7 +16,6 @@ __all__ = [
     "first_convolution",
     "first_filters",
     "fold_norms",
-    "packed",
     "run_chain",
     "run_filters",
 ]
@@ -144,31 +143,3 @@ def run_filters(block: Sequence[nn.Module], x: Tensor) -> Tensor:
         return run_chain(block, x.unsqueeze(2)).squeeze(2)
     except (RuntimeError, ValueError):
         return run_chain(block, x)
-
-
-class _Packed(nn.Module):
-    """A linear layer whose weights lie in oneDNN's own order (about twice as fast on CPU)."""
-
-    def __init__(self, layer: nn.Linear, rows: int) -> None:
-        super().__init__()
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), rows)
-        self.bias = layer.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-
-
-def packed(layers: Sequence[nn.Module], device: torch.device, rows: int) -> list[nn.Module]:
-    """The layers, linear ones packed where this processor and PyTorch can."""
-    result: list[nn.Module] = []
-    for layer in layers:
-        if isinstance(layer, nn.Linear) and device.type == "cpu":
-            try:
-                x = torch.zeros((2, layer.in_features))
-                layer_packed = _Packed(layer, rows)
-                if torch.allclose(layer_packed(x), layer(x), atol=1e-5):
-                    layer = layer_packed
-            except (AttributeError, RuntimeError):
-                pass
-        result.append(layer)
-    return result

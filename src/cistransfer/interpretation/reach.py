@@ -1,7 +1,10 @@
 """What a substitution can reach in each layer: changed stretches of activations.
 
-The stretches of many mutants lie in one tensor; what is outside of them is that of the unmutated
-sequence.
+Mutants are taken in combs: the three substitutions at positions r, r + s, r + 2s, … of all
+sequences. With s a multiple of every pooling, the changed stretches of one comb begin equally far
+apart in each layer and lie alike in its pooling windows, so that the unmutated activations beside
+and below them are views of one tensor, and nothing is gathered. What is outside of the stretches
+is that of the unmutated sequence.
 """
 
 from __future__ import annotations
@@ -13,22 +16,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cistransfer.interpretation.packed import PackedMatrix
+
 __all__ = [
-    "LOCAL",
-    "Reach",
+    "Held",
+    "Stretches",
+    "Taps",
     "after_first",
-    "along",
+    "changed",
+    "comb_step",
     "convolved",
-    "flat",
+    "follow",
+    "is_convolution",
+    "is_simple",
     "pool_behind",
-    "pooled",
     "pools_first",
-    "simple",
-    "starts_well",
-    "whole_windows",
+    "run_flat",
+    "width_of",
 ]
 
-LOCAL = (
+_LOCAL = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
     nn.ReLU,
@@ -43,25 +50,36 @@ LOCAL = (
     nn.Tanh,
     nn.Identity,
 )
+_POOLS = (nn.MaxPool1d, nn.MaxPool2d)
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+_MOST_COMBS = 64
 
 
-def starts_well(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Conv1d | nn.Conv2d) and simple(layer) and layer.in_channels == 4
+def is_convolution(layer: nn.Module) -> bool:
+    return isinstance(layer, _CONVOLUTIONS)
 
 
-def simple(layer: nn.Module) -> bool:
-    """Whether a convolution or pooling slides along the length only, one step at a time."""
-    if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d):
+def width_of(layer: Any) -> int:
+    """How much wider a layer can make a stretch, padding counted."""
+    return along(layer.kernel_size) + along(layer.padding) if is_convolution(layer) else 0
+
+
+def is_simple(layer: nn.Module) -> bool:
+    """Whether a layer is a convolution or a pooling along the length only, plain enough to follow.
+
+    Convolutions go one step at a time; poolings, a window at a time.
+    """
+    if isinstance(layer, _POOLS):
         return (
             along(layer.kernel_size) == along(layer.stride)
             and along(layer.padding) == 0
             and along(layer.dilation) == 1
             and not layer.ceil_mode
         )
-    if isinstance(layer, nn.Conv1d | nn.Conv2d):
-        flat = isinstance(layer, nn.Conv1d) or layer.kernel_size[0] == 1
+    if isinstance(layer, _CONVOLUTIONS):
+        level = isinstance(layer, nn.Conv1d) or layer.kernel_size[0] == 1
         return (
-            flat
+            level
             and layer.stride[-1] == 1
             and layer.dilation[-1] == 1
             and layer.groups == 1
@@ -75,17 +93,51 @@ def along(value: Any) -> int:
     return int(value if isinstance(value, int) else value[-1])
 
 
-@dataclass(frozen=True)
-class Reach:
-    """Changed activations of one layer: ``values`` (m, channels, 1, width) begin at ``start``."""
+def pools_first(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    """Max-pooling before a ReLU in front of it: the same values from fewer numbers."""
+    chain = list(layers)
+    for at in range(len(chain) - 1):
+        pair = chain[at], chain[at + 1]
+        if type(pair[0]) is nn.ReLU and isinstance(pair[1], _POOLS):
+            chain[at], chain[at + 1] = pair[1], pair[0]
+    return chain
 
-    values: Tensor
-    start: Tensor
+
+def pool_behind(layers: Sequence[nn.Module], number: int) -> int:
+    """Width of the simple pooling that follows a layer, local layers between or none; else 1."""
+    for layer in layers[number + 1 :]:
+        if isinstance(layer, _POOLS) and is_simple(layer):
+            return along(layer.kernel_size)
+        if not isinstance(layer, _LOCAL):
+            break
+    return 1
 
 
-def flat(layer: Any, x: Tensor) -> Tensor:
-    """Run a one-dimensional layer on (n, channels, 1, length)."""
-    if isinstance(layer, nn.BatchNorm1d) and x.dim() == 4:
+def comb_step(layers: Sequence[nn.Module]) -> tuple[int, int]:
+    """How far apart a comb's positions are, and how many layers can be followed with it.
+
+    The layers must begin with a simple convolution. At most 64 combs are made; where poolings
+    would ask for more, fewer layers are followed.
+    """
+    step, pooled = 1, True
+    for number, layer in enumerate(layers):
+        if isinstance(layer, _POOLS):
+            # one pooling for each convolution: its stretches were laid out for that one
+            if not is_simple(layer) or pooled or step * along(layer.kernel_size) > _MOST_COMBS:
+                return step, number
+            step, pooled = step * along(layer.kernel_size), True
+        elif isinstance(layer, _CONVOLUTIONS):
+            if not is_simple(layer):
+                return step, number
+            pooled = False
+        elif not isinstance(layer, _LOCAL):
+            return step, number
+    return step, len(layers)
+
+
+def run_flat(layer: Any, x: Tensor) -> Tensor:
+    """Run a simple or local layer on (n, channels, 1, length)."""
+    if isinstance(layer, nn.BatchNorm1d):
         return nn.functional.batch_norm(
             x, layer.running_mean, layer.running_var, layer.weight, layer.bias,
             layer.running_mean is None, 0.0, layer.eps,
@@ -93,130 +145,169 @@ def flat(layer: Any, x: Tensor) -> Tensor:
     if isinstance(layer, nn.MaxPool1d):
         return layer(x.squeeze(2)).unsqueeze(2)
     if isinstance(layer, nn.Conv1d):
-        return (
-            nn.functional.conv2d(
-                x, layer.weight.unsqueeze(2), layer.bias, padding=(0, along(layer.padding))
-            )
-            if simple(layer)
-            else layer(x.squeeze(2)).unsqueeze(2)
+        return nn.functional.conv2d(
+            x, layer.weight.unsqueeze(2), layer.bias, padding=(0, along(layer.padding))
         )
     return layer(x)
 
 
-def pools_first(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """Max-pooling before a ReLU in front of it: the same values from fewer numbers."""
-    chain = list(layers)
-    for at in range(len(chain) - 1):
-        pair = chain[at], chain[at + 1]
-        if type(pair[0]) is nn.ReLU and isinstance(pair[1], nn.MaxPool1d | nn.MaxPool2d):
-            chain[at], chain[at + 1] = pair[1], pair[0]
-    return chain
+class Held:
+    """Activations of the unmutated sequences, with zeros around them.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, channels, 1, length)
+    margin : int
+        How many zeros on each side.
+    """
+
+    def __init__(self, x: Tensor, margin: int) -> None:
+        self.length, self.margin = x.shape[3], margin
+        self.rows = nn.functional.pad(x[:, :, 0].transpose(1, 2), (0, 0, margin, margin))
+        self.rows = self.rows.contiguous()
+
+    def stretches(self, start: int, step: int, count: int, width: int) -> Tensor:
+        """View of the stretches from ``start``, ``start + step``, …
+
+        Its shape is (count, n, 1, width, channels).
+        """
+        n, total, channels = self.rows.shape
+        return self.rows.as_strided(
+            (count, n, 1, width, channels),
+            (step * channels, total * channels, 0, channels, 1),
+            (self.margin + start) * channels,
+        )
 
 
-def pool_behind(layers: Sequence[nn.Module], number: int) -> int:
-    """Width of a simple pooling that follows a layer, with at most a local one between; else 1."""
-    for layer in layers[number + 1 : number + 3]:
-        if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d) and simple(layer):
-            return along(layer.kernel_size)
-        if not isinstance(layer, LOCAL):
-            break
-    return 1
+@dataclass(frozen=True)
+class Stretches:
+    """A comb's mutants in one layer.
 
+    ``values`` (count, n, 3, width, channels) belong to the positions from ``start + i · step``.
+    """
 
-def _stretches(rows: Tensor, width: int, start: Tensor) -> Tensor:
-    """Copies of ``rows[s : s + width]`` for each s, (m, width, channels); rows are contiguous."""
-    channels = rows.shape[1]
-    view = rows.as_strided((len(rows) - width + 1, width, channels), (channels, channels, 1))
-    return view.index_select(0, start)
-
-
-def _aligned(first: Tensor, width: int, step: int, length: int) -> tuple[Tensor, int]:
-    """Stretches from ``first`` of some width, widened to whole steps within ``length``."""
-    wide = min((width + step - 2) // step * step + step, length // step * step or length)
-    start = torch.div(first, step, rounding_mode="floor") * step
-    return start.clamp(0, (length - wide) // step * step), wide
+    values: Tensor
+    start: int
+    step: int
 
 
 def after_first(
-    layer: Any, held: Tensor, where: Tensor, old: Tensor, new: Tensor, step: int
-) -> Reach:
-    """Change of the first convolution's output: differences of its weights, nothing computed.
+    layer: Any, after: Held, old: Tensor, first: int, step: int, pool: int
+) -> Stretches:
+    """The first convolution of a comb's mutants: differences of its weights, nothing computed.
 
-    The stretch begins at a multiple of ``step``, so that a pooling of that width can follow.
+    Parameters
+    ----------
+    after : Held
+        What the convolution gives of the unmutated sequences.
+    old : Tensor of int64, shape (count, n)
+        The base at each position of the comb.
+    first, step : int
+        The comb's positions.
+    pool : int
+        The stretches are widened to whole windows of this width.
     """
     weight = layer.weight if layer.weight.dim() == 3 else layer.weight[:, :, 0]
-    kernel, padding = weight.shape[2], along(layer.padding)
-    rows = held[0, :, 0].t().contiguous()
-    start, width = _aligned(where + padding - kernel + 1, kernel, step, len(rows))
-    blank = width + step + kernel  # no stretch sees two weights
-    table = torch.zeros((4, 2 * blank + kernel, weight.shape[0]), device=held.device)
-    table[:, blank : blank + kernel] = weight.flip(2).permute(1, 2, 0)
-    change = (table[None] - table[:, None]).flatten(0, 2)  # old, new, place
-    begin = blank + start - (where + padding - kernel + 1)
-    values = _stretches(change, width, (old * 4 + new) * table.shape[1] + begin)
-    values += _stretches(rows, width, start)
-    return Reach(values.permute(0, 2, 1).unsqueeze(2), start)
+    kernel = weight.shape[2]
+    begin, shift, width = _frame(first + along(layer.padding) - kernel + 1, kernel, pool)
+    rows = weight.new_zeros((4, width, weight.shape[0]))  # base, place, filter
+    rows[:, shift : shift + kernel] = weight.detach().flip(2).permute(1, 2, 0)
+    base = torch.arange(4, device=old.device)
+    new = (base[:, None] + torch.arange(1, 4, device=old.device)) % 4
+    values = (rows[new] - rows[:, None])[old]
+    values += after.stretches(begin, step, len(old), width)
+    return Stretches(values, begin, step)
 
 
-def whole_windows(
-    held: Tensor, reach: Reach, start: Tensor | None = None, width: int | None = None
-) -> Tensor:
-    """Activations of ``[start, start + width)`` with the changed ones put in (all by default)."""
-    rows = held[0, :, 0].t().contiguous()
-    length, channels = rows.shape
-    m = len(reach.start)
-    if start is None or width is None:
-        start, width = torch.zeros_like(reach.start), length
-    steps = torch.arange(width, device=held.device)
-    begin = (reach.start - start)[:, None]
-    inside = steps - begin
-    changed = (inside >= 0) & (inside < reach.values.shape[3])
-    mine = reach.values[:, :, 0].permute(0, 2, 1).reshape(-1, channels)
-    source = torch.cat([rows, mine])
-    pick = torch.where(
-        changed,
-        length + torch.arange(m, device=held.device)[:, None] * reach.values.shape[3] + inside,
-        start[:, None] + steps,
-    )
-    return source[pick.flatten()].view(m, width, channels).permute(0, 2, 1).unsqueeze(2)
-
-
-def pooled(kernel: int, held: Tensor, reach: Reach) -> Reach:
-    length, wide = held.shape[3] // kernel, reach.values.shape[3]
-    if wide % kernel == 0 and wide <= length * kernel and not bool((reach.start % kernel).any()):
-        width, start, window = wide // kernel, reach.start // kernel, reach.values
-    else:
-        width = min((wide + kernel - 2) // kernel + 1, length)
-        start = torch.div(reach.start, kernel, rounding_mode="floor").clamp(0, length - width)
-        window = whole_windows(held, reach, start * kernel, width * kernel)
-    places = window[:, :, 0].permute(0, 2, 1).unflatten(1, (width, kernel))
-    values = places[:, :, 0]
-    for place in range(1, kernel):
-        values = torch.maximum(values, places[:, :, place])
-    return Reach(values.permute(0, 2, 1).unsqueeze(2), start)
-
-
-def convolved(layer: Any, held: Tensor, after: Tensor, reach: Reach, step: int) -> Reach:
+def convolved(taps: Taps, before: Held, after: Held, stretches: Stretches, pool: int) -> Stretches:
     """A convolution is linear: that of the changes alone is added to what it gave before."""
-    weight = layer.weight.unsqueeze(2) if layer.weight.dim() == 3 else layer.weight
-    kernel, padding = weight.shape[3], along(layer.padding)
-    before, rows = (one[0, :, 0].t().contiguous() for one in (held, after))
-    width = reach.values.shape[3]
-    change = reach.values[:, :, 0].permute(0, 2, 1) - _stretches(before, width, reach.start)
-    change = nn.functional.conv2d(
-        change.permute(0, 2, 1).unsqueeze(2), weight, padding=(0, kernel - 1)
-    )
-    change = change[:, :, 0].permute(0, 2, 1)
-    first = reach.start + padding - kernel + 1  # may lie before the beginning
-    start, wide = _aligned(first, change.shape[1], step, len(rows))
-    values = _stretches(rows, wide, start)
-    _, runs = torch.unique_consecutive(reach.start, return_counts=True)
-    ends = runs.cumsum(0).tolist()
-    begins = [0, *ends[:-1]]
-    shifts = (first - start)[begins].tolist()
-    for begin, end, shift in zip(begins, ends, shifts, strict=True):
-        skip, place = max(-shift, 0), max(shift, 0)
-        some = min(change.shape[1] - skip, wide - place)
-        if some > 0:
-            values[begin:end, place : place + some] += change[begin:end, skip : skip + some]
-    return Reach(values.permute(0, 2, 1).unsqueeze(2), start)
+    change = changed(before, stretches)
+    count, n, three, narrow, channels = change.shape
+    products = taps.products(narrow)
+    start, step = stretches.start + taps.padding - taps.kernel + 1, stretches.step
+    begin, shift, width = _frame(start, len(products), pool)
+    below = after.stretches(begin, step, count, width)
+    values = change.new_empty((count, n, three, width, below.shape[4]))
+    values[..., :shift, :] = below[..., :shift, :]
+    values[..., shift + len(products) :, :] = below[..., shift + len(products) :, :]
+    for place, (product, first, last) in enumerate(products):
+        # those of the comb that have this place inside of the sequence
+        low = min(count, max(0, -((start + place) // step)))
+        high = max(low, min(count, -((start + place - after.length) // step)))
+        here = values[..., shift + place, :]
+        if low < high:
+            read = change[low:high, :, :, first:last].reshape(-1, (last - first) * channels)
+            part = product(read).view(high - low, n, three, -1)
+            torch.add(part, below[low:high, ..., shift + place, :], out=here[low:high])
+        if high - low < count:
+            here[:low] = 0
+            here[high:] = 0
+    return Stretches(values, begin, step)
+
+
+def _frame(start: int, width: int, pool: int) -> tuple[int, int, int]:
+    """Stretches widened to whole pooling windows: their start, what lies before, their width."""
+    shift = start % pool
+    return start - shift, shift, -(-(shift + width) // pool) * pool
+
+
+class Taps:
+    """A convolution as one matrix per place of a stretch's outputs: only taps that it reaches.
+
+    Parameters
+    ----------
+    layer : Conv1d or Conv2d
+        A simple one.
+    rows : int
+        About how many mutants are convolved at a time.
+    """
+
+    def __init__(self, layer: Any, rows: int) -> None:
+        self.weight = layer.weight if layer.weight.dim() == 3 else layer.weight[:, :, 0]
+        self.kernel, self.padding = self.weight.shape[2], along(layer.padding)
+        self._rows = rows
+        self._made: dict[int, list[tuple[PackedMatrix, int, int]]] = {}
+
+    def products(self, width: int) -> list[tuple[PackedMatrix, int, int]]:
+        """For each of ``width + kernel − 1`` outputs its matrix and the inputs it reads."""
+        if width not in self._made:
+            made = []
+            for place in range(width + self.kernel - 1):
+                low, high = max(0, place - self.kernel + 1), min(place + 1, width)
+                tap = low + self.kernel - 1 - place
+                part = self.weight[:, :, tap : tap + high - low].permute(0, 2, 1)
+                made.append((PackedMatrix(part.flatten(1), self._rows), low, high))
+            self._made[width] = made
+        return self._made[width]
+
+
+def follow(layer: Any, stretches: Stretches) -> Stretches:
+    """Run a pooling or a local layer on stretches."""
+    values, start, step = stretches.values, stretches.start, stretches.step
+    if isinstance(layer, _POOLS):
+        kernel = along(layer.kernel_size)
+        places = values.unflatten(3, (-1, kernel)).unbind(4)
+        values = torch.maximum(places[0], places[1]) if kernel > 1 else places[0]
+        for place in places[2:]:
+            torch.maximum(values, place, out=values)
+        return Stretches(values, start // kernel, step // kernel)
+    if type(layer) is nn.ReLU:
+        return Stretches(values.relu_(), start, step)
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        rows = values.reshape(-1, values.shape[4], 1, 1)
+        return Stretches(run_flat(layer, rows).reshape(values.shape), start, step)
+    return Stretches(layer(values), start, step)
+
+
+def changed(held: Held, stretches: Stretches) -> Tensor:
+    """Values less those of the unmutated sequence; 0 outside of the sequence."""
+    values = stretches.values
+    count, width = values.shape[0], values.shape[3]
+    start, step = stretches.start, stretches.step
+    change = values - held.stretches(start, step, count, width)
+    last = start + step * (count - 1) + width
+    if start < 0 or last > held.length:
+        at = start + step * torch.arange(count)[:, None] + torch.arange(width)
+        inside = ((at >= 0) & (at < held.length)).to(values)
+        change *= inside[:, None, None, :, None]
+    return change
