@@ -40,6 +40,21 @@ def test_help_is_fast() -> None:
     assert min(spent) < 0.5
 
 
+@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(
+    given: str | None, expected: str
+) -> None:
+    """OpenMP reads the variable when PyTorch is loaded: it is set before that."""
+    code = "import os, sys, cistransfer.cli.main; "
+    code += "print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["False", expected]
+
+
 HELPS = """
 import contextlib, io, sys
 from cistransfer.cli.command import run_app

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from toynets import OTHER, SITE, Motifs, random_codes, settled, with_sites
+from toynets import OTHER, SITE, Motifs, random_codes, seeded, settled, with_sites
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, reverse_complement
@@ -124,6 +124,127 @@ def test_fast_mutagenesis_of_any_chain(data: st.DataObject) -> None:
         mutagenesis(model, codes, task=1, fast=False),
         atol=3e-5,
     )
+
+
+class Doubling(nn.Conv1d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+class Tripling(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 3 * super().forward(x)
+
+
+class Clamped(nn.Module):
+    """Functional, and seen only by sequences with two sites."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 5, 3)
+        self.linear = nn.Linear(5 * 28, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.conv(x).clamp(max=0.3).flatten(1))
+
+
+class Sum(nn.Module):
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return a + b
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.sum = nn.Conv1d(4, 5, 3), nn.Conv1d(4, 5, 3), Sum()
+        self.linear = nn.Linear(5 * 28, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.sum(self.one(x), self.two(x)).flatten(1))
+
+
+def _off() -> nn.Linear:
+    layer = nn.Linear(5 * 28, 300)
+    nn.init.constant_(layer.bias, -1e3)
+    return layer
+
+
+UNUSUAL = {
+    "in place": lambda: [
+        nn.Conv1d(4, 5, 3), nn.ReLU(inplace=True), nn.BatchNorm1d(5), nn.ELU(inplace=True),
+        nn.Conv1d(5, 5, 3), nn.Flatten(), nn.Linear(5 * 26, 9), nn.ReLU(inplace=True),
+        nn.Linear(9, 2),
+    ],
+    "in place, pooled over all": lambda: [
+        nn.Conv1d(4, 5, 3), nn.Hardswish(inplace=True), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+        nn.ReLU(inplace=True), nn.Linear(5, 2),
+    ],
+    "a convolution's own forward": lambda: [
+        nn.Conv1d(4, 5, 3), nn.ReLU(), Doubling(5, 5, 3), nn.Flatten(), nn.Linear(5 * 26, 2)
+    ],
+    "a linear layer's own forward": lambda: [
+        nn.Conv1d(4, 5, 3), nn.ReLU(), nn.Flatten(), Tripling(5 * 28, 9), nn.ReLU(), Tripling(9, 2)
+    ],
+    "weight norm": lambda: [
+        nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 5, 3)), nn.Flatten(),
+        nn.Linear(5 * 28, 2),
+    ],
+    "no unit is on": lambda: [
+        nn.Conv1d(4, 5, 3), nn.Flatten(), _off(), nn.ReLU(), nn.Linear(300, 2)
+    ],
+    "a convolution behind a linear layer": lambda: [
+        nn.Conv1d(4, 5, 3), nn.Flatten(), nn.Linear(5 * 28, 40), nn.Unflatten(1, (4, 10)),
+        nn.Conv1d(4, 3, 3), nn.Flatten(), nn.Linear(24, 2),
+    ],
+    "a norm without statistics": lambda: [
+        nn.Conv1d(4, 5, 3), nn.BatchNorm1d(5, track_running_stats=False), nn.Flatten(),
+        nn.Linear(5 * 28, 2),
+    ],
+    "softmax": lambda: [
+        nn.Conv1d(4, 5, 3), nn.Softmax(dim=2), nn.AdaptiveAvgPool1d(4), nn.Flatten(),
+        nn.Linear(20, 2),
+    ],
+    "a function": lambda: [Clamped()],
+    "two inputs": lambda: [Twice()],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_mutagenesis_of_unusual_networks(name: str) -> None:
+    """Followed or scored whole, the values are those of every mutant by itself."""
+    model = seeded(lambda: nn.Sequential(*UNUSUAL[name]()))
+    if name != "a norm without statistics":
+        settled(model, 30)
+    model.eval()
+    codes = random_codes(3, 30, seed=5)
+    before = scores(model, codes)
+    expected = naive_mutagenesis(model, codes, 1)
+    if name == "a norm without statistics":  # depends on its batch: only alone it is defined
+        expected = mutagenesis(model, codes, task=1, fast=False)
+    np.testing.assert_allclose(mutagenesis(model, codes, task=1), expected, atol=2e-5)
+    assert np.array_equal(scores(model, codes), before)
+
+
+def test_mutagenesis_in_limited_memory(
+    small_cnn: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where little may be held at a time the values are the same."""
+    codes = random_codes(5, 68)
+    expected = mutagenesis(small_cnn, codes, task=1)
+    monkeypatch.setattr("cistransfer.interpretation.mutants._MOST_FLOATS", 30_000)
+    np.testing.assert_allclose(mutagenesis(small_cnn, codes, task=1), expected, atol=1e-5)
+
+
+def test_mutagenesis_of_nothing(small_cnn: nn.Module) -> None:
+    assert mutagenesis(small_cnn, random_codes(0, 68), task=500).shape == (0, 4, 68)
+
+
+def test_mutagenesis_under_autocast(small_cnn: nn.Module) -> None:
+    codes = random_codes(2, 68)
+    expected = mutagenesis(small_cnn, codes)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = mutagenesis(small_cnn, codes)
+    np.testing.assert_allclose(found, expected, atol=0.1)
 
 
 def test_skips_are_not_a_chain(skips: nn.Module, small_cnn: nn.Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from typing import Annotated
 
@@ -32,6 +33,10 @@ VERBS = (
     "rerun",
 )
 """Modules of ``cistransfer.cli``, each with a function ``register(app)``."""
+
+# OpenMP reads this when PyTorch is loaded: threads that wait for each other sleep. By default they
+# spin, and two trainings on the same two cores then take thirty times as long as they should.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
     name="cistransfer",

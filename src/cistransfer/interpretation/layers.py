@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of
-from cistransfer.models.score import evaluating
+from cistransfer.models.score import evaluating, one_hot
 
 __all__ = [
     "chain_of",
@@ -53,19 +53,20 @@ def run_chain(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 def chain_of(model: nn.Module, length: int) -> list[nn.Module] | None:
     """Layers whose composition is the model, or None when it is not a plain chain.
 
-    The layers are found by calling the model on a random sequence, and the composition is checked
+    The layers are found by calling the model on random sequences, and the composition is checked
     against it: a skip connection, a sum or a functional activation does not pass.
     """
     device = device_of(model)
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand((2, 4, length), generator=generator).to(device)
+    codes = torch.randint(0, 4, (4, length), generator=generator, dtype=torch.uint8)
+    x = one_hot(codes).to(device)
     layers = [layer for layer in leaf_calls(model, x) if not isinstance(layer, nn.Dropout)]
     with evaluating(model), torch.inference_mode():
         wanted = model(x)
         for lifted in (x, x.unsqueeze(2)):
             try:
                 found = run_chain(layers, lifted)
-            except (RuntimeError, ValueError):
+            except (RuntimeError, ValueError, TypeError, AttributeError, IndexError):
                 continue
             if found.shape == wanted.shape and torch.allclose(found, wanted, atol=1e-5, rtol=1e-5):
                 return layers

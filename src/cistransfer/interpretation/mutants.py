@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -25,10 +25,12 @@ from cistransfer.interpretation.reach import (
     convolved,
     follow,
     is_convolution,
+    is_known,
     is_simple,
     pool_behind,
     pools_first,
     run_flat,
+    stretch_sizes,
     width_of,
 )
 from cistransfer.models.motif_features import WithMotifs
@@ -38,6 +40,7 @@ __all__ = ["AllMutants", "mutants_of"]
 
 _FEW_UNITS = 0.9  # leave out units that are off where at most this part is on
 _MANY_UNITS = 256
+_MOST_FLOATS = 1 << 26  # of activations at a time, and of weights laid out anew
 
 Span = tuple[int, int]
 """Where the changed stretch of a position's mutants begins and ends, maybe outside."""
@@ -52,20 +55,24 @@ class AllMutants:
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module], task: int, rows: int) -> None:
-        self.model, self.task, self.rows = model, task, rows
+        self.model, self.task = model, task
         self.step, self.n_followed = comb_step(layers)
         self.followed, self.rest = layers[: self.n_followed], layers[self.n_followed :]
+        largest, last = stretch_sizes(self.followed)
+        width: Any = self.rest[0].out_features if self._has_linear() else 0
+        self.rows = max(1, min(rows, _MOST_FLOATS // (3 * largest // self.step + last + width)))
         self.taps = {
-            number: Taps(layer, max(1, rows // self.step))
+            number: Taps(layer, max(1, self.rows // self.step))
             for number, layer in enumerate(self.followed)
             if number and is_convolution(layer)
         }
         self.margin = 2 * (self.step + sum(width_of(layer) for layer in self.followed))
         self.columns: dict[tuple[int, int], PackedMatrix] = {}
+        self.n_held = 0
         self.products = {
-            number: PackedMatrix(layer.weight, rows, layer.bias)
+            number: PackedMatrix(layer.weight, self.rows, layer.bias)
             for number, layer in enumerate(self.rest)
-            if number and isinstance(layer, nn.Linear)
+            if number and _is_linear(layer)
         }
 
     @staticmethod
@@ -83,8 +90,10 @@ class AllMutants:
         layers = chain_of(model.base if isinstance(model, WithMotifs) else model, length)
         if layers is None or not (is_simple(layers[0]) and is_convolution(layers[0])):
             return None
-        layers = pools_first(fold_norms(_without_flattening(layers)))
-        if isinstance(layers[-1], nn.Linear) and not isinstance(model, WithMotifs):
+        if any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers):
+            return None
+        layers = _not_in_place(pools_first(fold_norms(_without_flattening(layers))))
+        if _is_linear(layers[-1]) and not isinstance(model, WithMotifs):
             layers[-1], task = _one_output(layers[-1], task), 0
         return AllMutants(model, layers, task, rows)
 
@@ -93,23 +102,30 @@ class AllMutants:
 
         The mutants of base b are those to b + 1, b + 2 and b + 3 (mod 4); at N they mean nothing.
         """
-        given = torch.from_numpy(np.ascontiguousarray(codes)).to(device_of(self.model))
+        given = torch.from_numpy(np.array(codes)).to(device_of(self.model))
+        with torch.autocast(given.device.type, enabled=False):
+            return self._scores(given)
+
+    def _scores(self, given: Tensor) -> tuple[Tensor, Tensor]:
         x = one_hot(given).unsqueeze(2)
         inputs = [x, *(x := run_flat(layer, x) for layer in self.followed)]
         changes, spans = self._changes(inputs, given.long().clamp(max=3).t())
-        if self.rest and isinstance(self.rest[0], nn.Linear):
+        if self._has_linear():
             first = run_chain(self.rest[:1], x)
             reference = self._finished(run_chain(self.rest[1:], first), given)
             hidden = self._linear(changes, spans, first, x.shape[3])
             each = [self._rest(rows.flatten(0, 1)) for rows in hidden]
         else:
             reference = self._finished(_run(self.rest, x), given)
-            each = [self._whole(changes[row], spans, x[row]) for row in range(len(codes))]
-        scores = torch.empty((codes.shape[1], len(codes), 3), device=given.device)
+            each = [self._whole(changes[row], spans, x[row]) for row in range(len(given))]
+        scores = torch.empty((given.shape[1], len(given), 3), device=given.device)
         for row, out in enumerate(each):
             mutants = mutants_of(given[row]) if isinstance(self.model, WithMotifs) else None
             scores[:, row] = self._finished(out, mutants).view(-1, 3)
         return scores, reference
+
+    def _has_linear(self) -> bool:
+        return bool(self.rest) and _is_linear(self.rest[0])
 
     def _changes(self, inputs: Sequence[Tensor], bases: Tensor) -> tuple[Tensor, list[Span]]:
         """Changes of the activations behind the followed layers, and each position's span.
@@ -160,24 +176,28 @@ class AllMutants:
             if low >= high:
                 here[:] = before[:, None, None]
                 continue
-            if (low, high) not in self.columns:
-                columns = places[low:high].flatten(0, 1).t()
-                self.columns[low, high] = PackedMatrix(columns, self.rows)
+            multiply = self.columns.get((low, high))
+            if multiply is None:
+                multiply = PackedMatrix(places[low:high].flatten(0, 1).t(), self.rows)
+                self.n_held += multiply.weight.numel()
+                if self.n_held <= _MOST_FLOATS:
+                    self.columns[low, high] = multiply
             change = changes[:, begin:end, :, low - start : high - start]
-            product = self.columns[low, high](change.reshape(-1, (high - low) * change.shape[4]))
+            product = multiply(change.reshape(-1, (high - low) * change.shape[4]))
             torch.add(product.view(here.shape), before[:, None, None], out=here)
         return out
 
     def _rest(self, x: Tensor) -> Tensor:
         """Layers behind the first linear one, for the mutants of one sequence; ``x`` is used up."""
-        for number, layer in enumerate(self.rest[1:], start=1):
-            if not isinstance(layer, nn.Linear):
+        for number in range(1, len(self.rest)):
+            layer: Any = self.rest[number]
+            if number not in self.products:
                 x = x.relu_() if type(layer) is nn.ReLU else layer(x)
                 continue
-            product = self.products[number]
+            x, product = x.flatten(1), self.products[number]
             if type(self.rest[number - 1]) is nn.ReLU and x.shape[1] >= _MANY_UNITS:
                 on = torch.nonzero(x.amax(dim=0))[:, 0]
-                if len(on) < _FEW_UNITS * x.shape[1]:
+                if 0 < len(on) < _FEW_UNITS * x.shape[1]:
                     x = x.index_select(1, on)
                     product = PackedMatrix(layer.weight.index_select(1, on), len(x), layer.bias)
             x = product(x)
@@ -202,6 +222,20 @@ class AllMutants:
             occupancies = self.model.motifs(one_hot(codes)).to(out.dtype)
             out = self.model.head(torch.cat([out.flatten(1), occupancies], dim=1))
         return out.flatten(1)[:, self.task]
+
+
+def _is_linear(layer: nn.Module) -> TypeGuard[nn.Linear]:
+    return isinstance(layer, nn.Linear) and is_known(layer)
+
+
+def _not_in_place(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    """Layers that leave what they are given as it is, for it is needed again."""
+    chain = list(layers)
+    for number, layer in enumerate(chain):
+        if getattr(layer, "inplace", False):
+            chain[number] = copy.copy(layer)
+            chain[number].inplace = False  # type: ignore[assignment]
+    return chain
 
 
 def _without_flattening(layers: Sequence[nn.Module]) -> list[nn.Module]:

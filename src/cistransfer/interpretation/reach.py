@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.interpretation.packed import PackedMatrix
+from cistransfer.models.blocks import Conv
+from cistransfer.models.normalisation import BatchNorm2d
 
 __all__ = [
     "Held",
@@ -28,10 +30,12 @@ __all__ = [
     "convolved",
     "follow",
     "is_convolution",
+    "is_known",
     "is_simple",
     "pool_behind",
     "pools_first",
     "run_flat",
+    "stretch_sizes",
     "width_of",
 ]
 
@@ -52,11 +56,28 @@ _LOCAL = (
 )
 _POOLS = (nn.MaxPool1d, nn.MaxPool2d)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+_KNOWN = {kind.forward for kind in (*_LOCAL, *_POOLS, *_CONVOLUTIONS, nn.Linear, Conv, BatchNorm2d)}
 _MOST_COMBS = 64
 
 
+def is_known(layer: nn.Module) -> bool:
+    """Whether a layer does what its class in PyTorch does: no forward of its own, no hooks."""
+    return type(layer).forward in _KNOWN and not layer._forward_hooks | layer._forward_pre_hooks
+
+
 def is_convolution(layer: nn.Module) -> bool:
+    """Whether a layer is a convolution of any kind."""
     return isinstance(layer, _CONVOLUTIONS)
+
+
+def is_local(layer: Any) -> bool:
+    """Whether a layer works on each position by itself."""
+    normed = isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
+    return (
+        isinstance(layer, _LOCAL)
+        and is_known(layer)
+        and not (normed and layer.running_mean is None)
+    )
 
 
 def width_of(layer: Any) -> int:
@@ -69,6 +90,8 @@ def is_simple(layer: nn.Module) -> bool:
 
     Convolutions go one step at a time; poolings, a window at a time.
     """
+    if not is_known(layer):
+        return False
     if isinstance(layer, _POOLS):
         return (
             along(layer.kernel_size) == along(layer.stride)
@@ -77,7 +100,7 @@ def is_simple(layer: nn.Module) -> bool:
             and not layer.ceil_mode
         )
     if isinstance(layer, _CONVOLUTIONS):
-        level = isinstance(layer, nn.Conv1d) or layer.kernel_size[0] == 1
+        level = isinstance(layer, nn.Conv1d) or (layer.kernel_size[0], layer.padding[0]) == (1, 0)
         return (
             level
             and layer.stride[-1] == 1
@@ -108,7 +131,7 @@ def pool_behind(layers: Sequence[nn.Module], number: int) -> int:
     for layer in layers[number + 1 :]:
         if isinstance(layer, _POOLS) and is_simple(layer):
             return along(layer.kernel_size)
-        if not isinstance(layer, _LOCAL):
+        if not is_local(layer):
             break
     return 1
 
@@ -130,9 +153,24 @@ def comb_step(layers: Sequence[nn.Module]) -> tuple[int, int]:
             if not is_simple(layer):
                 return step, number
             pooled = False
-        elif not isinstance(layer, _LOCAL):
+        elif not is_local(layer):
             return step, number
     return step, len(layers)
+
+
+def stretch_sizes(layers: Sequence[nn.Module]) -> tuple[int, int]:
+    """How many numbers a mutant's stretch has where it is largest, and behind the layers."""
+    width, channels, largest = 1, 4, 0
+    for number, layer in enumerate(layers):
+        known: Any = layer
+        if is_convolution(layer):
+            pool = pool_behind(layers, number)
+            width, channels = width + along(known.kernel_size) - 1, known.out_channels
+            width = -(-(width + pool - 1) // pool) * pool
+        elif isinstance(layer, _POOLS):
+            width = -(-width // along(known.kernel_size))
+        largest = max(largest, width * channels)
+    return largest, width * channels
 
 
 def run_flat(layer: Any, x: Tensor) -> Tensor:

@@ -9,10 +9,14 @@ height 1 on channels-last memory. The blocks here keep the one-dimensional shape
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from cistransfer.models.convolution import convolve
 from cistransfer.models.dropout import Dropout
+from cistransfer.models.normalisation import BatchNorm2d
 from cistransfer.models.pooling import window_maximum
 
 __all__ = ["Conv", "ConvBlock", "conv_block", "dense_block", "lift"]
@@ -53,9 +57,11 @@ class Conv(nn.Conv1d):
 class ConvBlock(nn.Sequential):
     """Convolution, batch norm and ReLU in either order, max-pooling.
 
-    In training mode the maximum is taken before a ReLU that precedes it. The two commute, also in
-    their gradients, and the ReLU then has a fraction of the work. In evaluation mode the modules
-    run one after another, because attribution hooks them; and always where ``plain`` is set.
+    The maximum is taken before a ReLU that precedes it: the two commute, also in their gradients,
+    and the ReLU then has a fraction of the work. Where no gradient is asked for, a batch norm right
+    behind the convolution is part of its weights. The modules run one after another in evaluation
+    mode with gradients and where one of them has a hook, because attribution hooks them; and always
+    where ``plain`` is set.
     """
 
     plain = False
@@ -63,20 +69,62 @@ class ConvBlock(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length // pool)``."""
         modules = list(self)
-        whole = len(modules) > 1 and isinstance(modules[-1], nn.MaxPool2d)  # else a slice of one
-        if not (self.training and whole) or self.plain:
+        gradients = torch.is_grad_enabled() and not self.training
+        if self.plain or gradients or not _is_whole(modules) or any(map(_is_hooked, modules)):
             return super().forward(x)
-        *middle, pool = modules
+        conv, *middle, pool = modules
         late = middle.pop() if isinstance(middle[-1], nn.ReLU) else nn.Identity()
+        weight, bias = _weights(conv, middle)
+        x = convolve(x, weight, bias, constant=not _norms_in_training(middle))
         for module in middle:
             x = module(x)
         x = window_maximum(x, pool.kernel_size[1])  # type: ignore[index, arg-type]
         return late(x)
 
 
+def _is_whole(modules: list[nn.Module]) -> bool:
+    """Whether these are the modules of a block, as `conv_block` makes them, and not a slice."""
+    if len(modules) != 4:
+        return False
+    conv, pool = modules[0], modules[-1]
+    return (
+        isinstance(conv, Conv)
+        and (conv.stride, conv.padding, conv.dilation, conv.groups) == ((1,), (0,), (1,), 1)
+        and type(pool) is nn.MaxPool2d
+        and pool.kernel_size == pool.stride
+        and not pool.padding
+        and not pool.ceil_mode
+    )
+
+
+def _is_hooked(module: nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
+def _norms_in_training(behind: list[nn.Module]) -> bool:
+    return bool(behind) and isinstance(behind[0], nn.BatchNorm2d) and behind[0].training
+
+
+def _weights(conv: Any, behind: list[nn.Module]) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a convolution; where no gradient is asked for, with the norm behind it."""
+    norm: Any = behind[0]
+    fits = isinstance(norm, nn.BatchNorm2d) and not norm.training
+    if torch.is_grad_enabled() or not fits or not norm.affine or norm.running_mean is None:
+        return conv.weight, conv.bias
+    del behind[0]
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    bias = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
+    return conv.weight * scale[:, None, None], norm.bias + bias * scale
+
+
 def conv_block(inputs: int, filters: int, kernel: int, pool: int, order: str) -> ConvBlock:
     """Convolution without padding, batch norm and ReLU in either order, max-pooling."""
-    norm = ("norm", nn.BatchNorm2d(filters))
+    norm = ("norm", BatchNorm2d(filters))
     relu = ("relu", nn.ReLU())
     middle = [norm, relu] if order == "bn-relu" else [relu, norm]
     return ConvBlock(

@@ -33,7 +33,10 @@ def window_maximum(x: Tensor, width: int) -> Tensor:
     fits = x.device.type == "cpu" and x.shape[2] == 1 and x.shape[3] >= width > 1
     if not fits or not last.is_contiguous() or x.dtype.itemsize not in _INTEGERS:
         return torch.nn.functional.max_pool2d(x, (1, width))
-    pooled: Tensor = _WindowMaximum.apply(last[:, 0], width)
+    rows = last.squeeze(1)
+    pooled: Tensor = (
+        _WindowMaximum.apply(rows, width) if torch.is_grad_enabled() else _highest(rows, width)
+    )
     return pooled.unsqueeze(1).permute(0, 3, 1, 2)
 
 
@@ -42,10 +45,7 @@ class _WindowMaximum(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, x: Tensor, width: int) -> Tensor:
-        windows = _windows(x, width)
-        highest = windows[:, :, 0]
-        for place in range(1, width):
-            highest = torch.maximum(highest, windows[:, :, place])
+        highest = _highest(x, width)
         context.width = width
         context.save_for_backward(x, highest)
         return highest
@@ -67,11 +67,20 @@ class _WindowMaximum(torch.autograd.Function):
         rest = gradient.contiguous().view(integer)
         for place in range(width - 1):
             below = (windows[:, :, place] - highest).view(integer)
-            left = below.bitwise_right_shift_(8 * x.dtype.itemsize - 1).bitwise_and_(rest)
+            below.bitwise_right_shift_(8 * x.dtype.itemsize - 1)
+            last = place == width - 2
+            left = torch.bitwise_and(below, rest, out=given[:, :, place + 1] if last else below)
             torch.bitwise_xor(rest, left, out=given[:, :, place])
             rest = left
-        given[:, :, width - 1] = rest
         return whole, None
+
+
+def _highest(x: Tensor, width: int) -> Tensor:
+    windows = _windows(x, width)
+    highest = windows[:, :, 0]
+    for place in range(1, width):
+        highest = torch.maximum(highest, windows[:, :, place])
+    return highest
 
 
 def _windows(x: Tensor, width: int) -> Tensor:

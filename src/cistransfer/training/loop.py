@@ -171,10 +171,11 @@ def _gradient_phase(
                     lost, how = train_step(model, examples, train, draw, optimiser, how)
                     losses.append(lost)
                     running.advance()
-            _refuse_nan(sum(losses), "training", epoch, phase)
+            train_loss = float(np.mean(torch.stack(losses).tolist()))
+            _refuse_nan(train_loss, "training", epoch, phase)
             measured = validate(model, examples, loss, phase.validation_strands)
             _refuse_nan(measured[0], "validation", epoch, phase)
-            row = _epoch_row(phase.name, epoch + 1, float(np.mean(losses)), measured)
+            row = _epoch_row(phase.name, epoch + 1, train_loss, measured)
             merit = -measured[0] if phase.monitor == "loss" else measured[1]
             row["best"] = state.best_merit is None or merit > state.best_merit
             row["seconds"] = round(time.monotonic() - began, 3)

@@ -17,6 +17,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.blocks import ConvBlock
 from cistransfer.models.dropout import dropout_factor
+from cistransfer.models.normalisation import BatchNorm2d
 from cistransfer.models.score import one_hot, reverse_codes
 from cistransfer.training.batches import Draw, draws, epoch_seed, shifted, steps_in_epoch
 from cistransfer.training.freeze import apply_phase, parameter_groups
@@ -319,7 +320,7 @@ def _skeleton(model: nn.Module) -> nn.Module:
     """Copy a model for stacking: modules one after another, dropout from given masks."""
     made = copy.deepcopy(model)
     for name, module in list(made.named_modules()):
-        if isinstance(module, ConvBlock):
+        if isinstance(module, ConvBlock | BatchNorm2d):
             module.plain = True
         if isinstance(module, nn.Dropout):
             parent, _, own = name.rpartition(".")

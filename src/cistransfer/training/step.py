@@ -39,7 +39,7 @@ def train_step(
     draw: Draw,
     optimiser: torch.optim.Optimizer,
     how: Arithmetic,
-) -> tuple[float, Arithmetic]:
+) -> tuple[Tensor, Arithmetic]:
     """Take one step; where the GPU's memory does not suffice, in twice as many parts.
 
     The gradient of the parts is that of the whole batch, but batch norm sees each part by itself:
@@ -52,8 +52,9 @@ def train_step(
 
     Returns
     -------
-    (float, Arithmetic)
-        The loss of the batch, and how to compute the next one.
+    (Tensor, Arithmetic)
+        The loss of the batch, a number on the model's device (the GPU is not waited for), and how
+        to compute the next one.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def _step(
     draw: Draw,
     optimiser: torch.optim.Optimizer,
     how: Arithmetic,
-) -> float:
+) -> Tensor:
     device = next(model.parameters()).device
     rows = train[draw.rows]
     codes = torch.from_numpy(shifted(examples.codes[rows], draw.shifts)).to(device)
@@ -110,7 +111,7 @@ def _step(
         total += loss.detach()
     _add_l2_gradient(optimiser)
     optimiser.step()
-    return float(total)
+    return total
 
 
 def _add_l2_gradient(optimiser: torch.optim.Optimizer) -> None:
