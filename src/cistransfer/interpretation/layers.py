@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of
+from cistransfer.models.normalisation import scale_and_shift
 from cistransfer.models.score import evaluating, one_hot
 
 __all__ = [
@@ -90,10 +91,7 @@ def fold_norms(layers: Sequence[nn.Module]) -> list[nn.Module]:
         ):
             before = copy.deepcopy(before)
             with torch.no_grad():
-                scale = torch.rsqrt(layer.running_var + layer.eps)
-                shift = -layer.running_mean * scale
-                if layer.affine:
-                    scale, shift = scale * layer.weight, shift * layer.weight + layer.bias
+                scale, shift = scale_and_shift(layer)
                 if before.bias is not None:
                     shift = shift + before.bias * scale
                 before.weight = nn.Parameter(

@@ -70,7 +70,9 @@ def mutagenesis(
         for rows in np.array_split(np.arange(len(codes)), -(-len(codes) // together)):
             if reached is not None:
                 scores, reference = reached.scores(codes[rows])
-                if rows[0] == 0 and not _agrees(output_of(model, task, "logit"), codes[0], scores):
+                if rows[0] == 0 and not _agrees(
+                    output_of(model, task, "logit"), codes[rows], scores
+                ):
                     return mutagenesis(
                         model, codes, task=task, on=on, fast=False, batch_size=batch_size, tick=tick
                     )
@@ -88,15 +90,16 @@ def mutagenesis(
     return result
 
 
-def _agrees(logit: Callable[[Tensor], Tensor], sequence: Codes, scores: Tensor) -> bool:
+def _agrees(logit: Callable[[Tensor], Tensor], codes: Codes, scores: Tensor) -> bool:
     """Whether a few mutants scored whole have the scores found from what they reach."""
-    known = np.flatnonzero(sequence < N)
+    row = int((codes < N).sum(axis=1).argmax())
+    known = np.flatnonzero(codes[row] < N)
     if not len(known):
         return True
     few = known[np.linspace(0, len(known) - 1, 5).astype(int)]
-    given = torch.from_numpy(sequence.copy()).to(scores.device)
+    given = torch.from_numpy(codes[row].copy()).to(scores.device)
     mutants = mutants_of(given).unflatten(0, (-1, 3))[few].flatten(0, 1)
-    found = scores[few, 0].flatten()
+    found = scores[few, row].flatten()
     return bool(torch.allclose(found, logit(one_hot(mutants)).to(found), rtol=1e-4, atol=1e-4))
 
 

@@ -178,7 +178,7 @@ def run_flat(layer: Any, x: Tensor) -> Tensor:
     if isinstance(layer, nn.BatchNorm1d):
         return nn.functional.batch_norm(
             x, layer.running_mean, layer.running_var, layer.weight, layer.bias,
-            layer.running_mean is None, 0.0, layer.eps,
+            False, 0.0, layer.eps,
         )  # fmt: skip
     if isinstance(layer, nn.MaxPool1d):
         return layer(x.squeeze(2)).unsqueeze(2)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cistransfer.models.convolution import convolve
 from cistransfer.models.dropout import Dropout
-from cistransfer.models.normalisation import BatchNorm2d
+from cistransfer.models.normalisation import BatchNorm2d, scale_and_shift
 from cistransfer.models.pooling import window_maximum
 
 __all__ = ["Conv", "ConvBlock", "conv_block", "dense_block", "lift"]
@@ -114,12 +114,12 @@ def _weights(conv: Any, behind: list[nn.Module]) -> tuple[Tensor, Tensor | None]
     """Weight and bias of a convolution; where no gradient is asked for, with the norm behind it."""
     norm: Any = behind[0]
     fits = isinstance(norm, nn.BatchNorm2d) and not norm.training
-    if torch.is_grad_enabled() or not fits or not norm.affine or norm.running_mean is None:
+    if torch.is_grad_enabled() or not fits or norm.running_mean is None:
         return conv.weight, conv.bias
     del behind[0]
-    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    bias = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
-    return conv.weight * scale[:, None, None], norm.bias + bias * scale
+    scale, shift = scale_and_shift(norm)
+    bias = shift if conv.bias is None else conv.bias * scale + shift
+    return conv.weight * scale[:, None, None], bias
 
 
 def conv_block(inputs: int, filters: int, kernel: int, pool: int, order: str) -> ConvBlock:

@@ -14,7 +14,7 @@ __all__ = ["convolve"]
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, constant: bool = True) -> Tensor:
     """Convolve along the last axis, without padding.
 
-    In bf16 on CPU (also by autocast) PyTorch's gradient of the weights needs 1.3 to 2 times as
+    In bf16 on CPU (also by autocast) PyTorch's gradient of the weights needs 1.1 to 1.9 times as
     long as the product of the output's gradient with the input's windows, laid out one beside the
     other; here it is that product. Otherwise it is `torch.nn.functional.conv2d`.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-__all__ = ["BatchNorm2d"]
+__all__ = ["BatchNorm2d", "scale_and_shift"]
 
 _LINE = 16  # float32 numbers in a cache line of 64 bytes
 
@@ -64,14 +66,10 @@ class _InOneThread(torch.autograd.Function):
         momentum: float,
         eps: float,
     ) -> Tensor:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with _one_thread():
             y, *saved = torch.native_batch_norm(
                 x, weight, bias, mean, variance, True, momentum, eps
             )
-        finally:
-            torch.set_num_threads(threads)
         context.eps = eps
         context.save_for_backward(x, weight, *saved)
         return y
@@ -80,12 +78,32 @@ class _InOneThread(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale = context.saved_tensors
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with _one_thread():
             given = torch.ops.aten.native_batch_norm_backward(
                 gradient, x, weight, None, None, mean, scale, True, context.eps, [True] * 3
             )
-        finally:
-            torch.set_num_threads(threads)
         return (*given, None, None, None, None)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def scale_and_shift(norm: Any) -> tuple[Tensor, Tensor]:
+    """What a batch norm with statistics does in evaluation mode: ``x · scale + shift`` per channel.
+
+    Returns
+    -------
+    (Tensor, Tensor), shape (channels,)
+    """
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    shift = -norm.running_mean * scale
+    if norm.affine:
+        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+    return scale, shift
