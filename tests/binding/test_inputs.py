@@ -16,10 +16,10 @@ from cistransfer.binding.accessible import merge_peaks, read_accessible
 from cistransfer.binding.bits import EvidenceBits
 from cistransfer.binding.build import BuildReport, build_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
-from cistransfer.binding.overlap import index_regions, overlapping
 from cistransfer.binding.samples import Sample, match_cell, names_of, read_samples
 from cistransfer.binding.windowing import OpenRegions, make_windows
 from cistransfer.errors import InputError
+from cistransfer.genome.intervals import index_regions, overlapping
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -14,7 +14,7 @@ from cistransfer.examples.from_lists import listed_examples, listed_split
 from cistransfer.examples.split import Split
 from cistransfer.genome.codes import decode, encode, reverse_complement
 from cistransfer.genome.fasta import Genome, open_sequences, write_fasta
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.openness.lists import read_lists
 
 SPLIT = Split(valid=("c2",), test=("c3",))

@@ -14,7 +14,7 @@ from cistransfer.examples.from_matrix import multi_task_examples, single_task_ex
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import gc_fraction
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 
 TFS = ["MAX", "ELF1", "HNF4A"]
 

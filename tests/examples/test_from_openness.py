@@ -23,7 +23,7 @@ from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, WindowSequences, open_sequences, write_fasta
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.openness.of_matrix import matrix_openness
 
 CHROMS = ("c1", "c2", "c3", "c4")

@@ -12,7 +12,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.from_peaks import peak_examples
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import read_bed, regions_table
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 
 LONG = 100_000
 

@@ -18,7 +18,7 @@ from cistransfer.examples.split import (
     split_from_card,
 )
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.windows import overlapping_runs
+from cistransfer.genome.intervals import overlapping_runs
 
 
 def _regions(sizes: dict[str, int]) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def test_peaks_bind_where_their_summit_is(make_matrix: Any) -> None:
     assert found.cobinding is not None
     # All regions are resolved: MINE = 1 0 0 1 0 0; resolved with A are the first four.
     assert found.cobinding.loc["A"].tolist() == [pytest.approx(1 / 2), 1, 4]
-    with_summit = peaks.assign(summit=[1010, 1010, 1010, 1010, 10])
+    with_summit = peaks.assign(start=0, end=4000, summit=[1010, 1010, 1010, 1010, 10])
     assert find_target(matrix, vectors, "MINE", peaks=with_summit).bound == 1
 
 

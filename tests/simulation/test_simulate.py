@@ -17,7 +17,7 @@ from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.codes import decode, encode, gc_fraction, reverse_complement
 from cistransfer.genome.fasta import Genome, read_fasta
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.simulation import SimulationTruth, simulate
 from cistransfer.simulation.factors import COFACTOR_GAP, FACTORS, consensus_pwm
 from cistransfer.simulation.files import _ucsc_bin

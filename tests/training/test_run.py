@@ -19,7 +19,7 @@ from toys import phase, tiny, tiny_examples
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.models.bundle import Bundle, check_bundle, open_bundle, weights_hash
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import score_codes

@@ -14,8 +14,8 @@ from cistransfer.binding.dhs import dhs_samples, read_dhs_clusters, read_dhs_sou
 from cistransfer.binding.samples import Sample, read_samples, read_table, read_ucsc2encode
 from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
-from cistransfer.genome.bed import read_bed, regions_table
-from cistransfer.genome.windows import overlaps_any, sort_regions
+from cistransfer.genome.bed import read_bed
+from cistransfer.genome.intervals import merge, overlaps_any
 from cistransfer.storage import open_text
 
 __all__ = [
@@ -154,26 +154,13 @@ def merge_peaks(by_cell: dict[str, pd.DataFrame]) -> OpenRegions:
     Peaks that only touch stay apart. A region is open in every cell that has a peak in it.
     """
     cells = sorted(by_cell)
-    table = pd.concat(
-        [by_cell[cell][["chrom", "start", "end"]].assign(cell=at) for at, cell in enumerate(cells)]
-    )
-    table = sort_regions(table)
-    start, end = table["start"].to_numpy(), table["end"].to_numpy()
-    chrom = table["chrom"].to_numpy()
-    fresh = np.ones(len(table), dtype=bool)
-    fresh[1:] = chrom[1:] != chrom[:-1]
-    # The furthest end so far on the chromosome: chromosomes are laid end to end for the running
-    # maximum, each beyond everything before it.
-    shift = (np.cumsum(fresh) - 1) * (int(end.max()) + 1)
-    furthest = np.maximum.accumulate(end + shift)
-    fresh[1:] |= (start + shift)[1:] >= furthest[:-1]
-    group = np.cumsum(fresh) - 1
-    first = np.flatnonzero(fresh)
-    regions = regions_table(chrom[first], start[first], np.maximum.reduceat(end, first))
+    table = pd.concat([by_cell[cell][["chrom", "start", "end"]] for cell in cells])
+    of_cell = np.repeat(np.arange(len(cells)), [len(by_cell[cell]) for cell in cells])
+    regions, row = merge(table)
     opened: dict[str, NDArray[np.bool_]] = {}
-    for at, cell in enumerate(cells):
+    for i, cell in enumerate(cells):
         own = np.zeros(len(regions), dtype=bool)
-        own[group[table["cell"].to_numpy() == at]] = True
+        own[row[of_cell == i]] = True
         opened[cell] = own
     return OpenRegions(regions, opened)
 

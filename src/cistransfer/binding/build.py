@@ -24,11 +24,11 @@ from cistransfer.binding.collect import Found, Pair, collect
 from cistransfer.binding.evidence import evidence_files
 from cistransfer.binding.inputs import record_inputs, unchanged_since
 from cistransfer.binding.layout import PEAK, TFBS, MatrixParts, write_matrix
-from cistransfer.binding.overlap import index_regions
 from cistransfer.binding.samples import names_of
 from cistransfer.binding.windowing import make_windows, read_chrom_sizes
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed
+from cistransfer.genome.intervals import index_regions
 
 __all__ = ["ASSAYED", "BuildReport", "build_matrix"]
 

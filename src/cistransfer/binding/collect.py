@@ -12,8 +12,8 @@ import numpy as np
 
 from cistransfer.binding.bits import EvidenceBits
 from cistransfer.binding.evidence import Experiment, open_evidence, place_rows
-from cistransfer.binding.overlap import RegionIndex, overlapping
 from cistransfer.binding.samples import match_cell
+from cistransfer.genome.intervals import RegionIndex, overlapping
 
 __all__ = ["Found", "Pair", "collect"]
 

@@ -17,6 +17,7 @@ from cistransfer.binding.samples import Sample
 from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
+from cistransfer.genome.intervals import expand_ranges
 from cistransfer.storage import open_text
 
 __all__ = ["dhs_samples", "read_dhs_clusters", "read_dhs_sources"]
@@ -106,8 +107,9 @@ def read_dhs_clusters(
         ids, count = _parse_ids(distinct, str(path))
         keep = np.flatnonzero(~np.array(["_" in name for name in names])[chrom])
         table = regions_table(np.array(names, object)[chrom[keep]], start[keep], end[keep])
-        row, value = _expand(ids, count, code[keep])
-        lists.append((table, row, value))
+        first = np.cumsum(count) - count
+        position, row = expand_ranges(first[code[keep]], (first + count)[code[keep]])
+        lists.append((table, row, ids[position]))
     regions = pd.concat([table for table, _, _ in lists], ignore_index=True)
     at = np.cumsum([0, *(len(table) for table, _, _ in lists)])
     row = np.concatenate([rows + at[part] for part, (_, rows, _) in enumerate(lists)])
@@ -153,14 +155,3 @@ def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray
             f"{where}: expected comma-separated source ids in column 8, found {wrong[:60]!r}"
         )
     return ids, pc.list_value_length(split).to_numpy().astype(np.int64)
-
-
-def _expand(
-    ids: NDArray[np.int64], count: NDArray[np.int64], code: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair each row (holding list ``code``) with each id of its list."""
-    first = np.cumsum(count) - count
-    per_row = count[code]
-    row = np.repeat(np.arange(len(code)), per_row)
-    before = np.cumsum(per_row) - per_row
-    return row, ids[np.arange(len(row)) - before[row] + first[code][row]]

@@ -18,7 +18,7 @@ from cistransfer.binding.views import View
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import open_sequences
-from cistransfer.genome.windows import centre_windows
+from cistransfer.genome.intervals import centre_windows
 from cistransfer.storage import whole_file
 
 __all__ = ["anndata_of", "write_anndata", "write_fasta_files", "write_tsv"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.windows import centre_windows, overlaps_any
+from cistransfer.genome.intervals import centre_windows, overlaps_any
 from cistransfer.storage import open_text
 
 __all__ = ["OpenRegions", "make_windows", "read_chrom_sizes"]

@@ -18,7 +18,7 @@ from cistransfer.evaluation.intervals import INTERVALS, aucpr_intervals
 from cistransfer.evaluation.ladder import Rung, climb, needs_trunk, sibling
 from cistransfer.evaluation.tables import write_tsv
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.metrics.table import per_task_metrics
 from cistransfer.models.bundle import Bundle, open_bundle
 from cistransfer.models.score import choose_device, score_codes

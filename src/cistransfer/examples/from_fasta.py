@@ -26,7 +26,7 @@ from cistransfer.examples.split import Split, assign_parts, settle_split, widen_
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
 from cistransfer.genome.fasta import Sequences, place_of, read_fasta
-from cistransfer.genome.windows import centre_windows
+from cistransfer.genome.intervals import centre_windows
 
 __all__ = ["bed_examples", "fasta_examples", "labelled_fasta"]
 

@@ -28,8 +28,8 @@ from cistransfer.examples.dataset import PARTS, ExampleSet
 from cistransfer.examples.leakage import leaking
 from cistransfer.examples.split import Split, assign_parts
 from cistransfer.genome.fasta import Sequences
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.genome.shuffle import dinucleotide_shuffle
-from cistransfer.genome.windows import overlaps_any
 from cistransfer.openness.background import tile_background
 from cistransfer.openness.specific import open_in, specific_regions
 from cistransfer.openness.windows import open_windows

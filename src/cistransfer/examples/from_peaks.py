@@ -10,7 +10,7 @@ from cistransfer.examples.assemble import bound_and_matched, chosen_split
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.examples.split import Split, widen_split
 from cistransfer.genome.fasta import Sequences
-from cistransfer.genome.windows import centre_windows, overlaps_any, sort_regions
+from cistransfer.genome.intervals import centre_windows, overlaps_any, sort_regions
 
 __all__ = ["peak_examples"]
 

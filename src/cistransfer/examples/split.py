@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.genome.windows import overlapping_runs
+from cistransfer.genome.intervals import overlapping_runs
 
 __all__ = [
     "SPLITS",

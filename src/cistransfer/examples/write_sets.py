@@ -25,7 +25,7 @@ from cistransfer.examples.from_openness import (
 from cistransfer.examples.hold_out import hold_out
 from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.fasta import Sequences
-from cistransfer.genome.windows import centre_windows
+from cistransfer.genome.intervals import centre_windows
 from cistransfer.openness.lists import cell_of_list
 from cistransfer.openness.specific import specific_regions
 from cistransfer.storage import whole_file

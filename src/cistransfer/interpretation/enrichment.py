@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.genome.intervals import expand_ranges, overlap_pairs
 
 __all__ = ["compare_enrichment", "motif_enrichment", "site_scores", "sites_in_regions"]
 
@@ -45,35 +46,18 @@ def sites_in_regions(sites: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame
         in two overlapping regions appears twice; the strand is ignored, and sites of one motif at
         one place count once.
     """
-    parts = []
-    placed = regions.reset_index(drop=True)
-    groups = dict(tuple(sites.groupby("chrom", sort=False)))
-    for chrom, rows in placed.groupby("chrom", sort=False).indices.items():
-        if chrom not in groups:
-            continue
-        mine = groups[chrom].sort_values("start", kind="stable")
-        begin = mine["start"].to_numpy(np.int64)
-        left = placed["start"].to_numpy(np.int64)[rows]
-        right = placed["end"].to_numpy(np.int64)[rows]
-        low, high = np.searchsorted(begin, left), np.searchsorted(begin, right)
-        at, which = _expand(low, high)
-        found = mine.iloc[at]
-        fits = found["end"].to_numpy(np.int64) <= right[which]
-        origin = left[which][fits]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "sequence": rows[which][fits],
-                    "name": found["name"].to_numpy()[fits],
-                    "start": found["start"].to_numpy(np.int64)[fits] - origin,
-                    "end": found["end"].to_numpy(np.int64)[fits] - origin,
-                }
-            )
-        )
-    columns = ["sequence", "name", "start", "end"]
-    if not parts:
-        return pd.DataFrame({column: pd.Series(dtype=np.int64) for column in columns})
-    table = pd.concat(parts, ignore_index=True).drop_duplicates(columns)
+    sequence, site = overlap_pairs(regions, sites)
+    left, right = (regions[side].to_numpy(np.int64)[sequence] for side in ("start", "end"))
+    start, end = (sites[side].to_numpy(np.int64)[site] for side in ("start", "end"))
+    whole = (start >= left) & (end <= right)
+    table = pd.DataFrame(
+        {
+            "sequence": sequence[whole],
+            "name": sites["name"].to_numpy()[site[whole]],
+            "start": (start - left)[whole],
+            "end": (end - left)[whole],
+        }
+    ).drop_duplicates()
     return table.sort_values(["sequence", "start", "end", "name"], ignore_index=True)
 
 
@@ -244,15 +228,6 @@ def _with_q(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(q=false_discovery_control(table["p"].clip(0, 1)))
 
 
-def _expand(low: Ints, high: Ints) -> tuple[Ints, Ints]:
-    """All integers of the ranges [low, high), and which range each is from."""
-    counts = np.maximum(high - low, 0)
-    which = np.repeat(np.arange(len(low)), counts)
-    ends = np.cumsum(counts)
-    at = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts) + np.repeat(low, counts)
-    return at, which
-
-
 def _overlapping(table: pd.DataFrame, motif: Ints, kept: Ints) -> dict[int, Ints]:
     """For each kept motif the sites of other motifs that overlap at least one of its own."""
     result = {int(number): np.empty(0, np.int64) for number in kept}
@@ -275,7 +250,7 @@ def _overlapping(table: pd.DataFrame, motif: Ints, kept: Ints) -> dict[int, Ints
         some = mine[at : at + step]
         low = np.searchsorted(ordered, begin[some] - widest, "right")
         high = np.searchsorted(ordered, finish[some], "left")
-        position, which = _expand(low, high)
+        position, which = expand_ranges(low, high)
         other, own = order[position], some[which]
         good = (finish[other] > begin[own]) & (motif[other] != motif[own])
         pairs = np.unique(motif[own[good]] * len(table) + other[good])

@@ -15,7 +15,7 @@ from cistransfer.examples.dataset import PARTS, open_examples
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.codes import encode
 from cistransfer.genome.fasta import open_sequences, read_fasta
-from cistransfer.genome.windows import centre_windows
+from cistransfer.genome.intervals import centre_windows
 from cistransfer.models.bundle import Bundle
 
 __all__ = ["Material", "gather", "predicted_positive", "task_number"]

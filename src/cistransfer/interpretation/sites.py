@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed
+from cistransfer.genome.intervals import merge
 from cistransfer.interpretation.enrichment import sites_in_regions
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.pwm import PWM
@@ -112,7 +113,7 @@ def _big_bed(path: Path, regions: pd.DataFrame, p_value: float) -> tuple[pd.Data
     score = rest.index("score") if of_jaspar and "score" in rest else None
     least = -100 * np.log10(p_value) - 1e-9
     rows: list[tuple[str, int, int, str]] = []
-    for chrom, start, end in _merged(regions):
+    for chrom, start, end in merge(regions)[0].itertuples(index=False, name=None):
         if chrom not in sizes:
             continue
         for entry in _records(opened, path, chrom, start, min(end, sizes[chrom])):
@@ -138,15 +139,3 @@ def _records(opened: Any, path: Path, chrom: str, start: int, end: int) -> list[
         return list(opened.records(chrom, start, end)) if end > start else []
     except Exception as error:  # the same
         raise InputError(f"{path}: cannot read {chrom}:{start}-{end} ({error})") from error
-
-
-def _merged(regions: pd.DataFrame) -> list[tuple[str, int, int]]:
-    """Regions as stretches that do not overlap, so that no site is read twice."""
-    stretches: list[tuple[str, int, int]] = []
-    ordered = regions[["chrom", "start", "end"]].sort_values(["chrom", "start"])
-    for chrom, start, end in ordered.itertuples(index=False):
-        if stretches and stretches[-1][0] == chrom and start <= stretches[-1][2]:
-            stretches[-1] = (chrom, stretches[-1][1], max(stretches[-1][2], int(end)))
-        else:
-            stretches.append((str(chrom), int(start), int(end)))
-    return stretches

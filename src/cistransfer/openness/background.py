@@ -11,7 +11,7 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import has_n
 from cistransfer.genome.fasta import Genome, Sequences
-from cistransfer.genome.windows import overlaps_any
+from cistransfer.genome.intervals import overlaps_any
 
 __all__ = ["tile_background"]
 

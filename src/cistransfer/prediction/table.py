@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import N, encode
 from cistransfer.genome.fasta import Sequences, read_fasta
-from cistransfer.genome.windows import centre_windows
+from cistransfer.genome.intervals import centre_windows
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.progress import bar

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import BindingMatrix
-from cistransfer.binding.overlap import index_regions, overlapping
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.intervals import centre_windows, overlaps_any
 from cistransfer.motifs.compare import compare
 from cistransfer.motifs.pwm import PWM
 from cistransfer.relatives.cluster import motif_tfs, strengths
@@ -148,11 +148,9 @@ def _from_peaks(
     cell: str | None,
     accessible: pd.DataFrame | None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], str]:
-    if "summit" in peaks:
-        summit = peaks["summit"].to_numpy(np.int64)
-    else:
-        summit = (peaks["start"] + (peaks["end"] - peaks["start"]) // 2).to_numpy(np.int64)
-    bound, inside = _regions_with(matrix, peaks["chrom"], summit, summit + 1)
+    summits = centre_windows(peaks, 1)
+    bound = overlaps_any(matrix.regions, summits)
+    inside = int(overlaps_any(summits, matrix.regions).sum())
     if not inside:
         raise InputError(
             f"none of the {len(peaks):,} peaks lies in a region of {matrix.path}; is it the same "
@@ -163,26 +161,9 @@ def _from_peaks(
     if cell is not None:
         resolved = matrix.accessible(cell)[:, 0]
     elif accessible is not None:
-        resolved, _ = _regions_with(
-            matrix,
-            accessible["chrom"],
-            accessible["start"].to_numpy(np.int64),
-            accessible["end"].to_numpy(np.int64),
-        )
+        resolved = overlaps_any(matrix.regions, accessible)
     note = f"{inside:,} of {len(peaks):,} peaks lie in the matrix's regions ({bound.sum():,} bound)"
     return bound, resolved | bound, note
-
-
-def _regions_with(
-    matrix: BindingMatrix, chrom: pd.Series, start: NDArray[np.int64], end: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], int]:
-    codes, chroms = pd.factorize(chrom)
-    row, region = overlapping(
-        index_regions(matrix.regions), list(chroms), codes.astype(np.int32), start, end
-    )
-    hit = np.zeros(len(matrix), dtype=np.bool_)
-    hit[region] = True
-    return hit, len(np.unique(row))
 
 
 def _mean_of(vectors: BindingVectors, tfs: Sequence[str]) -> pd.DataFrame:

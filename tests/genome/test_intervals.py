@@ -8,12 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.windows import (
+from cistransfer.genome.intervals import (
     centre,
     centre_windows,
+    count_overlaps,
+    expand_ranges,
     inside,
+    merge,
+    overlap_pairs,
     overlapping_runs,
     overlaps_any,
+    place_summits,
     sort_regions,
 )
 
@@ -27,17 +32,53 @@ def _table(rows: list[tuple[str, int, int]]) -> pd.DataFrame:
 
 
 @given(st.lists(REGION, max_size=12), st.lists(REGION, max_size=12))
-def test_overlaps_any(
+def test_overlaps_are_those_of_all_pairs(
     queries: list[tuple[str, int, int]], regions: list[tuple[str, int, int]]
 ) -> None:
-    expected = [
-        any(
-            chrom == other and start < begin + width and begin < start + length
-            for other, begin, width in regions
-        )
-        for chrom, start, length in queries
+    pairs = [
+        (i, j)
+        for i, (chrom, start, length) in enumerate(queries)
+        for j, (other, begin, width) in enumerate(regions)
+        if chrom == other and start < begin + width and begin < start + length
     ]
-    assert overlaps_any(_table(queries), _table(regions)).tolist() == expected
+    counts = [sum(i == query for query, _ in pairs) for i in range(len(queries))]
+    left, right = _table(queries), _table(regions)
+    rows, found = overlap_pairs(left, right)
+    assert list(zip(rows.tolist(), found.tolist(), strict=True)) == pairs
+    assert count_overlaps(left, right).tolist() == counts
+    assert overlaps_any(left, right).tolist() == [count > 0 for count in counts]
+
+
+@given(st.lists(REGION, max_size=12))
+def test_merged_regions_hold_the_same_bases(regions: list[tuple[str, int, int]]) -> None:
+    table = _table(regions)
+    merged, row = merge(table)
+    bases = {(c, i) for c, start, width in regions for i in range(start, start + width)}
+    again = [(c, i) for c, s, e in merged.itertuples(index=False) for i in range(s, e)]
+    assert sorted(again) == sorted(bases)
+    pd.testing.assert_frame_equal(merged, sort_regions(merged), check_dtype=len(merged) > 0)
+    inside_own = merged.iloc[row].reset_index(drop=True)
+    assert (inside_own["chrom"] == table["chrom"]).all()
+    assert ((inside_own["start"] <= table["start"]) & (table["end"] <= inside_own["end"])).all()
+    # a region that begins where the one before ends stays apart, and joins with one over the seam
+    assert len(merged) == 1 + max(overlapping_runs(table), default=-1)
+
+
+@given(st.lists(st.tuples(st.integers(-3, 9), st.integers(-3, 9)), max_size=9))
+def test_expanded_ranges(ranges: list[tuple[int, int]]) -> None:
+    low, high = np.array(ranges, dtype=np.int64).reshape(-1, 2).T
+    values, which = expand_ranges(low, high)
+    expected = [(value, i) for i, (a, b) in enumerate(ranges) for value in range(a, b)]
+    assert list(zip(values.tolist(), which.tolist(), strict=True)) == expected
+
+
+def test_a_summit_outside_its_region_is_unknown() -> None:
+    start, end = np.array([100, 100, 100, 100, 100]), np.array([200, 200, 200, 201, 200])
+    summit = np.array([100, 199, 200, -1, np.nan])
+    assert place_summits(start, end, summit).tolist() == [100, 199, 150, 150, 150]
+    table = pd.DataFrame({"chrom": "chr1", "start": start, "end": end, "summit": summit})
+    assert centre(table).tolist() == [100, 199, 150, 150, 150]
+    assert place_summits(start, end).tolist() == [150, 150, 150, 150, 150]
 
 
 def test_touching_is_not_overlapping() -> None:
