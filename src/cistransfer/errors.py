@@ -1,11 +1,12 @@
-"""The one exception that means "the user's input is wrong", and how to word it."""
+"""The exceptions that mean "the input is wrong" and "the machine failed", and how to word them."""
 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
-__all__ = ["InputError", "nearest"]
+__all__ = ["InputError", "SystemFault", "is_fault", "nearest"]
 
 
 class InputError(Exception):
@@ -14,6 +15,29 @@ class InputError(Exception):
     The message is one line and says where (file, line), what was expected, what was found and,
     where that helps, what exists instead.
     """
+
+
+class SystemFault(Exception):
+    """The machine failed: a full disk, an I/O error, a file system that may not be written.
+
+    Nothing is wrong with the input, and the same command may work later; the command line prints
+    the message, one line, and ends with exit code 1.
+    """
+
+
+_FAULTS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EIO", "ENOSPC", "EDQUOT", "EFBIG", "EROFS", "ENOMEM", "EMFILE", "ENFILE", "ENOLCK"),
+        *("ESTALE", "ETIMEDOUT", "ENODEV", "ENXIO", "EBUSY", "ETXTBSY", "EREMOTEIO", "ESHUTDOWN"),
+    )
+    if hasattr(errno, name)
+)
+
+
+def is_fault(error: OSError) -> bool:
+    """Whether an error of the operating system is the machine's, not that of a name given."""
+    return error.errno in _FAULTS
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> str:

@@ -1,26 +1,20 @@
-"""Files that appear whole or not at all, and fingerprints of what was read."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from cistransfer.errors import InputError
 
 __all__ = [
-    "fingerprint",
-    "open_text",
-    "read_json",
     "whole_file",
     "whole_folder",
     "write_json",
@@ -131,66 +125,3 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write ``value`` as indented JSON to ``path``, whole or not at all (NaN is refused)."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file; raise `InputError` when it is missing or malformed."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
-
-
-def _unreadable(path: str | os.PathLike[str], error: OSError) -> InputError:
-    """Word why a file could not be opened for reading."""
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return InputError(f"{path}: no such file")
-    if isinstance(error, IsADirectoryError):
-        return InputError(f"{path}: expected a file, found a folder")
-    return InputError(f"{path}: cannot read: {error.strerror or error}")
-
-
-@contextlib.contextmanager
-def open_text(path: str | os.PathLike[str]) -> Iterator[IO[str]]:
-    """Open a plain or gzip text file for reading (gzip is told by its first bytes).
-
-    A byte-order mark, which spreadsheet programs write, is skipped.
-
-    Raises
-    ------
-    InputError
-        When there is no such file, when a gzip file is cut short or damaged, or when the bytes
-        are not text.
-    """
-    try:
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    try:
-        if zipped:
-            with gzip.open(path, "rt", encoding="utf-8-sig") as text:
-                yield cast(IO[str], text)
-        else:
-            with open(path, encoding="utf-8-sig") as text:
-                yield text
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"{path}: the gzip file is cut short or damaged ({error}); copy or download it again"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected text, found binary data ({error.reason})") from error
-
-
-def fingerprint(path: str | os.PathLike[str]) -> str:
-    """Return ``sha256:<hex>`` of a file's bytes."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as handle:
-            while block := handle.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return "sha256:" + digest.hexdigest()

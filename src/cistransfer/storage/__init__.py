@@ -1,0 +1,17 @@
+"""Files: read once from the front whatever the shell hands in, written whole or not at all."""
+
+from __future__ import annotations
+
+from cistransfer.storage.reading import fingerprint, open_bytes, open_text, read_json
+from cistransfer.storage.writing import whole_file, whole_folder, write_json, write_text
+
+__all__ = [
+    "fingerprint",
+    "open_bytes",
+    "open_text",
+    "read_json",
+    "whole_file",
+    "whole_folder",
+    "write_json",
+    "write_text",
+]
