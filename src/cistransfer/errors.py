@@ -6,7 +6,7 @@ import difflib
 import errno
 from collections.abc import Iterable
 
-__all__ = ["InputError", "SystemFault", "is_fault", "nearest"]
+__all__ = ["InputError", "MachineError", "is_fault", "nearest"]
 
 
 class InputError(Exception):
@@ -17,7 +17,7 @@ class InputError(Exception):
     """
 
 
-class SystemFault(Exception):
+class MachineError(Exception):
     """The machine failed: a full disk, an I/O error, a file system that may not be written.
 
     Nothing is wrong with the input, and the same command may work later; the command line prints

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import errno
 import gzip
-import io
 import lzma
 import os
 import subprocess
@@ -18,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from cistransfer.errors import InputError, SystemFault
+from cistransfer.errors import InputError, MachineError
 from cistransfer.storage import fingerprint, open_bytes, open_text, reading
 
 TEXT = "".join(f"chr{number}\t{number}\tzwölf\n" for number in range(20_000))
@@ -67,10 +66,9 @@ def test_damage_is_an_input_error_with_the_name(tmp_path: Path, kind: str, fault
         data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
     path = tmp_path / "a.gz"
     path.write_bytes(data)
-    with pytest.raises(InputError, match=rf"a\.gz: the {kind} file is cut short or damaged"):
-        with open_text(path) as handle:
-            for _ in handle:
-                pass
+    said = rf"a\.gz: the {kind} file is cut short or damaged"
+    with pytest.raises(InputError, match=said), open_text(path) as handle:
+        list(handle)
     with (
         pytest.raises(InputError, match=r"a\.gz: the .* file is cut short"),
         open_text(path) as text,
@@ -197,9 +195,11 @@ def test_a_failing_disk_is_the_machines_fault_and_names_the_file(
                 raise reading.unreadable(str(self.name), error) from error
 
     monkeypatch.setattr(reading, "_File", Failing)
-    with pytest.raises(SystemFault, match="a: cannot read: Input/output error"):
-        with open_text(tmp_path / "a") as handle:
-            handle.read()
+    with (
+        pytest.raises(MachineError, match="a: cannot read: Input/output error"),
+        open_text(tmp_path / "a") as handle,
+    ):
+        handle.read()
 
 
 def test_names_that_are_wrong(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from cistransfer.errors import InputError, SystemFault, is_fault
+from cistransfer.errors import InputError, MachineError, is_fault
 
 __all__ = ["fingerprint", "open_bytes", "open_raw", "open_text", "read_json", "unreadable"]
 
@@ -228,7 +228,7 @@ class _Kept:
             self._file.flush()
             self.size = self._file.tell()
         except OSError as error:
-            raise SystemFault(
+            raise MachineError(
                 f"{path}: a pipe is kept on disk while it is used, which failed: "
                 f"{error.strerror or error}; set TMPDIR to a folder with room"
             ) from error
@@ -301,7 +301,7 @@ def _kept(path: PathLike) -> _Kept | None:
         return _pipes[key]
 
 
-def unreadable(path: PathLike, error: Exception) -> InputError | SystemFault:
+def unreadable(path: PathLike, error: Exception) -> InputError | MachineError:
     """Word why a file could not be opened or read."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return InputError(f"{path}: no such file")
@@ -309,7 +309,7 @@ def unreadable(path: PathLike, error: Exception) -> InputError | SystemFault:
         return InputError(f"{path}: expected a file, found a folder")
     said = getattr(error, "strerror", None) or error
     if isinstance(error, OSError) and is_fault(error):
-        return SystemFault(f"{path}: cannot read: {said}")
+        return MachineError(f"{path}: cannot read: {said}")
     return InputError(f"{path}: cannot read: {said}")
 
 
