@@ -46,7 +46,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,anndata,dev]'
+	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,dev]'
 	touch $@
 
 clean:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and for subprocesses
 
@@ -20,6 +21,12 @@ from cistransfer.simulation import SimulationTruth, simulate
 if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
     from cistransfer.models.bundle import Bundle
+
+# One profile for all property tests: a busy machine is no failure, and CI draws the same examples
+# in every run (`HYPOTHESIS_PROFILE=explore` draws new ones).
+settings.register_profile("fixed", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

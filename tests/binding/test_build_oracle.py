@@ -156,7 +156,7 @@ experiments = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(clusters, max_size=15),
     st.lists(peaks, max_size=25),

@@ -39,7 +39,7 @@ def toy(states: list[list[int]]) -> Any:
     return Toy(tfs=tfs, path="toy.h5")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_maximiser_equals_brute_force(data: st.DataObject) -> None:
     n_tfs = data.draw(st.integers(1, 7))

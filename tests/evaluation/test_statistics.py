@@ -35,7 +35,7 @@ def enumerated(differences: list[float]) -> float:
 
 
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_signed_rank_equals_trying_every_sign(values: list[int]) -> None:
     found = wilcoxon_signed_rank(values, np.zeros(len(values)))
     assert found.p == pytest.approx(enumerated(values) if any(values) else 1.0)

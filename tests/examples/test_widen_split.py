@@ -56,7 +56,7 @@ def test_literal_splits(
 NAMES = [f"chr{number}" for number in range(1, 10)]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     sizes=st.dictionaries(st.sampled_from(NAMES), st.integers(1, 60), min_size=1),
     trained=st.sets(st.sampled_from(NAMES[:7])),

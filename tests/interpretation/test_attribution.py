@@ -92,7 +92,7 @@ def test_fast_mutagenesis_of_long_windows_and_padding() -> None:
     )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_fast_mutagenesis_of_any_chain(data: st.DataObject) -> None:
     """Kernels, paddings, poolings, activations and lengths as they come."""

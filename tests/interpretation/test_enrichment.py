@@ -49,7 +49,7 @@ def naive(sites: pd.DataFrame, scores: np.ndarray, name: str) -> tuple[np.ndarra
     return scores[own], scores[background]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 1000), st.booleans())
 def test_equals_scipy_over_naive_sets(seed: int, ties: bool) -> None:
     sites = random_sites(110, seed)

@@ -20,7 +20,7 @@ def pairs(row: np.ndarray) -> Counter:
     return Counter(zip(row[:-1].tolist(), row[1:].tolist(), strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text("ACGT", min_size=1, max_size=40), st.integers(0, 5))
 def test_dinucleotides_and_ends_are_kept(text: str, seed: int) -> None:
     codes = encode(text)[None]

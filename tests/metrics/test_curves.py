@@ -62,7 +62,7 @@ def naive_interpolated(labels: np.ndarray, scores: np.ndarray, steps: int) -> fl
 
 
 @given(ranked())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_areas_equal_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, scores = case
     precision, recall, _ = sk.precision_recall_curve(labels, scores)
@@ -75,7 +75,7 @@ def test_areas_equal_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 @given(ranked(), st.integers(0, 100))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_weighted_areas_equal_scikit_learn_and_repeated_rows(
     case: tuple[np.ndarray, np.ndarray], seed: int
 ) -> None:
@@ -94,7 +94,7 @@ def test_weighted_areas_equal_scikit_learn_and_repeated_rows(
 
 
 @given(ranked())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_interpolation_equals_a_walk_over_the_counts(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, scores = case
     assert aucpr_interpolated(labels, scores, steps="counts") == pytest.approx(
@@ -106,7 +106,7 @@ def test_interpolation_equals_a_walk_over_the_counts(case: tuple[np.ndarray, np.
 
 
 @given(ranked(), st.integers(0, 100))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_row_order_scale_and_unresolved_rows_never_matter(
     case: tuple[np.ndarray, np.ndarray], seed: int
 ) -> None:

@@ -39,7 +39,7 @@ def test_literal_confusion_calls_at_or_above_the_threshold() -> None:
 
 
 @given(labels_and_scores, st.integers(-6, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_metrics_equal_scikit_learn(case: tuple[list[int], list[float]], cut: int) -> None:
     labels, scores = case
     threshold = cut / 2
@@ -77,7 +77,7 @@ def test_mcc_of_huge_counts_does_not_overflow() -> None:
 
 
 @given(labels_and_scores, st.sampled_from(["mcc", "f1"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_other_threshold_is_better(case: tuple[list[int], list[float]], objective: str) -> None:
     labels, scores = [0, 1, *case[0]], [0.0, 0.5, *case[1]]
     measure = getattr(thresholded, objective)

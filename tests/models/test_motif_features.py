@@ -48,7 +48,7 @@ def random_codes(n: int, length: int, seed: int = 1) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 4, (n, length), dtype=np.uint8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     widths=st.lists(st.integers(1, 20), min_size=1, max_size=3),
     seed=st.integers(0, 99),

@@ -129,7 +129,7 @@ def test_a_cut_gzip_is_refused(tmp_path):
         read_meme(tmp_path / "none.meme")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), sites=st.none() | st.integers(1, 10**6))
 def test_round_trip_to_six_decimals(tmp_path_factory, seed, sites):
     rng = np.random.default_rng(seed)

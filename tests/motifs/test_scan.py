@@ -63,7 +63,7 @@ def naive_tail(weights, background):
     return {s: sum(p for t, p in chance.items() if t >= s) for s in chance}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     width=st.integers(1, 25),
     length=st.integers(1, 40),
@@ -112,7 +112,7 @@ def test_occupancy_literal():
     assert best_hits(codes, pwm, pseudocount=0).tolist() == [4.0, -np.inf, 4.0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(width=st.integers(1, 5), seed=st.integers(0, 1000))
 def test_score_tail_equals_listing_every_word(width, seed):
     weights = np.random.default_rng(seed).integers(-20, 20, size=(width, 4))
@@ -124,7 +124,7 @@ def test_score_tail_equals_listing_every_word(width, seed):
         assert tail[score - low] == pytest.approx(chance, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     widths=st.lists(st.integers(1, 14), min_size=1, max_size=3),
     length=st.integers(1, 60),

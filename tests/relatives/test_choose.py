@@ -320,7 +320,7 @@ def test_figure_shows_every_tf(make_matrix: Any, tmp_path: Any, group: str) -> N
         write_choice_figure(tmp_path / "f.bmp", choice, relatives.vectors)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["cofactors", "random", "binding-mode"]))
 def test_members_belong(tmp_path_factory: Any, toy_writer: Any, seed: int, group: str) -> None:
     """Whatever the states and modes: no shared mode outside, a shared mode inside."""

@@ -49,7 +49,7 @@ tables = st.tuples(st.integers(1, 6), st.integers(1, 150), st.integers(0, 2**32 
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables)
 def test_all_pairs_equal_the_naive_loop(states: NDArray[np.int8]) -> None:
     found = cobinding(vectors_of(states))
@@ -62,7 +62,7 @@ def test_all_pairs_equal_the_naive_loop(states: NDArray[np.int8]) -> None:
             assert found.resolved[a, b] == both
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tables)
 def test_one_vector_with_all_is_a_row_of_all_pairs(states: NDArray[np.int8]) -> None:
     vectors = vectors_of(states)
@@ -74,7 +74,7 @@ def test_one_vector_with_all_is_a_row_of_all_pairs(states: NDArray[np.int8]) -> 
         np.testing.assert_array_equal(row["resolved"], everything.resolved[at])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(tables)
 def test_counts_and_symmetry(states: NDArray[np.int8]) -> None:
     vectors = vectors_of(states)

@@ -222,7 +222,7 @@ def of_labels(labels: list[int]) -> BindingModes:
     return modes_from_pairs("labels", [(f"T{at}", str(x)) for at, x in enumerate(labels)])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=4, max_size=25))
 def test_kappa_of_partitions_is_the_adjusted_rand_index(pairs: list[tuple[int, int]]) -> None:
     from sklearn.metrics import adjusted_rand_score
