@@ -14,9 +14,8 @@ import time
 
 import numpy as np
 
+from cistransfer.binding.facts.cobinding import BindingVectors, binding_vectors, cobinding, pack
 from cistransfer.binding.matrix import open_matrix
-from cistransfer.relatives.cobinding import cobinding
-from cistransfer.relatives.vectors import BindingVectors, binding_vectors, pack
 
 
 def made_up(regions: int, tfs: int, bound: int, cells: int = 20, seed: int = 0) -> BindingVectors:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from toymatrix import toy_parts
 
-from cistransfer.binding.layout import write_matrix
+from cistransfer.binding.file import write_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
-from cistransfer.binding.published import ImportReport, import_published
+from cistransfer.binding.published.read import ImportReport, import_published
 
 
 @pytest.fixture(scope="session")

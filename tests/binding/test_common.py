@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cistransfer.binding import maximise
-from cistransfer.binding.common import (
+from cistransfer.binding.facts import common
+from cistransfer.binding.facts.common import (
     common_curve,
     common_regions,
     maximise_common,
@@ -50,8 +50,8 @@ def test_maximiser_equals_brute_force(data: st.DataObject) -> None:
     # With good starts, and with none: the branches alone must find the maximum.
     with pytest.MonkeyPatch.context() as patch:
         if data.draw(st.booleans()):
-            patch.setattr(maximise, "_greedy", lambda *_: ())
-            patch.setattr(maximise, "_swap", lambda resolved, *_: tuple(range(resolved.shape[1])))
+            patch.setattr(common, "_greedy", lambda *_: ())
+            patch.setattr(common, "_swap", lambda resolved, *_: tuple(range(resolved.shape[1])))
         choice = maximise_common(matrix, n)
     assert choice.proven
     assert choice.regions == choice.bound == best
@@ -66,8 +66,8 @@ def test_branches_find_the_maximum_without_a_start(
 ) -> None:
     rng = np.random.default_rng(seed)
     table = rng.choice([-1, 0, 1], (80, 11), p=[0.3, 0.5, 0.2])
-    monkeypatch.setattr(maximise, "_greedy", lambda *_: ())
-    monkeypatch.setattr(maximise, "_swap", lambda resolved, *_: tuple(range(resolved.shape[1])))
+    monkeypatch.setattr(common, "_greedy", lambda *_: ())
+    monkeypatch.setattr(common, "_swap", lambda resolved, *_: tuple(range(resolved.shape[1])))
     resolved = table >= 0
     for n in (2, 4, 7):
         best = max(resolved[:, list(tfs)].all(axis=1).sum() for tfs in combinations(range(11), n))

@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 from toymatrix import SCORES
 
-from cistransfer.binding.cobinding import clustered_order, cosine, tfclass_order
-from cistransfer.binding.exporting import export_matrix
-from cistransfer.binding.facts import facts_of, gc_of_regions, neighbour_overlap
-from cistransfer.binding.figures import write_figures
+from cistransfer.binding.export import export_matrix
+from cistransfer.binding.facts.cobinding import binding_vectors, cobinding
+from cistransfer.binding.facts.counts import facts_of, gc_of_regions, neighbour_overlap
+from cistransfer.binding.facts.figures import clustered_order, tfclass_order, write_figures
 from cistransfer.binding.matrix import BindingMatrix
-from cistransfer.binding.views import view
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
@@ -110,14 +109,14 @@ def test_a_folder_is_no_file(toy: BindingMatrix, tmp_path: Path) -> None:
 
 
 def test_views_read_one_column_at_a_time(toy: BindingMatrix) -> None:
-    shown = view(toy, "cells", "less-sparse", cells=["b", "a"])
+    shown = toy.view("cells", "less-sparse", cells=["b", "a"])
     assert shown.labels == ["P@a", "P@b", "Q@b"]
     assert len(shown) == 3
     np.testing.assert_array_equal(shown.array()[:, 1], toy.states("P", "less-sparse", "b")[:, 0])
     np.testing.assert_array_equal(np.stack(list(shown), axis=1), shown.array())
-    assert view(toy).rule == "sparse"
+    assert toy.view().rule == "sparse"
     with pytest.raises(InputError, match="no view 'x'"):
-        view(toy, "x")
+        toy.view("x")
 
 
 def test_facts(toy: BindingMatrix, genome: Path) -> None:
@@ -167,17 +166,15 @@ def test_published_overlap_of_neighbours(real_matrix: BindingMatrix) -> None:
 
 def test_cosine(toy: BindingMatrix) -> None:
     # Less-sparse, P and Q both resolved in 0 1 2 3 5: P bound in 3, Q in 0, none in both.
-    similarity = cosine(toy, ["P", "Q", "R"])
+    similarity = cobinding(binding_vectors(toy, "less-sparse")).cosine
     assert similarity[0, 1] == similarity[1, 0] == 0.0
     assert np.isnan(similarity[0, 2])
-    assert np.diag(similarity).tolist() == [1.0, 1.0, 1.0]
-    # Full: bound in 3 of P, 0 of Q; peaks-only: P bound in 3, 5, 7 and Q in 0.
-    assert cosine(toy, ["P", "P"], "peaks-only")[0, 1] == pytest.approx(1.0)
+    np.testing.assert_array_equal(np.diag(similarity), [1.0, 1.0, np.nan])
 
 
 def test_cosine_equals_the_definition(real_matrix: BindingMatrix) -> None:
     tfs = ["JUND", "FOSL1", "SPI1", "HNF4A"]
-    similarity = cosine(real_matrix, tfs)
+    similarity = cobinding(binding_vectors(real_matrix, "less-sparse", tfs=tfs)).cosine
     states = real_matrix.states(tfs, "less-sparse")
     for i in range(4):
         for j in range(i):
@@ -195,9 +192,9 @@ def test_orders(tmp_path: Path) -> None:
     assert clustered_order(np.full((2, 2), np.nan)) == [0, 1]
     obo = tmp_path / "c.obo"
     obo.write_text(
-        '[Term]\nid: 1.10.1.1.1\nname: c-Jun\nxref: ENSEMBL:ENSG1 "x"\n'
-        "[Term]\nid: 1.2.1.1.1\nname: ATF-1 (TREB)\n"
-        "[Term]\nid: 1.2\nname: FOXA1 family\n"
+        '[Term]\nid: 1.10.1.1.1\nname: C/EBPx\nxref: ENSEMBL:ENSG1 "x"\nsubset: Genus\n'
+        "[Term]\nid: 1.2.1.1.1\nname: ATF-1 (TREB)\nsubset: Genus\n"
+        "[Term]\nid: 1.2\nname: FOXA1 family\nsubset: Class\n"
     )
     tfs = ["ZZZ", "JUN", "ATF1", "FOXA1"]
     assert [tfs[at] for at in tfclass_order(obo, tfs)] == ["ATF1", "FOXA1", "JUN", "ZZZ"]

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cistransfer.binding.accessible import merge_peaks, read_accessible
-from cistransfer.binding.bits import EvidenceBits
 from cistransfer.binding.build import BuildReport, build_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
-from cistransfer.binding.samples import Sample, match_cell, names_of, read_samples
-from cistransfer.binding.windowing import OpenRegions, make_windows
+from cistransfer.binding.readers.collect import EvidenceBits
 from cistransfer.errors import InputError
 from cistransfer.genome.intervals import index_regions, overlapping
+from cistransfer.openness.read import merge_peaks, read_accessible
+from cistransfer.openness.regions import OpenRegions
+from cistransfer.openness.samples import Sample, match_cell, names_of, read_samples
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -231,8 +231,8 @@ def windows(
 ) -> tuple[object, object]:
     table = pd.DataFrame(rows, columns=["chrom", "start", "end"])
     opened = OpenRegions(table, {"a": np.ones(len(table), dtype=bool)})
-    regions, _, _, left_out = make_windows(opened, width, **options)  # type: ignore[arg-type]
-    return list(regions.itertuples(index=False, name=None)), left_out
+    cut, left_out = opened.windows(width, **options)  # type: ignore[arg-type]
+    return list(cut.regions.itertuples(index=False, name=None)), left_out
 
 
 def test_windows_at_the_ends_of_a_chromosome() -> None:
@@ -280,10 +280,13 @@ def test_regions_open_in_no_chosen_cell_are_left_out() -> None:
     opened = OpenRegions(
         table, {"b": np.array([False, False, True]), "a": np.array([True, False, True])}
     )
-    regions, cells, bits, left_out = make_windows(opened, 10)
-    assert regions["start"].tolist() == [0, 90]
-    assert cells == ["a", "b"]
-    assert np.unpackbits(bits, axis=1)[:, :2].tolist() == [[1, 1], [0, 1]]
+    cut, left_out = opened.windows(10, keep_closed=False)
+    assert cut.regions["start"].tolist() == [0, 90]
+    assert {cell: own.tolist() for cell, own in cut.open.items()} == {
+        "a": [True, True],
+        "b": [False, True],
+    }
+    assert list(cut.open) == ["a", "b"]
     assert left_out == {"open in no chosen cell": 1}
 
 

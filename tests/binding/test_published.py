@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cistransfer.binding.exporting import export_matrix
+from cistransfer.binding.export import export_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
-from cistransfer.binding.pickles import read_index, read_region_index, write_index
-from cistransfer.binding.published import ImportReport, import_published, npy_rows
+from cistransfer.binding.published.indices import read_index, read_region_index, write_index
+from cistransfer.binding.published.read import ImportReport, import_published, npy_rows
 from cistransfer.errors import InputError
 from cistransfer.genome.fasta import read_fasta
 

@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from toymatrix import OPEN, SCORES, toy_parts
 
-from cistransfer.binding.inputs import record_inputs
-from cistransfer.binding.layout import write_matrix
-from cistransfer.binding.matrix import BindingMatrix, open_matrix
-from cistransfer.binding.rules import as_float
+from cistransfer.binding.file import record_inputs, write_matrix
+from cistransfer.binding.matrix import BindingMatrix, as_float, open_matrix
 from cistransfer.errors import InputError
 
 U = -1

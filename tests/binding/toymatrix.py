@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from cistransfer.binding.layout import MatrixParts
+from cistransfer.binding.file import MatrixParts
 
 # Eight regions; P is assayed in cells a and b, Q in b, R in c (where nothing is open but one).
 #            0  1  2  3  4  5  6  7

@@ -22,7 +22,6 @@ from cistransfer.examples.from_openness import (
 )
 from cistransfer.examples.split import Split
 from cistransfer.examples.write_sets import folder_of
-from cistransfer.openness.of_matrix import matrix_openness
 from cistransfer.openness.read import read_openness
 
 CELLS = ["GM12878", "HepG2", "K562"]
@@ -54,7 +53,7 @@ def test_sets_equal_the_functions(run, world, tmp_path: Path) -> None:
         "--json",
     )  # fmt: skip
     assert code == 0
-    opened = matrix_openness(world.matrix)
+    opened = world.matrix.open_regions()
     found = open_examples(out / "pretraining")
     assert found.facts["split"] == {
         "by": "chromosome",
@@ -136,7 +135,7 @@ def test_folds_keep_the_published_test_chromosomes(run, world, tmp_path: Path) -
         (["--negatives", "some=1"], "no kind of negatives 'some'; there are: others, nobody"),
         (["--background", "tile"], "no background 'tile'; there are: tiles, shuffled"),
         (["--regions", "r.bed"], "regions has no meaning with matrix; drop it"),
-        (["--open-table", "t.tsv"], "open regions come from one of: a binding matrix"),
+        (["--open-table", "t.tsv"], "open_table has no meaning with matrix; drop it"),
         (["--lists", "lists"], "--matrix has no meaning with --lists; drop it"),
         (["--published-multiclass"], "hold no 'universal' negatives (the published ones)"),
     ],

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from cistransfer.binding.matrix import BindingMatrix
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import PARTS, ExampleSet, open_examples, save_examples
 from cistransfer.examples.from_openness import (
@@ -24,7 +23,7 @@ from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, WindowSequences, open_sequences, write_fasta
 from cistransfer.genome.intervals import overlaps_any
-from cistransfer.openness.of_matrix import matrix_openness
+from cistransfer.openness.regions import OpenRegions
 
 CHROMS = ("c1", "c2", "c3", "c4")
 LONG = 60_000
@@ -366,7 +365,7 @@ def test_wrong_pretraining_requests(made: Made) -> None:
 def test_the_real_matrix(real_matrix: BindingMatrix, shared_data: Path) -> None:
     """Six of ChromTransfer's lines; contiguous sequence is known on three of nine chromosomes."""
     cells = ["GM12878", "K562", "HepG2", "HCT116", "A549", "MCF-7"]
-    opened = matrix_openness(real_matrix)
+    opened = real_matrix.open_regions()
     windows = open_sequences(shared_data / "tf-binding-hg38" / "sequences")
     blocks = Genome(shared_data / "genome" / "hg38_blocks.fa.gz")
     trunk = pretraining_examples(

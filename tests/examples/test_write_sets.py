@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError
 from cistransfer.examples import write_sets as module
 from cistransfer.examples.write_sets import write_sets
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, write_fasta
+from cistransfer.openness.regions import OpenRegions
 
 CHROMS = ("c1", "c2", "c3", "c4")
 

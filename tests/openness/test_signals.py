@@ -12,9 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cistransfer.binding.accessible import read_region_numbers
 from cistransfer.errors import InputError
-from cistransfer.openness.signals import read_signal_table, z_scores
+from cistransfer.openness.signals import read_region_numbers, read_signal_table, z_scores
 
 
 def write(folder: Path, header: str, rows: list[str], beds: int = 5) -> tuple[Path, Path]:

@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cistransfer.binding.matrix import BindingMatrix
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError
-from cistransfer.openness.of_matrix import matrix_openness
+from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.specific import open_in, specific_regions
-from cistransfer.openness.windows import open_windows
 
 
 def opened(**cells: list[int]) -> OpenRegions:
@@ -94,7 +92,7 @@ def test_windows_keep_closed_regions_and_merge_equal_ones() -> None:
         }
     )
     cells = {"A": np.array([1, 0, 1, 0, 1], bool), "B": np.array([0, 1, 0, 0, 1], bool)}
-    windows, left_out = open_windows(OpenRegions(regions, cells), 100)
+    windows, left_out = OpenRegions(regions, cells).windows(100)
     assert windows.regions.to_numpy().tolist() == [
         ["chr1", 300, 400],
         ["chr1", 900, 1000],
@@ -103,8 +101,7 @@ def test_windows_keep_closed_regions_and_merge_equal_ones() -> None:
     assert windows.open["A"].tolist() == [True, False, True]
     assert windows.open["B"].tolist() == [True, False, False]
     assert left_out == {"off a chromosome's end": 1, "equal to another window (merged)": 1}
-    without, left_out = open_windows(
-        OpenRegions(regions, cells),
+    without, left_out = OpenRegions(regions, cells).windows(
         100,
         exclude=[pd.DataFrame({"chrom": ["chr2"], "start": [599], "end": [601]})],
     )
@@ -116,7 +113,7 @@ SIX = ["GM12878", "K562", "HepG2", "HCT116", "A549", "MCF-7"]
 
 
 def test_the_real_matrix(real_matrix: BindingMatrix) -> None:
-    table = matrix_openness(real_matrix)
+    table = real_matrix.open_regions()
     assert (table.open["K562"] == real_matrix.accessible("K562")[:, 0]).all()
     found = specific_regions(table, SIX).value_counts()
     assert found.to_dict() == {

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cistransfer.binding.layout import BOTH, PEAK, MatrixParts, write_matrix
+from cistransfer.binding.file import BOTH, PEAK, MatrixParts, write_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.relatives.modes import BindingModes
 from cistransfer.relatives.read_modes import read_modes

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cistransfer.binding.facts.cobinding import binding_vectors
 from cistransfer.errors import InputError
 from cistransfer.relatives.answer import Relatives
 from cistransfer.relatives.choose import choose_group
@@ -20,7 +21,6 @@ from cistransfer.relatives.modes import BindingModes, modes_from_pairs
 from cistransfer.relatives.partners import Partners
 from cistransfer.relatives.report import choice_lines, choice_values, groups_lines
 from cistransfer.relatives.target import find_target
-from cistransfer.relatives.vectors import binding_vectors
 
 TFS = ["T", "S1", "S2", "S3", "O1", "O2", "O3", "O4", "TWO", "NONE", "NIL"]
 OF = {

@@ -11,10 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cistransfer.binding.facts.cobinding import (
+    BindingVectors,
+    binding_vectors,
+    cobinding,
+    cobinding_with,
+    pack,
+)
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
-from cistransfer.relatives.cobinding import cobinding, cobinding_with
-from cistransfer.relatives.vectors import BindingVectors, binding_vectors, pack
 
 
 def naive(a: NDArray[np.int8], b: NDArray[np.int8]) -> tuple[float, int, int, int]:

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
+from cistransfer.motifs.tfclass import read_ensembl_symbols
 from cistransfer.relatives.agreement import mode_agreement
-from cistransfer.relatives.cisbp import read_cisbp, read_ensembl_symbols
+from cistransfer.relatives.cisbp import read_cisbp
 from cistransfer.relatives.modes import (
     BindingModes,
     modes_from_pairs,
     read_modes_table,
     write_modes_table,
 )
-from cistransfer.relatives.read_modes import read_modes
-from cistransfer.relatives.tfclass import read_tfclass
+from cistransfer.relatives.read_modes import read_modes, tfclass_modes
 
 TABLE = "HNF4A\t2,4\nJUND\t1,18\nFOS\t1\nMAX\t7\nSMAD3\t\n"
 
@@ -147,7 +147,7 @@ def test_a_source_that_names_no_tf_is_refused(tmp_path: Path) -> None:
 
 
 def test_tfclass_names_become_symbols(obo: Path) -> None:
-    family = read_tfclass(obo)
+    family = tfclass_modes(obo)
     spelled = {
         "JUN": "1.1.1", "NFE2": "1.1.1", "CEBPB": "1.1.8", "MYCN": "1.2.6", "TCF3": "1.2.1",
         "HNF4A": "2.1.3", "NR2A1": "2.1.3", "TCF7": "4.1.3", "LEF": "4.1.3",
@@ -160,15 +160,15 @@ def test_tfclass_names_become_symbols(obo: Path) -> None:
 
 
 def test_tfclass_levels_nest(obo: Path) -> None:
-    assert read_tfclass(obo, "subfamily").of("HNF4A") == {"2.1.3.2"}
-    family = read_tfclass(obo)
+    assert tfclass_modes(obo, "subfamily").of("HNF4A") == {"2.1.3.2"}
+    family = tfclass_modes(obo)
     assert family.wider is not None
     assert family.wider.wider is not None
     assert family.wider.of("JUN") == {"1.1"}
     assert family.wider.wider.of("JUN") == {"1"}
     assert family.wider.wider.wider is None
     with pytest.raises(InputError, match="no level 'famly'; nearest: family"):
-        read_tfclass(obo, "famly")
+        tfclass_modes(obo, "famly")
 
 
 def test_ensembl_identifiers_decide(obo: Path, tmp_path: Path) -> None:

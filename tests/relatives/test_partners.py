@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cistransfer.binding.facts.cobinding import CoBinding, binding_vectors, cobinding
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
-from cistransfer.relatives.cobinding import CoBinding, cobinding
 from cistransfer.relatives.partner_check import check_partners
 from cistransfer.relatives.partners import Partners, read_pairs, read_string
-from cistransfer.relatives.vectors import binding_vectors
 
 PROTEINS = {"JUND": 1, "FOS": 2, "HNF4A": 3, "RXRA": 4, "ALB": 5}
 SCORES = [

@@ -12,6 +12,7 @@ import math
 import numpy as np
 import pytest
 
+from cistransfer.binding.facts.cobinding import BindingVectors, binding_vectors
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.relatives.answer import Relatives
@@ -19,7 +20,6 @@ from cistransfer.relatives.groups import GROUPS, PENTAD, TRIOS
 from cistransfer.relatives.modes import BindingModes
 from cistransfer.relatives.partners import Partners
 from cistransfer.relatives.target import find_target
-from cistransfer.relatives.vectors import BindingVectors, binding_vectors
 
 SIX = (*PENTAD, "EGR1")
 
@@ -215,7 +215,7 @@ def test_buried_mode_of_egr1_is_not_published(relatives: dict[str, Relatives]) -
 def test_most_resolved_is_the_published_choice(
     relatives: dict[str, Relatives], real_matrix: BindingMatrix
 ) -> None:
-    from cistransfer.binding.common import most_resolved
+    from cistransfer.binding.facts.common import most_resolved
 
     found = relatives["HNF4A"].choose("most-resolved-published")
     assert found.tfs == most_resolved(real_matrix, 50)

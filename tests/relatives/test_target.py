@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cistransfer.binding.facts.cobinding import binding_vectors
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed, regions_table
@@ -17,7 +18,6 @@ from cistransfer.motifs.meme import read_meme
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs
 from cistransfer.relatives.partners import Partners
 from cistransfer.relatives.target import find_target
-from cistransfer.relatives.vectors import binding_vectors
 
 STATES = [[1, 1, 0], [1, 0, 0], [0, 1, -1], [0, 0, 1], [-1, 1, 1], [-1, -1, 0]]
 MODES = modes_from_pairs("toy modes", [("A", "x"), ("B", "x"), ("C", "y"), ("NEW", "x")])

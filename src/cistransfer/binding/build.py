@@ -19,16 +19,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer import progress
-from cistransfer.binding.accessible import Accessible, read_accessible
-from cistransfer.binding.collect import Found, Pair, collect
-from cistransfer.binding.evidence import evidence_files
-from cistransfer.binding.inputs import record_inputs, unchanged_since
-from cistransfer.binding.layout import PEAK, TFBS, MatrixParts, write_matrix
-from cistransfer.binding.samples import names_of
-from cistransfer.binding.windowing import make_windows, read_chrom_sizes
+from cistransfer.binding.file import (
+    PEAK,
+    TFBS,
+    MatrixParts,
+    record_inputs,
+    unchanged_since,
+    write_matrix,
+)
+from cistransfer.binding.readers.collect import Found, Pair, collect
+from cistransfer.binding.readers.evidence import evidence_files
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.intervals import index_regions
+from cistransfer.openness.read import Accessible, read_accessible
+from cistransfer.openness.regions import read_chrom_sizes
+from cistransfer.openness.samples import names_of
 
 __all__ = ["ASSAYED", "BuildReport", "build_matrix"]
 
@@ -109,12 +115,12 @@ def build_matrix(
     out : path
         The HDF5 file to write, whole or not at all.
     dhs, dhs_sources, ucsc2encode, open_sheet, regions, open_table, open_above
-        Open regions in one of three forms: see `cistransfer.binding.accessible.read_accessible`.
+        Open regions in one of three forms: see `cistransfer.openness.read.read_accessible`.
     samples : path, optional
         Sample sheet: cell, dhs_source, peaks_name, tfbs_name. Without it every cell with open
         regions is one, and all files must use its name.
     peaks, tfbs : sequence of path
-        See `cistransfer.binding.evidence.open_evidence`. One of them may be empty.
+        See `cistransfer.binding.readers.evidence.open_evidence`. One of them may be empty.
     window : int
         Width of the regions in bp, centred on the open regions; 0 keeps them as they are.
     assayed : {"tfbs", "peaks", "either", "both"}, optional
@@ -126,7 +132,7 @@ def build_matrix(
         Whether experiments on treated cells (``MCF-7_estradiol``) count for the cell; published:
         no.
     edges : {"drop", "clip"}
-        See `cistransfer.binding.windowing.make_windows`.
+        See `cistransfer.openness.regions.OpenRegions.windows`.
     chrom_sizes : path, optional
         Chromosome lengths (``.chrom.sizes`` or ``.fai``); without it only windows that begin
         before base 0 are known to run off.
@@ -165,13 +171,15 @@ def build_matrix(
             open_above=open_above,
             samples=samples,
         )
-        table, cells, accessibility, left_out = make_windows(
-            access.opened,
+        windows, left_out = access.opened.windows(
             window,
             edges=edges,
             sizes=read_chrom_sizes(chrom_sizes) if chrom_sizes is not None else None,
             exclude=[read_bed(path) for path in exclude],
+            keep_closed=False,
         )
+        table, cells = windows.regions, list(windows.open)
+        accessibility = np.stack([np.packbits(states) for states in windows.open.values()])
         called, sites, pairs = _evidence(table, access, peaks, tfbs, how, treated)
         inputs = record_inputs(access.files) + recorded.result()
     unmatched = _unmatched(called, "peaks", access) + _unmatched(sites, "tfbs", access)

@@ -1,10 +1,10 @@
-"""Write views of a matrix as other tools read them: AnnData, TSV, FASTA."""
+"""Export a matrix: AnnData, TSV, FASTA, and the layout of the published release."""
 
 from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -13,19 +13,97 @@ import numpy as np
 import pandas as pd
 
 from cistransfer import progress
-from cistransfer.binding.reader import BindingMatrix
-from cistransfer.binding.views import View
-from cistransfer.errors import InputError
+from cistransfer.binding.matrix import VIEWS, BindingMatrix, View
+from cistransfer.binding.published.write import (
+    write_aggregated,
+    write_indices,
+    write_per_cell,
+    write_per_tf,
+    write_scores,
+)
+from cistransfer.errors import InputError, nearest
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.storage import whole_file
 
-__all__ = ["anndata_of", "write_anndata", "write_fasta_files", "write_tsv"]
+__all__ = ["FORMATS", "anndata_of", "export_matrix"]
+
+FORMATS = ("npz", "h5ad", "tsv", "fasta")
 
 PathLike = str | os.PathLike[str]
 
 _ROWS = 8192
+
+
+def export_matrix(
+    matrix: BindingMatrix,
+    out: PathLike,
+    to: str,
+    *,
+    layout: str = "tfs",
+    rule: str | None = None,
+    tfs: Sequence[str] | None = None,
+    cells: Sequence[str] | None = None,
+    sequences: PathLike | None = None,
+    width: int | None = None,
+) -> list[Path]:
+    """Write a matrix in another format.
+
+    Parameters
+    ----------
+    matrix : BindingMatrix
+    out : path
+        A file for ``h5ad`` and ``tsv`` (``.gz``: compressed), a folder for ``npz`` and ``fasta``.
+    to : {"npz", "h5ad", "tsv", "fasta"}
+        ``npz`` and ``fasta`` are the published layout: with ``layout="tfs"`` the aggregated array
+        (and, with chosen ``cells``, the cells put together), with ``"cells"`` one array per TF
+        (cells × regions) and one per cell (regions × TFs), with ``"scores"`` the 3-D array; and
+        the index pickles.
+    layout : {"tfs", "cells", "scores"}
+        See `cistransfer.binding.matrix.VIEWS`.
+    rule : str, optional
+        Rule of the states; the matrix's default one when not given.
+    tfs, cells : names, optional
+        Only these.
+    sequences : path, optional
+        Genome FASTA or windows, for ``fasta``.
+    width : int, optional
+        Width of the sequences, for ``fasta``; the regions' own when not given.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    if to not in FORMATS:
+        raise InputError(f"no format {to!r}; {nearest(to, FORMATS)}")
+    if layout not in VIEWS:
+        raise InputError(f"no layout {layout!r}; {nearest(layout, VIEWS)}")
+    target = Path(out)
+    if to == "fasta":
+        if sequences is None:
+            raise InputError("a FASTA export needs the genome's sequence (sequences)")
+        return _write_fasta_files(target, matrix, sequences, width)
+    chosen = matrix.view(layout, rule, tfs, cells)
+    if to in ("h5ad", "tsv"):
+        if target.is_dir():
+            raise InputError(f"{target}: expected a file name for {to}, found a folder")
+        (_write_anndata if to == "h5ad" else _write_tsv)(target, chosen)
+        return [target]
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: expected a folder for npz, found a file")
+    written = write_indices(target, matrix)
+    if layout == "scores":
+        if tfs is not None or cells is not None:
+            raise InputError("the published 3-D array holds all TFs and cells; choose none")
+        return [*written, write_scores(target, matrix)]
+    if layout == "cells":
+        written += write_per_tf(target, matrix, chosen.rule, tfs)
+        return written + write_per_cell(target, matrix, chosen.rule, cells)
+    if tfs is not None:
+        raise InputError("the published array holds all TFs; choose none, or export tsv or h5ad")
+    return [*written, write_aggregated(target, matrix, chosen.rule, cells=cells)]
 
 
 @contextmanager
@@ -41,7 +119,7 @@ def _text_out(path: PathLike) -> Iterator[IO[bytes]]:
             yield raw
 
 
-def write_tsv(path: PathLike, shown: View) -> None:
+def _write_tsv(path: PathLike, shown: View) -> None:
     """Write chrom, start, end and one column per TF (or TF@cell); unresolved is ``NA``.
 
     Gzip when the name ends in ``.gz``.
@@ -113,14 +191,14 @@ def anndata_of(shown: View) -> object:
     return made
 
 
-def write_anndata(path: PathLike, shown: View) -> None:
+def _write_anndata(path: PathLike, shown: View) -> None:
     """Write a view as ``.h5ad`` (see `anndata_of`)."""
     made = anndata_of(shown)
     with whole_file(path) as temporary:
         made.write_h5ad(temporary, compression="gzip")  # type: ignore[attr-defined]
 
 
-def write_fasta_files(
+def _write_fasta_files(
     folder: PathLike, matrix: BindingMatrix, sequences: PathLike, width: int | None = None
 ) -> list[Path]:
     """Write the regions' sequences in the published layout, one file per chromosome.

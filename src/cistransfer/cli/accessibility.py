@@ -25,6 +25,8 @@ from cistransfer.studies.settings import QUICK, Settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cistransfer.openness.regions import OpenRegions
+
 __all__ = ["accessibility_app", "register"]
 
 DEFAULTS = Settings()
@@ -129,7 +131,6 @@ def sets(
     from cistransfer.genome.bed import read_bed
     from cistransfer.genome.fasta import open_sequences
     from cistransfer.openness.lists import read_lists
-    from cistransfer.openness.read import read_openness
 
     rule = requested_split(split, valid_chroms, test_chroms, seed, fold)
     chosen = comma_list(cells)
@@ -153,8 +154,8 @@ def sets(
         if not chosen:
             raise InputError("--cells is needed: the cells to make models for")
         shares = _shares(negatives)
-        opened = read_openness(
-            matrix=matrix,
+        opened = _opened(
+            matrix,
             dhs=dhs,
             dhs_sources=dhs_sources,
             ucsc2encode=ucsc2encode,
@@ -305,6 +306,19 @@ def study(
         as_json,
         [*summary.splitlines(), f"written: {out} (results.tsv, summary.md, figures)"],
     )
+
+
+def _opened(matrix: Path | None, **source: Any) -> OpenRegions:
+    """Open regions of a matrix, or of what the other options name."""
+    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.openness.read import read_openness
+
+    if matrix is None:
+        return read_openness(**source)
+    for name, value in source.items():
+        if isinstance(value, Path):
+            raise InputError(f"{name} has no meaning with matrix; drop it")
+    return open_matrix(matrix).open_regions()
 
 
 def _typed(context: typer.Context) -> set[str]:

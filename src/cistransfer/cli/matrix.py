@@ -174,7 +174,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Import the authors' published matrices (.npz, FASTA, index pickles)."""
-    from cistransfer.binding.published import import_published
+    from cistransfer.binding.published.read import import_published
 
     report = import_published(folder, out, genome=genome, name=name)
     lines = [
@@ -205,15 +205,14 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Print what a matrix holds per TF and per cell; with --figures, draw it."""
-    from cistransfer.binding.describe import describe, header
-    from cistransfer.binding.facts import facts_of
+    from cistransfer.binding.facts.counts import describe, facts_of, header
     from cistransfer.binding.matrix import open_matrix
 
     opened = open_matrix(matrix)
     facts = facts_of(opened, rule, sequences=sequences)
     written: list[str] = []
     if figures is not None:
-        from cistransfer.binding.figures import write_figures
+        from cistransfer.binding.facts.figures import write_figures
 
         written = [str(path) for path in write_figures(figures, opened, facts, tfclass, symbols)]
     finish(
@@ -252,7 +251,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a matrix as the published .npz and FASTA files, AnnData or TSV."""
-    from cistransfer.binding.exporting import export_matrix
+    from cistransfer.binding.export import export_matrix
     from cistransfer.binding.matrix import open_matrix
 
     written = export_matrix(
@@ -281,7 +280,7 @@ def common(
     as_json: AsJson = False,
 ) -> None:
     """Choose N TFs resolved in many common regions: the published rule and the maximum."""
-    from cistransfer.binding.common import common_regions, maximise_common, most_resolved
+    from cistransfer.binding.facts.common import common_regions, maximise_common, most_resolved
     from cistransfer.binding.matrix import open_matrix
 
     opened = open_matrix(matrix)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.assemble import chosen_split, fetch_known
 from cistransfer.examples.balance import (
@@ -31,8 +30,8 @@ from cistransfer.genome.fasta import Sequences
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.genome.shuffle import dinucleotide_shuffle
 from cistransfer.openness.background import tile_background
+from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.specific import open_in, specific_regions
-from cistransfer.openness.windows import open_windows
 
 __all__ = [
     "BACKGROUNDS",
@@ -127,7 +126,7 @@ def pretraining_examples(
     rng = np.random.default_rng(seed)
     open_in(opened, leave_out)  # checks the names before anything is read
     exclude = [] if blacklist is None else [blacklist]
-    windows, dropped = open_windows(opened, window, exclude=exclude)
+    windows, dropped = opened.windows(window, exclude=exclude)
     regions = windows.regions[open_in(windows, leave_out) == 0].reset_index(drop=True)
     if not len(regions):
         raise InputError(
@@ -261,7 +260,7 @@ def cell_examples(
     shares = _shares(negatives, ratio)
     specific_regions(opened, among)  # checks the names before anything is read
     exclude = [] if blacklist is None else [blacklist]
-    windows, dropped = open_windows(opened, window, exclude=exclude)
+    windows, dropped = opened.windows(window, exclude=exclude)
     category = specific_regions(windows, among).to_numpy()
     kinds = np.full(len(category), "", dtype=object)
     kinds[category == cell] = "specific"

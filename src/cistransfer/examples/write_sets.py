@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError
 from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import ExampleSet, save_examples
@@ -27,6 +26,7 @@ from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.fasta import Sequences
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.openness.lists import cell_of_list
+from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.specific import specific_regions
 from cistransfer.storage import whole_file
 

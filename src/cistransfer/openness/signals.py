@@ -1,4 +1,4 @@
-"""Open regions out of a table of signals, cell by cell and replicate by replicate."""
+"""Open regions out of a table of regions and numbers: states, or signals of replicates."""
 
 from __future__ import annotations
 
@@ -9,16 +9,101 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.binding.accessible import read_region_numbers
-from cistransfer.binding.samples import read_table
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.bed import read_bed
+from cistransfer.openness.regions import OpenRegions
+from cistransfer.openness.samples import read_table
+from cistransfer.storage import open_text
 
-__all__ = ["read_signal_table", "z_scores"]
+__all__ = ["read_open_table", "read_region_numbers", "read_signal_table", "z_scores"]
 
 PathLike = str | os.PathLike[str]
 
 _REPLICATE = re.compile(r"^(?P<cell>.+)\.\d+$")
+
+
+def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a region list (BED) and a table of one row per region and one column per cell.
+
+    The table's first column holds the region's name (column 4 of the BED file) or
+    ``chrom:start-end``, the header the cells' names, the fields numbers.
+
+    Returns
+    -------
+    regions : DataFrame
+    numbers : DataFrame of float64
+        In the order of the regions.
+
+    Raises
+    ------
+    InputError
+        For a region that is in one file only, listed twice, or without numbers, and a column that
+        is there twice.
+    """
+    listed = read_bed(regions)
+    values = _read_numbers(table)
+    places = listed["chrom"] + ":" + listed["start"].astype(str) + "-" + listed["end"].astype(str)
+    names = values.index.astype(str)
+    by_name = "name" in listed and bool(names.isin(listed["name"]).sum() > names.isin(places).sum())
+    keys = pd.Index(listed["name"] if by_name else places)
+    for index, where in ((keys, regions), (names, table)):
+        if index.has_duplicates:
+            raise InputError(f"{where}: region {index[index.duplicated()][0]!r} is there twice")
+    row = names.get_indexer(keys)
+    if (row < 0).any():
+        raise InputError(
+            f"{table}: no row for region {keys[row < 0][0]!r} of {regions} "
+            f"({int((row < 0).sum()):,} are missing)"
+        )
+    unknown = names[~names.isin(keys)]
+    if len(unknown):
+        raise InputError(
+            f"{table}: row {unknown[0]!r} is no region of {regions} ({len(unknown):,} such rows)"
+        )
+    numbers = {}
+    for cell in values.columns:
+        column = pd.to_numeric(values[cell], errors="coerce").to_numpy(np.float64)
+        if np.isnan(column).any():
+            at = int(np.flatnonzero(np.isnan(column))[0])
+            raise InputError(
+                f"{table}: expected a number for region {names[at]!r} in cell {cell!r}, "
+                f"found {values[cell].iloc[at]!r}"
+            )
+        numbers[str(cell)] = column[row]
+    return listed, pd.DataFrame(numbers)
+
+
+def _read_numbers(table: PathLike) -> pd.DataFrame:
+    """The fields of a tab-separated table by its first column, plain or gzip."""
+    with open_text(table) as handle:
+        try:
+            raw = pd.read_csv(handle, sep="\t", header=None, nrows=1, dtype=str, na_filter=False)
+        except ValueError as error:
+            raise _no_table(table, error) from error
+    header = pd.Index(raw.iloc[0])
+    if header.has_duplicates:
+        # pandas would rename it to NAME.1
+        raise InputError(f"{table}: column {header[header.duplicated()][0]!r} is there twice")
+    with open_text(table) as handle:
+        try:
+            return pd.read_csv(handle, sep="\t", index_col=0, comment=None, dtype={0: str})
+        except ValueError as error:
+            raise _no_table(table, error) from error
+
+
+def _no_table(table: PathLike, error: ValueError) -> InputError:
+    return InputError(f"{table}: not a tab-separated table: {' '.join(str(error).split())}")
+
+
+def read_open_table(regions: PathLike, table: PathLike, open_above: float = 0.0) -> OpenRegions:
+    """Read a region list (BED) and a table of numbers, open where they are above ``open_above``.
+
+    The table is as `read_region_numbers` reads it: one column per cell, 0 and 1 or a signal.
+    """
+    listed, numbers = read_region_numbers(regions, table)
+    return OpenRegions(
+        listed, {cell: column.to_numpy() > open_above for cell, column in numbers.items()}
+    )
 
 
 def z_scores(signal: NDArray[np.float64]) -> NDArray[np.float64]:

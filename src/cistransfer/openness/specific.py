@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
+from cistransfer.openness.regions import OpenRegions
 
 __all__ = ["CATEGORIES", "open_in", "specific_regions"]
 

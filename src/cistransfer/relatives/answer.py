@@ -10,20 +10,19 @@ from typing import Any
 
 import pandas as pd
 
+from cistransfer.binding.facts.cobinding import BindingVectors, binding_vectors, cobinding
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed
 from cistransfer.relatives.agreement import mode_agreement
 from cistransfer.relatives.choose import Choice, choose_group
 from cistransfer.relatives.cluster import CUT
-from cistransfer.relatives.cobinding import cobinding
 from cistransfer.relatives.groups import GROUPS, group_named
 from cistransfer.relatives.modes import BindingModes, write_modes_table
 from cistransfer.relatives.partner_check import check_partners
 from cistransfer.relatives.partners import Partners, read_pairs, read_string
 from cistransfer.relatives.read_modes import read_modes, read_profiles
 from cistransfer.relatives.target import Target, find_target
-from cistransfer.relatives.vectors import BindingVectors, binding_vectors
 
 __all__ = ["Relatives", "Sources", "find_relatives", "read_sources"]
 

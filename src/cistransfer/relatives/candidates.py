@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from cistransfer.binding.facts.cobinding import BindingVectors
 from cistransfer.relatives.modes import BindingModes
 from cistransfer.relatives.partners import Partners
 from cistransfer.relatives.target import Target
-from cistransfer.relatives.vectors import BindingVectors
 
 __all__ = ["candidates", "widen"]
 

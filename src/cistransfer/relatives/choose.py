@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from cistransfer.binding.facts.cobinding import BindingVectors, binding_vectors
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError, nearest
 from cistransfer.relatives.candidates import candidates
@@ -23,7 +24,6 @@ from cistransfer.relatives.members import (
 from cistransfer.relatives.modes import BindingModes
 from cistransfer.relatives.partners import Partners
 from cistransfer.relatives.target import Target, find_target
-from cistransfer.relatives.vectors import BindingVectors, binding_vectors
 
 __all__ = ["Choice", "choose_group"]
 

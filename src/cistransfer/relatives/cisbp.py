@@ -8,10 +8,9 @@ from cistransfer.errors import InputError
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs
 from cistransfer.storage import open_text
 
-__all__ = ["is_cisbp_header", "read_cisbp", "read_ensembl_symbols"]
+__all__ = ["is_cisbp_header", "read_cisbp"]
 
 _COLUMNS = (("symbol", "cisbp_family"), ("TF_Name", "Family_Name"), ("HGNC symbol", "DBD"))
-_ENSEMBL = ("ensembl", "DBID", "Ensembl ID")
 
 
 def is_cisbp_header(line: str) -> bool:
@@ -55,22 +54,6 @@ def read_cisbp(path: str | os.PathLike[str]) -> BindingModes:
     if not pairs:
         raise InputError(f"{path}: expected TFs with their families, found none")
     return modes_from_pairs(f"CIS-BP families ({os.path.basename(path)})", pairs)
-
-
-def read_ensembl_symbols(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read Ensembl gene identifier → symbol from such a table (for `read_tfclass`)."""
-    with open_text(path) as handle:
-        header = handle.readline().rstrip("\r\n").split("\t")
-        columns = _pair(header)
-        genes = [name for name in _ENSEMBL if name in header]
-        if columns is None or not genes:
-            raise InputError(
-                f"{path}, line 1: expected the columns ensembl and symbol, found "
-                f"{', '.join(header[:8])!r}"
-            )
-        tf, gene = columns[0], header.index(genes[0])
-        rows = (line.rstrip("\r\n").split("\t") for line in handle)
-        return {row[gene].split(".")[0]: row[tf] for row in rows if len(row) > max(tf, gene)}
 
 
 def _pair(header: list[str]) -> tuple[int, int] | None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cistransfer.binding.facts.cobinding import BindingVectors, cobinding
 from cistransfer.errors import InputError
 from cistransfer.relatives.choose import Choice
-from cistransfer.relatives.cobinding import cobinding
-from cistransfer.relatives.vectors import BindingVectors
 from cistransfer.storage import whole_file
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cistransfer.binding.facts.cobinding import CoBinding
 from cistransfer.errors import InputError
-from cistransfer.relatives.cobinding import CoBinding
 from cistransfer.relatives.partners import HIGHEST, Partners
 
 __all__ = ["PartnerCheck", "check_partners"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, nearest
 from cistransfer.motifs.meme import read_meme
 from cistransfer.motifs.pwm import PWM
-from cistransfer.relatives.cisbp import is_cisbp_header, read_cisbp, read_ensembl_symbols
+from cistransfer.motifs.tfclass import LEVELS, read_tfclass
+from cistransfer.relatives.cisbp import is_cisbp_header, read_cisbp
 from cistransfer.relatives.cluster import CUT, cluster_modes
-from cistransfer.relatives.modes import BindingModes, read_modes_table
-from cistransfer.relatives.tfclass import read_tfclass
+from cistransfer.relatives.modes import BindingModes, modes_from_pairs, read_modes_table
 from cistransfer.storage import open_text
 
-__all__ = ["read_modes", "read_profiles"]
+__all__ = ["read_modes", "read_profiles", "tfclass_modes"]
 
 _RELEASE = "JASPAR2020"
 
@@ -33,6 +34,47 @@ def read_profiles(source: str | os.PathLike[str]) -> list[PWM]:
 
         return read_jaspar_release(_RELEASE if name.lower() == "jaspar" else name.upper())
     return read_meme(source)
+
+
+def tfclass_modes(
+    path: str | os.PathLike[str],
+    level: str = "family",
+    symbols: str | os.PathLike[str] | None = None,
+) -> BindingModes:
+    """Read TFClass as binding modes: one mode per superclass, class, family or subfamily.
+
+    Parameters
+    ----------
+    path, symbols
+        See `cistransfer.motifs.tfclass.read_tfclass`.
+    level : str
+        One of `LEVELS`. A family shares its DNA-binding domain and mostly its motif; zinc-finger
+        families of class 2.3 are wide.
+
+    Returns
+    -------
+    BindingModes
+        ``wider`` is the next level up.
+
+    Raises
+    ------
+    InputError
+        For an unknown level, a missing file, or one without TFClass terms.
+    """
+    if level not in LEVELS:
+        raise InputError(f"TFClass has no level {level!r}; {nearest(level, LEVELS)}")
+    known = read_tfclass(path, symbols)
+    modes: BindingModes | None = None
+    for depth in range(1, LEVELS.index(level) + 2):
+        pairs = [
+            (symbol, ".".join(identifier.split(".")[:depth]))
+            for symbol, identifiers in known.factors.items()
+            for identifier in identifiers
+        ]
+        title = f"TFClass {LEVELS[depth - 1]} ({known.source})"
+        modes = replace(modes_from_pairs(title, pairs, known.titles), wider=modes)
+    assert modes is not None
+    return modes
 
 
 def read_modes(
@@ -54,7 +96,7 @@ def read_modes(
     tfs : sequence of str
         TFs of interest: only their motifs are clustered.
     level : str
-        Level of TFClass (see `cistransfer.relatives.tfclass.LEVELS`).
+        Level of TFClass (see `cistransfer.motifs.tfclass.LEVELS`).
     cut : float
         Where clusters of motifs are cut (see `cistransfer.relatives.cluster.CUT`).
     symbols : path, optional
@@ -70,7 +112,7 @@ def read_modes(
     if kind == "motifs":
         return cluster_modes(read_profiles(source), tfs, cut=cut)
     if kind == "tfclass":
-        modes = read_tfclass(source, level, read_ensembl_symbols(symbols) if symbols else None)
+        modes = tfclass_modes(source, level, symbols)
     elif kind == "cisbp":
         modes = read_cisbp(source)
     else:

@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cistransfer.binding.facts.cobinding import BindingVectors, cobinding_with
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.intervals import centre_windows, overlaps_any
 from cistransfer.motifs.compare import compare
 from cistransfer.motifs.pwm import PWM
 from cistransfer.relatives.cluster import motif_tfs, strengths
-from cistransfer.relatives.cobinding import cobinding_with
 from cistransfer.relatives.modes import BindingModes
 from cistransfer.relatives.partners import Partners
-from cistransfer.relatives.vectors import BindingVectors
 
 __all__ = ["Target", "find_target"]
 
@@ -38,7 +37,7 @@ class Target:
         Its binding modes; empty when none is known.
     cobinding : DataFrame or None
         Indexed by TF: ``cosine`` and, for a binding vector, ``cobound`` and ``resolved``
-        (see `cistransfer.relatives.cobinding.cobinding_with`).
+        (see `cistransfer.binding.facts.cobinding.cobinding_with`).
     bound : int or None
         Regions that it binds.
     stands_in : bool

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from cistransfer.binding.rows import RowSource, refuse_row, stream_rows
-from cistransfer.binding.samples import Sample
-from cistransfer.binding.windowing import OpenRegions
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.intervals import expand_ranges
+from cistransfer.genome.rows import RowSource, refuse_row, stream_rows
+from cistransfer.openness.regions import OpenRegions
+from cistransfer.openness.samples import Sample
 from cistransfer.storage import open_text
 
 __all__ = ["dhs_samples", "read_dhs_clusters", "read_dhs_sources"]

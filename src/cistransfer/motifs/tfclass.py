@@ -1,20 +1,22 @@
-"""Binding modes from TFClass (Wingender 2015), read from its OBO file."""
+"""TFClass (Wingender 2015): which factors are kin, read from its OBO file."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
-from cistransfer.errors import InputError, nearest
-from cistransfer.relatives.modes import BindingModes, modes_from_pairs
+from cistransfer.errors import InputError
 from cistransfer.storage import open_text
 
-__all__ = ["LEVELS", "read_tfclass"]
+__all__ = ["LEVELS", "TFClass", "read_ensembl_symbols", "read_tfclass"]
 
 LEVELS = ("superclass", "class", "family", "subfamily")
 """Levels of TFClass, from the widest; the identifier of a level has 1, 2, 3 or 4 numbers."""
+
+_SYMBOL = ("symbol", "TF_Name", "HGNC symbol")
+_ENSEMBL = ("ensembl", "DBID", "Ensembl ID")
 
 _GREEK = {"ALPHA": "A", "BETA": "B", "GAMMA": "G", "DELTA": "D", "EPSILON": "E"}
 
@@ -41,6 +43,31 @@ _SYMBOLS = {
 
 
 @dataclass(frozen=True)
+class TFClass:
+    """Where TFClass has each factor.
+
+    Attributes
+    ----------
+    source : str
+        The file's name.
+    factors : dict of str → set of str
+        Symbol (upper case) → identifiers (``1.1.2.1.1``); a factor may stand in two places.
+    titles : dict of str → str
+        Identifier of any level → name.
+    """
+
+    source: str
+    factors: Mapping[str, set[str]] = field(repr=False)
+    titles: Mapping[str, str] = field(repr=False)
+
+    def place(self, tf: str) -> tuple[int, ...]:
+        """Numbers of a factor's (first) identifier, to sort by; empty when it is not there."""
+        found = self.factors.get(tf.upper()) or self.factors.get(tf.upper().replace("-", ""), set())
+        places = (tuple(int(part) for part in each.split(".")) for each in found)
+        return min(places, default=())
+
+
+@dataclass(frozen=True)
 class _Term:
     identifier: str
     name: str
@@ -49,11 +76,9 @@ class _Term:
 
 
 def read_tfclass(
-    path: str | os.PathLike[str],
-    level: str = "family",
-    symbols: Mapping[str, str] | None = None,
-) -> BindingModes:
-    """Read TFClass as binding modes: one mode per superclass, class, family or subfamily.
+    path: str | os.PathLike[str], symbols: str | os.PathLike[str] | None = None
+) -> TFClass:
+    """Read TFClass and find the gene symbol of each factor.
 
     TFClass calls factors by names (``HNF-4alpha (NR2A1)``), not symbols. A name counts for the
     symbol it spells without punctuation and with Greek letters written as one letter
@@ -64,44 +89,42 @@ def read_tfclass(
     ----------
     path : path
         The OBO file, plain or gzip.
-    level : str
-        One of `LEVELS`. A family shares its DNA-binding domain and mostly its motif; zinc-finger
-        families of class 2.3 are wide.
-    symbols : dict of str → str, optional
-        Ensembl gene identifier → symbol.
-
-    Returns
-    -------
-    BindingModes
-        ``wider`` is the next level up.
+    symbols : path, optional
+        Table of Ensembl identifiers and symbols (`read_ensembl_symbols`).
 
     Raises
     ------
     InputError
-        For an unknown level, a missing file, or one without TFClass terms.
+        For a missing file, or one without TFClass terms.
     """
-    if level not in LEVELS:
-        raise InputError(f"TFClass has no level {level!r}; {nearest(level, LEVELS)}")
+    genes = read_ensembl_symbols(symbols) if symbols is not None else {}
     terms = list(_terms(path))
     factors = [term for term in terms if term.level == "Genus"]
     if not factors:
         raise InputError(
             f"{path}: expected TFClass terms ('subset: Genus') in an OBO file, found none"
         )
-    named = _symbols(factors, symbols or {})
     titles = {term.identifier: term.name for term in terms}
-    modes: BindingModes | None = None
-    for depth in range(1, LEVELS.index(level) + 2):
-        what = LEVELS[depth - 1]
-        pairs = [
-            (symbol, ".".join(identifier.split(".")[:depth]))
-            for symbol, identifiers in named.items()
-            for identifier in identifiers
-        ]
-        made = modes_from_pairs(f"TFClass {what} ({os.path.basename(path)})", pairs, titles)
-        modes = replace(made, wider=modes)
-    assert modes is not None
-    return modes
+    return TFClass(os.path.basename(path), _symbols(factors, genes), titles)
+
+
+def read_ensembl_symbols(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read Ensembl gene identifier → symbol from a table that has both columns.
+
+    Columns ``ensembl`` and ``symbol``, or those of CIS-BP's and Lambert's tables.
+    """
+    with open_text(path) as handle:
+        header = handle.readline().rstrip("\r\n").split("\t")
+        names = [name for name in _SYMBOL if name in header]
+        genes = [name for name in _ENSEMBL if name in header]
+        if not names or not genes:
+            raise InputError(
+                f"{path}, line 1: expected the columns ensembl and symbol, found "
+                f"{', '.join(header[:8])!r}"
+            )
+        tf, gene = header.index(names[0]), header.index(genes[0])
+        rows = (line.rstrip("\r\n").split("\t") for line in handle)
+        return {row[gene].split(".")[0]: row[tf] for row in rows if len(row) > max(tf, gene)}
 
 
 def _terms(path: str | os.PathLike[str]) -> Iterator[_Term]:

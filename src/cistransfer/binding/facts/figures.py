@@ -11,12 +11,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.binding.cobinding import clustered_order, cosine, tfclass_order
-from cistransfer.binding.facts import Facts
-from cistransfer.binding.reader import BindingMatrix
+from cistransfer.binding.facts.cobinding import binding_vectors, cobinding
+from cistransfer.binding.facts.counts import Facts
+from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.motifs.tfclass import read_tfclass
 from cistransfer.storage import whole_file
 
-__all__ = ["plot_bound", "plot_common", "plot_cosine", "plot_matrix", "write_figures"]
+__all__ = [
+    "clustered_order",
+    "plot_bound",
+    "plot_common",
+    "plot_cosine",
+    "plot_matrix",
+    "tfclass_order",
+    "write_figures",
+]
 
 _BOUND, _UNBOUND, _UNRESOLVED = "#b2182b", "#92c5de", "#f2f2f2"
 
@@ -39,11 +48,16 @@ def write_figures(
     tfclass : path, optional
         TFClass (OBO); the heat map is ordered by it, else clustered.
     symbols : path, optional
-        Ensembl ids and gene symbols (`cistransfer.binding.cobinding.tfclass_order`).
+        Ensembl ids and gene symbols, to find TFs in TFClass exactly.
     """
     joint = "less-sparse" if facts.rule == "sparse" else facts.rule
-    similarity = cosine(matrix, rule=joint)
-    order = clustered_order(similarity) if tfclass is None else tfclass_order(tfclass, matrix.tfs)
+    similarity = cobinding(binding_vectors(matrix, joint)).cosine.copy()
+    np.fill_diagonal(similarity, 1.0)
+    order = (
+        clustered_order(similarity)
+        if tfclass is None
+        else tfclass_order(tfclass, matrix.tfs, symbols)
+    )
     names = [matrix.tfs[at] for at in order]
     figures = {
         "matrix": plot_matrix(matrix, facts),
@@ -58,6 +72,40 @@ def write_figures(
             figure.savefig(temporary, format="png", dpi=150)
         paths.append(path)
     return paths
+
+
+def clustered_order(similarity: NDArray[np.float64]) -> list[int]:
+    """Order that puts similar TFs side by side (average linkage, optimal leaf order)."""
+    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
+    if len(similarity) < 3:
+        return list(range(len(similarity)))
+    distance = 1 - np.nan_to_num(similarity, nan=0.0)
+    distance = np.clip((distance + distance.T) / 2, 0, None)
+    np.fill_diagonal(distance, 0.0)
+    condensed = squareform(distance, checks=False)
+    tree = optimal_leaf_ordering(linkage(condensed, "average"), condensed)
+    return [int(leaf) for leaf in leaves_list(tree)]
+
+
+def tfclass_order(
+    path: str | os.PathLike[str],
+    tfs: Sequence[str],
+    symbols: str | os.PathLike[str] | None = None,
+) -> list[int]:
+    """Order of TFs in TFClass; TFs that are not found there come last, by name.
+
+    Parameters
+    ----------
+    path, symbols
+        See `cistransfer.motifs.tfclass.read_tfclass`.
+    tfs : sequence of str
+        Gene symbols.
+    """
+    known = read_tfclass(path, symbols)
+    places = [known.place(tf) for tf in tfs]
+    return sorted(range(len(tfs)), key=lambda i: (not places[i], places[i], tfs[i]))
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Write a matrix in the layout that Novakovsky et al. published (and that `published` reads)."""
+"""Write a matrix in the layout that Novakovsky et al. published (and that `read` reads)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer import progress
-from cistransfer.binding.pickles import write_index
-from cistransfer.binding.reader import BindingMatrix
-from cistransfer.binding.rules import as_float
+from cistransfer.binding.matrix import BindingMatrix, as_float
+from cistransfer.binding.published.indices import write_index
 from cistransfer.errors import InputError
 from cistransfer.storage import whole_file
 

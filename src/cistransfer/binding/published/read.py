@@ -16,9 +16,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer import progress
-from cistransfer.binding.inputs import record_inputs, unchanged_since
-from cistransfer.binding.layout import BOTH, PEAK, MatrixParts, write_matrix
-from cistransfer.binding.pickles import read_index, read_region_index
+from cistransfer.binding.file import (
+    BOTH,
+    PEAK,
+    MatrixParts,
+    record_inputs,
+    unchanged_since,
+    write_matrix,
+)
+from cistransfer.binding.published.indices import read_index, read_region_index
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.fasta import read_fasta

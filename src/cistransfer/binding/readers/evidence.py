@@ -1,4 +1,4 @@
-"""Peak and TFBS files as people have them, as a stream of placed rows with their experiment."""
+"""Peak and TFBS files as a stream of placed rows with their experiment."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cistransfer.binding.ahead import ahead
-from cistransfer.binding.rows import RowBlock, RowSource, refuse_row, row_head, stream_rows
-from cistransfer.binding.samples import read_table
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.rows import RowBlock, RowSource, refuse_row, row_head, stream_rows
+from cistransfer.openness.samples import read_table
 
 __all__ = ["Experiment", "Placed", "evidence_files", "open_evidence", "place_rows"]
+
+T = TypeVar("T")
 
 _BED = (".bed", ".narrowpeak", ".broadpeak")
 _SPILL = 1 << 26
@@ -241,10 +243,23 @@ def _sheet(path: Path) -> list[tuple[Path, Experiment]]:
 
 
 def _tar(path: Path) -> Iterator[tuple[RowSource, Experiment]]:
-    for name, held in ahead(_members(path), drop=lambda member: member[1].close()):
+    for name, held in _ahead(_members(path), drop=lambda member: member[1].close()):
         with held:
             label = f"{path} ({name})"
             yield _held(label, held), _from_name(Path(name).name, label)
+
+
+def _ahead(items: Iterator[T], drop: Callable[[T], None]) -> Iterator[T]:
+    """Yield items, the next one being made in a thread; ``drop`` closes one that nobody wants."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, items, None)
+        try:
+            while (item := waiting.result()) is not None:
+                waiting = pool.submit(next, items, None)
+                yield item
+        finally:
+            if waiting.exception() is None and (unused := waiting.result()) is not None:
+                drop(unused)
 
 
 def _members(path: Path) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""Facts about a matrix: counts per TF and per cell, common regions, overlap and GC."""
+"""Counts of a matrix per TF and per cell, common regions, overlap and GC, in words too."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer import progress
-from cistransfer.binding.reader import BindingMatrix
+from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import gc_fraction
 from cistransfer.genome.fasta import open_sequences
 
-__all__ = ["Facts", "facts_of", "gc_of_regions", "neighbour_overlap"]
+__all__ = ["Facts", "describe", "facts_of", "gc_of_regions", "header", "neighbour_overlap"]
 
 FEW = 500
 """TFs with at most so many bound regions are named (the published study sets them apart)."""
@@ -210,3 +210,61 @@ def _summary(gc: NDArray[np.float64]) -> dict[str, float]:
             for q, value in zip(quantiles, np.quantile(known, quantiles), strict=True)
         },
     }
+
+
+def header(matrix: BindingMatrix) -> dict[str, Any]:
+    """Names and sizes of a matrix (JSON values)."""
+    return {
+        "path": str(matrix.path),
+        "name": matrix.name,
+        "genome": matrix.genome,
+        "window": matrix.window,
+        "regions": len(matrix),
+        "n_cells": len(matrix.cells),
+        "n_tfs": len(matrix.tfs),
+        "experiments": len(matrix.experiments),
+        "assayed": matrix.settings.get("assayed"),
+        "kinds_known": matrix.kinds_known,
+        "content_hash": matrix.content_hash,
+        "left_out": matrix.settings.get("left_out", {}),
+    }
+
+
+def describe(matrix: BindingMatrix, facts: Facts) -> list[str]:
+    """Lines for a person."""
+    wide = f"{matrix.window} bp" if matrix.window else "their own width"
+    states = ", ".join(f"{count:,} {name}" for name, count in facts.states.items())
+    lines = [
+        f"{matrix.name} ({matrix.genome}): {len(matrix):,} regions of {wide}, "
+        f"{len(matrix.cells)} cells, {len(matrix.tfs)} TFs, "
+        f"{len(matrix.experiments):,} experiments (TF x cell)",
+        f"rule {facts.rule}: {states}",
+        "",
+        *_lines(facts.tfs),
+        "",
+        *_lines(facts.cells),
+        "",
+        f"TFs with at most {FEW} bound regions ({len(facts.few)}): "
+        + (", ".join(facts.few) or "none"),
+        "regions resolved in all of the N most resolved TFs: "
+        + ", ".join(f"{n}: {count:,}" for n, count in facts.common.items()),
+        "neighbouring windows that overlap: "
+        + ", ".join(f"{100 * share:.1f} % at {width} bp" for width, share in facts.overlap.items()),
+    ]
+    if facts.gc is not None:
+        spread = ", ".join(f"{name} {value:.3f}" for name, value in facts.gc.items())
+        lines.append(f"GC of the regions: {spread}")
+    return lines
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
+    formats = {
+        name: (lambda value: "–" if pd.isna(value) else f"{value:.3f}")
+        if table[name].dtype.kind == "f"
+        else str
+        if table[name].dtype.kind == "O"
+        else "{:,}".format
+        for name in table.columns
+    }
+    text: str = table.to_string(index=False, formatters=formats)
+    return text.splitlines()

@@ -1,0 +1,1 @@
+"""What a matrix says: counts, common regions, co-binding, figures."""

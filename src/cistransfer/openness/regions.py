@@ -1,0 +1,141 @@
+"""Regions and the cells in which they are open, and windows on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError
+from cistransfer.genome.bed import regions_table
+from cistransfer.genome.intervals import centre_windows, overlaps_any
+from cistransfer.storage import open_text
+
+__all__ = ["OpenRegions", "read_chrom_sizes"]
+
+
+@dataclass(frozen=True)
+class OpenRegions:
+    """Regions and the cells in which they are open.
+
+    Attributes
+    ----------
+    regions : DataFrame
+        chrom, start, end; any order, duplicates allowed (`windows` merges them).
+    open : dict of str → ndarray of bool, shape (n_regions,)
+        By cell.
+    """
+
+    regions: pd.DataFrame
+    open: dict[str, NDArray[np.bool_]]
+
+    def windows(
+        self,
+        width: int,
+        *,
+        edges: str = "drop",
+        sizes: Mapping[str, int] | None = None,
+        exclude: Sequence[pd.DataFrame] = (),
+        keep_closed: bool = True,
+    ) -> tuple[OpenRegions, dict[str, int]]:
+        """Cut windows on the centres of the regions, sort them and merge equal ones.
+
+        Parameters
+        ----------
+        width : int
+            In bp; 0 keeps the regions as they are.
+        edges : {"drop", "clip"}
+            What happens to a window that runs off its chromosome: left out, or cut (and then
+            narrower than the others). The left end is always known; the right end only with
+            ``sizes``.
+        sizes : mapping of str → int, optional
+            Chromosome lengths; regions on chromosomes that are not in it are left out.
+        exclude : sequence of DataFrame
+            Windows that share a base with one of these regions (blacklist, gaps) are left out.
+        keep_closed : bool
+            Whether regions that are open in none of the cells are kept.
+
+        Returns
+        -------
+        windows : OpenRegions
+            By chromosome name and start; unique; cells sorted.
+        left_out : dict of str → int
+            How many went where.
+        """
+        if edges not in ("drop", "clip"):
+            raise InputError(f"no edge rule {edges!r}; there are: clip, drop")
+        if width < 0:
+            raise InputError(
+                f"expected a window of at least 1 bp (or 0: as they are), found {width}"
+            )
+        cells = sorted(self.open)
+        table = centre_windows(self.regions, width) if width else self.regions
+        start, end = table["start"].to_numpy(np.int64), table["end"].to_numpy(np.int64)
+        keep = np.full(len(table), keep_closed)
+        left_out = {}
+        if not keep_closed:
+            for cell in cells:
+                keep |= self.open[cell]
+            left_out["open in no chosen cell"] = int((~keep).sum())
+        size = np.full(len(table), np.iinfo(np.int64).max)
+        if sizes is not None:
+            size = table["chrom"].map(dict(sizes)).fillna(-1).to_numpy(np.int64)
+            left_out["on an unknown chromosome"] = int((keep & (size < 0)).sum())
+            keep &= size >= 0
+        off = (start < 0) | (end > size)
+        if edges == "clip":
+            start, end = np.maximum(start, 0), np.minimum(end, size)
+            keep &= start < end
+        else:
+            left_out["off a chromosome's end"] = int((keep & off).sum())
+            keep &= ~off
+        rows = np.flatnonzero(keep)
+        table = regions_table(table["chrom"].to_numpy()[rows], start[rows], end[rows])
+        if exclude:
+            bad = np.zeros(len(table), dtype=bool)
+            for regions in exclude:
+                bad |= overlaps_any(table, regions)
+            left_out["in excluded regions"] = int(bad.sum())
+            rows, table = rows[~bad], table[~bad].reset_index(drop=True)
+        if not len(rows):
+            raise InputError(
+                "no open region is left: "
+                + ", ".join(f"{count:,} {why}" for why, count in left_out.items() if count)
+            )
+        chroms, code = np.unique(table["chrom"].to_numpy(str), return_inverse=True)
+        start, end = table["start"].to_numpy(), table["end"].to_numpy()
+        order = np.lexsort((end, start, code))
+        code, start, end = code[order], start[order], end[order]
+        fresh = np.ones(len(order), dtype=bool)
+        fresh[1:] = (code[1:] != code[:-1]) | (start[1:] != start[:-1]) | (end[1:] != end[:-1])
+        target = np.cumsum(fresh) - 1
+        left_out["equal to another window (merged)"] = int((~fresh).sum())
+        final = regions_table(chroms.astype(object)[code[fresh]], start[fresh], end[fresh])
+        opened = {}
+        for cell in cells:
+            opened[cell] = np.zeros(len(final), dtype=bool)
+            opened[cell][target[self.open[cell][rows[order]]]] = True
+        return OpenRegions(final, opened), {why: n for why, n in left_out.items() if n}
+
+
+def read_chrom_sizes(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read chromosome lengths: name, tab, length (``.chrom.sizes`` or a FASTA's ``.fai``)."""
+    sizes: dict[str, int] = {}
+    with open_text(path) as handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            fields = line.rstrip("\r\n").split("\t")
+            if len(fields) < 2 or not (fields[1].isascii() and fields[1].isdigit()):
+                raise InputError(
+                    f"{path}, line {number}: expected a chromosome and its length with a tab "
+                    f"between, found {line.strip()[:60]!r}"
+                )
+            sizes[fields[0]] = int(fields[1])
+    if not sizes:
+        raise InputError(f"{path}: expected chromosomes and their lengths, found none")
+    return sizes
