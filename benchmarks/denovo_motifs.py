@@ -26,7 +26,7 @@ from cistransfer.genome.fasta import read_fasta
 from cistransfer.metrics.curves import average_precision
 from cistransfer.motifs.compare import similarity
 from cistransfer.motifs.denovo import find_motifs
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2)
     options = parser.parse_args()
     file = SHARED / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme"
-    jaspar = {pwm.alt_name: pwm for pwm in read_meme(file)}
+    jaspar = {pwm.alt_name: pwm for pwm in read_motifs(file)}
     if options.what == "planted":
         planted(jaspar, options.negatives, options.share)
     else:

@@ -22,7 +22,7 @@ from cistransfer.genome.codes import encode
 from cistransfer.genome.fasta import read_fasta
 from cistransfer.interpretation.sites import motif_sites
 from cistransfer.interpretation.two_models import TwoModels, compare_attributions
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 
 
 def windows(folder: str | None, n: int) -> np.ndarray:
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--check", type=int, default=0, help="motifs to compare with scipy")
     arguments = parser.parse_args()
     codes = windows(arguments.sequences, arguments.regions)
-    pwms = read_meme(arguments.motifs)
+    pwms = read_motifs(arguments.motifs)
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal(codes.shape, dtype=np.float32) for _ in range(2))
     print(f"{len(pwms)} motifs, {len(codes):,} windows of {codes.shape[1]} bp")

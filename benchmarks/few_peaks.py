@@ -37,7 +37,7 @@ from cistransfer.metrics.curves import aucpr, auroc
 from cistransfer.metrics.imbalance import at_imbalance
 from cistransfer.models.bundle import open_bundle
 from cistransfer.models.score import score_codes
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.names import motifs_of
 from cistransfer.motifs.scan import sum_occupancy
 from cistransfer.training.finetune import finetune
@@ -78,7 +78,7 @@ def main() -> None:
         hidden = [regions_table([chrom], [0], [2**31], part="train") for chrom in split.test]
         seen, guard = pd.concat(hidden), "all"
         split = Split(valid=(options.develop,), test=split.valid)
-    pwms = read_meme(options.motifs) if options.motifs else []
+    pwms = read_motifs(options.motifs) if options.motifs else []
     table = options.out / "results.tsv"
     options.out.mkdir(parents=True, exist_ok=True)
     done = pd.read_csv(table, sep="\t", dtype={"size": str}) if table.exists() else pd.DataFrame()

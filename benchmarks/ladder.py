@@ -32,7 +32,7 @@ from cistransfer.examples.from_matrix import single_task_examples
 from cistransfer.examples.split import split_from_card
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.models.bundle import open_bundle
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.names import motifs_of
 from cistransfer.storage import read_json, write_text
 from cistransfer.training.finetune import finetune
@@ -58,7 +58,7 @@ def evaluate_one(
 ) -> dict[str, Any]:
     """Train and evaluate everything on one draw."""
     trunk = open_bundle(options.trunk)
-    pwms = read_meme(options.motifs)
+    pwms = read_motifs(options.motifs)
     examples = single_task_examples(
         open_matrix(options.matrix),
         open_sequences(options.genome),

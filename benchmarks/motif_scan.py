@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.hits import find_hits
-from cistransfer.motifs.meme import read_meme
 from cistransfer.motifs.pwm import PWM
 from cistransfer.motifs.scan import best_hits, sum_occupancy
 
@@ -43,7 +43,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, size=(options.sequences, options.length), dtype=np.uint8)
     if options.motifs:
-        pwms = read_meme(options.motifs)
+        pwms = read_motifs(options.motifs)
     else:
         pwms = [PWM(f"m{at}", rng.dirichlet([0.3] * 4, size=8 + at % 14)) for at in range(100)]
     by_width = {pwm.width: pwm for pwm in pwms}

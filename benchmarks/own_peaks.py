@@ -20,7 +20,7 @@ from cistransfer.examples.split import split_from_card
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.models.bundle import open_bundle
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.names import motifs_of
 from cistransfer.training.finetune import finetune
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args().data
     peaks = data / "encode-peaks-hg38"
-    pwms = read_meme(data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    pwms = read_motifs(data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
     others = pd.concat([read_bed(peaks / f"{name}.narrowPeak.gz") for name in OTHERS])
     genome = open_sequences(data / "genome" / "hg38_blocks.fa.gz")
     began = time.monotonic()

@@ -26,7 +26,7 @@ from cistransfer.metrics.curves import aucpr, auroc
 from cistransfer.metrics.thresholded import mcc
 from cistransfer.models.bundle import Bundle, weights_hash
 from cistransfer.models.score import score_codes
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs
@@ -288,7 +288,7 @@ def test_mode_motifs_are_the_relatives_and_never_the_tfs_own() -> None:
 
 def test_clustered_motifs_count_by_motif(shared_data: Path) -> None:
     """A TF of two modes lends only the motif that lies in the target's mode."""
-    pwms = read_meme(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    pwms = read_motifs(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
     tfs = ["TEAD1", "TEAD2", "TEAD3", "TEAD4", "HNF4A", "HNF4G", "NR2F1", "SRF", "GATA1"]
     some = [pwm for pwm in pwms if set(motif_tfs(pwm)) & set(tfs)]
     found = {name for pwm in mode_motifs("TEAD4", some) for name in motif_tfs(pwm)}

@@ -22,7 +22,7 @@ from cistransfer.interpretation.material import gather
 from cistransfer.models.bundle import open_bundle, save_bundle
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import score_codes
-from cistransfer.motifs.meme import write_meme
+from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.pwm import PWM, from_counts
 
 WINDOW = 100

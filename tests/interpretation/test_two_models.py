@@ -25,7 +25,7 @@ from cistransfer.interpretation.two_models import (
 )
 from cistransfer.models.bundle import save_bundle
 from cistransfer.models.registry import build_model
-from cistransfer.motifs.meme import write_meme
+from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.pwm import PWM, from_counts
 
 WINDOW = 100

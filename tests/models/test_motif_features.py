@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -297,6 +298,30 @@ def test_which_motifs_a_strategy_takes(
         assert np.array_equal(call["codes"], target_examples.codes[train])
         assert np.array_equal(call["labels"], target_examples.labels[train, 0])
         assert call["seed"] == 3
+
+
+def test_what_is_found_does_not_hang_on_what_is_installed(
+    target_examples: ExampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `streme` on PATH, here one that fails, is not asked unless the strategy says so."""
+    from cistransfer.training.motifs import choose_motifs
+
+    plan = load_strategy("finetune").model_copy(update={"motif_folds": 2})
+    found, bags = choose_motifs(target_examples, plan, [], seed=0)
+    program = tmp_path / "streme"
+    program.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    again, same = choose_motifs(target_examples, plan, [], seed=0)
+    assert bags == same
+    for first, second in zip(found, again, strict=True):
+        np.testing.assert_array_equal(first.probabilities, second.probabilities)
+    streme = plan.model_copy(update={"engine": "streme"})
+    with pytest.raises(InputError, match=r"streme failed \(exit 1\): broken"):
+        choose_motifs(target_examples, streme, [], seed=0)
+    # The default stays out of the identity of runs, as before; another engine is another run.
+    record = streme.model_dump(mode="json", exclude_defaults=True)
+    assert record == {**plan.model_dump(mode="json", exclude_defaults=True), "engine": "streme"}
 
 
 def test_found_motifs_are_not_for_several_tasks(trunk_examples: ExampleSet) -> None:

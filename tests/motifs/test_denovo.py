@@ -12,12 +12,11 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import reverse_complement
 from cistransfer.motifs.compare import similarity
 from cistransfer.motifs.denovo import find_motifs
-from cistransfer.motifs.enrichment import best_threshold, fisher_p, half_g
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM, consensus
+from cistransfer.motifs.refine import tune
 from cistransfer.motifs.scan import best_hits, sum_occupancy
-from cistransfer.motifs.seeds import find_seeds, seed_weights
-from cistransfer.motifs.tune import tune
+from cistransfer.motifs.seeds import best_split, find_seeds, fisher_p, half_g, seed_weights
 
 LETTERS = (0.28, 0.22, 0.22, 0.28)
 
@@ -48,7 +47,7 @@ def word_pwm(word: str, name: str = "truth") -> PWM:
 
 @pytest.fixture(scope="module")
 def jaspar(shared_data) -> dict[str, PWM]:
-    pwms = read_meme(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    pwms = read_motifs(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
     return {pwm.alt_name: pwm for pwm in pwms}
 
 
@@ -66,8 +65,8 @@ def test_planted_motifs_are_found_in_50_positives(jaspar, name, n_negative):
     assert found.positives > 25
     # On fresh sequences it separates nearly as well as the truth does.
     fresh, fresh_labels = task(truth, 200, 200, 0.8, seed=77)
-    value = best_threshold(best_hits(fresh, found.pwm, found.background), fresh_labels == 1)[0]
-    ideal = best_threshold(best_hits(fresh, truth), fresh_labels == 1)[0]
+    value = best_split(best_hits(fresh, found.pwm, found.background), fresh_labels == 1)[0]
+    ideal = best_split(best_hits(fresh, truth), fresh_labels == 1)[0]
     assert value > 0.6 * ideal
 
 
@@ -133,6 +132,24 @@ def test_refusals():
         find_motifs(codes, labels, max_width=3)
 
 
+def test_found_motifs_are_those_of_before():
+    """Models are made of them: another letter here is another model."""
+    codes, labels = task(word_pwm("TGACTCAGGNNA"), 60, 80, 0.7, seed=11)
+    found = find_motifs(codes, labels, n_motifs=2, hold_out=0.25, seed=3)
+    assert [(each.pwm.name, each.pwm.sites) for each in found] == [
+        ("1-TNNCCTGAGTCA", 39.0), ("2-ATANANNNNNNNNNNNNNTAA", 14.0),
+    ]  # fmt: skip
+    golden = [
+        [0.068318, 0.021957, 0.040427, 0.869297],
+        [0.038215, 0.810432, 0.087649, 0.063704],
+        [0.839939, 0.072305, 0.029594, 0.058161],
+    ]
+    assert found[0].threshold == pytest.approx(11.076879501342773, rel=1e-6)
+    assert (found[0].positives, found[0].negatives) == (8, 0)
+    assert found[0].p == pytest.approx(0.0002734130359596564)
+    np.testing.assert_allclose(found[0].pwm.probabilities[[0, 4, -1]], golden, atol=1e-5)
+
+
 def test_constant_sequences_hold_no_motif():
     codes = np.zeros((20, 50), np.uint8)
     assert find_motifs(codes, np.repeat([1, 0], 10).astype(np.int8), engine="own") == []
@@ -151,7 +168,7 @@ def test_half_g_literal():
     assert half_g([0, 10], [0, 20], 10, 20).tolist() == [0, 0]
 
 
-def naive_best_threshold(scores, positive):
+def naive_best_split(scores, positive):
     best = (0.0, np.inf)
     for threshold in sorted(set(scores[np.isfinite(scores)]), reverse=True):
         chosen = scores >= threshold
@@ -162,15 +179,15 @@ def naive_best_threshold(scores, positive):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_best_threshold_handles_ties(seed):
+def test_best_split_handles_ties(seed):
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, 6, size=40).astype(float)
     positive = np.arange(40) < 20  # positives first: inside a tie they would look enriched
     scores[positive] += rng.random() < 0.5
     scores[3] = -np.inf
-    assert best_threshold(scores, positive) == pytest.approx(naive_best_threshold(scores, positive))
-    assert best_threshold(np.ones(40), positive) == (0.0, np.inf)
-    assert best_threshold(np.full(40, -np.inf), positive) == (0.0, np.inf)
+    assert best_split(scores, positive) == pytest.approx(naive_best_split(scores, positive))
+    assert best_split(np.ones(40), positive) == (0.0, np.inf)
+    assert best_split(np.full(40, -np.inf), positive) == (0.0, np.inf)
 
 
 def test_fisher_literal():
@@ -237,7 +254,7 @@ def test_tuning_recovers_what_the_motif_lacks():
 
     def separation(pwm):
         scores = np.log(sum_occupancy(fresh, pwm, LETTERS))
-        return best_threshold(scores, fresh_labels == 1)[0]
+        return best_split(scores, fresh_labels == 1)[0]
 
     assert separation(tuned) > separation(lacking) + 20
     assert similarity([tuned, truth])[0, 1] > similarity([lacking, truth])[0, 1]
@@ -311,7 +328,7 @@ def test_streme_is_called_as_published(tmp_path, monkeypatch):
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     codes, labels = task(word_pwm("TGA"), 20, 20, 1.0, seed=0)
-    found = find_motifs(codes, labels, n_motifs=2, hold_out=0.0)
+    found = find_motifs(codes, labels, n_motifs=2, hold_out=0.0, engine="streme")
     assert [each.pwm.name for each in found] == ["1-TGACTCAGG", "2-GG"]
     assert (consensus(found[0].pwm), found[0].pwm.sites) == ("TGA", 30.0)
     with pytest.raises(InputError, match=r"streme failed \(exit 1\): bad count"):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.jaspar import read_jaspar_release
-from cistransfer.motifs.meme import read_meme
 
 
 def test_release_equals_the_meme_file(shared_data):
@@ -18,7 +18,7 @@ def test_release_equals_the_meme_file(shared_data):
     assert [p.alt_name for p in pwms if "JUN" not in p.alt_name] == ["CTCF"]
     assert "FOS::JUN" in {p.alt_name for p in pwms}
     file = shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme"
-    in_file = {pwm.name: pwm for pwm in read_meme(file)}
+    in_file = {pwm.name: pwm for pwm in read_motifs(file)}
     shared = [pwm for pwm in pwms if pwm.name in in_file]
     assert len(shared) >= 4
     for pwm in shared:

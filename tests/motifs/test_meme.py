@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cistransfer.errors import InputError
-from cistransfer.motifs.meme import read_meme, write_meme
+from cistransfer.motifs.files import read_motifs, write_meme
 from cistransfer.motifs.pwm import PWM, consensus
 
 HEAD = "MEME version 4\n\nALPHABET= ACGT\n\n"
@@ -22,7 +22,7 @@ GOOD = HEAD + "MOTIF m1 TF\n" + MATRIX + ROWS
 def read_text(tmp_path, text: str) -> list[PWM]:
     path = tmp_path / "motifs.txt"
     path.write_text(text)
-    return read_meme(path)
+    return read_motifs(path)
 
 
 def test_reads_the_minimal_format(tmp_path):
@@ -75,7 +75,7 @@ def test_reads_jaspar(tmp_path, text):
 def test_reads_a_bare_pfm_and_jaspar_probabilities(tmp_path):
     path = tmp_path / "MA0002.pfm"
     path.write_text("0.5 0\n0.5 0\n0 1\n0 0\n")
-    (pwm,) = read_meme(path)
+    (pwm,) = read_motifs(path)
     assert (pwm.name, pwm.sites, consensus(pwm)) == ("MA0002", None, "MG")
 
 
@@ -121,12 +121,12 @@ def test_a_cut_gzip_is_refused(tmp_path):
     path = tmp_path / "m.meme.gz"
     whole = gzip.compress(GOOD.encode() * 50)
     path.write_bytes(whole)
-    assert len(read_meme(path)) == 50
+    assert len(read_motifs(path)) == 50
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="cut short"):
-        read_meme(path)
+        read_motifs(path)
     with pytest.raises(InputError, match="no such file"):
-        read_meme(tmp_path / "none.meme")
+        read_motifs(tmp_path / "none.meme")
 
 
 @settings(max_examples=30)
@@ -139,7 +139,7 @@ def test_round_trip_to_six_decimals(tmp_path_factory, seed, sites):
     ]
     folder = tmp_path_factory.mktemp("meme")
     write_meme(folder / "a.meme", pwms, (0.3, 0.2, 0.2, 0.3))
-    back = read_meme(folder / "a.meme")
+    back = read_motifs(folder / "a.meme")
     assert [pwm.name for pwm in back] == ["m_0", "m_1", "m_2"]
     assert [pwm.alt_name for pwm in back] == [pwm.alt_name for pwm in pwms]
     assert {pwm.sites for pwm in back} == {float(sites or 20)}
@@ -151,12 +151,12 @@ def test_round_trip_to_six_decimals(tmp_path_factory, seed, sites):
 
 
 def test_jaspar_2020(shared_data, tmp_path):
-    pwms = read_meme(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    pwms = read_motifs(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
     assert len(pwms) == 746
     by_name = {pwm.alt_name: pwm for pwm in pwms}
     assert consensus(by_name["CTCF"]) == "YNRCCASYAGRKGGCRSYN"
     assert by_name["CTCF"].sites == 913
     write_meme(tmp_path / "again.meme", pwms)
-    for old, new in zip(pwms, read_meme(tmp_path / "again.meme"), strict=True):
+    for old, new in zip(pwms, read_motifs(tmp_path / "again.meme"), strict=True):
         assert np.abs(old.probabilities - new.probabilities).max() < 1e-6
         assert (old.name, old.alt_name, old.sites) == (new.name, new.alt_name, new.sites)

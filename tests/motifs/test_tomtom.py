@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.motifs.compare import _benjamini_hochberg, _calibrate, compare, similarity
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.compare import _calibrate, compare, similarity
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM, reverse_complement_pwm, trim
 
 
 @pytest.fixture(scope="module")
 def jaspar(shared_data) -> dict[str, PWM]:
-    pwms = read_meme(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    pwms = read_motifs(shared_data / "motifs" / "JASPAR2020_CORE_vertebrates_non-redundant.meme")
     return {pwm.alt_name: pwm for pwm in pwms}
 
 
@@ -93,10 +93,13 @@ def test_calibration_of_exact_p_values_changes_little():
     np.testing.assert_allclose(np.log10(_calibrate(p**2, null**2)), np.log10(p), atol=0.5)
 
 
-def test_benjamini_hochberg_literal():
-    np.testing.assert_allclose(
-        _benjamini_hochberg(np.array([0.04, 0.01, 0.03, 0.5])), [0.16 / 3, 0.04, 0.16 / 3, 0.5]
-    )
+def test_q_is_benjamini_hochberg_of_the_calibrated_p(jaspar):
+    pytest.importorskip("memelite")
+    targets = [jaspar[name] for name in ("CTCF", "JUND", "SPI1", "HNF4A")]
+    table = compare([jaspar["SPI1"]], targets, seed=3)
+    p = table["p_calibrated"].to_numpy()  # ascending
+    naive = [min(1, *(p[j] * 4 / (j + 1) for j in range(i, 4))) for i in range(4)]
+    np.testing.assert_allclose(table["q"], naive)
 
 
 def naive_similarity(a: PWM, b: PWM, min_overlap: int, normalise: bool) -> float:

@@ -14,7 +14,7 @@ from cistransfer.binding.facts.cobinding import binding_vectors
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed, regions_table
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs
 from cistransfer.relatives.partners import Partners
 from cistransfer.relatives.target import find_target
@@ -118,7 +118,7 @@ def test_motifs_find_their_modes(
     tfclass_modes: BindingModes,
     shared_data: Path,
 ) -> None:
-    profiles = read_meme(shared_data / "motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    profiles = read_motifs(shared_data / "motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme")
     by_name = {pwm.alt_name: pwm for pwm in profiles}
     vectors = binding_vectors(real_matrix, tfs=["HNF4A", "SPI1", "NR2F6"])
     for alt, like in (("HNF4G", "HNF4A"), ("SPIB", "SPI1")):
@@ -137,7 +137,7 @@ def test_motifs_that_cannot_be_matched(
     real_matrix: BindingMatrix, tfclass_modes: BindingModes, shared_data: Path
 ) -> None:
     vectors = binding_vectors(real_matrix, tfs=["HNF4A"])
-    motif = read_meme(shared_data / "motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme")[:1]
+    motif = read_motifs(shared_data / "motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme")[:1]
     with pytest.raises(InputError, match="no motifs to compare the target's motif with"):
         find_target(real_matrix, vectors, "MINE", modes=tfclass_modes, motif=motif)
     with pytest.raises(InputError, match="binding modes are needed as well"):

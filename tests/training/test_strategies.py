@@ -447,7 +447,7 @@ def test_given_motifs_keep_their_order_and_denovo_ones_come_in_both_orientations
     rows = data.rows("train")
     np.testing.assert_array_equal(codes, data.codes[rows])
     np.testing.assert_array_equal(labels, data.labels[rows, 0])
-    assert options == {"n_motifs": 2, "hold_out": 0.0, "seed": 5}
+    assert options == {"n_motifs": 2, "hold_out": 0.0, "engine": "own", "seed": 5}
     assert choose_filters(data, _plan(given=2), given, seed=5) == given
     assert choose_filters(data, _plan(), given, seed=5) == []
 
@@ -470,8 +470,8 @@ def test_too_many_motifs_are_drawn_among_dissimilar_ones(monkeypatch: pytest.Mon
     assert len(set(drawn)) > 4
     assert drawn[7] == tuple(motif.name for motif in dissimilar_motifs(pool, 4, seed=7))
     assert all(len(dissimilar_motifs(pool, 1, seed=seed)) == 1 for seed in range(5))
-    strict = dissimilar_motifs(pool, 4, least_q=0.95, seed=0)
-    loose = dissimilar_motifs(pool, 4, least_q=0.001, seed=0)
+    strict = dissimilar_motifs(pool, 4, min_q=0.95, seed=0)
+    loose = dissimilar_motifs(pool, 4, min_q=0.001, seed=0)
     assert (len(strict), len(loose)) == (1, 4)
     assert dissimilar_motifs(pool, 0) == []
     assert dissimilar_motifs(pool, 5) == pool

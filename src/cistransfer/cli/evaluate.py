@@ -69,7 +69,7 @@ def evaluate(
     Runs that are folds of one test part (--fold) are evaluated on it together.
     """
     from cistransfer.evaluation.runs import evaluate_runs
-    from cistransfer.motifs.meme import read_meme
+    from cistransfer.motifs.files import read_motifs
 
     names = comma_list(baselines)
     if modes is not None and "mode-motif" not in names:
@@ -80,7 +80,7 @@ def evaluate(
         examples=examples,
         part=part,
         baselines=names,
-        pwms=read_meme(motifs) if motifs is not None else (),
+        pwms=read_motifs(motifs) if motifs is not None else (),
         modes=modes,
         trunk=trunk,
         draws=draws,

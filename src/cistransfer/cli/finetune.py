@@ -349,12 +349,12 @@ def _of_classes(
 
 
 def _motifs(path: Path | None, tf: str) -> list[PWM]:
-    from cistransfer.motifs.meme import read_meme
+    from cistransfer.motifs.files import read_motifs
     from cistransfer.motifs.names import motifs_of
 
     if path is None:
         return []
-    pwms = read_meme(path)
+    pwms = read_motifs(path)
     return pwms if len(pwms) == 1 else motifs_of(tf, pwms)[:3]
 
 

@@ -102,11 +102,11 @@ def pretrain(
     """Pre-train a network on several TFs of a binding matrix, or on an example set."""
     from cistransfer.examples.dataset import counts, open_examples
     from cistransfer.models.arguments import read_arguments
-    from cistransfer.motifs.meme import read_meme
+    from cistransfer.motifs.files import read_motifs
     from cistransfer.training.pretrain import pretrain as train
 
     arguments = read_arguments(architecture, settings or ())
-    pwms = [] if motifs is None else read_meme(motifs)
+    pwms = [] if motifs is None else read_motifs(motifs)
     if (matrix is None) == (examples is None):
         raise InputError("name one source of examples: --matrix M.h5, or --examples SET")
     choosing = {

@@ -197,7 +197,7 @@ def annotate_filters(
         )
     shuffles = int(np.clip(_SHUFFLED // max(len(found.pwms), 1), 20, 1000))
     queries = [trim(pwm, 0.25) for pwm in found.pwms]
-    best = compare(queries, targets, most_shuffles=shuffles, seed=seed)
+    best = compare(queries, targets, max_shuffles=shuffles, seed=seed)
     best = best.drop_duplicates("query")
     best = pd.DataFrame(
         {

@@ -35,7 +35,7 @@ from cistransfer.interpretation.of_sequences import (
 from cistransfer.interpretation.shared import Run
 from cistransfer.models.bundle import open_bundle
 from cistransfer.models.score import choose_device, score_codes
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.progress import bar
 from cistransfer.storage import write_json
 
@@ -143,7 +143,7 @@ def interpret(
     material = gather(
         bundle, examples=examples, part=part, regions=regions, genome=genome, fasta=fasta
     )
-    targets = read_meme(motifs) if motifs is not None else []
+    targets = read_motifs(motifs) if motifs is not None else []
     with bar("scoring", len(material.codes)) as running:
         logits = score_codes(bundle.model, material.codes, tick=running.advance)
     folder = Path(out)

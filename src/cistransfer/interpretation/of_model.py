@@ -21,7 +21,7 @@ from cistransfer.interpretation.marginal import marginal_effects, neutral_sequen
 from cistransfer.interpretation.refinement import count_resembling, refine
 from cistransfer.interpretation.shared import Run, write_table
 from cistransfer.models.bundle import Bundle
-from cistransfer.motifs.meme import write_meme
+from cistransfer.motifs.files import write_meme
 from cistransfer.progress import bar
 
 __all__ = [

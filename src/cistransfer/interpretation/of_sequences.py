@@ -16,8 +16,8 @@ from cistransfer.interpretation.enrichment import motif_enrichment, site_scores
 from cistransfer.interpretation.patterns import find_patterns, modisco_patterns
 from cistransfer.interpretation.shared import Run, write_table
 from cistransfer.interpretation.sites import motif_sites, read_sites
+from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.hits import find_hits
-from cistransfer.motifs.meme import write_meme
 from cistransfer.storage import whole_file
 
 __all__ = ["sites_of", "write_attribution", "write_enrichment", "write_patterns"]

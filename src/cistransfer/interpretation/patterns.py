@@ -145,7 +145,7 @@ def find_patterns(
     queries, shifts = _queries(codes, contributions, seqlets)
     shuffles = int(np.clip(_SHUFFLED // max(len(queries), 1), 20, 1000))
     matches = (
-        compare(queries, targets, most_shuffles=shuffles, seed=seed) if queries else pd.DataFrame()
+        compare(queries, targets, max_shuffles=shuffles, seed=seed) if queries else pd.DataFrame()
     )
     pwms: list[PWM] = []
     rows = []
@@ -252,7 +252,7 @@ def modisco_patterns(
     if pwms and targets:
         from cistransfer.motifs.compare import compare
 
-        best = compare(pwms, targets, most_shuffles=500, seed=seed).drop_duplicates("query")
+        best = compare(pwms, targets, max_shuffles=500, seed=seed).drop_duplicates("query")
         for row in best[best["q"] <= q].itertuples():
             names = [row.target_name, row.target_alt_name, row.q]
             table.loc[row.query, ["match", "match_name", "q"]] = names

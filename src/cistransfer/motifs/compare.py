@@ -29,7 +29,7 @@ def compare(
     targets: Sequence[PWM],
     *,
     min_information: float = 4.0,
-    most_shuffles: int = _MAX_SHUFFLES,
+    max_shuffles: int = _MAX_SHUFFLES,
     seed: int = 0,
     n_jobs: int = -1,
 ) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def compare(
     min_information : float
         Queries with fewer bits in all (uniform background) are left out: flat motifs get tiny
         p-values by construction of the score.
-    most_shuffles : int
+    max_shuffles : int
         Shuffled versions of a query at most; fewer are made where there are many targets. Bounds
         the time for hundreds of queries against a handful of targets.
     seed : int
@@ -71,31 +71,31 @@ def compare(
     InputError
         Without targets, or when memelite is not installed.
     """
+    from scipy.stats import false_discovery_control
+
     if not targets:
         raise InputError("expected motifs to compare with, found none")
-    kept = [
-        at for at, pwm in enumerate(queries) if information_content(pwm).sum() >= min_information
-    ]
+    kept = [i for i, pwm in enumerate(queries) if information_content(pwm).sum() >= min_information]
     columns: dict[str, list[NDArray]] = {}
     rng = np.random.default_rng(seed)
-    n_shuffles = min(most_shuffles, math.ceil(_NULL_SIZE / len(targets)))
+    n_shuffles = min(max_shuffles, math.ceil(_NULL_SIZE / len(targets)))
     against = [pwm.probabilities for pwm in targets]
     for begin in range(0, len(kept), _TOGETHER):
         group = kept[begin : begin + _TOGETHER]
-        matrices = [queries[at].probabilities for at in group]
+        matrices = [queries[i].probabilities for i in group]
         shuffled = [rng.permutation(matrix) for matrix in matrices for _ in range(n_shuffles)]
         results = _tomtom(matrices, against, n_jobs)
         null = _tomtom(shuffled, against, n_jobs)[0].reshape(len(group), -1)
-        for row, at in enumerate(group):
+        for row, i in enumerate(group):
             p, _, offset, overlap, strand = (result[row] for result in results)
             calibrated = _calibrate(p, null[row])
             order = np.lexsort((p, calibrated))
             values = {
-                "query": np.full(len(targets), at),
+                "query": np.full(len(targets), i),
                 "target": np.arange(len(targets)),
                 "p": p,
                 "p_calibrated": calibrated,
-                "q": _benjamini_hochberg(calibrated),
+                "q": false_discovery_control(calibrated),
                 "offset": offset.astype(np.int64),
                 "overlap": overlap.astype(np.int64),
                 "strand": np.where(strand == 0, "+", "-"),
@@ -146,10 +146,10 @@ def similarity(pwms: Sequence[PWM], min_overlap: int = 5, normalise: bool = True
     # Probabilities minus 1/4 have column mean zero, so correlation is a cosine over the overlap.
     forward, reverse = np.zeros((2, len(pwms), longest, 4))
     inside = np.arange(longest) < widths[:, None]
-    for at, matrix in enumerate(trimmed):
-        forward[at, : len(matrix)] = matrix - 0.25
-        reverse[at, : len(matrix)] = matrix[::-1, ::-1] - 0.25
-    least = np.minimum(min_overlap, np.minimum.outer(widths, widths))
+    for i, matrix in enumerate(trimmed):
+        forward[i, : len(matrix)] = matrix - 0.25
+        reverse[i, : len(matrix)] = matrix[::-1, ::-1] - 0.25
+    needed = np.minimum(min_overlap, np.minimum.outer(widths, widths))
     best = np.full((len(pwms), len(pwms)), -1.0)
     for target in (forward, reverse):
         for shift in range(1 - longest, longest):
@@ -163,7 +163,7 @@ def similarity(pwms: Sequence[PWM], min_overlap: int = 5, normalise: bool = True
             score = product / np.sqrt(np.maximum(power, 1e-12))
             if normalise:
                 score = score * overlap / (np.add.outer(widths, widths) - overlap)
-            np.maximum(best, np.where(overlap >= least, score, -1.0), out=best)
+            np.maximum(best, np.where(overlap >= needed, score, -1.0), out=best)
     best = np.minimum((best + best.T) / 2, 1.0)
     np.fill_diagonal(best, 1.0)
     return best
@@ -216,11 +216,3 @@ def _calibrate(p: Floats, null: Floats) -> Floats:
     share = (len(beyond) + 1) / (len(ordered) + 1)
     fitted = share * np.exp(-(strength - edge) / scale)
     return np.where(strength > edge, np.minimum(fitted, share), empirical)
-
-
-def _benjamini_hochberg(p: Floats) -> Floats:
-    order = np.argsort(p, kind="stable")
-    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return q

@@ -8,13 +8,18 @@ far as it carries information; the best is tuned, its sites masked, and the sear
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tempfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.motifs.enrichment import best_threshold, fisher_p
+from cistransfer.genome.codes import decode
+from cistransfer.genome.fasta import write_fasta
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM, consensus
 from cistransfer.motifs.refine import (
     Motif,
@@ -24,23 +29,22 @@ from cistransfer.motifs.refine import (
     prepare,
     probabilities,
     refine,
+    tune,
 )
 from cistransfer.motifs.scan import best_hits
-from cistransfer.motifs.seeds import find_seeds, seed_weights
-from cistransfer.motifs.streme import run_streme
-from cistransfer.motifs.tune import tune
+from cistransfer.motifs.seeds import best_split, find_seeds, fisher_p, seed_weights
 
-__all__ = ["ENGINES", "Discovery", "find_motifs"]
+__all__ = ["ENGINES", "Discovery", "find_motifs", "run_streme"]
 
-ENGINES = ("auto", "streme", "own")
+ENGINES = ("own", "streme")
 
 Codes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 
-_FEWEST = 5  # sequences of each class
-_FEWEST_HELD_OUT = 5  # positives
-_MOST = 2_000  # sequences of each class that the search looks at
-_MOST_SCREENED = 400  # sequences of each class that seeds are counted and tried on
+_MIN_SEQUENCES = 5  # of each class
+_MIN_HELD_OUT = 5  # positives
+_MAX_SEQUENCES = 2_000  # sequences of each class that the search looks at
+_MAX_SCREENED = 400  # sequences of each class that seeds are counted and tried on
 _SEEDS = 50  # tried, of each kind
 _REFINED = 8  # of them refined to the end
 _SCREEN_ROUNDS, _ROUNDS = 3, 12
@@ -85,7 +89,7 @@ def find_motifs(
     n_motifs: int = 5,
     max_width: int = 21,
     hold_out: float = 0.2,
-    engine: str = "auto",
+    engine: str = "own",
     seed: int = 0,
 ) -> list[Discovery]:
     """Find motifs that are enriched in positive over negative sequences.
@@ -99,7 +103,7 @@ def find_motifs(
     n_motifs : int
         How many at most.
     max_width : int
-        Widest motif, 8 or more.
+        Widest motif, at least 8.
     hold_out : float
         Share of the sequences (0 to 0.5) that ``p`` is computed on and that take no part in the
         search. The motif is then refined on all sequences. 0, as published (protocol D3), or
@@ -107,8 +111,8 @@ def find_motifs(
         motif itself matters (a classifier, the start of a network), hold nothing out: at 50
         positives every one counts.
     engine : str
-        ``"streme"``: the program of that name (MEME suite) with the published options;
-        ``"own"``: ours; ``"auto"``: STREME when it is on PATH, else ours.
+        ``"own"``: ours; ``"streme"``: the program of that name (MEME suite) with the published
+        options. What is found never depends on what happens to be installed.
     seed : int
         Of the split and of the choice of at most 2,000 sequences of each class.
 
@@ -127,21 +131,70 @@ def find_motifs(
     if not 0 <= hold_out <= 0.5:
         raise InputError(f"expected a share to hold out of 0 to 0.5, found {hold_out}")
     if max_width < 8:
-        raise InputError(f"expected a greatest motif width of 8 or more, found {max_width}")
+        raise InputError(f"expected a max_width of 8 or more, found {max_width}")
     labels = np.asarray(labels)
     for label, name in ((1, "positive"), (0, "negative")):
         n = int((labels == label).sum())
-        if n < _FEWEST:
-            raise InputError(f"finding motifs needs at least {_FEWEST} {name} sequences, found {n}")
+        if n < _MIN_SEQUENCES:
+            raise InputError(
+                f"finding motifs needs at least {_MIN_SEQUENCES} {name} sequences, found {n}"
+            )
     rng = np.random.default_rng(seed)
-    chosen = _sample(labels, rng, _MOST)
+    chosen = _sample(labels, rng, _MAX_SEQUENCES)
     codes, positive = codes[chosen], labels[chosen] == 1
     held = _hold_out(positive, hold_out, rng)
-    if engine == "streme" or (engine == "auto" and shutil.which("streme")):
+    if engine == "streme":
         pwms = run_streme(codes[~held], positive[~held], n_motifs=n_motifs, max_width=max_width)
         frequencies = _tuple(prepare(codes, positive, max_width).background)
         return [_judge(pwm, frequencies, codes, positive, held) for pwm in pwms]
     return _search(codes, positive, held, n_motifs, min(max_width, codes.shape[1]))
+
+
+def run_streme(
+    codes: NDArray[np.uint8],
+    positive: NDArray[np.bool_],
+    *,
+    n_motifs: int = 5,
+    max_width: int = 21,
+) -> list[PWM]:
+    """Find motifs with the program ``streme``: no hold-out, as published (protocol D3).
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (n, length)
+    positive : ndarray of bool, shape (n,)
+        The others are the control sequences.
+    n_motifs, max_width : int
+        ``--nmotifs`` and ``--maxw``.
+
+    Raises
+    ------
+    InputError
+        When the program is not on PATH or fails (with its last line of complaint).
+    """
+    program = shutil.which("streme")
+    if program is None:
+        raise InputError(
+            "streme is not on PATH: install the MEME suite, or choose our own finder ('own')"
+        )
+    with tempfile.TemporaryDirectory(prefix="cistransfer-streme-") as folder:
+        for name, rows in (("positive", positive), ("negative", ~positive)):
+            records = {f"{name}{i}": decode(row) for i, row in enumerate(codes[rows])}
+            write_fasta(Path(folder) / f"{name}.fa", records)
+        command = [
+            program,
+            *("--p", f"{folder}/positive.fa", "--n", f"{folder}/negative.fa", "--dna"),
+            *("--hofract", "0", "--maxw", str(max_width), "--nmotifs", str(n_motifs)),
+            *("--oc", f"{folder}/out"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = Path(folder) / "out" / "streme.txt"
+        if done.returncode != 0 or not result.exists():
+            complaint = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise InputError(f"streme failed (exit {done.returncode}): {complaint}")
+        if "letter-probability matrix" not in result.read_text(encoding="utf-8"):
+            return []
+        return list(read_motifs(result))
 
 
 def _search(
@@ -168,7 +221,7 @@ def _search(
 def _best_motif(data: Prepared) -> Motif | None:
     """Seed, screen on a part of the sequences, and refine the most promising on all."""
     rng = np.random.default_rng(0)
-    few = data.take(_sample(data.positive.astype(np.int8), rng, _MOST_SCREENED))
+    few = data.take(_sample(data.positive.astype(np.int8), rng, _MAX_SCREENED))
     screened: list[Motif] = []
     for half, mismatches in ((3, 0), (4, 1)):
         for seed in find_seeds(
@@ -206,7 +259,7 @@ def _judge(
 ) -> Discovery:
     """Take the threshold from the training sequences and the p-value from the others, if any."""
     scores = best_hits(codes, pwm, background).astype(np.float64)
-    _, threshold = best_threshold(scores[~held], positive[~held])
+    _, threshold = best_split(scores[~held], positive[~held])
     judged = held if held.any() else ~held
     hits = scores[judged] >= threshold
     n_hits = int((hits & positive[judged]).sum())
@@ -216,17 +269,17 @@ def _judge(
     )
 
 
-def _sample(labels: NDArray, rng: np.random.Generator, most: int) -> NDArray[np.int64]:
-    """Rows of at most ``most`` sequences of each class, in the order of the rows."""
+def _sample(labels: NDArray, rng: np.random.Generator, max_rows: int) -> NDArray[np.int64]:
+    """Rows of at most ``max_rows`` sequences of each class, in the order of the rows."""
     rows = [np.flatnonzero(labels == label) for label in (1, 0)]
-    kept = [rng.permutation(part)[:most] if len(part) > most else part for part in rows]
+    kept = [rng.permutation(part)[:max_rows] if len(part) > max_rows else part for part in rows]
     return np.sort(np.concatenate(kept))
 
 
 def _hold_out(positive: Bools, share: float, rng: np.random.Generator) -> Bools:
     """Rows held out, the same share of both classes; none if too few positives would be."""
     held = np.zeros(len(positive), dtype=bool)
-    if int(positive.sum() * share) < _FEWEST_HELD_OUT:
+    if int(positive.sum() * share) < _MIN_HELD_OUT:
         return held
     for rows in (np.flatnonzero(positive), np.flatnonzero(~positive)):
         held[rng.permutation(rows)[: int(len(rows) * share)]] = True

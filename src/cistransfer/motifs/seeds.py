@@ -1,15 +1,16 @@
-"""Words, with and without a gap, that are enriched in positive sequences: seeds of motifs."""
+"""Words, with and without a gap, that are enriched in positive sequences: seeds of motifs.
+
+And how enrichment is measured: how well a word or a score separates two classes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from cistransfer.motifs.enrichment import half_g
-
-__all__ = ["Seed", "find_seeds", "seed_weights"]
+__all__ = ["Seed", "best_split", "find_seeds", "fisher_p", "half_g", "seed_weights"]
 
 Codes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -92,9 +93,9 @@ def find_seeds(
         value = half_g(hits[present], held[present], n_positive, n)
         best = np.argsort(-value, kind="stable")[:keep]
         seeds += [
-            Seed(int(names[present[at]]), half, gap, mismatches, float(value[at]))
-            for at in best
-            if value[at] > 0
+            Seed(int(names[present[i]]), half, gap, mismatches, float(value[i]))
+            for i in best
+            if value[i] > 0
         ]
     return sorted(seeds, key=lambda seed: -seed.value)[:keep]
 
@@ -111,12 +112,79 @@ def seed_weights(seed: Seed, width: int) -> tuple[NDArray[np.float64], float]:
     letters = 2 * seed.half
     begin = (width - letters - seed.gap) // 2
     weights = np.zeros((width, 4))
-    for at in range(letters):
-        position = begin + at + (seed.gap if at >= seed.half else 0)
+    for i in range(letters):
+        position = begin + i + (seed.gap if i >= seed.half else 0)
         weights[position] = _MISMATCH
-        weights[position, seed.word >> (2 * (letters - 1 - at)) & 3] = _MATCH
+        weights[position, seed.word >> (2 * (letters - 1 - i)) & 3] = _MATCH
     best = letters * _MATCH
     return weights, best - seed.mismatches * (_MATCH - _MISMATCH) - 0.01
+
+
+def half_g(hits: ArrayLike, chosen: ArrayLike, n_positive: int, n: int) -> NDArray[np.float64]:
+    """Half the G statistic (nats) of 2 × 2 tables; 0 where positives are not enriched.
+
+    Parameters
+    ----------
+    hits : array of int
+        Positives among the chosen.
+    chosen : array of int
+        Number of chosen.
+    n_positive, n : int
+        Positives, and all.
+
+    Returns
+    -------
+    ndarray of float64
+        Log-likelihood ratio of "the share of positives differs" against "it does not"; close to
+        −ln p of Fisher's test, and cheap for many tables.
+    """
+    hits = np.asarray(hits, dtype=np.float64)
+    chosen = np.asarray(chosen, dtype=np.float64)
+    share = n_positive / n
+    value = np.zeros(np.broadcast(hits, chosen).shape)
+    for observed, expected in (
+        (hits, chosen * share),
+        (chosen - hits, chosen * (1 - share)),
+        (n_positive - hits, (n - chosen) * share),
+        (n - n_positive - chosen + hits, (n - chosen) * (1 - share)),
+    ):
+        some = observed > 0
+        value[some] += observed[some] * np.log(observed[some] / expected[some])
+    return np.where(hits > chosen * share, value, 0.0)
+
+
+def best_split(scores: ArrayLike, positive: NDArray[np.bool_]) -> tuple[float, float]:
+    """Threshold on a score at which the classes separate best.
+
+    Tables are looked at only where a run of tied scores ends: inside a run the order is
+    arbitrary, and positives that happen to stand first would look enriched.
+
+    Returns
+    -------
+    value : float
+        The largest `half_g` over all thresholds; 0 if positives are enriched at none.
+    threshold : float
+        The lowest chosen score; inf if there is none.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if not len(scores):
+        return 0.0, np.inf
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    ends = np.append(ranked[1:] != ranked[:-1], True) & np.isfinite(ranked)
+    hits = np.cumsum(positive[order])[ends]
+    value = half_g(hits, np.flatnonzero(ends) + 1, int(positive.sum()), len(scores))
+    if not value.any():
+        return 0.0, np.inf
+    best = int(np.argmax(value))
+    return float(value[best]), float(ranked[ends][best])
+
+
+def fisher_p(hits: int, chosen: int, n_positive: int, n: int) -> float:
+    """One-sided p of Fisher's exact test: at least ``hits`` positives among the chosen."""
+    from scipy.stats import hypergeom
+
+    return float(min(hypergeom.sf(hits - 1, n, n_positive, chosen), 1.0))
 
 
 def _half_words(codes: Codes, half: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -135,12 +203,12 @@ def _canonical_words(half: int) -> Ints:
     """For each word of two halves, the smaller of itself and its reverse complement."""
     words = np.arange(4 ** (2 * half))
     flipped = np.zeros_like(words)
-    for at in range(2 * half):
-        flipped = flipped << 2 | (3 - (words >> (2 * at) & 3))
+    for i in range(2 * half):
+        flipped = flipped << 2 | (3 - (words >> (2 * i) & 3))
     return np.minimum(words, flipped)
 
 
 def _changes(letters: int, mismatches: int) -> NDArray[np.int32]:
     """Numbers to XOR a word with: nothing, and each of the single-letter changes."""
-    singles = [change << (2 * at) for at in range(letters) for change in (1, 2, 3)]
+    singles = [change << (2 * i) for i in range(letters) for change in (1, 2, 3)]
     return np.array([0, *(singles if mismatches else [])], dtype=np.int32)

@@ -97,7 +97,7 @@ def strengths(
 ) -> NDArray[np.float64]:
     """−log10 of Tomtom's p of every query against every target, 0 … 10; 0 for flat queries."""
     # The p-values that clusters are cut at are Tomtom's own: no shuffles to calibrate them.
-    table = compare(queries, targets, most_shuffles=1, n_jobs=n_jobs)
+    table = compare(queries, targets, max_shuffles=1, n_jobs=n_jobs)
     strength = np.zeros((len(queries), len(targets)))
     p = np.maximum(table["p"].to_numpy(np.float64), 10.0**-_MOST)
     strength[table["query"], table["target"]] = np.maximum(-np.log10(p), 0.0)

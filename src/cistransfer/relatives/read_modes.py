@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.motifs.meme import read_meme
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.motifs.tfclass import LEVELS, read_tfclass
 from cistransfer.relatives.cisbp import is_cisbp_header, read_cisbp
@@ -33,7 +33,7 @@ def read_profiles(source: str | os.PathLike[str]) -> list[PWM]:
         from cistransfer.motifs.jaspar import read_jaspar_release
 
         return read_jaspar_release(_RELEASE if name.lower() == "jaspar" else name.upper())
-    return read_meme(source)
+    return read_motifs(source)
 
 
 def tfclass_modes(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cistransfer.motifs.meme import write_meme
+from cistransfer.motifs.files import write_meme
 from cistransfer.simulation.factors import CELLS, FACTORS, TARGET, UNASSAYED_SOURCE, motifs
 from cistransfer.simulation.landscape import Landscape
 

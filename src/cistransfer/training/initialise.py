@@ -40,7 +40,7 @@ def choose_filters(
             f"strategy {strategy.name!r} starts filters as motifs; give a file of them "
             "(--motifs FILE)"
         )
-    chosen = dissimilar_motifs(given, plan.given, least_q=plan.dissimilar, seed=seed)
+    chosen = dissimilar_motifs(given, plan.given, min_q=plan.dissimilar, seed=seed)
     if plan.denovo:
         if len(examples.tasks) != 1:
             raise InputError("de novo motifs need examples of one task")
@@ -52,6 +52,7 @@ def choose_filters(
             np.asarray(examples.labels[rows, 0]),
             n_motifs=plan.denovo,
             hold_out=0.0,
+            engine=strategy.engine,
             seed=seed,
         )
         for each in found:
@@ -60,20 +61,20 @@ def choose_filters(
 
 
 def dissimilar_motifs(
-    pwms: Sequence[PWM], most: int, *, least_q: float = 0.05, seed: int = 0
+    pwms: Sequence[PWM], n_motifs: int, *, min_q: float = 0.05, seed: int = 0
 ) -> list[PWM]:
     """Draw motifs of which no two match each other (Tomtom, both orientations).
 
-    With no more than ``most`` motifs all of them are taken, in their order and without comparing.
+    With no more than ``n_motifs`` motifs all of them are taken, in their order, without comparing.
     Else they are gone through in random order, and each that matches none of those taken before is
     taken. Novakovsky et al. 2021 drew 50 out of one random JASPAR profile per binding mode.
 
     Parameters
     ----------
     pwms : sequence of PWM
-    most : int
+    n_motifs : int
         How many to take; fewer when no others are dissimilar.
-    least_q : float
+    min_q : float
         Two motifs match when the q-value of either against the other is not above this.
     seed : int
         Of the draw.
@@ -83,23 +84,23 @@ def dissimilar_motifs(
     list of PWM
         In the order in which they were drawn. A motif of less than 4 bits is never drawn.
     """
-    if len(pwms) <= most:
+    if len(pwms) <= n_motifs:
         return list(pwms)
-    if most == 0:
+    if n_motifs == 0:
         return []
     from cistransfer.motifs.compare import compare
 
     table = compare(pwms, pwms, seed=seed)
     similar = np.zeros((len(pwms), len(pwms)), dtype=bool)
-    close = table[table["q"] <= least_q]
+    close = table[table["q"] <= min_q]
     similar[close["query"], close["target"]] = True
     similar |= similar.T
     informative = set(table["query"])
     taken: list[int] = []
-    for at in np.random.default_rng(seed).permutation(len(pwms)):
-        if len(taken) < most and at in informative and not similar[at, taken].any():
-            taken.append(int(at))
-    return [pwms[at] for at in taken]
+    for i in np.random.default_rng(seed).permutation(len(pwms)):
+        if len(taken) < n_motifs and i in informative and not similar[i, taken].any():
+            taken.append(int(i))
+    return [pwms[i] for i in taken]
 
 
 def initialise_filters(model: nn.Module, pwms: Sequence[PWM]) -> None:

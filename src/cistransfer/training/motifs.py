@@ -22,7 +22,7 @@ read beside given ones (a motif fits the examples that it was found in better th
 head trusts it too much), and only the best motif of each fold is read; with as many, the second and
 third also help, and half the folds do (docs/results.md)."""
 
-_MOST = 3
+_MAX_FOUND = 3
 _NOTHING = PWM("none", np.array([UNIFORM]))  # occupies every sequence alike
 
 
@@ -65,13 +65,13 @@ def choose_motifs(
     kept = list(given) if strategy.motifs == "both" else []
     codes, labels = np.asarray(examples.codes[rows]), np.asarray(examples.labels[rows, 0])
     if strategy.motif_folds is None:
-        return [*kept, *_find(codes, labels, _MOST, seed)], {}
-    folds, most = strategy.motif_folds, 1
+        return [*kept, *_find(codes, labels, strategy, _MAX_FOUND, seed)], {}
+    folds, n_motifs = strategy.motif_folds, 1
     if many:
-        folds, most = max(2, folds // 2), _MOST
+        folds, n_motifs = max(2, folds // 2), _MAX_FOUND
     fold = folds_of(labels, folds, seed)
     found = [
-        _find(codes[fold != number], labels[fold != number], most, seed)
+        _find(codes[fold != number], labels[fold != number], strategy, n_motifs, seed)
         for number in range(fold.max() + 1)
     ]
     bags = max(len(pwms) for pwms in found)
@@ -91,10 +91,14 @@ def folds_of(labels: NDArray[np.int8], folds: int, seed: int) -> NDArray[np.int6
     return fold
 
 
-def _find(codes: NDArray[np.uint8], labels: NDArray[np.int8], most: int, seed: int) -> list[PWM]:
+def _find(
+    codes: NDArray[np.uint8], labels: NDArray[np.int8], strategy: Strategy, n_motifs: int, seed: int
+) -> list[PWM]:
     from cistransfer.motifs.denovo import find_motifs
 
-    found = find_motifs(codes, labels, n_motifs=most, hold_out=0.0, seed=seed)
+    found = find_motifs(
+        codes, labels, n_motifs=n_motifs, hold_out=0.0, engine=strategy.engine, seed=seed
+    )
     return [each.pwm for each in found]
 
 

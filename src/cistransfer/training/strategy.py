@@ -161,6 +161,8 @@ class Strategy(BaseModel):
     each training example gets from the motif that has not seen it. From 200 bound training
     examples on, half as many folds and three motifs instead of one. By default they are found in
     the whole training part, whose examples they fit better than others."""
+    engine: Literal["own", "streme"] = "own"
+    """What finds motifs: our own finder, or STREME, which then has to be on PATH."""
     classes: Literal["independent", "exclusive"] = "independent"
     """Whether each task is a question of its own, or the tasks are classes of which one is true
     (softmax over them; the multi-class baseline of Salvatore et al. 2023)."""

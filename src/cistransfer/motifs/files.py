@@ -14,7 +14,7 @@ from cistransfer.errors import InputError
 from cistransfer.motifs.pwm import PWM, UNIFORM, from_counts
 from cistransfer.storage import open_text, write_text
 
-__all__ = ["read_meme", "write_meme"]
+__all__ = ["read_motifs", "write_meme"]
 
 _ATTRIBUTE = re.compile(r"(\w+)=\s*([^\s=]*)(?=\s|$)")
 _ROUNDING = 0.02
@@ -22,7 +22,7 @@ _EXACT = 1e-5
 _DNA = {"ACGT", "ACGTN"}
 
 
-def read_meme(path: str | os.PathLike[str]) -> list[PWM]:
+def read_motifs(path: str | os.PathLike[str]) -> list[PWM]:
     """Read the motifs of a MEME or JASPAR file (plain or gzip; told by content).
 
     MEME text: the minimal format, the output of ``meme`` and ``streme``, and files without
@@ -65,7 +65,7 @@ def write_meme(
 ) -> None:
     """Write motifs as MEME text with alphabet, strands, background and number of sites.
 
-    Probabilities carry six decimals: what `read_meme` reads back is equal to six decimals, and
+    Probabilities carry six decimals: what `read_motifs` reads back is equal to six decimals, and
     writing that again gives the same file. A motif without ``sites`` is written with MEME's own
     default of 20. Blanks in names become underscores.
     """
