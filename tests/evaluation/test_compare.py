@@ -17,7 +17,6 @@ from cistransfer.evaluation.compare import (
 from cistransfer.evaluation.recovery import recovery, summarise_recovery
 from cistransfer.evaluation.results import size_rank, tidy
 from cistransfer.evaluation.statistics import welch_t, wilcoxon_signed_rank
-from cistransfer.evaluation.tables import as_markdown, as_records
 
 
 def table(*rows: tuple[object, ...]) -> pd.DataFrame:
@@ -265,25 +264,3 @@ def test_recovery_literal() -> None:
     assert recovery(denovo)["motif"].tolist() == [0.6, 0.65]  # each size has its own
     with pytest.raises(InputError, match="no strategy 'ful' in the results; nearest: full"):
         recovery(results, "aucpr", full="ful")
-
-
-def test_markdown() -> None:
-    shown = pd.DataFrame(
-        {
-            "size": ["50", "all"],
-            "n": [1200, 3],
-            "mean": [0.81234, np.nan],
-            "difference": [0.05, -0.1],
-            "p": [0.00003, 0.25],
-            "note": ["a|b", ""],
-            "empty": ["", ""],
-        }
-    )
-    assert as_markdown(shown) == (
-        "| size |     n |  mean | difference |       p | note |\n"
-        "|------|------:|------:|-----------:|--------:|------|\n"
-        "| 50   | 1,200 | 0.812 |     +0.050 | 3.0e-05 | a\\|b |\n"
-        "| all  |     3 |     – |     -0.100 |    0.25 |      |\n"
-    )
-    assert as_records(shown)[1]["mean"] is None
-    assert as_records(shown)[0]["n"] == 1200

@@ -13,7 +13,7 @@ import pytest
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
-from cistransfer.evaluation.compare_runs import compare_runs, markdown
+from cistransfer.evaluation.compare_runs import compare_runs, in_words
 from cistransfer.evaluation.regions import compare_regions, compare_scores
 from cistransfer.evaluation.results import metric_columns, model_labels, read_results
 from cistransfer.metrics.curves import aucpr
@@ -108,12 +108,12 @@ def test_a_model_evaluated_twice_on_the_same_examples_counts_once(tmp_path: Path
 
 def test_one_result_of_each_is_judged_by_its_regions(tmp_path: Path) -> None:
     tables = compare_runs([evaluation(tmp_path / "run", tasks=("A",))], draws=20)
-    text = markdown(tables, "aucpr", "scratch", 0.9)
+    text = in_words(tables, "aucpr", "scratch", 0.9)
     assert text.startswith("AUCPR on the test regions, with 90 % intervals")
     assert text.count("| finetune") == 1
     assert "no test" not in text
     without = compare_runs([tmp_path / "run"], draws=0)
-    assert "one draw: no test" in markdown(without, "aucpr", "scratch", 0.95)
+    assert "one draw: no test" in in_words(without, "aucpr", "scratch", 0.95)
 
 
 def test_unlike_examples_are_draws_of_their_own(tmp_path: Path) -> None:

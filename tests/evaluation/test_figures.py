@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
 from cistransfer.evaluation import comparison_figures, figures
-from cistransfer.evaluation.compare_runs import save_figure
 from cistransfer.evaluation.recovery import recovery
-from cistransfer.evaluation.style import PALETTE, colours
 from cistransfer.metrics.calibration import to_probability
 from cistransfer.metrics.curves import aucpr, pr_curve
 
@@ -152,22 +147,3 @@ def test_recovery_curve_draws_the_median() -> None:
     assert (len(crowded.collections), len(crowded.lines)) == (2, 2 + 2)  # bands, medians, 0 and 1
     with pytest.raises(InputError, match="defined for no TF"):
         comparison_figures.recovery_curve(table.assign(recovery=np.nan))
-
-
-def test_colours_of_known_strategies_never_change() -> None:
-    first, second = colours(["scratch", "finetune", "x"]), colours(["x", "y", "pwm", "scratch"])
-    assert first["scratch"] == second["scratch"]
-    assert first["x"] == second["x"]
-    many = colours([f"s{n}" for n in range(len(PALETTE))])
-    assert set(many.values()) == set(PALETTE)
-    assert colours(["finetune", "transfer"])["transfer"] != colours(["finetune"])["finetune"]
-
-
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-def test_figures_save_and_leave_no_global_state(tmp_path: Path, ending: str) -> None:
-    before = dict(mpl.rcParams)
-    labels, scores = sample()
-    save_figure(figures.roc(labels, {"finetune": scores}), tmp_path / f"roc.{ending}")
-    assert (tmp_path / f"roc.{ending}").stat().st_size > 1000
-    assert dict(mpl.rcParams) == before
-    assert [path.name for path in tmp_path.iterdir()] == [f"roc.{ending}"]

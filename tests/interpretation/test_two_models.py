@@ -16,7 +16,6 @@ from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.interpretation.interpret import interpret
-from cistransfer.interpretation.panels import _apart
 from cistransfer.interpretation.sites import motif_sites, read_sites
 from cistransfer.interpretation.two_models import (
     compare_attributions,
@@ -248,12 +247,3 @@ def test_a_trunk_without_the_task_is_no_error_when_nobody_asked(runs: Path, tmp_
         compare=runs / "b", min_sites=5000, method="gradient-input",
     )  # fmt: skip
     assert few["comparison"]["note"].startswith("no motif has 5000 sites in 60")
-
-
-def test_labels_are_moved_apart() -> None:
-    close = np.array([0.0, 0.01, 0.02, 0.03, 0.9])
-    at = _apart(close, 0.1, -1, 1)
-    assert (np.diff(at) >= 0.0999).all()
-    assert at[-1] == pytest.approx(0.9)
-    assert abs(at[:4].mean() - close[:4].mean()) < 1e-6
-    assert _apart(np.array([0.99, 1.0]), 0.1, 0, 1)[-1] <= 0.95 + 1e-9

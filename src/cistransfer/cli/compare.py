@@ -46,8 +46,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies on equal TFs, test regions and draws; print the table for a paper."""
-    from cistransfer.evaluation.compare_runs import compare_runs, markdown
-    from cistransfer.evaluation.tables import as_records
+    from cistransfer.evaluation.compare_runs import compare_runs, in_words
+    from cistransfer.tables import records
 
     tables = compare_runs(
         runs,
@@ -66,13 +66,13 @@ def compare(
     if out is not None:
         record(context, out)
     used = str(tables["comparison"]["reference"].iloc[0])
-    shown = {name: as_records(table) for name, table in tables.items() if name != "results"}
+    shown = {name: records(table) for name, table in tables.items() if name != "results"}
     printed = {name: table for name, table in tables.items() if name != "groups"}
     finish(
         {"metric": metric, "reference": used, "out": str(out) if out else None, **shown},
         as_json,
         [
-            markdown(printed, metric, used, level, blocks).rstrip(),
+            in_words(printed, metric, used, level, blocks).rstrip(),
             *([f"\nwritten: {out}"] if out else []),
         ],
     )

@@ -21,26 +21,17 @@ from cistransfer.evaluation.compare import (
 from cistransfer.evaluation.recovery import recovery, summarise_recovery
 from cistransfer.evaluation.regions import compare_regions
 from cistransfer.evaluation.results import read_results, shares_sizes, size_rank, tidy
-from cistransfer.evaluation.style import display
-from cistransfer.evaluation.tables import as_markdown, write_tsv
-from cistransfer.storage import whole_file, write_text
+from cistransfer.figures import FORMATS, save
+from cistransfer.metrics.table import display
+from cistransfer.storage import write_text
+from cistransfer.tables import markdown, write_tsv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURE_FORMATS", "compare_runs", "markdown", "save_figure"]
+__all__ = ["compare_runs", "in_words"]
 
-FIGURE_FORMATS = ("png", "svg", "pdf")
 _MOST_ROWS = 200  # nobody pastes more into a paper; the TSV has them all
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure (PNG, SVG or PDF by the name's ending), whole or not at all."""
-    place = Path(path)
-    kind = place.suffix.lstrip(".") or "png"
-    metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    with whole_file(place) as temporary:
-        figure.savefig(temporary, format=kind, metadata=metadata)
 
 
 def compare_runs(
@@ -92,8 +83,8 @@ def compare_runs(
     InputError
         When there is nothing to compare.
     """
-    if figures not in FIGURE_FORMATS:
-        raise InputError(f"figures: {figures!r}; expected one of {', '.join(FIGURE_FORMATS)}")
+    if figures not in FORMATS:
+        raise InputError(f"figures: {figures!r}; expected one of {', '.join(FORMATS)}")
     results = read_results(paths)
     tables = {"results": results}
     known = list(dict.fromkeys(results["strategy"].astype(str)))
@@ -143,7 +134,7 @@ def _regions(
     return pd.concat(frames, ignore_index=True) if frames else None
 
 
-def markdown(
+def in_words(
     tables: dict[str, pd.DataFrame],
     metric: str,
     reference: str,
@@ -179,7 +170,7 @@ def markdown(
         # one result each: only the regions say how sure the difference is
         said = {key: text for key, text in said.items() if key not in ("comparison", "summary")}
     return "\n".join(
-        f"{text}\n\n{as_markdown(tables[key])}" for key, text in said.items() if key in tables
+        f"{text}\n\n{markdown(tables[key])}" for key, text in said.items() if key in tables
     )
 
 
@@ -194,13 +185,13 @@ def _write(
     by_blocks: bool,
 ) -> None:
     for name, table in tables.items():
-        write_tsv(table, place / f"{name}.tsv")
+        write_tsv(place / f"{name}.tsv", table)
     if by_tf is not None:
-        write_tsv(by_tf, place / "recovery_by_tf.tsv")
+        write_tsv(place / "recovery_by_tf.tsv", by_tf)
     worded = {name: table for name, table in tables.items() if len(table) <= _MOST_ROWS}
-    write_text(place / "comparison.md", markdown(worded, metric, reference, level, by_blocks))
+    write_text(place / "comparison.md", in_words(worded, metric, reference, level, by_blocks))
     for name, draw in _figures(tables["results"], by_tf, metric, reference).items():
-        save_figure(draw(), place / f"{name}.{figures}")
+        save(draw(), place / f"{name}.{figures}")
 
 
 def _figures(

@@ -16,16 +16,18 @@ from cistransfer.evaluation.compare import (
     summarise,
 )
 from cistransfer.evaluation.results import size_rank, tidy
-from cistransfer.evaluation.style import (
+from cistransfer.figures import (
+    INK,
     MARKERS,
-    MOST_BANDS,
+    MAX_BANDS,
+    NOTE,
     colours,
-    display,
     figure,
     finish,
     legend,
     size_ticks,
 )
+from cistransfer.metrics.table import display
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,7 +96,7 @@ def box_plots(
     else:
         raise InputError(f'box_plots: by is {by!r}; expected "tf" or "size"')
     wide = max(5.2, 0.22 * len(ordered) * len(strategies) + 2.2)
-    made, (panel,) = figure(min(wide, 24), 4.0)
+    made, (panel,) = figure(min(wide, 24), 4.0, grid=True)
     paint = colours(strategies)
     width = 0.8 / len(strategies)
     for number, strategy in enumerate(strategies):
@@ -117,7 +119,7 @@ def box_plots(
             range(len(ordered)),
             [training[tf] for tf in ordered],
             "_",
-            color="#222222",
+            color=INK,
             markersize=12,
         )
         second.set_yscale("log")
@@ -155,7 +157,7 @@ def difference_by_size(
     known = list(dict.fromkeys(results["strategy"].astype(str)))
     reference = reference_of(known, reference)
     shown = [strategy] if strategy else [name for name in known if name != reference]
-    made, (panel,) = figure(5.6, 3.9)
+    made, (panel,) = figure(5.6, 3.9, grid=True)
     paint = colours(known)
     every: set[float] = set()
     for number, name in enumerate(shown):
@@ -191,7 +193,7 @@ def difference_by_size(
             )
     if not every:
         raise InputError("difference by size: no pair of results has a number as its training size")
-    panel.axhline(0, color="#555555", linewidth=1)
+    panel.axhline(0, color=NOTE, linewidth=1)
     if len(every) <= 8:
         size_ticks(panel, sorted(every))
     else:
@@ -202,7 +204,7 @@ def difference_by_size(
         (0.01, 1.0),
         xycoords="axes fraction",
         fontsize=8,
-        color="#555555",
+        color=NOTE,
         va="bottom",
     )
     finish(panel, "training positives", f"difference in {display(metric)}")
@@ -226,9 +228,9 @@ def size_curve(
     last = numbers[-1] * 2.2
     table["x"] = ranks.where(np.isfinite(ranks), last)
     strategies = list(dict.fromkeys(table["strategy"]))
-    made, (panel,) = figure(5.8, 4.0)
+    made, (panel,) = figure(5.8, 4.0, grid=True)
     paint = colours(strategies)
-    bands = len(strategies) <= MOST_BANDS
+    bands = len(strategies) <= MAX_BANDS
     for number, strategy in enumerate(strategies):
         part = table[table["strategy"] == strategy].sort_values("x")
         # bars of many strategies stand side by side
@@ -277,13 +279,13 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
     if shown.empty:
         raise InputError("recovery curve: recovery is defined for no TF at a numbered size")
     strategies = list(dict.fromkeys(shown["strategy"]))
-    made, (panel,) = figure(5.6, 4.0)
+    made, (panel,) = figure(5.6, 4.0, grid=True)
     paint = colours(strategies)
     crowded = shown.groupby(["tf", "strategy"]).ngroups > 40
     medians = shown.groupby(["strategy", "x"])["recovery"].median()
     hidden = [name for name in strategies if medians[name].max() < _RECOVERY_FROM]
     drawn = [name for name in strategies if name not in hidden] or strategies
-    bars = crowded and len(drawn) > MOST_BANDS
+    bars = crowded and len(drawn) > MAX_BANDS
     for number, strategy in enumerate(drawn):
         part = shown[shown["strategy"] == strategy]
         middle = part.groupby("x")["recovery"].quantile([0.25, 0.75]).unstack()
@@ -316,7 +318,7 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
             label=strategy,
         )
     for level, text in ((0, "the TF's motif"), (1, "all the TF's peaks")):
-        panel.axhline(level, color="#555555", linestyle="--", linewidth=1)
+        panel.axhline(level, color=NOTE, linestyle="--", linewidth=1)
         panel.annotate(
             text,
             (0.5, level),
@@ -325,7 +327,7 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
             textcoords="offset points",
             ha="center",
             fontsize=8,
-            color="#555555",
+            color=NOTE,
             zorder=5,
             bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5},
         )
@@ -337,7 +339,7 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
             (0.01, 1.01),
             xycoords="axes fraction",
             fontsize=8,
-            color="#555555",
+            color=NOTE,
             va="bottom",
         )
     size_ticks(panel, sorted(set(shown["x"])))

@@ -1,6 +1,6 @@
 """Figures of one evaluation; every function returns a matplotlib Figure.
 
-Nothing is shown or saved and no global state changes: ``figure.savefig(path)`` is the caller's.
+Nothing is shown or saved and no global state changes: `cistransfer.figures.save` is the caller's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.style import colours, figure, finish, legend
+from cistransfer.figures import BLUE, GUIDE, NOTE, ORANGE, colours, figure, finish, legend
 from cistransfer.metrics.calibration import (
     expected_calibration_error,
     reliability_bins,
@@ -61,7 +61,7 @@ def precision_recall(
     weights = None if ratio is None else imbalance_weights(labels, ratio)
     truth, _, mass = resolved(labels, np.zeros(np.shape(labels)), weights)
     chance = float(np.average(truth, weights=mass))
-    made, (panel,) = figure(5.2, 4.2)
+    made, (panel,) = figure(5.2, 4.2, grid=True)
     paint = colours(list(scores))
     for name, values in scores.items():
         area = aucpr(labels, values, weights)
@@ -71,14 +71,14 @@ def precision_recall(
             linewidth=1.8,
             label=f"{name}  {area:.3f}",
         )
-    panel.axhline(chance, color="#777777", linestyle="--", linewidth=1)
+    panel.axhline(chance, color=GUIDE, linestyle="--", linewidth=1)
     panel.annotate(
         f"prevalence {chance:.3f}",
         (0.01, chance),
         xytext=(2, 3),
         textcoords="offset points",
         fontsize=8,
-        color="#555555",
+        color=NOTE,
     )
     panel.set(xlim=(-0.01, 1.01), ylim=(0, 1.03))
     finish(panel, "recall", "precision" + (f" at 1:{ratio:g}" if ratio else ""), title)
@@ -88,7 +88,7 @@ def precision_recall(
 
 def roc(labels: ArrayLike, scores: Mapping[str, ArrayLike], *, title: str = "") -> Figure:
     """Draw true- against false-positive rate of several models on the same rows."""
-    made, (panel,) = figure(5.2, 4.2)
+    made, (panel,) = figure(5.2, 4.2, grid=True)
     paint = colours(list(scores))
     for name, values in scores.items():
         panel.plot(
@@ -97,7 +97,7 @@ def roc(labels: ArrayLike, scores: Mapping[str, ArrayLike], *, title: str = "") 
             linewidth=1.8,
             label=f"{name}  {auroc(labels, values):.3f}",
         )
-    panel.plot([0, 1], [0, 1], color="#777777", linestyle="--", linewidth=1)
+    panel.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
     panel.set(xlim=(-0.01, 1.01), ylim=(0, 1.02))
     finish(panel, "false-positive rate", "true-positive rate", title)
     legend(panel, loc="lower right", title="AUROC", title_fontsize=8.5)
@@ -119,11 +119,11 @@ def reliability(
         Fitted on validation (`fit_temperature`); 1 draws one line.
     title : str
     """
-    made, (left, right) = figure(4.6, 4.0, columns=2)
-    left.plot([0, 1], [0, 1], color="#777777", linestyle="--", linewidth=1)
-    stages = {"raw": (1.0, "#D55E00", "o")}
+    made, (left, right) = figure(4.6, 4.0, columns=2, grid=True)
+    left.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
+    stages = {"raw": (1.0, ORANGE, "o")}
     if temperature != 1.0:
-        stages[f"temperature {temperature:.2f}"] = (temperature, "#0072B2", "s")
+        stages[f"temperature {temperature:.2f}"] = (temperature, BLUE, "s")
     for name, (value, colour, marker) in stages.items():
         probabilities = to_probability(logits, value)
         table = reliability_bins(labels, probabilities)
@@ -169,15 +169,15 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
             + (", ".join(map(str, history.columns)) if len(history) else "no rows")
         )
     ranked = "valid_aucpr" in history.columns
-    made, panels = figure(4.6, 3.6, columns=2 if ranked else 1)
+    made, panels = figure(4.6, 3.6, columns=2 if ranked else 1, grid=True)
     epoch = np.arange(1, len(history) + 1)
     trained = history["train_loss"].to_numpy(dtype=float)
     if not np.isnan(trained).all():
-        panels[0].plot(epoch, trained, color="#D55E00", linewidth=1.8, label="training")
-    panels[0].plot(epoch, history["valid_loss"], color="#0072B2", linewidth=1.8, label="validation")
+        panels[0].plot(epoch, trained, color=ORANGE, linewidth=1.8, label="training")
+    panels[0].plot(epoch, history["valid_loss"], color=BLUE, linewidth=1.8, label="validation")
     shown = [(panels[0], "valid_loss")]
     if ranked:
-        panels[1].plot(epoch, history["valid_aucpr"], color="#0072B2", linewidth=1.8)
+        panels[1].plot(epoch, history["valid_aucpr"], color=BLUE, linewidth=1.8)
         shown.append((panels[1], "valid_aucpr"))
         finish(panels[1], "epoch", "validation AUCPR")
     phases = (
@@ -192,7 +192,7 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
             epoch[kept],
             history[column].to_numpy()[kept],
             "o",
-            color="#0072B2",
+            color=BLUE,
             markersize=6,
             label="kept",
         )
@@ -203,7 +203,7 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
                 f"{value:.3f}", (1, value), xytext=(8, 0), textcoords="offset points", va="center"
             )
         for start in starts:
-            panel.axvline(start + 0.5, color="#777777", linestyle="--", linewidth=1)
+            panel.axvline(start + 0.5, color=GUIDE, linestyle="--", linewidth=1)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(history) == 1:
             panel.set_xticks([1])
@@ -214,7 +214,7 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
                     (begin + 0.6, 1.0),
                     xycoords=("data", "axes fraction"),
                     fontsize=8,
-                    color="#555555",
+                    color=NOTE,
                     va="bottom",
                 )
     finish(panels[0], "epoch", "loss")

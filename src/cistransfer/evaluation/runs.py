@@ -16,7 +16,6 @@ from cistransfer.evaluation.calibrated import calibration_table
 from cistransfer.evaluation.folds import ensemble, fold_groups, gather, over_folds
 from cistransfer.evaluation.intervals import INTERVALS, aucpr_intervals
 from cistransfer.evaluation.ladder import Rung, climb, needs_trunk, sibling
-from cistransfer.evaluation.tables import write_tsv
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.metrics.table import per_task_metrics
@@ -27,6 +26,7 @@ from cistransfer.motifs.pwm import PWM
 from cistransfer.progress import bar, track
 from cistransfer.relatives.read_modes import read_modes
 from cistransfer.storage import whole_file, write_json
+from cistransfer.tables import write_tsv
 
 __all__ = ["evaluate_runs", "named_runs", "open_predictions"]
 
@@ -210,7 +210,7 @@ def evaluate_runs(
     with whole_file(place / "predictions.parquet") as temporary:
         _predictions(regions, labels, rungs, data.tasks).to_parquet(temporary, index=False)
     for name, written in tables.items():
-        write_tsv(written, place / f"{name}.tsv")
+        write_tsv(place / f"{name}.tsv", written)
     write_json(place / "metrics.json", result)
     return result
 

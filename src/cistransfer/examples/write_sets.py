@@ -28,7 +28,7 @@ from cistransfer.genome.intervals import centre_windows
 from cistransfer.openness.lists import cell_of_list
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.specific import specific_regions
-from cistransfer.storage import whole_file
+from cistransfer.tables import write_tsv
 
 __all__ = ["folder_of", "write_listed_sets", "write_sets"]
 
@@ -195,8 +195,7 @@ def _write(
     for name, one in every.items():
         save_examples(out / name, one)
     table = pd.concat([_counts(name, one) for name, one in every.items()], ignore_index=True)
-    with whole_file(out / "sets.tsv") as temporary:
-        table.to_csv(temporary, sep="\t", index=False)
+    write_tsv(out / "sets.tsv", table, numbers=None)
     return table
 
 

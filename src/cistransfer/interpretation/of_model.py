@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.figures import BOTH, save
 from cistransfer.interpretation import figures
 from cistransfer.interpretation.filters import (
     FilterMotifs,
@@ -19,10 +20,11 @@ from cistransfer.interpretation.filters import (
 from cistransfer.interpretation.influence import filter_influence
 from cistransfer.interpretation.marginal import marginal_effects, neutral_sequences, spacing_effects
 from cistransfer.interpretation.refinement import count_resembling, refine
-from cistransfer.interpretation.shared import Run, write_table
+from cistransfer.interpretation.shared import Run
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.files import write_meme
 from cistransfer.progress import bar
+from cistransfer.tables import write_tsv
 
 __all__ = [
     "write_filters",
@@ -57,7 +59,7 @@ def filter_table(run: Run) -> tuple[FilterMotifs, pd.DataFrame]:
 
 def write_filters(run: Run, motifs: FilterMotifs, table: pd.DataFrame) -> dict[str, Any]:
     """Write ``filters.tsv``, ``filters.meme`` and their logos."""
-    write_table(run.out / "filters.tsv", table)
+    write_tsv(run.out / "filters.tsv", table)
     write_meme(run.out / "filters.meme", motifs.pwms)
     by_number = dict(zip(motifs.filters.tolist(), motifs.pwms, strict=True))
     ordered = table[table["filter"].isin(by_number)].sort_values(
@@ -68,7 +70,7 @@ def write_filters(run: Run, motifs: FilterMotifs, table: pd.DataFrame) -> dict[s
         for row in ordered.itertuples()
     ]
     pwms = [by_number[number] for number in ordered["filter"]]
-    figures.save_figure(figures.draw_logos(pwms, titles), run.out / "filters")
+    save(figures.draw_logos(pwms, titles), run.out / "filters", BOTH)
     return {
         "sequences": motifs.sequences,
         "filters": len(table),
@@ -93,8 +95,8 @@ def write_influence(run: Run, table: pd.DataFrame) -> dict[str, Any]:
             "influence_mean": influence.mean(axis=1),
         }
     ).merge(table, on="filter")
-    write_table(run.out / "influence.tsv", pd.concat([ranked, wide], axis=1))
-    figures.save_figure(figures.draw_influence(ranked), run.out / "influence")
+    write_tsv(run.out / "influence.tsv", pd.concat([ranked, wide], axis=1))
+    save(figures.draw_influence(ranked), run.out / "influence", BOTH)
     top = ranked.nlargest(5, "influence")
     return {
         "sequences": len(rows),
@@ -124,7 +126,7 @@ def write_refinement(run: Run, trunk: Bundle) -> dict[str, Any]:
         run.targets,
         seed=run.seed,
     )
-    write_table(run.out / "refinement.tsv", result.table)
+    write_tsv(run.out / "refinement.tsv", result.table)
     before = dict(zip(result.before.filters.tolist(), result.before.pwms, strict=True))
     after = dict(zip(result.after.filters.tolist(), result.after.pwms, strict=True))
     both = result.table[result.table["filter"].isin(before) & result.table["filter"].isin(after)]
@@ -138,13 +140,14 @@ def write_refinement(run: Run, trunk: Bundle) -> dict[str, Any]:
         shown = f": {name} (q = {q:.1g})" if name and q == q else ""
         return f"filter {row.filter} {suffix}{shown}"
 
-    figures.save_figure(
+    save(
         figures.draw_refinement(
             [before[number] for number in moved["filter"]],
             [after[number] for number in moved["filter"]],
             [(title(row, "before"), title(row, "after")) for row in moved.itertuples()],
         ),
         run.out / "refinement",
+        BOTH,
     )
     return {
         "trunk": str(trunk.path),
@@ -163,8 +166,8 @@ def write_marginal(run: Run) -> dict[str, Any]:
     usable = [pwm for pwm in run.targets if pwm.width <= run.bundle.window]
     table = marginal_effects(run.bundle.model, _background(run), usable, task=run.task)
     table = table.sort_values("effect", ascending=False, ignore_index=True)
-    write_table(run.out / "marginal.tsv", table)
-    figures.save_figure(figures.draw_marginal(table), run.out / "marginal")
+    write_tsv(run.out / "marginal.tsv", table)
+    save(figures.draw_marginal(table), run.out / "marginal", BOTH)
     return {
         "motifs": len(table),
         "top": [
@@ -186,9 +189,9 @@ def write_spacing(run: Run, pair: tuple[str, str]) -> dict[str, Any]:
             raise InputError(f"no motif {name!r} among the known ones; {nearest(name, known)}")
         chosen.append(matches[0])
     table = spacing_effects(run.bundle.model, _background(run), chosen[0], chosen[1], task=run.task)
-    write_table(run.out / "spacing.tsv", table)
+    write_tsv(run.out / "spacing.tsv", table)
     names = [pwm.alt_name or pwm.name for pwm in chosen]
-    figures.save_figure(figures.draw_spacing(table, *names), run.out / "spacing")
+    save(figures.draw_spacing(table, *names), run.out / "spacing", BOTH)
     best = table.loc[table["interaction"].idxmax()]
     return {
         "pair": names,

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.interpretation import figures, site_figures
+from cistransfer.figures import BOTH, save
+from cistransfer.interpretation import site_figures
 from cistransfer.interpretation.of_sequences import sites_of
-from cistransfer.interpretation.shared import Run, write_table
+from cistransfer.interpretation.shared import Run
 from cistransfer.interpretation.two_models import TwoModels, compare_models, contrasting_loci
 from cistransfer.models.bundle import Bundle, open_bundle
 from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
 from cistransfer.storage import whole_file
+from cistransfer.tables import write_tsv
 
 __all__ = ["Other", "open_other", "write_comparison"]
 
@@ -95,7 +97,7 @@ def write_comparison(
         run.bundle.model, other.bundle.model, codes, tasks=(run.task, other.task), sites=sites,
         min_sites=min_sites, **explain,
     )  # fmt: skip
-    write_table(run.out / "comparison.tsv", found.table)
+    write_tsv(run.out / "comparison.tsv", found.table)
     with (
         whole_file(run.out / "comparison.npz") as temporary,
         open(temporary, "wb") as handle,
@@ -133,13 +135,13 @@ def _draw(
     rows: NDArray[np.int64],
 ) -> None:
     table, sites = found.table, found.sites
-    figures.save_figure(site_figures.draw_two_models(table, names), run.out / "comparison")
+    save(site_figures.draw_two_models(table, names), run.out / "comparison", BOTH)
     titles = {"a": names[0], "b": names[1], "difference": f"{names[0]} − {names[1]}"}
     ranked = {
         title: table.rename(columns={f"d_{suffix}": "d", f"q_{suffix}": "q"})[["motif", "d", "q"]]
         for suffix, title in titles.items()
     }
-    figures.save_figure(site_figures.draw_enrichment(ranked), run.out / "comparison_ranks")
+    save(site_figures.draw_enrichment(ranked), run.out / "comparison_ranks", BOTH)
     focus = list(dict.fromkeys([*table["motif"].head(_FOCUS), *table["motif"].tail(_FOCUS)]))
     scores = dict(
         zip(
@@ -148,14 +150,14 @@ def _draw(
             strict=True,
         )
     )
-    figures.save_figure(site_figures.draw_ecdfs(sites, scores, focus), run.out / "comparison_ecdf")
+    save(site_figures.draw_ecdfs(sites, scores, focus), run.out / "comparison_ecdf", BOTH)
     loci = contrasting_loci(found)
     if len(loci):
         places = [run.material.names[rows[at]] for at in loci["sequence"]]
         drawn = site_figures.draw_loci(
             codes, (found.contributions_a, found.contributions_b), loci, places, names
         )
-        figures.save_figure(drawn, run.out / "comparison_loci")
+        save(drawn, run.out / "comparison_loci", BOTH)
 
 
 def _names_of(found: TwoModels, side: int) -> list[str]:

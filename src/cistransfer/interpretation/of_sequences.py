@@ -10,15 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.figures import BOTH, save
 from cistransfer.interpretation import figures, site_figures
 from cistransfer.interpretation.attribute import Attribution
 from cistransfer.interpretation.enrichment import motif_enrichment, site_scores
 from cistransfer.interpretation.patterns import find_patterns, modisco_patterns
-from cistransfer.interpretation.shared import Run, write_table
+from cistransfer.interpretation.shared import Run
 from cistransfer.interpretation.sites import motif_sites, read_sites
 from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.hits import find_hits
 from cistransfer.storage import whole_file
+from cistransfer.tables import write_tsv
 
 __all__ = ["sites_of", "write_attribution", "write_enrichment", "write_patterns"]
 
@@ -51,7 +53,7 @@ def write_attribution(
     )
     if attribution.error is not None:
         table["completeness_error"] = attribution.error
-    write_table(run.out / "attribution.tsv", table)
+    write_tsv(run.out / "attribution.tsv", table)
     shown = np.argsort(-run.logits[rows, run.task], kind="stable")[:6]
     contributions = _strength(attribution)[shown]
     spans = _spans(run, codes[shown], contributions) if run.targets else None
@@ -60,15 +62,16 @@ def write_attribution(
         for at in shown
     ]
     label = "−change" if attribution.method == "mutagenesis" else "contribution"
-    figures.save_figure(
+    save(
         figures.draw_tracks(codes[shown], contributions, titles, spans=spans, label=label),
         run.out / "attribution",
+        BOTH,
     )
     if attribution.method == "mutagenesis" and attribution.hypothetical is not None:
         drawn = figures.draw_mutations(
             codes[shown[0]], attribution.hypothetical[shown[0]], titles[0]
         )
-        figures.save_figure(drawn, run.out / "mutations")
+        save(drawn, run.out / "mutations", BOTH)
     summary: dict[str, Any] = {
         "method": attribution.method,
         "on": attribution.on,
@@ -118,15 +121,15 @@ def write_patterns(
     seqlets = found.seqlets.assign(
         sequence=[run.material.names[rows[at]] for at in found.seqlets["sequence"]]
     )
-    write_table(run.out / "patterns.tsv", found.table)
-    write_table(run.out / "seqlets.tsv", seqlets)
+    write_tsv(run.out / "patterns.tsv", found.table)
+    write_tsv(run.out / "seqlets.tsv", seqlets)
     if found.pwms:
         write_meme(run.out / "patterns.meme", found.pwms)
         titles = [
             f"{row.match_name or row.match or row.pattern}: {row.seqlets} seqlets"
             for row in found.table.itertuples()
         ]
-        figures.save_figure(figures.draw_logos(found.pwms, titles, columns=3), run.out / "patterns")
+        save(figures.draw_logos(found.pwms, titles, columns=3), run.out / "patterns", BOTH)
     return {
         "note": found.note,
         "patterns": found.table[["match", "match_name", "seqlets"]].to_dict("records"),
@@ -157,7 +160,7 @@ def write_enrichment(
     sites, where = sites_of(run, rows, hits, hit_p)
     strength = site_scores(_strength(attribution), sites)
     table = motif_enrichment(sites, strength, min_sites=min_sites)
-    write_table(run.out / "enrichment.tsv", table)
+    write_tsv(run.out / "enrichment.tsv", table)
     summary: dict[str, Any] = {
         "sites": len(sites),
         "from": where,
@@ -172,10 +175,11 @@ def write_enrichment(
             "use more sequences, a milder scan or fewer sites"
         )
         return summary
-    figures.save_figure(site_figures.draw_enrichment({"": table}), run.out / "enrichment")
+    save(site_figures.draw_enrichment({"": table}), run.out / "enrichment", BOTH)
     ends = [*table["motif"].head(3), *table["motif"].tail(2)]
-    figures.save_figure(
+    save(
         site_figures.draw_ecdfs(sites, {"": strength}, list(dict.fromkeys(ends))),
         run.out / "ecdf",
+        BOTH,
     )
     return summary

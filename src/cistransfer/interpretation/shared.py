@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.interpretation.material import Material
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.pwm import PWM
-from cistransfer.storage import whole_file
 
-__all__ = ["Run", "write_table"]
+__all__ = ["Run"]
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,3 @@ class Run:
             return rows
         rng = np.random.default_rng(self.seed)
         return np.sort(rng.choice(rows, size=most, replace=False))
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as TSV, whole or not at all."""
-    with whole_file(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")

@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.genome.codes import N
-from cistransfer.interpretation.panels import (
+from cistransfer.figures import (
     BLUE,
-    GREEN,
+    DIVERGING,
+    FAINT,
     GREY,
     ORANGE,
+    PALETTE,
+    SKY,
+    figure,
     finish,
-    label_right,
-    panels,
-    spread_labels,
+    label_points,
 )
+from cistransfer.genome.codes import N
 from cistransfer.motifs.logo import COLOURS, draw_letters
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ __all__ = ["draw_ecdfs", "draw_enrichment", "draw_loci", "draw_two_models"]
 
 Floats = NDArray[np.float64]
 
-_FAINT = "#CFCFCF"
-_PALETTE = (ORANGE, BLUE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#8C6D31")
 _SPAN = 120  # bp of a locus that are drawn as letters
 
 
@@ -46,32 +46,35 @@ def draw_enrichment(
     labels : int
         Names at each end, at most.
     """
-    figure, axes = panels(1, len(tables), 5.4, 4.4)
+    made, axes = figure(5.4, 4.7, columns=len(tables))
+    drawn = []
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         ordered = table.sort_values(["d", "motif"], ascending=[False, True], ignore_index=True)
         good = (ordered["q"] < q).to_numpy()
         d = ordered["d"].to_numpy(float)
         rank = np.arange(1, len(ordered) + 1)
-        colour = np.where(good, np.where(d > 0, ORANGE, BLUE), _FAINT)
+        colour = np.where(good, np.where(d > 0, ORANGE, BLUE), FAINT)
         ax.axhline(0, color="0.6", linewidth=0.7)
         ax.scatter(rank, d, c=colour, s=12, linewidth=0)
         top, bottom = np.flatnonzero(good & (d > 0)), np.flatnonzero(good & (d < 0))
-        ends = np.concatenate([top[:labels], bottom[max(len(bottom) - labels, 0) :]])
+        ends = np.concatenate([top[:labels], bottom[::-1][:labels]])
         ax.margins(0.06)
-        spread_labels(ax, rank[ends], d[ends], [str(ordered["motif"][at]) for at in ends], gap=0.17)
         finish(ax, "rank", "D (signed)", title)
+        drawn.append((ax, rank, d, ends, ordered["motif"]))
     axes[-1].annotate(
         f"grey: q ≥ {q:g}", (1, 1), xycoords="axes fraction", fontsize=7.5, color="0.4",
         ha="right", va="top",
     )  # fmt: skip
-    return figure
+    for ax, rank, d, ends, motifs in drawn:
+        label_points(ax, rank[ends], d[ends], motifs.iloc[ends].tolist(), avoid=(rank, d))
+    return made
 
 
 def draw_two_models(
     table: pd.DataFrame, names: tuple[str, str], *, labels: int = 8, q: float = 1e-3
 ) -> Figure:
     """D in model A against D in model B, coloured by D of the difference (Figure 3G)."""
-    figure, (ax,) = panels(1, 1, 6.4, 5.2)
+    made, (ax,) = figure(6.4, 5.5)
     some = table[(table["q_a"] < q) | (table["q_b"] < q)]
     limit = max(0.1, float(some["d_difference"].abs().fillna(0).max() if len(some) else 0))
     ax.axhline(0, color="0.85", linewidth=0.7, zorder=0)
@@ -80,27 +83,27 @@ def draw_two_models(
     order = np.argsort(some["d_difference"].abs().to_numpy(), kind="stable")
     drawn = some.iloc[order]
     dots = ax.scatter(
-        drawn["d_b"], drawn["d_a"], c=drawn["d_difference"], cmap="RdBu_r", vmin=-limit,
+        drawn["d_b"], drawn["d_a"], c=drawn["d_difference"], cmap=DIVERGING, vmin=-limit,
         vmax=limit, s=24, edgecolor="0.3", linewidth=0.4,
     )  # fmt: skip
-    bar = figure.colorbar(dots, ax=ax, pad=0.02)
+    bar = made.colorbar(dots, ax=ax, pad=0.02)
     bar.set_label(f"D of the difference, {names[0]} − {names[1]}", fontsize=8.5)
     bar.ax.tick_params(labelsize=7.5)
     values = some[["d_a", "d_b"]].to_numpy(float)
     if len(some):
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         margin = 0.1 * max(high - low, 0.1)
-        ax.set_xlim(low - margin, high + 2.2 * margin)
+        ax.set_xlim(low - margin, high + margin)
         ax.set_ylim(low - margin, high + margin)
     ends = pd.concat(
         [some.nlargest(labels, "d_difference"), some.nsmallest(labels, "d_difference")]
     ).drop_duplicates("motif")
-    for side in (ends["d_difference"] > 0, ends["d_difference"] < 0):
-        mine = ends[side.to_numpy()]
-        label_right(ax, mine["d_b"].to_numpy(), mine["d_a"].to_numpy(), mine["motif"].astype(str))
     title = f"{len(some):,} motifs with q < {q:g} in either model"
     finish(ax, f"D in {names[1]}", f"D in {names[0]}", title)
-    return figure
+    label_points(
+        ax, ends["d_b"], ends["d_a"], ends["motif"].tolist(), avoid=(some["d_b"], some["d_a"])
+    )
+    return made
 
 
 def draw_ecdfs(
@@ -117,7 +120,7 @@ def draw_ecdfs(
     motifs : sequence of str
         The first ``most`` are drawn.
     """
-    figure, axes = panels(1, len(scores), 4.6, 4.0)
+    made, axes = figure(4.6, 4.3, columns=len(scores))
     names = sites["name"].astype(str).to_numpy()
     for ax, (title, values) in zip(axes, scores.items(), strict=True):
         known = np.isfinite(values)
@@ -128,7 +131,7 @@ def draw_ecdfs(
                 np.concatenate([[low], np.sort(mine), [high]]),
                 np.concatenate([[0], np.arange(1, len(mine) + 1) / max(len(mine), 1), [1]]),
                 where="post",
-                color=GREY if name is None else _PALETTE[number - 1],
+                color=GREY if name is None else PALETTE[(number - 1) % len(PALETTE)],
                 linewidth=2.4 if name is None else 1.5, rasterized=len(mine) > 20_000,
                 label=f"{'all sites' if name is None else name} ({len(mine):,})",
             )  # fmt: skip
@@ -136,8 +139,8 @@ def draw_ecdfs(
         ax.set_xlim(shown[0], shown[1] if shown[1] > shown[0] else shown[0] + 1)
         finish(ax, "attribution of the site", "share of sites at or below", title)
     handles, texts = axes[0].get_legend_handles_labels()
-    figure.legend(handles, texts, frameon=False, fontsize=8, loc="outside right center")
-    return figure
+    made.legend(handles, texts, frameon=False, fontsize=8, loc="outside right center")
+    return made
 
 
 def draw_loci(
@@ -161,7 +164,8 @@ def draw_loci(
     """
     length = codes.shape[1]
     span = min(_SPAN, length)
-    figure, axes = panels(2 * max(len(sites), 1), 1, max(span / 11, 6), 1.05)
+    rows = 2 * max(len(sites), 1)
+    made, axes = figure(max(span / 11, 6), 1.05 + 0.3 / rows, rows=rows)
     for number, site in enumerate(sites.itertuples(index=False)):
         middle = (int(site.start) + int(site.end)) // 2
         left = int(np.clip(middle - span // 2, 0, length - span))
@@ -176,7 +180,7 @@ def draw_loci(
             heights = np.zeros((span, 4))
             heights[known, letters[known]] = values[known]
             draw_letters(ax, heights, COLOURS, first=left)
-            ax.axvspan(site.start - 0.5, site.end - 0.5, color="#56B4E9", alpha=0.18, linewidth=0)
+            ax.axvspan(site.start - 0.5, site.end - 0.5, color=SKY, alpha=0.18, linewidth=0)
             ax.set_ylim(low, low + 1.32 * (high - low))
             finish(ax, "", "", titles[number] if row == 0 else "")
             ax.annotate(
@@ -192,4 +196,4 @@ def draw_loci(
                     color="#0B5A8A",
                 )  # fmt: skip
     axes[-1].set_xlabel("position in the window (bp)", fontsize=8.5)
-    return figure
+    return made

@@ -28,7 +28,7 @@ from cistransfer.metrics.thresholded import call_metrics, confusion
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["METRICS", "all_metrics", "per_task_metrics"]
+__all__ = ["DISPLAY", "METRICS", "all_metrics", "display", "per_task_metrics"]
 
 METRICS = (
     "aucpr",
@@ -50,6 +50,28 @@ METRICS = (
 )
 """The metrics of `all_metrics`, in the order of its keys; ``log_loss``, ``brier`` and ``ece`` are
 better when small, all others when large."""
+
+DISPLAY = {
+    "aucpr": "AUCPR",
+    "average_precision": "average precision",
+    "aucpr_interpolated": "AUCPR (interpolated)",
+    "aucpr_1to1": "AUCPR at 1:1",
+    "aucpr_1to10": "AUCPR at 1:10",
+    "auroc": "AUROC",
+    "mcc": "MCC",
+    "f1": "F1",
+    "f1_negative": "F1 of negatives",
+    "weighted_f1": "weighted F1",
+    "brier": "Brier score",
+    "ece": "calibration error (ECE)",
+    "log_loss": "log loss",
+}
+"""Names of metrics as figures print them."""
+
+
+def display(metric: str) -> str:
+    """Name a metric as figures print it."""
+    return DISPLAY.get(metric, metric.replace("_", " "))
 
 
 def all_metrics(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Iterable
 
@@ -17,7 +16,7 @@ from cistransfer.genome.intervals import centre_windows
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
-from cistransfer.storage import whole_file
+from cistransfer.tables import write_tsv
 
 __all__ = ["predict_fasta", "predict_regions", "write_predictions"]
 
@@ -114,11 +113,7 @@ def write_predictions(path: str | os.PathLike[str], table: pd.DataFrame) -> None
 
     Equal tables give equal bytes: a gzip file holds neither a name nor a time.
     """
-    text = table.to_csv(sep="\t", index=False, float_format="%.6f").encode()
-    with whole_file(path) as temporary:
-        temporary.write_bytes(
-            gzip.compress(text, 6, mtime=0) if os.fspath(path).endswith(".gz") else text
-        )
+    write_tsv(path, table, numbers="%.6f")
 
 
 def _scores(

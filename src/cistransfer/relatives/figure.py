@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from cistransfer.binding.facts.cobinding import BindingVectors, cobinding
-from cistransfer.errors import InputError
+from cistransfer.figures import (
+    BLUE,
+    NOTE,
+    ORANGE,
+    SEQUENTIAL,
+    figure,
+    finish,
+    grid_of,
+    label_points,
+    legend,
+    save,
+)
 from cistransfer.relatives.choose import Choice
-from cistransfer.storage import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,23 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_choice", "write_choice_figure"]
 
-_MODE, _PARTNER, _OTHER = "#D55E00", "#0072B2", "#BBBBBB"
+_MODE, _PARTNER, _OTHER = ORANGE, BLUE, "#BBBBBB"
 _LABELS = 12
-_FORMATS = (".png", ".svg", ".pdf")
-_PLACES = ((6, 2, "left"), (6, -9, "left"), (-6, 2, "right"), (-6, -9, "right"),
-           (6, 11, "left"), (6, -18, "left"), (-6, 11, "right"), (-6, -18, "right"))  # fmt: skip
 
 
 def write_choice_figure(
     path: str | os.PathLike[str], choice: Choice, vectors: BindingVectors
 ) -> None:
     """Write `draw_choice` to a PNG, SVG or PDF file."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in _FORMATS:
-        raise InputError(f"{path}: expected a figure in {', '.join(_FORMATS)}, found {suffix!r}")
-    made = draw_choice(choice, vectors)
-    with whole_file(path) as temporary:
-        made.savefig(temporary, format=suffix[1:], dpi=150)
+    save(draw_choice(choice, vectors), path)
 
 
 def draw_choice(choice: Choice, vectors: BindingVectors) -> Figure:
@@ -53,8 +54,6 @@ def draw_choice(choice: Choice, vectors: BindingVectors) -> Figure:
     matplotlib Figure
         Made without pyplot; nothing global changes.
     """
-    from matplotlib.figure import Figure
-
     tfs = list(choice.tfs)
     names = tfs
     if choice.target in vectors.tfs and choice.target not in tfs:
@@ -62,15 +61,13 @@ def draw_choice(choice: Choice, vectors: BindingVectors) -> Figure:
     side = 1.6 + 0.42 * len(names) if len(names) <= 20 else 1.6 + 0.2 * len(names)
     known = choice.candidates["cosine"].notna().any()
     width = side + (5.4 if known else 1.0)
-    made = Figure(figsize=(width, max(side, 4.0)), layout="constrained")
-    made.set_facecolor("white")
+    ratios = (side, 5.0) if known else (1.0,)
+    made, panels = figure(
+        width / len(ratios), max(side, 4.0), columns=len(ratios), width_ratios=ratios
+    )
+    _heat_map(made, panels[0], names, choice, vectors)
     if known:
-        left, right = made.subplots(1, 2, width_ratios=(side, 5.0))
-    else:
-        left = made.subplots()
-    _heat_map(made, left, names, choice, vectors)
-    if known:
-        _scatter(made, right, choice)
+        _scatter(panels[1], choice)
     return made
 
 
@@ -90,7 +87,7 @@ def _heat_map(
     top = max(0.1, float(np.nanmax(off)) if np.isfinite(off).any() else 1.0)
     np.fill_diagonal(cosine, np.nan)
     panel.set_facecolor("#DDDDDD")
-    image = panel.imshow(cosine, cmap="Blues", vmin=0, vmax=min(1.0, top))
+    image = panel.imshow(cosine, cmap=SEQUENTIAL, vmin=0, vmax=min(1.0, top))
     small = len(names) > 20
     size = 5.5 if small else 9
     panel.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
@@ -117,7 +114,7 @@ def _heat_map(
     made.colorbar(image, ax=panel, label="cosine of binding vectors", shrink=0.7, pad=0.02)
 
 
-def _scatter(made: Figure, panel: Axes, choice: Choice) -> None:
+def _scatter(panel: Axes, choice: Choice) -> None:
     """Every TF by its cosine with the target and its resolved regions."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -150,46 +147,22 @@ def _scatter(made: Figure, panel: Axes, choice: Choice) -> None:
     low, high = panel.get_ylim()
     panel.yaxis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
     panel.tick_params(which="both", labelsize=8)
-    panel.set_xlabel(f"cosine with {choice.target} ({choice.rule})")
-    panel.set_ylabel("resolved regions")
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(True, color="#EEEEEE", linewidth=0.8)
-    panel.set_axisbelow(True)
-    panel.legend(
-        frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2,
+    finish(panel, f"cosine with {choice.target} ({choice.rule})", "resolved regions")
+    grid_of(panel)
+    legend(
+        panel, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2,
         borderaxespad=0.2, columnspacing=1.0, handletextpad=0.2,
     )  # fmt: skip
     first = [tf for tf in choice.tfs if tf in table.index][:_LABELS]
-    _label(made, panel, table.loc[first])
-
-
-def _label(made: Figure, panel: Axes, points: pd.DataFrame) -> None:
-    """Write names beside points, where they fall on no other name and no other chosen point."""
-    made.draw_without_rendering()
-    scale = 72 / made.dpi
-    at = panel.transData.transform(points[["cosine", "resolved"]].to_numpy(np.float64)) * scale
-    boxes = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
-    for place, tf in enumerate(points.index):
-        x, y = at[place]
-        wide = 5.4 * len(str(tf))
-        for dx, dy, side in _PLACES:
-            left = x + dx if side == "left" else x + dx - wide
-            box = (left, y + dy, left + wide, y + dy + 8)
-            others = boxes[:place] + boxes[place + 1 :]
-            if not any(_overlap(box, other) for other in others):
-                break
-        boxes.append(box)
-        panel.annotate(
-            str(tf), (points["cosine"].iat[place], points["resolved"].iat[place]),
-            xytext=(dx, dy), textcoords="offset points", fontsize=8, ha=side,
-        )  # fmt: skip
-
-
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    named = table.loc[first]
+    marked = table[chosen | table["partner"].notna().to_numpy()]
+    label_points(
+        panel, named["cosine"], named["resolved"], first,
+        avoid=(marked["cosine"], marked["resolved"]), size=8,
+    )  # fmt: skip
 
 
 def _colour(table: pd.DataFrame, tf: str, dark: bool = False) -> str:
     if tf in table.index and len(table.at[tf, "shared"]):
         return _MODE
-    return "#555555" if dark else _OTHER
+    return NOTE if dark else _OTHER

@@ -10,7 +10,7 @@ from typing import Any
 from cistransfer.relatives.answer import Relatives
 from cistransfer.relatives.choose import Choice
 from cistransfer.relatives.groups import GROUPS
-from cistransfer.storage import whole_file
+from cistransfer.tables import write_tsv
 
 __all__ = ["choice_lines", "choice_values", "groups_lines", "write_evidence"]
 
@@ -82,8 +82,7 @@ def write_evidence(path: str | os.PathLike[str], choice: Choice) -> None:
     table = choice.evidence.copy()
     for column in ("modes", "shared"):
         table[column] = table[column].map(",".join)
-    with whole_file(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False)
+    write_tsv(path, table, numbers=None)
 
 
 def groups_lines(groups: dict[str, Choice | str]) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cistransfer.evaluation.style import figure, finish, legend
+from cistransfer.figures import BLUE, ORANGE, as_png, figure, finish, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,8 +18,8 @@ __all__ = ["as_base64", "gc_histogram"]
 
 def gc_histogram(histograms: Mapping[str, Sequence[int]]) -> Figure:
     """Draw the GC content of bound and unbound windows (shares of 20 equal bins)."""
-    made, (panel,) = figure(5.2, 3.2)
-    for (name, counts), colour in zip(histograms.items(), ("#D55E00", "#0072B2"), strict=False):
+    made, (panel,) = figure(5.2, 3.2, grid=True)
+    for (name, counts), colour in zip(histograms.items(), (ORANGE, BLUE), strict=False):
         share = np.asarray(counts, dtype=float)
         edges = np.linspace(0, 100, len(share) + 1)
         total = share.sum()
@@ -34,6 +33,4 @@ def gc_histogram(histograms: Mapping[str, Sequence[int]]) -> Figure:
 
 def as_base64(drawn: Figure) -> str:
     """Render a figure as PNG in base64, without a time stamp."""
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return base64.b64encode(as_png(drawn)).decode("ascii")

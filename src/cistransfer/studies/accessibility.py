@@ -24,7 +24,7 @@ from cistransfer.metrics.table import METRICS, all_metrics
 from cistransfer.models.bundle import find_bundle, open_bundle
 from cistransfer.models.registry import WRAPPERS
 from cistransfer.models.score import choose_device, score_codes
-from cistransfer.storage import read_json, whole_file
+from cistransfer.storage import read_json
 from cistransfer.studies.cell_sets import (
     SHUFFLED,
     TRUNK,
@@ -37,6 +37,7 @@ from cistransfer.studies.cell_sets import (
 )
 from cistransfer.studies.jobs import Job, run_jobs
 from cistransfer.studies.settings import Settings
+from cistransfer.tables import write_tsv
 from cistransfer.training.finetune import finetune
 from cistransfer.training.pretrain import pretrain
 from cistransfer.training.strategy import load_strategy
@@ -181,9 +182,7 @@ def accessibility_study(
         )
     table = pd.DataFrame(rows)
     for part, name in (("test", "results.tsv"), ("train", "training.tsv")):
-        with whole_file(place / name) as temporary:
-            chosen = table[table["part"] == part].drop(columns="part")
-            chosen.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+        write_tsv(place / name, table[table["part"] == part].drop(columns="part"))
     return table
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.style import MARKERS, colours, display, figure, finish, legend
+from cistransfer.figures import GREY, INK, MARKERS, colours, figure, finish, legend
+from cistransfer.metrics.table import display
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ def metrics_by_cell(results: pd.DataFrame, metrics: tuple[str, ...] = METRICS) -
     cells = sorted(table["tf"].unique())
     strategies = list(dict.fromkeys(table["strategy"]))
     paint = colours(strategies)
-    made, panels = figure(4.2, 2.9, columns=len(metrics), rows=len(sizes))
+    made, panels = figure(4.2, 2.9, rows=len(sizes), columns=len(metrics), grid=True)
     width = 0.8 / len(strategies)
     for row, size in enumerate(sizes):
         for column, metric in enumerate(metrics):
@@ -54,7 +55,7 @@ def metrics_by_cell(results: pd.DataFrame, metrics: tuple[str, ...] = METRICS) -
             if metric == "aucpr":
                 base = table[table["size"] == size].groupby("tf")["prevalence"].mean()
                 for at, cell in enumerate(cells):
-                    panel.plot([at - 0.4, at + 0.4], [base[cell]] * 2, "-", color="#999999", lw=1)
+                    panel.plot([at - 0.4, at + 0.4], [base[cell]] * 2, "-", color=GREY, lw=1)
             panel.set_xticks(range(len(cells)), cells, rotation=30)
             for at in range(1, len(cells)):
                 panel.axvline(at - 0.5, color="#dddddd", linewidth=0.7)
@@ -94,7 +95,7 @@ def gains(
     means = table.groupby(["size", "strategy", "tf"])[list(metrics)].mean()
     cells = sorted(table["tf"].unique())
     sizes = sorted(table["size"].unique())
-    made, panels = figure(4.8, 3.4, columns=len(metrics))
+    made, panels = figure(4.8, 3.4, columns=len(metrics), grid=True)
     paint = colours(list(others))
     for panel, metric in zip(panels, metrics, strict=True):
         series = [
@@ -118,7 +119,7 @@ def gains(
                 hatch=None if whole else "////",
                 label=f"against {other}, {size:g} %",
             )
-        panel.axhline(0, color="#222222", linewidth=0.8)
+        panel.axhline(0, color=INK, linewidth=0.8)
         panel.set_xticks(range(len(cells)), cells, rotation=30)
         finish(panel, "", f"gain in {display(metric)}")
     handles, labels = panels[0].get_legend_handles_labels()
@@ -141,7 +142,7 @@ def train_against_test(results: pd.DataFrame, metric: str = "auroc") -> Figure:
     wide = wide.dropna(subset=["train", "test"])
     strategies = list(dict.fromkeys(wide.index.get_level_values("strategy")))
     paint = colours(strategies)
-    made, (panel,) = figure(6.4, 4.2)
+    made, (panel,) = figure(6.4, 4.2, grid=True)
     for number, strategy in enumerate(strategies):
         chosen = wide.loc[strategy]
         panel.plot(
@@ -153,7 +154,7 @@ def train_against_test(results: pd.DataFrame, metric: str = "auroc") -> Figure:
             markersize=5,
         )
     low = float(min(wide["train"].min(), wide["test"].min())) - 0.02
-    panel.plot([low, 1], [low, 1], "-", color="#999999", linewidth=0.8)
+    panel.plot([low, 1], [low, 1], "-", color=GREY, linewidth=0.8)
     finish(panel, f"{display(metric)}, training part", f"{display(metric)}, held-out chromosomes")
     legend(panel, outside=True)
     return made

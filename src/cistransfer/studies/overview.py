@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from cistransfer.evaluation.compare_runs import save_figure
-from cistransfer.evaluation.tables import as_markdown
+from cistransfer.figures import save
 from cistransfer.storage import read_json, write_text
 from cistransfer.studies.accessibility_figures import gains, metrics_by_cell, train_against_test
+from cistransfer.tables import markdown
 
 __all__ = ["summarise_study", "write_overview"]
 
@@ -51,21 +51,21 @@ def write_overview(folder: str | os.PathLike[str], results: pd.DataFrame) -> str
     lines = [
         "Mean over cells, held-out chromosomes:",
         "",
-        as_markdown(summarise_study(results)),
+        markdown(summarise_study(results)),
         "",
     ]
     for metric in ("weighted_f1", "auroc", "aucpr"):
         whole = test[test["size"] == percents[0]]
         wide = whole.pivot_table(index="tf", columns="strategy", values=metric, sort=False)
         wide = wide[list(dict.fromkeys(whole["strategy"]))].rename_axis("cell").reset_index()
-        lines += [f"{metric}, {percents[0]:g} % of the training set:", "", as_markdown(wide), ""]
+        lines += [f"{metric}, {percents[0]:g} % of the training set:", "", markdown(wide), ""]
     if (place / "pretrained" / "metrics.json").exists():
         rows = [
             {"model": model["name"], **{name: model["metrics"]["open"][name] for name in _SHOWN}}
             for model in read_json(place / "pretrained" / "metrics.json")["models"]
         ]
         lines += ["Open against background, held-out chromosomes:", ""]
-        lines.append(as_markdown(pd.DataFrame(rows)))
+        lines.append(markdown(pd.DataFrame(rows)))
     text = "\n".join(lines) + "\n"
     figures = {
         "metrics": metrics_by_cell(results),
@@ -77,7 +77,6 @@ def write_overview(folder: str | os.PathLike[str], results: pd.DataFrame) -> str
     if others and names[0] not in others:
         figures["gain"] = gains(results, names[0], others)
     for name, made in figures.items():
-        for kind in ("png", "svg"):
-            save_figure(made, place / "figures" / f"{name}.{kind}")
+        save(made, place / "figures" / name, ("png", "svg"))
     write_text(place / "summary.md", text)
     return text

@@ -25,7 +25,7 @@ from cistransfer.models.motif_features import WithMotifs
 from cistransfer.models.registry import WRAPPERS, build_model, describe_design
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.pwm import PWM
-from cistransfer.storage import whole_file
+from cistransfer.tables import write_tsv
 from cistransfer.training.freeze import copy_transferred
 from cistransfer.training.initialise import choose_filters, initialise_filters
 from cistransfer.training.loop import choose_precision, fit
@@ -196,8 +196,7 @@ def train_run(
 
 
 def _write_history(place: Path, history: list[dict[str, Any]]) -> None:
-    with whole_file(place / "history.tsv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, sep="\t", index=False)
+    write_tsv(place / "history.tsv", pd.DataFrame(history), numbers=None)
 
 
 def _start(

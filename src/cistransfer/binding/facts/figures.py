@@ -14,8 +14,19 @@ from numpy.typing import NDArray
 from cistransfer.binding.facts.cobinding import binding_vectors, cobinding
 from cistransfer.binding.facts.counts import Facts
 from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.figures import (
+    BLUE,
+    FAINT,
+    GUIDE,
+    ORANGE,
+    SEQUENTIAL,
+    SKY,
+    figure,
+    finish,
+    legend,
+    save,
+)
 from cistransfer.motifs.tfclass import read_tfclass
-from cistransfer.storage import whole_file
 
 __all__ = [
     "clustered_order",
@@ -27,7 +38,7 @@ __all__ = [
     "write_figures",
 ]
 
-_BOUND, _UNBOUND, _UNRESOLVED = "#b2182b", "#92c5de", "#f2f2f2"
+_BOUND, _UNBOUND, _UNRESOLVED = ORANGE, SKY, "#F2F2F2"
 
 
 def write_figures(
@@ -59,19 +70,15 @@ def write_figures(
         else tfclass_order(tfclass, matrix.tfs, symbols)
     )
     names = [matrix.tfs[at] for at in order]
-    figures = {
+    drawn = {
         "matrix": plot_matrix(matrix, facts),
         "cosine": plot_cosine(similarity[np.ix_(order, order)], names),
         "bound": plot_bound(facts.tfs),
         "common": plot_common(facts.common),
     }
-    paths = []
-    for name, figure in figures.items():
-        path = Path(folder) / f"{name}.png"
-        with whole_file(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=150)
-        paths.append(path)
-    return paths
+    return [
+        path for name, made in drawn.items() for path in save(made, Path(folder) / f"{name}.png")
+    ]
 
 
 def clustered_order(similarity: NDArray[np.float64]) -> list[int]:
@@ -108,24 +115,17 @@ def tfclass_order(
     return sorted(range(len(tfs)), key=lambda i: (not places[i], places[i], tfs[i]))
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
 def plot_matrix(matrix: BindingMatrix, facts: Facts, columns: int = 1500) -> Any:
     """Draw the states: TFs by resolved regions, evenly taken regions by resolved TFs (Fig. 1)."""
-    from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
-
     table = facts.tfs.assign(resolved=len(matrix) - facts.tfs["unresolved"])
     tfs = table.sort_values(["resolved", "tf"], ascending=[False, True])["tf"].tolist()
     some = np.linspace(0, len(matrix) - 1, min(columns, len(matrix))).astype(np.int64)
     states = np.stack([matrix.states(tf, facts.rule)[some, 0] for tf in tfs])
     order = np.lexsort((-(states == 1).sum(axis=0), -(states >= 0).sum(axis=0)))
-    figure, axes = _figure(9, max(3.0, min(12.0, 1.5 + 0.075 * len(tfs))))
+    made, (axes,) = figure(9, max(3.0, min(12.0, 1.5 + 0.075 * len(tfs))))
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
     axes.imshow(
         states[:, order],
         aspect="auto",
@@ -135,27 +135,29 @@ def plot_matrix(matrix: BindingMatrix, facts: Facts, columns: int = 1500) -> Any
         vmax=1,
     )
     _name_rows(axes, tfs)
-    axes.set_xlabel(f"{len(some):,} of {len(matrix):,} regions, by TFs resolved")
-    axes.set_title(f"{matrix.name} ({facts.rule})")
-    axes.legend(
+    x = f"{len(some):,} of {len(matrix):,} regions, by TFs resolved"
+    finish(axes, x, "", f"{matrix.name} ({facts.rule})")
+    legend(
+        axes,
         handles=[
             Patch(color=_BOUND, label="bound"),
             Patch(color=_UNBOUND, label="unbound"),
             Patch(facecolor=_UNRESOLVED, edgecolor="grey", label="unresolved"),
         ],
         loc="lower right",
+        frameon=True,
         framealpha=0.9,
     )
-    return figure
+    return made
 
 
 def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str]) -> Any:
     """Draw cosine similarities in the given order (Fig. 2); grey where undefined."""
+    side = max(4.0, min(12.0, 1.5 + 0.075 * len(names)))
+    made, (axes,) = figure(side + 1, side)
     from matplotlib import colormaps
 
-    side = max(4.0, min(12.0, 1.5 + 0.075 * len(names)))
-    figure, axes = _figure(side + 1, side)
-    colours = colormaps["magma_r"].with_extremes(bad="#bbbbbb")
+    colours = colormaps[SEQUENTIAL].with_extremes(bad=FAINT)
     off = similarity[~np.eye(len(similarity), dtype=bool)]
     top = float(np.nanquantile(off, 0.995)) if np.isfinite(off).any() else 1.0
     image = axes.imshow(
@@ -164,42 +166,41 @@ def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str]) -> Any:
     _name_rows(axes, names)
     step = _step(len(names))
     axes.set_xticks(range(0, len(names), step), list(names)[::step], rotation=90, fontsize=5)
-    figure.colorbar(
+    made.colorbar(
         image, ax=axes, shrink=0.6, label="cosine of shared resolved regions", extend="max"
     )
-    return figure
+    return made
 
 
 def plot_bound(tfs: pd.DataFrame) -> Any:
     """Draw the number of bound regions of each TF, most first, and the line of 500."""
     table = tfs.sort_values(["bound", "tf"], ascending=[False, True])
-    figure, axes = _figure(max(5.0, min(16.0, 1.5 + 0.1 * len(table))), 4)
+    made, (axes,) = figure(max(5.0, min(16.0, 1.5 + 0.1 * len(table))), 4)
     place = np.arange(len(table))
     few = (table["bound"] <= 500).to_numpy()
-    axes.bar(place[~few], table["bound"].to_numpy()[~few], color="#4393c3", label="bound regions")
+    axes.bar(place[~few], table["bound"].to_numpy()[~few], color=BLUE, label="bound regions")
     axes.bar(
         place[few],
         np.maximum(table["bound"].to_numpy()[few], 0.8),
-        color=_BOUND,
+        color=ORANGE,
         label="at most 500",
     )
-    axes.axhline(500, color="grey", linewidth=0.8, linestyle="--")
+    axes.axhline(500, color=GUIDE, linewidth=0.8, linestyle="--")
     axes.set_yscale("log")
     axes.set_xlim(-1, len(table))
-    axes.set_ylabel("bound regions")
+    finish(axes, "", "bound regions")
     axes.set_xticks(place, table["tf"].tolist(), rotation=90, fontsize=5 if len(table) > 40 else 8)
-    axes.legend()
-    return figure
+    legend(axes)
+    return made
 
 
 def plot_common(common: dict[int, int]) -> Any:
     """Draw how many regions are resolved in all of the N most resolved TFs."""
-    figure, axes = _figure(5, 3.5)
-    axes.plot(list(common), list(common.values()), marker="o", markersize=3, color="#2166ac")
-    axes.set_xlabel("most resolved TFs")
-    axes.set_ylabel("regions resolved in all of them")
+    made, (axes,) = figure(5, 3.5)
+    axes.plot(list(common), list(common.values()), marker="o", markersize=3, color=BLUE)
+    finish(axes, "most resolved TFs", "regions resolved in all of them")
     axes.set_ylim(bottom=0)
-    return figure
+    return made
 
 
 def _step(n: int) -> int:
