@@ -1,0 +1,299 @@
+"""Scores along chromosomes: a genome-wide track as bedGraph, bigWig or a table.
+
+Windows of the model's length are scored every ``stride`` bp; each gives its value to the ``stride``
+bp around its middle. Windows with an N have no value. Work is kept block by block beside the output
+until that is written, so that a run which was killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.errors import InputError, nearest
+from cistransfer.genome.assemblies import match_names
+from cistransfer.genome.codes import N
+from cistransfer.genome.fasta import Genome
+from cistransfer.genome.intervals import overlaps_any
+from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_codes
+from cistransfer.progress import bar
+from cistransfer.storage import read_json, whole_file, write_json
+
+__all__ = ["TrackFacts", "predict_track", "score_ensemble"]
+
+_BLOCK = 1 << 15
+"""Windows scored and kept at a time: at 200 bp and a stride of 50, 1.6 million bp."""
+
+
+@dataclass(frozen=True)
+class TrackFacts:
+    """What a track holds.
+
+    Attributes
+    ----------
+    chromosomes, windows, scored : int
+        Windows in all, and those with a value (without N and inside the wanted regions).
+    resumed : int
+        Windows whose scores an interrupted run had left.
+    """
+
+    chromosomes: int
+    windows: int
+    scored: int
+    resumed: int
+
+    def line(self) -> str:
+        """One line for a person."""
+        text = f"{self.scored:,} of {self.windows:,} windows on {self.chromosomes:,} chromosomes"
+        return text + (f" ({self.resumed:,} from the interrupted run)" if self.resumed else "")
+
+
+def score_ensemble(
+    bundles: Sequence[Bundle], codes: NDArray[np.uint8], *, task: str, strands: str = "both"
+) -> NDArray[np.float64]:
+    """Calibrated probability of one task, the mean over the bundles, shape (n,).
+
+    Raises
+    ------
+    InputError
+        When a bundle has no such task.
+    """
+    total = np.zeros(len(codes))
+    for bundle in bundles:
+        if task not in bundle.tasks:
+            raise InputError(f"{bundle.path}: no task {task!r}; {nearest(task, bundle.tasks)}")
+        column = bundle.tasks.index(task)
+        logits = score_codes(bundle.model, codes, strands=strands)
+        total += bundle.probabilities(logits)[:, column]
+    return total / len(bundles)
+
+
+def predict_track(
+    bundles: Sequence[Bundle],
+    genome: Genome,
+    out: str | os.PathLike[str],
+    *,
+    task: str | None = None,
+    stride: int = 50,
+    chroms: Sequence[str] = (),
+    only: pd.DataFrame | None = None,
+    strands: str = "both",
+) -> TrackFacts:
+    """Score windows along chromosomes and write the track.
+
+    Parameters
+    ----------
+    bundles : sequence of Bundle
+        One model, or an ensemble (mean of the probabilities), of one window length.
+    genome : Genome
+    out : path
+        ``….bw`` or ``….bigWig`` (needs pybigtools), ``….bedGraph`` or ``….bed`` (with ``.gz`` if
+        you like): chromosome, start, end, calibrated probability.
+    task : str, optional
+        Needed where the models have several.
+    stride : int
+        bp from window to window.
+    chroms : sequence of str
+        Chromosomes to score, by any of their names; all when empty.
+    only : DataFrame, optional
+        Region table: windows whose middle lies in none of these have no value.
+    strands : {"both", "forward"}
+
+    Returns
+    -------
+    TrackFacts
+    """
+    if not bundles:
+        raise InputError("expected at least one bundle to predict with")
+    if len({bundle.window for bundle in bundles}) > 1:
+        raise InputError("the bundles of an ensemble must have one window length")
+    if task is None and len(bundles[0].tasks) > 1:
+        raise InputError(
+            f"{bundles[0].path}: a track shows one of its {len(bundles[0].tasks)} tasks; name it "
+            f"(--task): {', '.join(bundles[0].tasks[:5])}, …"
+        )
+    task = task or bundles[0].tasks[0]
+    window = bundles[0].window
+    if stride < 1 or stride > window:
+        raise InputError(f"expected a stride from 1 to the window's {window} bp, found {stride}")
+    match = match_names(chroms or list(genome.sizes), genome.sizes, "chromosomes")
+    if match.unknown:
+        raise InputError(
+            f"{genome.name}: no chromosome {match.unknown[0]!r}; "
+            f"{nearest(match.unknown[0], genome.sizes)}"
+        )
+    sizes = {name: genome.sizes[name] for name in dict.fromkeys(match.to.values())}
+    if all(size < window for size in sizes.values()):
+        raise InputError(
+            f"{genome.name}: the model reads windows of {window} bp; the longest of the "
+            f"{len(sizes):,} sequences has {max(sizes.values()):,} bp"
+        )
+    identity = {
+        "weights": [str(bundle.card["weights"]) for bundle in bundles],
+        "task": task,
+        "stride": stride,
+        "strands": strands,
+        "sizes": sizes,
+        "only": None if only is None else _digest(only),
+        "block": _BLOCK,
+    }
+    parts = _parts_folder(Path(out), identity)
+    total = sum(_count(size, window, stride) for size in sizes.values())
+    resumed = 0
+    with bar("scoring", total) as running:
+        for chrom, first, n in _blocks(sizes, window, stride):
+            part = _part(parts, list(sizes).index(chrom), first)
+            if part.exists():
+                resumed += n
+            else:
+                start = first * stride
+                codes = _codes(genome, chrom, start, start + (n - 1) * stride + window)
+                values = _values(bundles, codes, chrom, start, n, stride, task, only, strands)
+                with whole_file(part) as temporary, open(temporary, "wb") as handle:
+                    np.save(handle, values)
+            running.advance(n)
+    scored = _write(Path(out), _rows(parts, sizes, window, stride), sizes, stride)
+    shutil.rmtree(parts)
+    return TrackFacts(len(sizes), total, scored, resumed)
+
+
+def _count(size: int, window: int, stride: int) -> int:
+    return max(0, (size - window) // stride + 1)
+
+
+def _blocks(sizes: dict[str, int], window: int, stride: int) -> Iterator[tuple[str, int, int]]:
+    """Chromosome, number of the first window and number of windows, in order."""
+    for chrom, size in sizes.items():
+        count = _count(size, window, stride)
+        for first in range(0, count, _BLOCK):
+            yield chrom, first, min(_BLOCK, count - first)
+
+
+def _codes(genome: Genome, chrom: str, start: int, end: int) -> NDArray[np.uint8]:
+    place = pd.DataFrame({"chrom": [chrom], "start": [start], "end": [end]})
+    return genome.fetch(place)[0]
+
+
+def _values(
+    bundles: Sequence[Bundle],
+    codes: NDArray[np.uint8],
+    chrom: str,
+    start: int,
+    n: int,
+    stride: int,
+    task: str,
+    only: pd.DataFrame | None,
+    strands: str,
+) -> NDArray[np.float32]:
+    """Values of one block's windows, NaN where there is none."""
+    window = bundles[0].window
+    windows = np.lib.stride_tricks.sliding_window_view(codes, window)[::stride]
+    unknown = np.concatenate([[0], np.cumsum(codes >= N)])
+    starts = np.arange(n) * stride
+    wanted = unknown[starts + window] == unknown[starts]
+    if only is not None:
+        middle = start + starts + window // 2
+        places = pd.DataFrame({"chrom": chrom, "start": middle, "end": middle + 1})
+        wanted &= overlaps_any(places, only)
+    values = np.full(n, np.nan, dtype=np.float32)
+    if wanted.any():
+        values[wanted] = score_ensemble(bundles, windows[wanted], task=task, strands=strands)
+    return values
+
+
+def _digest(only: pd.DataFrame) -> str:
+    table = only[["chrom", "start", "end"]]
+    return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).values).hexdigest()
+
+
+def _parts_folder(out: Path, identity: dict[str, object]) -> Path:
+    """Where blocks are kept; emptied when another run left it."""
+    folder = out.with_name(f".{out.name}.parts")
+    record = folder / "run.json"
+    if folder.exists():
+        try:
+            same = read_json(record) == json.loads(json.dumps(identity))
+        except InputError:
+            same = False
+        if not same:
+            shutil.rmtree(folder)
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        write_json(record, identity)
+    return folder
+
+
+def _part(parts: Path, chrom: int, first: int) -> Path:
+    return parts / f"{chrom}.{first}.npy"
+
+
+def _rows(
+    parts: Path, sizes: dict[str, int], window: int, stride: int
+) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float32]]]:
+    """Chromosome, starts of bins and their values, in order."""
+    for chrom, first, n in _blocks(sizes, window, stride):
+        values = np.load(_part(parts, list(sizes).index(chrom), first), allow_pickle=False)
+        known = ~np.isnan(values)
+        starts = (first + np.flatnonzero(known)) * stride + window // 2 - stride // 2
+        if len(values) != n:
+            raise InputError(f"{parts}: damaged; delete it and run again")
+        yield chrom, starts, values[known]
+
+
+def _write(
+    out: Path,
+    rows: Iterator[tuple[str, NDArray[np.int64], NDArray[np.float32]]],
+    sizes: dict[str, int],
+    stride: int,
+) -> int:
+    """Write the track in the form that the file's name asks for; how many values it has."""
+    scored = 0
+    if out.suffix.lower() in (".bw", ".bigwig"):
+        try:
+            pybigtools = import_module("pybigtools")
+        except ImportError as error:
+            raise InputError(
+                f"{out}: writing bigWig needs pybigtools (pip install 'cistransfer[bigbed]'); "
+                "or write a .bedGraph"
+            ) from error
+
+        def values() -> Iterator[tuple[str, int, int, float]]:
+            nonlocal scored
+            for chrom, starts, found in rows:
+                scored += len(found)
+                for start, value in zip(starts.tolist(), found.tolist(), strict=True):
+                    yield chrom, start, start + stride, value
+
+        with whole_file(out) as temporary:
+            named = temporary.with_suffix(".bw")  # the library goes by the name
+            try:
+                pybigtools.open(str(named), "w").write(sizes, values())
+                os.replace(named, temporary)
+            finally:
+                named.unlink(missing_ok=True)
+        return scored
+    with whole_file(out) as temporary, open(temporary, "wb") as raw:
+        zipped = out.suffix == ".gz"
+        target = gzip.GzipFile("", "wb", 6, raw, mtime=0) if zipped else raw
+        for chrom, starts, found in rows:
+            scored += len(found)
+            lines = (
+                f"{chrom}\t{start}\t{start + stride}\t{value:.5f}\n"
+                for start, value in zip(starts.tolist(), found.tolist(), strict=True)
+            )
+            target.write("".join(lines).encode())
+        if zipped:
+            target.close()
+    return scored
