@@ -186,11 +186,11 @@ def make_sites(
 BUILD = """
 import sys
 from cistransfer.binding.build import build_matrix
+from cistransfer.openness.options import OpenOptions
 folder, rows = sys.argv[1:]
 report = build_matrix(
     folder + "/m.h5",
-    dhs=folder + "/../dhs.txt.gz",
-    dhs_sources=folder + "/../sources.txt",
+    OpenOptions(folder + "/../dhs.txt.gz", dhs_sources=folder + "/../sources.txt"),
     peaks=[folder + "/remap.bed.gz"],
     tfbs=[folder + "/unibind.tar.gz"],
 )

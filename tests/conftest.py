@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, and f
 from cistransfer.binding.build import build_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.genome.fasta import Genome
+from cistransfer.openness.options import OpenOptions
 from cistransfer.simulation import SimulationTruth, simulate
 
 if TYPE_CHECKING:
@@ -46,10 +47,12 @@ def real_matrix(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     out = tmp_path_factory.mktemp("real") / "matrix.h5"
     build_matrix(
         out,
-        dhs=folder / "wgEncodeRegDnaseClustered.txt.gz",
-        dhs_sources=folder / "wgEncodeRegDnaseClusteredSources.txt.gz",
-        ucsc2encode=folder / "ucsc2encode.tsv",
-        samples=folder / "samples.tsv",
+        OpenOptions(
+            folder / "wgEncodeRegDnaseClustered.txt.gz",
+            dhs_sources=folder / "wgEncodeRegDnaseClusteredSources.txt.gz",
+            ucsc2encode=folder / "ucsc2encode.tsv",
+            samples=folder / "samples.tsv",
+        ),
         peaks=[folder / "remap2018_macs2_hg38.bed.gz"],
         tfbs=[folder / "unibind_pwm_tfbs.tar.gz"],
     )
@@ -82,10 +85,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     data = truth.folder
     build_matrix(
         folder / "matrix.h5",
-        dhs=data / "wgEncodeRegDnaseClustered.txt.gz",
-        dhs_sources=data / "wgEncodeRegDnaseClusteredSources.txt.gz",
-        ucsc2encode=data / "ucsc2encode.tsv",
-        samples=data / "samples.tsv",
+        OpenOptions(
+            data / "wgEncodeRegDnaseClustered.txt.gz",
+            dhs_sources=data / "wgEncodeRegDnaseClusteredSources.txt.gz",
+            ucsc2encode=data / "ucsc2encode.tsv",
+            samples=data / "samples.tsv",
+        ),
         peaks=[data / "remap.bed.gz"],
         tfbs=[data / "unibind_tfbs.tar.gz"],
         window=100,

@@ -5,16 +5,19 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from cistransfer.binding.build import build_matrix
 from cistransfer.errors import InputError
+from cistransfer.openness.options import OpenOptions
 
 DHS = "1\tchr1\t100\t140\tx\t0\t1\t1,\t9,\n1\tchr1\t300\t340\tx\t0\t2\t1,2,\t9,9,\n"
 PEAK = "chr1\t95\t130\tE1.P.K562\t0\t.\t115\t116\t0\n"
 SITE = "chr1\t110\t120\tP\t9\t+\n"
+OPEN = [field.name for field in fields(OpenOptions)]
 GOOD = {
     "dhs": DHS,
     "sources": "1\tK562\n2\tHepG2\n",
@@ -32,18 +35,21 @@ def build(folder: Path, files: dict[str, str], **options: object) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     arguments: dict[str, object] = {
-        "dhs": folder / "dhs",
-        "dhs_sources": folder / "sources",
-        "ucsc2encode": folder / "encode",
-        "samples": folder / "samples.tsv",
         "peaks": [folder / "peaks.bed"],
         "tfbs": [folder / "t"],
         "exclude": [folder / "black.bed"],
         "chrom_sizes": folder / "sizes",
         "window": 20,
-        **options,
+        **{key: value for key, value in options.items() if key not in OPEN},
     }
-    build_matrix(folder / "out" / "m.h5", **arguments)  # type: ignore[arg-type]
+    opened = {
+        "open": folder / "dhs",
+        "dhs_sources": folder / "sources",
+        "ucsc2encode": folder / "encode",
+        "samples": folder / "samples.tsv",
+        **{key: value for key, value in options.items() if key in OPEN},
+    }
+    build_matrix(folder / "out" / "m.h5", OpenOptions(**opened), **arguments)  # type: ignore[arg-type]
 
 
 def refusal(folder: Path, files: dict[str, str], **options: object) -> str:
@@ -141,9 +147,9 @@ def test_malformed_files(tmp_path: Path, name: str, text: str, message: str) -> 
         ({"peaks": [], "assayed": "both"}, "assayed='both' needs peaks"),
         ({"assayed": "peak"}, "no rule 'peak' for assayed; nearest: peaks"),
         ({"window": -1}, "expected a window of at least 1 bp"),
-        ({"dhs": None}, "open regions come as one of"),
+        ({"open": None}, "no open regions are given; they come as one of: a DHS cluster table"),
         ({"dhs_sources": None}, "needs its sources table"),
-        ({"dhs": "nowhere"}, "nowhere: no such file"),
+        ({"open": "nowhere"}, "nowhere: no such file"),
         ({"peaks": ["nowhere.bed"]}, "nowhere.bed: no such file"),
         ({"tfbs": ["nowhere"]}, "nowhere: no such file"),
     ],
@@ -171,7 +177,7 @@ def test_gzip_cut_short(tmp_path: Path, keep: float) -> None:
     assert "p.bed.gz: the gzip file is cut short or damaged" in message
     table = gzip.compress((DHS * 3000).encode())
     (tmp_path / "d.gz").write_bytes(table[: int(len(table) * keep)])
-    assert "d.gz: the gzip file is cut short" in refusal(tmp_path, {}, dhs=tmp_path / "d.gz")
+    assert "d.gz: the gzip file is cut short" in refusal(tmp_path, {}, open=tmp_path / "d.gz")
 
 
 def tar_of(folder: Path, mode: str) -> bytes:
@@ -233,29 +239,28 @@ def test_evidence_sheets(tmp_path: Path, sheet: str, message: str) -> None:
         ("r\tK562\nE1\t1\nE1\t1\nE2\t0\n", "region 'E1' is there twice"),
         ("r\tK562\nE1\tyes\nE2\t0\n", "expected a number for region 'E1' in cell 'K562'"),
         ("r\tK562\nE1\t\nE2\t0\n", "expected a number for region 'E1'"),
-        ("", "not a tab-separated table"),
+        ("", "found an empty file"),
     ],
 )
 def test_open_tables(tmp_path: Path, table: str, message: str) -> None:
     (tmp_path / "z.tsv").write_text(table)
     (tmp_path / "rdhs.bed").write_text("chr1\t100\t140\tE1\nchr1\t300\t340\tE2\n")
     options: dict[str, object] = {
-        "dhs": None,
+        "open": tmp_path / "z.tsv",
         "dhs_sources": None,
         "ucsc2encode": None,
         "samples": None,
         "regions": tmp_path / "rdhs.bed",
-        "open_table": tmp_path / "z.tsv",
     }
     assert message in refusal(tmp_path, {}, **options)
 
 
 def test_open_sheet_without_its_files(tmp_path: Path) -> None:
     (tmp_path / "o.tsv").write_text("cell\tfile\nK562\tmissing.bed\n")
-    options: dict[str, object] = {"dhs": None, "dhs_sources": None, "ucsc2encode": None}
-    message = refusal(tmp_path, {}, open_sheet=tmp_path / "o.tsv", **options)
+    options: dict[str, object] = {"dhs_sources": None, "ucsc2encode": None}
+    message = refusal(tmp_path, {}, open=tmp_path / "o.tsv", **options)
     assert "o.tsv, line 2:" in message
     assert "missing.bed: no such file" in message
     (tmp_path / "o.tsv").write_text("cell\tfile\nK562\tblack.bed\n")
-    message = refusal(tmp_path, {}, open_sheet=tmp_path / "o.tsv", **options)
+    message = refusal(tmp_path, {}, open=tmp_path / "o.tsv", **options)
     assert "cell 'HepG2' has no open regions in" in message

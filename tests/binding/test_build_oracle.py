@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cistransfer.binding.build import build_matrix
 from cistransfer.binding.matrix import RULES, BindingMatrix, open_matrix
+from cistransfer.openness.options import OpenOptions
 
 SOURCES = {1: "A-old", 2: "A-new", 3: "B", 4: "C+drug", 5: "D"}
 CELLS = {"A-old": "A cell", "A-new": "A cell", "B": "B", "C+drug": "C/c"}
@@ -117,10 +118,12 @@ def build(folder: Path, window: int, tfbs: str = "unibind.tar.gz") -> BindingMat
     out = folder / "m.h5"
     build_matrix(
         out,
-        dhs=folder / "dhs.txt.gz",
-        dhs_sources=folder / "sources.txt",
-        ucsc2encode=folder / "ucsc2encode.tsv",
-        samples=folder / "samples.tsv",
+        OpenOptions(
+            folder / "dhs.txt.gz",
+            dhs_sources=folder / "sources.txt",
+            ucsc2encode=folder / "ucsc2encode.tsv",
+            samples=folder / "samples.tsv",
+        ),
         peaks=[folder / "remap.bed"] if (folder / "remap.bed").stat().st_size else [],
         tfbs=[folder / tfbs],
         window=window,
@@ -175,6 +178,8 @@ def test_build_equals_the_naive_builder(
     # One region and one experiment that are always there, so that there is a matrix.
     drawn_clusters = [*drawn_clusters, ("chr2", 300, 310, [3])]
     drawn_sites = {**drawn_sites, ("X9", "TF1", "B"): [("chr2", 304, 306)]}
+    # Peaks of which none lies in an open region are refused.
+    drawn_peaks = drawn_peaks and [*drawn_peaks, ("chr2", 305, "TF2", "B")]
     folder = new_folder()
     write_inputs(folder, drawn_clusters, drawn_peaks, drawn_sites)
     matrix = build(folder, window, tfbs)

@@ -19,6 +19,7 @@ from cistransfer.binding import build as build_module
 from cistransfer.binding.build import build_matrix
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
+from cistransfer.openness.options import OpenOptions
 
 
 def write_inputs(folder: Path, n_rows: int, seed: int = 0) -> dict[str, Any]:
@@ -38,8 +39,7 @@ def write_inputs(folder: Path, n_rows: int, seed: int = 0) -> dict[str, Any]:
         )
     )
     return {
-        "dhs": folder / "dhs",
-        "dhs_sources": folder / "sources",
+        "opened": OpenOptions(folder / "dhs", dhs_sources=folder / "sources"),
         "peaks": [folder / "peaks.bed"],
     }
 

@@ -17,7 +17,8 @@ from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.binding.readers.collect import EvidenceBits
 from cistransfer.errors import InputError
 from cistransfer.genome.intervals import index_regions, overlapping
-from cistransfer.openness.read import merge_peaks, read_accessible
+from cistransfer.openness.options import OpenOptions
+from cistransfer.openness.read import merge_peaks, read_open
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.samples import Sample, match_cell, names_of, read_samples
 
@@ -43,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def build(folder: Path, **options: object) -> tuple[BindingMatrix, BuildReport]:
-    arguments: dict[str, object] = {"open_sheet": folder / "open.tsv", "window": 20, **options}
-    report = build_matrix(folder / "m.h5", **arguments)  # type: ignore[arg-type]
+    opened = OpenOptions(folder / "open.tsv", samples=options.pop("samples", None))  # type: ignore[arg-type]
+    report = build_matrix(folder / "m.h5", opened, window=20, **options)  # type: ignore[arg-type]
     return open_matrix(folder / "m.h5"), report
 
 
@@ -185,15 +186,13 @@ def test_region_list_with_files_and_with_a_table(folder: Path) -> None:
         "rdhs.bed",
         "chr1\t90\t101\tE1\nchr1\t139\t200\tE2\nchr1\t341\t350\tE3\nchr2\t1\t9\tE4\n",
     )
-    opened = read_accessible(open_sheet=folder / "open.tsv", regions=folder / "rdhs.bed").opened
+    opened = read_open(OpenOptions(folder / "open.tsv", regions=folder / "rdhs.bed"))
     assert {cell: own.tolist() for cell, own in opened.open.items()} == {
         "K562": [True, True, False, False],
         "HepG2": [True, True, False, False],
     }
     write(folder, "z.tsv", "rdhs\tK562\tHepG2\nE4\t1.7\t0\nE1\t0.2\t-3\nE2\t1\t2e1\nE3\t0\t0\n")
-    table = read_accessible(
-        regions=folder / "rdhs.bed", open_table=folder / "z.tsv", open_above=1.64
-    ).opened
+    table = read_open(OpenOptions(folder / "z.tsv", regions=folder / "rdhs.bed", open_above=1.64))
     assert {cell: own.tolist() for cell, own in table.open.items()} == {
         "K562": [False, False, False, True],
         "HepG2": [False, True, False, False],
@@ -203,7 +202,7 @@ def test_region_list_with_files_and_with_a_table(folder: Path) -> None:
         "n.tsv",
         "region\tK562\nchr1:139-200\t0\nchr1:90-101\t1\nchr2:1-9\t0\nchr1:341-350\t1\n",
     )
-    places = read_accessible(regions=folder / "rdhs.bed", open_table=folder / "n.tsv").opened
+    places = read_open(OpenOptions(folder / "n.tsv", regions=folder / "rdhs.bed"))
     assert places.open["K562"].tolist() == [True, False, True, False]
 
 
@@ -353,3 +352,44 @@ def test_bits_hold_every_pair_once(pairs: list[tuple[int, int]], parts: int) -> 
         expected[some[:, 0], some[:, 1]] = True
     rows = [np.unpackbits(bits.row(at), count=21).astype(bool) for at in range(41)]
     np.testing.assert_array_equal(rows, expected)
+
+
+def test_rows_are_counted_where_they_lie(folder: Path) -> None:
+    rows = [(115, "G.P.K562"), (116, "G.P.K562"), (250, "G.P.K562"), (515, "G.P.HepG2")]
+    text = remap(*rows, (115, "G.P.nobody")) + remap((115, "G.P.K562")).replace("chr1", "chr7")
+    write(folder, "r.bed", text)
+    write(folder, "t/X.K562.P.pwm.bed", "chr1\t110\t115\nchr1\t10\t15\n")
+    _, report = build(folder, peaks=[folder / "r.bed"], tfbs=[folder / "t"])
+    assert (report.peak_rows, report.peak_rows_used, report.peak_rows_placed) == (6, 4, 2)
+    assert report.peak_chroms == {"chr1": [4, 3], "chr7": [1, 0]}  # P is not assayed in HepG2
+    assert (report.tfbs_rows, report.tfbs_rows_used, report.tfbs_rows_placed) == (2, 2, 1)
+    assert report.tfbs_chroms == {"chr1": [2, 1]}
+
+
+def test_an_input_that_lies_in_no_open_region_is_refused(folder: Path) -> None:
+    write(folder, "r.bed", remap((115, "G.P.K562"), (315, "G.P.HepG2")))
+    write(folder, "w.bed", remap((115, "G.P.K562")).replace("chr1", "1"))
+    with pytest.raises(InputError) as caught:
+        build(folder, peaks=[folder / "r.bed", folder / "w.bed"])
+    assert str(caught.value) == (
+        f"{folder / 'w.bed'}: none of its 1 rows of a chosen cell lies in an open region; it has "
+        "rows on 1, the open regions are on chr1; are the chromosomes named alike, and is it the "
+        "same genome assembly?"
+    )
+    assert not (folder / "m.h5").exists()
+    # One file of several: said, not refused.
+    write(folder, "p.tsv", "file\ttf\tcell\nr.bed\tP\tK562\nw.bed\tP\tK562\n")
+    _, report = build(folder, peaks=[folder / "p.tsv"])
+    (note,) = report.notes
+    assert note.endswith(
+        "w.bed: none of its rows lies on a chromosome with open regions (it has 1; they have chr1)"
+    )
+
+
+def test_open_regions_in_memory_are_an_input(folder: Path) -> None:
+    write(folder, "r.bed", remap((115, "G.P.K562")))
+    from_file, _ = build(folder, peaks=[folder / "r.bed"])
+    opened = read_open(folder / "open.tsv")
+    plain = OpenRegions(opened.regions, opened.open)
+    build_matrix(folder / "again.h5", plain, peaks=[folder / "r.bed"], window=20)
+    assert open_matrix(folder / "again.h5").content_hash == from_file.content_hash

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,10 @@ from cistransfer.binding.readers.evidence import evidence_files
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.intervals import index_regions
-from cistransfer.openness.read import Accessible, read_accessible
-from cistransfer.openness.regions import read_chrom_sizes
-from cistransfer.openness.samples import names_of
+from cistransfer.openness.options import OpenOptions
+from cistransfer.openness.read import read_open
+from cistransfer.openness.regions import OpenRegions, read_chrom_sizes
+from cistransfer.openness.samples import Sample, names_of
 
 __all__ = ["ASSAYED", "BuildReport", "build_matrix"]
 
@@ -55,8 +56,11 @@ class BuildReport:
     ----------
     path : str
     regions, cells, tfs, experiments : int
-    peak_rows, peak_rows_used, tfbs_rows, tfbs_rows_used : int
-        Rows read; and used: of a chosen cell and a TF assayed there.
+    peak_rows, peak_rows_used, peak_rows_placed : int
+        Rows read; of these, of a chosen cell and a TF assayed there; of these, in open regions.
+    tfbs_rows, tfbs_rows_used, tfbs_rows_placed : int
+    peak_chroms, tfbs_chroms : dict of str → list of int
+        Chromosome → rows of a chosen cell, and those of them in open regions.
     regions_left_out : dict of str → int
         Reason → number of open regions.
     cells_without_experiments : list of str
@@ -68,6 +72,8 @@ class BuildReport:
         assayed): name, rows, nearest; most rows first.
     not_assayed : dict of str → int
         ``"TF in cell"`` → peak rows that are not used because the TF is not assayed there.
+    notes : list of str
+        What else a person should know, in words.
     """
 
     path: str
@@ -77,26 +83,24 @@ class BuildReport:
     experiments: int
     peak_rows: int = 0
     peak_rows_used: int = 0
+    peak_rows_placed: int = 0
+    peak_chroms: dict[str, list[int]] = field(default_factory=dict)
     tfbs_rows: int = 0
     tfbs_rows_used: int = 0
+    tfbs_rows_placed: int = 0
+    tfbs_chroms: dict[str, list[int]] = field(default_factory=dict)
     regions_left_out: dict[str, int] = field(default_factory=dict)
     cells_without_experiments: list[str] = field(default_factory=list)
     unmatched: list[dict[str, Any]] = field(default_factory=list)
     unmatched_tfs: list[dict[str, Any]] = field(default_factory=list)
     not_assayed: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def build_matrix(
     out: PathLike,
+    opened: OpenRegions | OpenOptions | PathLike,
     *,
-    dhs: PathLike | None = None,
-    dhs_sources: PathLike | None = None,
-    ucsc2encode: PathLike | None = None,
-    open_sheet: PathLike | None = None,
-    regions: PathLike | None = None,
-    open_table: PathLike | None = None,
-    open_above: float = 0.0,
-    samples: PathLike | None = None,
     peaks: Sequence[PathLike] = (),
     tfbs: Sequence[PathLike] = (),
     window: int = 200,
@@ -114,10 +118,8 @@ def build_matrix(
     ----------
     out : path
         The HDF5 file to write, whole or not at all.
-    dhs, dhs_sources, ucsc2encode, open_sheet, regions, open_table, open_above
-        Open regions in one of three forms: see `cistransfer.openness.read.read_accessible`.
-    samples : path, optional
-        Sample sheet: cell, dhs_source, peaks_name, tfbs_name. Without it every cell with open
+    opened : OpenRegions, OpenOptions or path
+        See `cistransfer.openness.read.read_open`. Without a sample sheet every cell with open
         regions is one, and all files must use its name.
     peaks, tfbs : sequence of path
         See `cistransfer.binding.readers.evidence.open_evidence`. One of them may be empty.
@@ -161,17 +163,10 @@ def build_matrix(
     ]
     with ThreadPoolExecutor(1) as beside:
         recorded = beside.submit(record_inputs, files)
-        access = read_accessible(
-            dhs=dhs,
-            dhs_sources=dhs_sources,
-            ucsc2encode=ucsc2encode,
-            open_sheet=open_sheet,
-            regions=regions,
-            open_table=open_table,
-            open_above=open_above,
-            samples=samples,
-        )
-        windows, left_out = access.opened.windows(
+        access = opened if isinstance(opened, OpenRegions) else read_open(opened)
+        if not access.samples:
+            access = replace(access, samples=tuple(Sample(cell) for cell in sorted(access.open)))
+        windows, left_out = access.windows(
             window,
             edges=edges,
             sizes=read_chrom_sizes(chrom_sizes) if chrom_sizes is not None else None,
@@ -192,8 +187,12 @@ def build_matrix(
         experiments=len(pairs),
         peak_rows=called.rows,
         peak_rows_used=sum(called.used[pair] for pair in pairs),
+        peak_rows_placed=sum(called.placed[pair] for pair in pairs),
+        peak_chroms=dict(sorted(called.chroms.items())),
         tfbs_rows=sites.rows,
         tfbs_rows_used=sum(sites.used[pair] for pair in pairs),
+        tfbs_rows_placed=sum(sites.placed[pair] for pair in pairs),
+        tfbs_chroms=dict(sorted(sites.chroms.items())),
         regions_left_out=left_out,
         cells_without_experiments=sorted(set(cells) - {cell for _, cell in pairs}),
         unmatched=unmatched,
@@ -202,6 +201,7 @@ def build_matrix(
             f"{tf} in {cell}": called.used[tf, cell]
             for tf, cell in sorted(set(called.pairs) - set(pairs))
         },
+        notes=[*windows.notes, *called.elsewhere, *sites.elsewhere],
     )
     settings = {
         "name": name or Path(out).stem,
@@ -210,14 +210,20 @@ def build_matrix(
         "assayed": how,
         "treated": treated,
         "edges": edges,
-        "open_above": open_above,
         "left_out": {
             "regions": report.regions_left_out,
             "unmatched": report.unmatched,
             "unmatched_tfs": report.unmatched_tfs,
             "not_assayed": report.not_assayed,
         },
+        "placed": {
+            "peaks": [report.peak_rows, report.peak_rows_used, report.peak_rows_placed],
+            "tfbs": [report.tfbs_rows, report.tfbs_rows_used, report.tfbs_rows_placed],
+        },
+        "notes": report.notes,
     }
+    if isinstance(opened, OpenOptions):
+        settings |= {"open_above": opened.open_above, "z_above": opened.z_above}
     parts = _assemble(table, cells, accessibility, pairs, called, sites, settings, inputs)
     unchanged_since(inputs)
     write_matrix(out, parts)
@@ -240,7 +246,7 @@ def _how(assayed: str | None, peaks: Sequence[PathLike], tfbs: Sequence[PathLike
 
 def _evidence(
     table: pd.DataFrame,
-    access: Accessible,
+    access: OpenRegions,
     peaks: Sequence[PathLike],
     tfbs: Sequence[PathLike],
     how: str,
@@ -329,7 +335,7 @@ def _assemble(
     )
 
 
-def _unmatched(found: Found, kind: str, access: Accessible) -> list[dict[str, Any]]:
+def _unmatched(found: Found, kind: str, access: OpenRegions) -> list[dict[str, Any]]:
     known = {sample.cell for sample in access.samples} | {
         name
         for sample in access.samples

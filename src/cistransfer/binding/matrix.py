@@ -24,9 +24,19 @@ from numpy.typing import NDArray
 from cistransfer.binding.file import FORMAT, FORMAT_VERSION, changed_inputs
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
+from cistransfer.openness.options import OpenOptions
+from cistransfer.openness.read import open_form, read_open, refuse_beside
 from cistransfer.openness.regions import OpenRegions
 
-__all__ = ["RULES", "VIEWS", "BindingMatrix", "View", "as_float", "open_matrix"]
+__all__ = [
+    "RULES",
+    "VIEWS",
+    "BindingMatrix",
+    "View",
+    "as_float",
+    "open_matrix",
+    "read_open_regions",
+]
 
 RULES = MappingProxyType(
     {
@@ -555,3 +565,17 @@ def open_matrix(path: str | os.PathLike[str], *, check_inputs: bool = True) -> B
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise InputError(f"{source}: the matrix is stale: {changed[0]}{more}; build it again")
     return matrix
+
+
+def read_open_regions(source: str | os.PathLike[str] | OpenOptions) -> OpenRegions:
+    """Open regions out of a binding matrix, or of whatever else `read_open` reads.
+
+    Parameters
+    ----------
+    source : path or OpenOptions
+    """
+    options = source if isinstance(source, OpenOptions) else OpenOptions(source)
+    if options.open is None or open_form(options.open) != "matrix":
+        return read_open(options)
+    refuse_beside(options, "matrix")
+    return open_matrix(options.open).open_regions()

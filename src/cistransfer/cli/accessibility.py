@@ -25,8 +25,6 @@ from cistransfer.studies.settings import QUICK, Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cistransfer.openness.regions import OpenRegions
-
 __all__ = ["accessibility_app", "register"]
 
 DEFAULTS = Settings()
@@ -127,10 +125,12 @@ def sets(
     windows, one class each. The split is one for all; test is chr2 and chr3 where there are both.
     Tiles are taken on chromosomes that have open regions in the list.
     """
+    from cistransfer.binding.matrix import read_open_regions
     from cistransfer.examples.write_sets import write_listed_sets, write_sets
     from cistransfer.genome.bed import read_bed
     from cistransfer.genome.fasta import open_sequences
     from cistransfer.openness.lists import read_lists
+    from cistransfer.openness.options import OpenOptions
 
     rule = requested_split(split, valid_chroms, test_chroms, seed, fold)
     chosen = comma_list(cells)
@@ -154,19 +154,24 @@ def sets(
         if not chosen:
             raise InputError("--cells is needed: the cells to make models for")
         shares = _shares(negatives)
-        opened = _opened(
-            matrix,
-            dhs=dhs,
-            dhs_sources=dhs_sources,
-            ucsc2encode=ucsc2encode,
-            open_sheet=open_sheet,
-            regions=regions,
-            open_table=open_table,
-            open_above=open_above,
-            samples=samples,
-            signals=signals,
-            threshold=threshold,
-            replicates=replicates,
+        given = [
+            path for path in (matrix, dhs, open_sheet, open_table, signals) if path is not None
+        ]
+        if len(given) != 1:
+            raise InputError(
+                "open regions are needed: one of --matrix, --dhs, --open, --open-table, --signals"
+            )
+        opened = read_open_regions(
+            OpenOptions(
+                given[0],
+                regions=regions,
+                dhs_sources=dhs_sources,
+                ucsc2encode=ucsc2encode,
+                samples=samples,
+                open_above=None if open_table is None else open_above,
+                z_above=None if signals is None else threshold,
+                replicates=replicates,
+            )
         )
         table = write_sets(
             out,
@@ -306,19 +311,6 @@ def study(
         as_json,
         [*summary.splitlines(), f"written: {out} (results.tsv, summary.md, figures)"],
     )
-
-
-def _opened(matrix: Path | None, **source: Any) -> OpenRegions:
-    """Open regions of a matrix, or of what the other options name."""
-    from cistransfer.binding.matrix import open_matrix
-    from cistransfer.openness.read import read_openness
-
-    if matrix is None:
-        return read_openness(**source)
-    for name, value in source.items():
-        if isinstance(value, Path):
-            raise InputError(f"{name} has no meaning with matrix; drop it")
-    return open_matrix(matrix).open_regions()
 
 
 def _typed(context: typer.Context) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cistransfer.cli.command import AsJson, finish
+from cistransfer.errors import InputError
 
 __all__ = ["register"]
 
@@ -111,17 +112,21 @@ def build(
 ) -> None:
     """Build the three-state TF x region matrix from open regions, peaks and TFBS predictions."""
     from cistransfer.binding.build import build_matrix
+    from cistransfer.openness.options import OpenOptions
 
+    given = [path for path in (dhs, open_sheet, open_table) if path is not None]
+    if len(given) != 1:
+        raise InputError("open regions are needed: one of --dhs, --open and --open-table")
     report = build_matrix(
         out,
-        dhs=dhs,
-        dhs_sources=dhs_sources,
-        ucsc2encode=ucsc2encode,
-        open_sheet=open_sheet,
-        regions=regions,
-        open_table=open_table,
-        open_above=open_above,
-        samples=samples,
+        OpenOptions(
+            given[0],
+            regions=regions,
+            dhs_sources=dhs_sources,
+            ucsc2encode=ucsc2encode,
+            samples=samples,
+            open_above=None if open_table is None else open_above,
+        ),
         peaks=peaks or (),
         tfbs=tfbs or (),
         window=window,
@@ -136,8 +141,20 @@ def build(
     lines = [
         f"{report.regions:,} regions, {report.cells} cells, {report.tfs} TFs, "
         f"{report.experiments:,} experiments (TF x cell)",
-        f"rows used: {report.peak_rows_used:,} of {report.peak_rows:,} peaks, "
-        f"{report.tfbs_rows_used:,} of {report.tfbs_rows:,} TFBS",
+        *_placed(
+            "peaks",
+            report.peak_rows,
+            report.peak_rows_used,
+            report.peak_rows_placed,
+            report.peak_chroms,
+        ),
+        *_placed(
+            "TFBS",
+            report.tfbs_rows,
+            report.tfbs_rows_used,
+            report.tfbs_rows_placed,
+            report.tfbs_chroms,
+        ),
     ]
     lines += [
         f"{count:,} open regions left out: {why}" for why, count in report.regions_left_out.items()
@@ -151,7 +168,22 @@ def build(
             f"{sum(report.not_assayed.values()):,} peak rows of {len(report.not_assayed)} "
             "TF x cell that are not assayed were not used"
         )
+    lines += report.notes
     finish(asdict(report), as_json, [*lines, f"written: {out}"])
+
+
+def _placed(
+    what: str, read: int, used: int, placed: int, chroms: dict[str, list[int]]
+) -> list[str]:
+    """Word how many rows of one kind of evidence came where."""
+    if not read:
+        return []
+    on = [chrom for chrom, (_, inside) in chroms.items() if inside]
+    return [
+        f"{what}: {read:,} rows read, {used:,} of a chosen cell and a TF assayed there; of these "
+        f"{placed:,} in open regions, {used - placed:,} outside; in open regions on {len(on)} of "
+        f"{len(chroms)} chromosomes"
+    ]
 
 
 def _listed(what: str, unmatched: list[dict[str, Any]], most: int = 20) -> list[str]:

@@ -31,12 +31,19 @@ def read_dhs_sources(path: str | os.PathLike[str]) -> dict[int, str]:
             fields = line.rstrip("\r\n").split("\t")
             if not line.strip() or line.startswith("#"):
                 continue
-            if len(fields) < 2 or not fields[0].isdigit():
+            if (
+                len(fields) < 2
+                or not (fields[0].isascii() and fields[0].isdigit())
+                or len(fields[0]) > 18
+            ):
                 raise InputError(
                     f"{path}, line {number}: expected a source id and a name with a tab between, "
                     f"found {line.strip()[:60]!r}"
                 )
-            sources[int(fields[0])] = fields[1].strip()
+            source = int(fields[0])
+            if source in sources:
+                raise InputError(f"{path}, line {number}: source id {source} is there twice")
+            sources[source] = fields[1].strip()
     if not sources:
         raise InputError(f"{path}: expected source ids and names, found an empty file")
     return sources
@@ -61,7 +68,7 @@ def dhs_samples(
     """
     terms = terms or {}
     by_cell: dict[str, list[str]] = {}
-    for name in sources.values():
+    for name in dict.fromkeys(sources.values()):
         by_cell.setdefault(terms.get(name, name), []).append(name)
     if samples is None:
         return [Sample(cell, tuple(names)) for cell, names in sorted(by_cell.items())]
@@ -86,7 +93,9 @@ def dhs_samples(
 def read_dhs_clusters(
     path: str | os.PathLike[str], sources: Mapping[int, str], samples: Sequence[Sample]
 ) -> OpenRegions:
-    """Read UCSC's clustered DHS table (wgEncodeRegDnaseClustered, plain or gzip).
+    """Read UCSC's clustered DHS table (wgEncodeRegDnaseClustered, plain or compressed).
+
+    A cell is open where any of its sources has a cluster; sources of one name count together.
 
     Columns 2–4 are the cluster, column 8 its comma-separated source ids. Clusters on chromosomes
     with an underscore in the name are left out, as published.
@@ -97,6 +106,7 @@ def read_dhs_clusters(
         For a malformed table or a source id that is not in the sources table.
     """
     source = RowSource.of(path)
+    numbers = np.array(sorted(sources), dtype=np.int64)
     lists: list[tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.int64]]] = []
     for block in stream_rows(source, texts=(1, 7), numbers=(2, 3)):
         names, chrom = block.texts[1]
@@ -105,33 +115,35 @@ def read_dhs_clusters(
             refuse_row(source, (2, 3), _fault)
         distinct, code = block.texts[7]
         ids, count = _parse_ids(distinct, str(path))
+        number = np.minimum(np.searchsorted(numbers, ids), len(numbers) - 1)
+        unknown = ids[numbers[number] != ids]
+        if len(unknown):
+            raise InputError(
+                f"{path}: source id {unknown.min()} is not in the sources table "
+                f"(ids {numbers[0]} to {numbers[-1]})"
+            )
         keep = np.flatnonzero(~np.array(["_" in name for name in names])[chrom])
         table = regions_table(np.array(names, object)[chrom[keep]], start[keep], end[keep])
         first = np.cumsum(count) - count
         position, row = expand_ranges(first[code[keep]], (first + count)[code[keep]])
-        lists.append((table, row, ids[position]))
+        lists.append((table, row, number[position]))
     regions = pd.concat([table for table, _, _ in lists], ignore_index=True)
     at = np.cumsum([0, *(len(table) for table, _, _ in lists)])
     row = np.concatenate([rows + at[part] for part, (_, rows, _) in enumerate(lists)])
-    ids = np.concatenate([values for _, _, values in lists])
-    known = np.zeros(max([*sources, int(ids.max())]) + 1, dtype=bool)
-    known[list(sources)] = True
-    if not known[ids].all():
-        raise InputError(
-            f"{path}: source id {ids[~known[ids]].min()} is not in the sources table "
-            f"(ids {min(sources)} to {max(sources)})"
-        )
-    id_of = {name: number for number, name in sources.items()}
+    number = np.concatenate([values for _, _, values in lists])
     # Rows by source: sorted once (counting sort for small numbers), then cut.
-    small = ids.astype(np.uint16) if len(known) <= 1 << 16 else ids
-    row = row[np.argsort(small, kind="stable")]
-    ends = np.cumsum(np.bincount(ids, minlength=len(known)))
+    small = number.astype(np.uint16) if len(numbers) <= 1 << 16 else number
+    ends = np.cumsum(np.bincount(number, minlength=len(numbers)))
+    by_source = np.split(row[np.argsort(small, kind="stable")], ends[:-1])
+    of_name: dict[str, list[NDArray[np.int64]]] = {}
+    for at, rows in zip(numbers.tolist(), by_source, strict=True):
+        of_name.setdefault(sources[at], []).append(rows)
     opened = {}
     for sample in samples:
         own = np.zeros(len(regions), dtype=bool)
         for name in sample.dhs_sources:
-            number = id_of[name]
-            own[row[ends[number - 1] if number else 0 : ends[number]]] = True
+            for rows in of_name[name]:
+                own[rows] = True
         opened[sample.cell] = own
     return OpenRegions(regions, opened)
 

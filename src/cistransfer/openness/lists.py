@@ -12,7 +12,7 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.storage import open_text
 
-__all__ = ["cell_of_list", "list_kinds", "read_list", "read_lists"]
+__all__ = ["cell_of_list", "is_list_row", "list_kinds", "read_list", "read_lists"]
 
 PathLike = str | os.PathLike[str]
 
@@ -20,6 +20,11 @@ _ROW = re.compile(r"^(?P<chrom>[^\s:,]+):(?P<start>\d{1,12})-(?P<end>\d{1,12}),(
 _SUFFIXES = (".csv", ".csv.gz")
 _NOBODY = "Negative"
 _NEGATIVE = "_NEG"
+
+
+def is_list_row(line: str) -> bool:
+    """Whether a line of text is a row of such a list."""
+    return _ROW.match(line) is not None
 
 
 def read_list(path: PathLike) -> pd.DataFrame:

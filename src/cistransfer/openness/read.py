@@ -1,9 +1,11 @@
-"""Open regions per cell, from whatever a lab has: UCSC's table, BED files, a table."""
+"""Open regions per cell, from whatever a lab has: the file's content tells which form it is."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,112 +16,202 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.intervals import merge, overlaps_any
 from cistransfer.openness.dhs import dhs_samples, read_dhs_clusters, read_dhs_sources
+from cistransfer.openness.lists import is_list_row
+from cistransfer.openness.options import OpenOptions
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.samples import Sample, read_samples, read_table, read_ucsc2encode
 from cistransfer.openness.signals import read_open_table, read_signal_table
+from cistransfer.storage import open_bytes, open_text
 
-__all__ = ["Accessible", "merge_peaks", "read_accessible", "read_open_sheet", "read_openness"]
+__all__ = ["FORMS", "merge_peaks", "open_form", "read_open", "refuse_beside"]
 
 PathLike = str | os.PathLike[str]
 
+FORMS = {
+    "dhs": ("dhs_sources", "ucsc2encode", "samples"),
+    "sheet": ("regions", "samples"),
+    "table": ("regions", "samples", "open_above", "z_above", "replicates"),
+    "lists": (),
+    "matrix": (),
+}
+"""Forms of open regions, and what of `OpenOptions` goes with each."""
 
-@dataclass(frozen=True)
-class Accessible:
-    """Open regions, the cells' names in the other files, and the files that were read.
+_WORDS = {
+    "dhs": "a DHS cluster table",
+    "sheet": "a sheet of BED files",
+    "table": "a table of regions and numbers",
+    "lists": "ChromTransfer's lists",
+    "matrix": "a binding matrix",
+}
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
-    Attributes
+
+def open_form(path: PathLike, *, with_sources: bool = False) -> str:
+    """Tell by content what a file of open regions is: one of `FORMS`.
+
+    ``dhs``: UCSC's clustered DHS table (bin, chrom, start, end, name, score, count, source ids);
+    ``sheet``: a table with columns cell and file; ``table``: a header, then a region and numbers
+    in each row; ``lists``: rows ``chrom:start-end,label``, or a folder; ``matrix``: HDF5.
+
+    Parameters
     ----------
-    opened : OpenRegions
-    samples : list of Sample
-    files : list of (role, path)
-    """
-
-    opened: OpenRegions
-    samples: list[Sample]
-    files: list[tuple[str, PathLike]]
-
-
-def read_accessible(
-    *,
-    dhs: PathLike | None = None,
-    dhs_sources: PathLike | None = None,
-    ucsc2encode: PathLike | None = None,
-    open_sheet: PathLike | None = None,
-    regions: PathLike | None = None,
-    open_table: PathLike | None = None,
-    open_above: float = 0.0,
-    samples: PathLike | None = None,
-) -> Accessible:
-    """Read open regions in one of three forms.
-
-    * ``dhs`` + ``dhs_sources`` (+ ``ucsc2encode``): UCSC's clustered DHS table.
-    * ``open_sheet`` (+ ``regions``): one BED or narrowPeak file per cell; with ``regions`` a
-      listed region is open in a cell when the cell's file overlaps it, without it the regions are
-      the merged peaks of all cells.
-    * ``regions`` + ``open_table``: a list of regions and a table of numbers, open where a number
-      is above ``open_above``.
-
-    A sample sheet, if given, chooses the cells and maps their names.
+    path : path
+    with_sources : bool
+        Whether a sources table was given, so that rows of another look are a damaged DHS table.
 
     Raises
     ------
     InputError
-        When the arguments name no form or more than one, and for malformed files.
+        For a missing or empty file and one that is none of these.
     """
-    given = [
-        name
-        for name, value in (("dhs", dhs), ("open_sheet", open_sheet), ("open_table", open_table))
-        if value is not None
-    ]
-    if len(given) != 1:
+    if Path(path).is_dir():
+        return "lists"
+    with open_bytes(path) as raw:
+        if raw.read(len(_HDF5)) == _HDF5:
+            return "matrix"
+    with open_text(path) as handle:
+        lines = (line.rstrip("\r\n") for line in handle)
+        head = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    fields = [field.strip() for field in head.split("\t")]
+    if {"cell", "file"} <= set(fields):
+        return "sheet"
+    if is_list_row(head):
+        return "lists"
+    numbers = [re.fullmatch(r"\d+", field) is not None for field in fields]
+    if with_sources or (
+        len(fields) >= 8
+        and all(numbers[i] for i in (2, 3, 5, 6))
+        and re.fullmatch(r"[\d,]+", fields[7])
+    ):
+        return "dhs"
+    if len(fields) >= 3 and numbers[1] and numbers[2]:
         raise InputError(
-            "open regions come as one of: a DHS cluster table (dhs), one BED file per cell "
-            f"(open_sheet), a region table (regions and open_table); found {given or 'none'}"
+            f"{path}: a BED file does not say whose open regions these are; name it in a sheet "
+            "(TSV with the columns cell and file)"
         )
-    sheet = read_samples(samples) if samples is not None else None
-    files: list[tuple[str, PathLike | None]] = [("samples", samples), ("regions", regions)]
-    if dhs is not None:
-        if dhs_sources is None:
-            raise InputError(f"{dhs}: a DHS cluster table needs its sources table (dhs_sources)")
-        if regions is not None:
-            raise InputError(f"{regions}: a DHS cluster table is its own list of regions")
-        sources = read_dhs_sources(dhs_sources)
-        terms = read_ucsc2encode(ucsc2encode) if ucsc2encode is not None else None
-        chosen = dhs_samples(sources, terms, sheet, str(dhs_sources))
-        files += [("dhs", dhs), ("dhs_sources", dhs_sources), ("ucsc2encode", ucsc2encode)]
-        opened = read_dhs_clusters(dhs, sources, chosen)
-    else:
-        if open_sheet is not None:
-            opened, beds = read_open_sheet(open_sheet, regions)
-            files += [("open_sheet", open_sheet), *(("open", bed) for bed in beds)]
-        else:
-            assert open_table is not None
-            if regions is None:
-                raise InputError(f"{open_table}: an open table needs its regions (a BED file)")
-            opened = read_open_table(regions, open_table, open_above)
-            files.append(("open_table", open_table))
-        chosen = sheet if sheet is not None else [Sample(cell) for cell in sorted(opened.open)]
-        for sample in chosen:
-            if sample.cell not in opened.open:
-                raise InputError(
-                    f"{samples}: cell {sample.cell!r} has no open regions in "
-                    f"{open_sheet or open_table}; {nearest(sample.cell, opened.open)}"
-                )
-        opened = OpenRegions(opened.regions, {s.cell: opened.open[s.cell] for s in chosen})
-    return Accessible(opened, chosen, [(role, path) for role, path in files if path is not None])
+    if len(fields) >= 2:
+        return "table"
+    raise InputError(
+        f"{path}: expected open regions ({', '.join(_WORDS.values())}), found "
+        + (repr(head[:60]) if head else "an empty file")
+    )
 
 
-def read_open_sheet(
-    sheet: PathLike, regions: PathLike | None = None
-) -> tuple[OpenRegions, list[Path]]:
-    """Read a sheet (TSV) of one or several BED or narrowPeak files per cell: columns cell, file.
+def refuse_beside(options: OpenOptions, form: str) -> None:
+    """Refuse what has no meaning with a form of open regions."""
+    for name in sorted({name for names in FORMS.values() for name in names} - set(FORMS[form])):
+        if getattr(options, name) is not None:
+            raise InputError(f"{name} has no meaning with {options.open}, {_WORDS[form]}; drop it")
 
-    Returns
-    -------
-    opened : OpenRegions
-    files : list of Path
-        Files are looked for beside the sheet.
+
+def read_open(source: PathLike | OpenOptions) -> OpenRegions:
+    """Read where chromatin is open in which cell.
+
+    * UCSC's clustered DHS table, with ``dhs_sources`` (and ``ucsc2encode``).
+    * A sheet (TSV: cell, file) of BED or narrowPeak files, several of a cell if need be. The
+      regions are the merged peaks of all cells, or those of ``regions``, each open where a cell's
+      file overlaps it.
+    * A table with ``regions`` (BED): a row per region, a column per cell; 0 and 1, or numbers with
+      ``open_above``, or signals of replicates with ``z_above``.
+
+    A sample sheet, if given, chooses the cells and maps their names.
+
+    Parameters
+    ----------
+    source : path or OpenOptions
+
+    Raises
+    ------
+    InputError
+        For a file of another form, what has no meaning with it, and malformed files.
+
+    Examples
+    --------
+    >>> read_open("open.tsv").open  # doctest: +SKIP
+    >>> read_open(OpenOptions("dhs.txt.gz", dhs_sources="sources.txt.gz"))  # doctest: +SKIP
     """
+    options = source if isinstance(source, OpenOptions) else OpenOptions(source)
+    path = options.open
+    if path is None:
+        raise InputError(
+            f"no open regions are given; they come as one of: {', '.join(_WORDS.values())}"
+        )
+    form = open_form(path, with_sources=options.dhs_sources is not None)
+    refuse_beside(options, form)
+    if form in ("lists", "matrix"):
+        raise InputError(
+            f"{path}: expected {', '.join(_WORDS[name] for name in FORMS if name != form)}; found "
+            f"{_WORDS[form]}"
+        )
+    sheet = read_samples(options.samples) if options.samples is not None else None
+    files = [
+        (name, getattr(options, name))
+        for name in ("open", "samples", "regions", "dhs_sources", "ucsc2encode", "replicates")
+    ]
+    if form == "dhs":
+        opened = _read_dhs(options, sheet)
+    else:
+        if form == "sheet":
+            opened, beds = _read_sheet(path, options.regions)
+            files += [("open", bed) for bed in beds]
+        else:
+            opened = _read_table(options)
+        opened = _chosen(opened, sheet, options)
+    read = [(role, file) for role, file in files if file is not None]
+    return replace(opened, files=tuple(read))
+
+
+def _read_dhs(options: OpenOptions, sheet: list[Sample] | None) -> OpenRegions:
+    assert options.open is not None
+    if options.dhs_sources is None:
+        raise InputError(
+            f"{options.open}: a DHS cluster table needs its sources table (dhs_sources)"
+        )
+    sources = read_dhs_sources(options.dhs_sources)
+    terms = read_ucsc2encode(options.ucsc2encode) if options.ucsc2encode is not None else None
+    chosen = dhs_samples(sources, terms, sheet, str(options.dhs_sources))
+    notes = tuple(
+        f"{options.dhs_sources}: {count} sources are called {name!r}; they count as one"
+        for name, count in Counter(sources.values()).items()
+        if count > 1
+    )
+    opened = read_dhs_clusters(options.open, sources, chosen)
+    return replace(opened, samples=tuple(chosen), notes=notes)
+
+
+def _read_table(options: OpenOptions) -> OpenRegions:
+    path, regions = options.open, options.regions
+    assert path is not None
+    if regions is None:
+        raise InputError(f"{path}: a table of regions and numbers needs its regions (a BED file)")
+    if options.z_above is None:
+        if options.replicates is not None:
+            raise InputError("replicates has no meaning without z_above; drop it")
+        return read_open_table(regions, path, options.open_above)
+    if options.open_above is not None:
+        raise InputError("expected one of open_above and z_above, found both")
+    return read_signal_table(
+        regions, path, threshold=options.z_above, replicates=options.replicates
+    )
+
+
+def _chosen(opened: OpenRegions, sheet: list[Sample] | None, options: OpenOptions) -> OpenRegions:
+    """The cells of a sample sheet; without one, all."""
+    if sheet is None:
+        return replace(opened, samples=tuple(Sample(cell) for cell in sorted(opened.open)))
+    for sample in sheet:
+        if sample.cell not in opened.open:
+            raise InputError(
+                f"{options.samples}: cell {sample.cell!r} has no open regions in "
+                f"{options.open}; {nearest(sample.cell, opened.open)}"
+            )
+    return replace(
+        opened, open={each.cell: opened.open[each.cell] for each in sheet}, samples=tuple(sheet)
+    )
+
+
+def _read_sheet(sheet: PathLike, regions: PathLike | None) -> tuple[OpenRegions, list[Path]]:
+    """Read a sheet of one or several BED files per cell, and list the files (beside the sheet)."""
     table = read_table(sheet, ["cell", "file"])
     peaks: dict[str, list[pd.DataFrame]] = {}
     files = []
@@ -156,70 +248,3 @@ def merge_peaks(by_cell: dict[str, pd.DataFrame]) -> OpenRegions:
         own[row[of_cell == i]] = True
         opened[cell] = own
     return OpenRegions(regions, opened)
-
-
-def read_openness(
-    *,
-    dhs: PathLike | None = None,
-    dhs_sources: PathLike | None = None,
-    ucsc2encode: PathLike | None = None,
-    open_sheet: PathLike | None = None,
-    regions: PathLike | None = None,
-    open_table: PathLike | None = None,
-    open_above: float = 0.0,
-    samples: PathLike | None = None,
-    signals: PathLike | None = None,
-    threshold: float = 1.64,
-    replicates: PathLike | None = None,
-) -> OpenRegions:
-    """Read open regions from a table of signals, or as `read_accessible` does.
-
-    Parameters
-    ----------
-    signals, threshold, replicates
-        Of `read_signal_table`, with ``regions``.
-    dhs, dhs_sources, ucsc2encode, open_sheet, regions, open_table, open_above, samples
-        Of `read_accessible`.
-
-    Raises
-    ------
-    InputError
-        When the arguments name no source or more than one.
-    """
-    sources = {
-        "dhs": dhs, "open_sheet": open_sheet, "open_table": open_table,
-        "signals": signals,
-    }  # fmt: skip
-    given = [name for name, value in sources.items() if value is not None]
-    if len(given) != 1:
-        raise InputError(
-            "open regions come from one of: a DHS cluster table (dhs), "
-            "one BED file per cell (open_sheet), a region table (regions and open_table), a table "
-            f"of signals (regions and signals); found {', '.join(given) or 'none'}"
-        )
-    beside = {"regions": regions, "samples": samples, "dhs_sources": dhs_sources,
-              "ucsc2encode": ucsc2encode}  # fmt: skip
-    unused = {
-        "signals": ("samples", "dhs_sources", "ucsc2encode"),
-        "open_sheet": ("dhs_sources", "ucsc2encode"),
-        "open_table": ("dhs_sources", "ucsc2encode"),
-    }.get(given[0], ())
-    for name in unused:
-        if beside[name] is not None:
-            raise InputError(f"{name} has no meaning with {given[0]}; drop it")
-    if replicates is not None and signals is None:
-        raise InputError("replicates has no meaning without signals; drop it")
-    if signals is not None:
-        if regions is None:
-            raise InputError(f"{signals}: a table of signals needs its regions (a BED file)")
-        return read_signal_table(regions, signals, threshold=threshold, replicates=replicates)
-    return read_accessible(
-        dhs=dhs,
-        dhs_sources=dhs_sources,
-        ucsc2encode=ucsc2encode,
-        open_sheet=open_sheet,
-        regions=regions,
-        open_table=open_table,
-        open_above=open_above,
-        samples=samples,
-    ).opened

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.intervals import centre_windows, overlaps_any
+from cistransfer.openness.samples import Sample
 from cistransfer.storage import open_text
 
-__all__ = ["OpenRegions", "read_chrom_sizes"]
+__all__ = ["OpenRegions", "name_chroms", "read_chrom_sizes"]
+
+PathLike = str | os.PathLike[str]
+
+_FARTHEST = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,19 @@ class OpenRegions:
         chrom, start, end; any order, duplicates allowed (`windows` merges them).
     open : dict of str → ndarray of bool, shape (n_regions,)
         By cell.
+    samples : tuple of Sample
+        The cells' names in other files; empty: each cell is called the same everywhere.
+    files : tuple of (role, path)
+        What was read.
+    notes : tuple of str
+        What a person should know of the reading, in words.
     """
 
     regions: pd.DataFrame
     open: dict[str, NDArray[np.bool_]]
+    samples: tuple[Sample, ...] = ()
+    files: tuple[tuple[str, PathLike], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def windows(
         self,
@@ -75,8 +89,10 @@ class OpenRegions:
         cells = sorted(self.open)
         table = centre_windows(self.regions, width) if width else self.regions
         start, end = table["start"].to_numpy(np.int64), table["end"].to_numpy(np.int64)
+        _check_places(table["chrom"], end)
         keep = np.full(len(table), keep_closed)
-        left_out = {}
+        left_out: dict[str, int] = {}
+        notes = list(self.notes)
         if not keep_closed:
             for cell in cells:
                 keep |= self.open[cell]
@@ -98,7 +114,10 @@ class OpenRegions:
         if exclude:
             bad = np.zeros(len(table), dtype=bool)
             for regions in exclude:
-                bad |= overlaps_any(table, regions)
+                hit = overlaps_any(table, regions)
+                bad |= hit
+                if not hit.any():
+                    notes.append(_nothing_excluded(regions, table))
             left_out["in excluded regions"] = int(bad.sum())
             rows, table = rows[~bad], table[~bad].reset_index(drop=True)
         if not len(rows):
@@ -119,7 +138,33 @@ class OpenRegions:
         for cell in cells:
             opened[cell] = np.zeros(len(final), dtype=bool)
             opened[cell][target[self.open[cell][rows[order]]]] = True
-        return OpenRegions(final, opened), {why: n for why, n in left_out.items() if n}
+        windows = replace(self, regions=final, open=opened, notes=tuple(notes))
+        return windows, {why: n for why, n in left_out.items() if n}
+
+
+def _check_places(chrom: pd.Series, end: NDArray[np.int64]) -> None:
+    """Refuse positions that no chromosome has: chromosomes are laid end to end later."""
+    if len(end) and int(end.max()) > _FARTHEST:
+        i = int(end.argmax())
+        raise InputError(
+            f"open regions: expected positions below {_FARTHEST:,}, found {end[i]:,} on "
+            f"{chrom.iloc[i]}"
+        )
+
+
+def _nothing_excluded(regions: pd.DataFrame, table: pd.DataFrame) -> str:
+    path = getattr(regions.attrs.get("read"), "path", None)
+    return (
+        f"{path or 'the regions to exclude'}: no open region touches any of the "
+        f"{len(regions):,} regions (on {name_chroms(regions['chrom'])}; the open regions are on "
+        f"{name_chroms(table['chrom'])})"
+    )
+
+
+def name_chroms(chroms: Iterable[str], n: int = 4) -> str:
+    """Word the first few distinct chromosome names for a message."""
+    names = sorted(set(chroms))
+    return ", ".join(names[:n]) + (f", … ({len(names)} in all)" if len(names) > n else "")
 
 
 def read_chrom_sizes(path: str | os.PathLike[str]) -> dict[str, int]:

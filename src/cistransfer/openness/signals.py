@@ -95,14 +95,30 @@ def _no_table(table: PathLike, error: ValueError) -> InputError:
     return InputError(f"{table}: not a tab-separated table: {' '.join(str(error).split())}")
 
 
-def read_open_table(regions: PathLike, table: PathLike, open_above: float = 0.0) -> OpenRegions:
+def read_open_table(
+    regions: PathLike, table: PathLike, open_above: float | None = None
+) -> OpenRegions:
     """Read a region list (BED) and a table of numbers, open where they are above ``open_above``.
 
     The table is as `read_region_numbers` reads it: one column per cell, 0 and 1 or a signal.
+
+    Raises
+    ------
+    InputError
+        As `read_region_numbers`, and for other numbers than 0 and 1 without ``open_above``.
     """
     listed, numbers = read_region_numbers(regions, table)
+    values = numbers.to_numpy()
+    if open_above is None and not np.isin(values, (0, 1)).all():
+        row, column = (int(i[0]) for i in np.nonzero(~np.isin(values, (0, 1))))
+        raise InputError(
+            f"{table}: holds numbers other than 0 and 1 ({values[row, column]:g} in column "
+            f"{numbers.columns[column]!r}); say where a region is open: open_above for numbers as "
+            "they are, z_above for signals whose Z-scores count (published: 1.64)"
+        )
+    above = 0.0 if open_above is None else open_above
     return OpenRegions(
-        listed, {cell: column.to_numpy() > open_above for cell, column in numbers.items()}
+        listed, {cell: column.to_numpy() > above for cell, column in numbers.items()}
     )
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.binding.readers.evidence import Experiment, open_evidence, place_rows
+from cistransfer.binding.readers.evidence import Experiment, Placed, open_evidence, place_rows
+from cistransfer.errors import InputError
 from cistransfer.genome.intervals import RegionIndex, overlapping
+from cistransfer.openness.regions import name_chroms
 from cistransfer.openness.samples import match_cell
 
 __all__ = ["EvidenceBits", "Found", "Pair", "collect"]
@@ -75,20 +77,27 @@ class Found:
     pairs : dict of (tf, cell) → int
         Row of each pair in ``bits``; a pair whose files hold no row is there too.
     accessions : dict of (tf, cell) → set of str
-    used : Counter of (tf, cell)
-        Rows of each pair.
+    used, placed : Counter of (tf, cell)
+        Rows of each pair; and those that share a base with a region.
+    chroms : dict of str → list of int
+        Chromosome → rows that mean a cell, and those of them that share a base with a region.
     unmatched : Counter of str
         Rows of each name that means no cell of the matrix.
     rows : int
         Rows read.
+    elsewhere : list of str
+        Files with rows on none of the regions' chromosomes, in words.
     """
 
     bits: EvidenceBits
     pairs: dict[Pair, int] = field(default_factory=dict)
     accessions: dict[Pair, set[str]] = field(default_factory=dict)
     used: Counter[Pair] = field(default_factory=Counter)
+    placed: Counter[Pair] = field(default_factory=Counter)
+    chroms: dict[str, list[int]] = field(default_factory=dict)
     unmatched: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    elsewhere: list[str] = field(default_factory=list)
 
 
 def collect(
@@ -114,6 +123,11 @@ def collect(
         Whether names with a treatment appended count for their cell.
     advance : callable
         Told of rows as they are read.
+
+    Raises
+    ------
+    InputError
+        When none of the rows of one of the ``paths`` lies in a region; and for malformed files.
     """
     found = Found(EvidenceBits(len(index.begin)))
     # Each experiment's row in the bits (−1: not used), and the counter and key of its rows.
@@ -132,21 +146,70 @@ def collect(
                 settled[experiment] = (row, found.used, pair)
         return settled[experiment]
 
-    for source, experiment in open_evidence(paths, kind):
-        if experiment is not None:
-            settle(experiment)
-        for placed in place_rows(source, experiment, kind):
-            fates = [settle(each) for each in placed.experiments]
-            counts = np.bincount(placed.experiment, minlength=len(fates)).tolist()
-            for (_, counter, key), count in zip(fates, counts, strict=True):
-                counter[key] += count
-            pair_row = np.array([row for row, _, _ in fates], dtype=np.int64)
-            pair = pair_row[placed.experiment]
-            at = np.flatnonzero(pair >= 0)
-            row, region = overlapping(
-                index, placed.chroms, placed.chrom[at], placed.start[at], placed.end[at]
+    for path in paths:
+        before = _totals(found.chroms)
+        seen: set[str] = set()
+        for source, experiment in open_evidence([path], kind):
+            if experiment is not None:
+                settle(experiment)
+            chroms: dict[str, list[int]] = {}
+            for placed in place_rows(source, experiment, kind):
+                fates = [settle(each) for each in placed.experiments]
+                counts = np.bincount(placed.experiment, minlength=len(fates)).tolist()
+                for (_, counter, key), count in zip(fates, counts, strict=True):
+                    counter[key] += count
+                pair = np.array([row for row, _, _ in fates], dtype=np.int64)[placed.experiment]
+                _mark(found, index, placed, pair, chroms)
+                found.rows += len(pair)
+                advance(len(pair))
+            seen |= chroms.keys()
+            for chrom, counted in chroms.items():
+                total = found.chroms.setdefault(chrom, [0, 0])
+                total[:] = np.add(total, counted).tolist()
+            if chroms and index.offset.keys().isdisjoint(chroms):
+                found.elsewhere.append(
+                    f"{source.label}: none of its rows lies on a chromosome with open regions "
+                    f"(it has {name_chroms(chroms)}; they have {name_chroms(index.offset)})"
+                )
+        rows, hits = np.subtract(_totals(found.chroms), before)
+        if rows and not hits:
+            raise InputError(
+                f"{path}: none of its {rows:,} rows of a chosen cell lies in an open region; it "
+                f"has rows on {name_chroms(seen)}, the open regions are on "
+                f"{name_chroms(index.offset)}; are the chromosomes named alike, and is it the "
+                "same genome assembly?"
             )
-            found.bits.add(pair[at][row], region, len(found.pairs))
-            found.rows += len(pair)
-            advance(len(pair))
     return found
+
+
+def _totals(chroms: Mapping[str, list[int]]) -> tuple[int, int]:
+    return sum(rows for rows, _ in chroms.values()), sum(hits for _, hits in chroms.values())
+
+
+def _mark(
+    found: Found,
+    index: RegionIndex,
+    placed: Placed,
+    pair: NDArray[np.int64],
+    chroms: dict[str, list[int]],
+) -> None:
+    """Mark the regions that rows touch, and count rows by pair and by chromosome."""
+    own = np.flatnonzero(pair >= 0)
+    chrom = placed.chrom[own]
+    row, region = overlapping(index, placed.chroms, chrom, placed.start[own], placed.end[own])
+    found.bits.add(pair[own][row], region, len(found.pairs))
+    hit = row[np.flatnonzero(np.diff(row, prepend=-1))]  # each row once
+    names = list(found.pairs)
+    by_pair = np.bincount(pair[own][hit], minlength=len(names))
+    for i in np.flatnonzero(by_pair).tolist():
+        found.placed[names[i]] += int(by_pair[i])
+    n = len(placed.chroms)
+    for name, *counted in zip(
+        placed.chroms,
+        np.bincount(chrom, minlength=n).tolist(),
+        np.bincount(chrom[hit], minlength=n).tolist(),
+        strict=True,
+    ):
+        if counted[0]:
+            total = chroms.setdefault(name, [0, 0])
+            total[:] = total[0] + counted[0], total[1] + counted[1]
