@@ -152,8 +152,9 @@ def test_an_input_that_changes_during_the_build(
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     """A row that is held costs eight bytes or more; what the peak may differ by is a block of the
-    reader that is in flight or not, as the threads happen to run."""
-    sizes = (1_200_000, 4_800_000)
+    reader that is in flight or not, as the threads happen to run. The smaller file is as large as
+    what the reader reads ahead."""
+    sizes = (2_400_000, 7_200_000)
     peaks = []
     for n_rows in sizes:
         options = write_inputs(tmp_path, n_rows)

@@ -13,6 +13,7 @@ import pytest
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.storage import (
+    Kind,
     fingerprint,
     open_text,
     read_json,
@@ -21,6 +22,8 @@ from cistransfer.storage import (
     write_json,
     write_text,
 )
+
+KIND = Kind("thing", "a", ("one", "two", "b", "deep/*.bed"))
 
 
 def _tree(folder: Path) -> dict[str, str]:
@@ -44,10 +47,11 @@ def test_a_file_takes_its_name_at_the_end(tmp_path: Path) -> None:
 def test_a_folder_replaces_the_whole_old_one(tmp_path: Path) -> None:
     path = tmp_path / "run"
     for text in ("one", "two"):
-        with whole_folder(path) as temporary:
+        with whole_folder(path, KIND) as temporary:
+            (temporary / "a").write_text(text)
             (temporary / text).write_text(text)
             assert "two" not in _tree(path) if path.exists() else text == "one"
-    assert _tree(tmp_path) == {"run": "<folder>", "run/two": "two"}
+    assert _tree(tmp_path) == {"run": "<folder>", "run/a": "two", "run/two": "two"}
 
 
 def _break(path: Path, error: type[BaseException]) -> None:
@@ -57,7 +61,7 @@ def _break(path: Path, error: type[BaseException]) -> None:
 
 def test_after_an_exception_the_old_content_stands(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "old")
-    with whole_folder(tmp_path / "run") as temporary:
+    with whole_folder(tmp_path / "run", KIND) as temporary:
         (temporary / "a").write_text("old")
     before = _tree(tmp_path)
     for error in (ZeroDivisionError, KeyboardInterrupt):
@@ -65,21 +69,22 @@ def test_after_an_exception_the_old_content_stands(tmp_path: Path) -> None:
             _break(file, error)
         with pytest.raises(error), whole_file(tmp_path / "b.txt") as file:
             _break(file, error)
-        with pytest.raises(error), whole_folder(tmp_path / "run") as folder:
+        with pytest.raises(error), whole_folder(tmp_path / "run", KIND) as folder:
             _break(folder / "a", error)
     assert _tree(tmp_path) == before
 
 
 KILLED = """
 import sys, time
-from cistransfer.storage import whole_file, whole_folder
+from cistransfer.storage import Kind, whole_file, whole_folder
+KIND = Kind("thing", "a", ())
 kind, path = sys.argv[1:]
 if kind == "file":
     with whole_file(path) as temporary, open(temporary, "w") as handle:
         handle.write("half"); handle.flush()
         print("ready", flush=True); time.sleep(60)
 else:
-    with whole_folder(path) as temporary:
+    with whole_folder(path, KIND) as temporary:
         (temporary / "a").write_text("half")
         print("ready", flush=True); time.sleep(60)
 """
@@ -92,7 +97,7 @@ def test_after_kill_9_the_old_content_stands(tmp_path: Path, kind: str, exists: 
     if exists and kind == "file":
         write_text(path, "old")
     elif exists:
-        with whole_folder(path) as temporary:
+        with whole_folder(path, KIND) as temporary:
             (temporary / "a").write_text("old")
     before = _tree(tmp_path)
     process = subprocess.Popen(
@@ -115,8 +120,9 @@ FULL = """
 import resource, sys
 from pathlib import Path
 import numpy as np, pandas as pd
-from cistransfer.errors import InputError
-from cistransfer.storage import whole_file, whole_folder, write_text
+from cistransfer.errors import MachineError
+from cistransfer.storage import Kind, whole_file, whole_folder, write_text
+KIND = Kind("thing", "a", ("a.npy",))
 kind, path = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
@@ -133,15 +139,15 @@ try:
         with whole_file(path) as temporary:
             pd.DataFrame({"a": range(100_000)}).to_csv(temporary)
     elif kind == "folder":
-        with whole_folder(path) as temporary:
+        with whole_folder(path, KIND) as temporary:
             np.save(temporary / "a.npy", np.zeros(1_000_000))
-except InputError as error:
+except MachineError as error:
     print(error)
 """
 
 
 @pytest.mark.parametrize("kind", ["text", "numpy", "parquet", "tsv", "folder"])
-def test_a_full_disk_is_an_input_error(tmp_path: Path, kind: str) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x"
     write_text(tmp_path / "other", "stays")
     done = subprocess.run(
@@ -160,13 +166,13 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         write_text(tmp_path / "folder", "x")
     with (
         pytest.raises(InputError, match="expected a folder or a new name, found a file"),
-        whole_folder(tmp_path / "file"),
+        whole_folder(tmp_path / "file", KIND),
     ):
         pytest.fail("the block must not run")
     for below in ("file/x", "file/y/x"):
         with pytest.raises(InputError, match="cannot write"):
             write_text(tmp_path / below, "x")
-        with pytest.raises(InputError, match="cannot write"), whole_folder(tmp_path / below):
+        with pytest.raises(InputError, match="cannot write"), whole_folder(tmp_path / below, KIND):
             pytest.fail("the block must not run")
     with pytest.raises(InputError, match="cannot write: File name too long"):
         write_text(tmp_path / ("x" * 300), "x")

@@ -25,7 +25,7 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.genome.intervals import centre_windows
-from cistransfer.storage import whole_file
+from cistransfer.storage import safe_name, whole_file
 
 __all__ = ["FORMATS", "anndata_of", "export_matrix"]
 
@@ -226,7 +226,7 @@ def _write_fasta_files(
     written = []
     for chrom, table in progress.track(list(regions.groupby("chrom", sort=False)), "Writing FASTA"):
         codes = source.fetch(table)
-        path = Path(folder) / f"sequences.{length}bp.{chrom}.fa.gz"
+        path = Path(folder) / f"sequences.{length}bp.{safe_name(str(chrom))}.fa.gz"
         with _text_out(path) as out:
             for at, row in enumerate(table.itertuples(index=False)):
                 header = f">{row.id}::{row.chrom}:{row.start}-{row.end}\n"

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import gc_fraction
-from cistransfer.storage import read_json, whole_folder, write_json
+from cistransfer.storage import Kind, read_json, whole_folder, write_json
 
-__all__ = ["PARTS", "ExampleSet", "counts", "open_examples", "save_examples"]
+__all__ = ["EXAMPLES", "PARTS", "ExampleSet", "counts", "open_examples", "save_examples"]
 
 PARTS = ("train", "valid", "test")
 FORMAT = "cistransfer-examples"
 VERSION = 1
+EXAMPLES = Kind("example set", "dataset.json", ("codes.npy", "labels.npy", "regions.parquet"))
 _GC_BINS = 20
 
 
@@ -110,7 +111,7 @@ def save_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Path:
 
     ``codes.npy``, ``labels.npy``, ``regions.parquet`` and ``dataset.json``.
     """
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, EXAMPLES) as temporary:
         np.save(temporary / "codes.npy", examples.codes)
         np.save(temporary / "labels.npy", examples.labels)
         examples.regions.to_parquet(temporary / "regions.parquet", index=False)

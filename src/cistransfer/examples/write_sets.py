@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from cistransfer.errors import InputError
 from cistransfer.examples.classes import multiclass_examples
-from cistransfer.examples.dataset import ExampleSet, save_examples
+from cistransfer.examples.dataset import EXAMPLES, ExampleSet, save_examples
 from cistransfer.examples.from_lists import listed_examples, listed_split
 from cistransfer.examples.from_openness import (
     BACKGROUNDS,
@@ -28,6 +27,7 @@ from cistransfer.genome.intervals import centre_windows
 from cistransfer.openness.lists import cell_of_list
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.specific import specific_regions
+from cistransfer.storage import remove_folder, safe_name
 from cistransfer.tables import write_tsv
 
 __all__ = ["folder_of", "write_listed_sets", "write_sets"]
@@ -37,7 +37,7 @@ PathLike = str | os.PathLike[str]
 
 def folder_of(cell: str) -> str:
     """Name of a cell's folder: letters that file names cannot hold become ``_``."""
-    return re.sub(r"[^\w.+-]", "_", cell)
+    return safe_name(re.sub(r"[^\w.+-]", "_", cell))
 
 
 def write_sets(
@@ -222,7 +222,7 @@ def _retire(out: Path, every: Collection[str]) -> None:
                 and not folder.is_symlink()
                 and (folder / "dataset.json").is_file()
             ):
-                shutil.rmtree(folder)
+                remove_folder(folder, EXAMPLES)
     except OSError as error:
         raise InputError(
             f"{out}: cannot remove the sets of an earlier run: {error.strerror or error}"

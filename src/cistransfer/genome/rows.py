@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.storage import open_bytes
 
 __all__ = ["RowBlock", "RowSource", "refuse_row", "row_head", "stream_rows"]
 
@@ -39,22 +39,8 @@ class RowSource:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> RowSource:
-        """A plain or gzip file (told by its first bytes)."""
-        source = Path(path)
-
-        def begin() -> Any:
-            try:
-                with open(source, "rb") as raw:
-                    zipped = raw.read(2) == b"\x1f\x8b"
-            except FileNotFoundError as error:
-                raise InputError(f"{source}: no such file") from error
-            except IsADirectoryError as error:
-                raise InputError(f"{source}: expected a file, found a folder") from error
-            except PermissionError as error:
-                raise InputError(f"{source}: cannot read: {error.strerror}") from error
-            return pa.input_stream(str(source), compression="gzip" if zipped else None)
-
-        return cls(str(source), begin)
+        """A file or a pipe, compressed or not (told by its first bytes)."""
+        return cls(os.fspath(path), lambda: open_bytes(path))
 
 
 @dataclass(frozen=True)

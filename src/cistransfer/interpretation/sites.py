@@ -18,6 +18,7 @@ from cistransfer.genome.intervals import merge
 from cistransfer.interpretation.enrichment import sites_in_regions
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.pwm import PWM
+from cistransfer.storage import open_bytes
 
 __all__ = ["motif_sites", "read_sites"]
 
@@ -87,9 +88,7 @@ def read_sites(
 
 
 def _is_big_bed(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as handle:
+    with open_bytes(path) as handle:
         return handle.read(4) in _BIGBED
 
 

@@ -28,12 +28,21 @@ from cistransfer.genome.codes import decode, encode_many
 from cistransfer.models.registry import build_model, check_design, register_architecture
 from cistransfer.models.score import score_codes
 from cistransfer.models.shipped import shipped_trunk, shipped_trunks
-from cistransfer.storage import read_json, whole_folder, write_json
+from cistransfer.storage import Kind, read_json, whole_folder, write_json
 
-__all__ = ["Bundle", "check_bundle", "find_bundle", "open_bundle", "save_bundle", "weights_hash"]
+__all__ = [
+    "BUNDLE",
+    "Bundle",
+    "check_bundle",
+    "find_bundle",
+    "open_bundle",
+    "save_bundle",
+    "weights_hash",
+]
 
 FORMAT = "cistransfer-bundle"
 VERSION = 1
+BUNDLE = Kind("bundle", "card.json", ("weights.safetensors", "regions.parquet", "example.json"))
 TOLERANCE = 1e-3
 """How far a re-scored example may lie from the recorded logits (other machines round otherwise)."""
 
@@ -134,7 +143,7 @@ def save_bundle(
     facts : dict
         Further entries of the card (strategy, split, thresholds, metrics …), JSON-ready.
     """
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, BUNDLE) as temporary:
         state = {
             name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
         }

@@ -12,7 +12,7 @@ from safetensors.torch import save as save_tensors
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode_many
-from cistransfer.models.bundle import check_bundle, open_bundle, weights_hash
+from cistransfer.models.bundle import BUNDLE, check_bundle, open_bundle, weights_hash
 from cistransfer.models.score import score_codes
 from cistransfer.storage import read_json, whole_folder, write_json
 
@@ -60,7 +60,7 @@ def compact_bundle(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor.contiguous()
         for name, tensor in model.state_dict().items()
     }
-    with whole_folder(out) as temporary:
+    with whole_folder(out, BUNDLE) as temporary:
         (temporary / "weights.safetensors").write_bytes(save_tensors(state))
         card = {**bundle.card, "weights": weights_hash(model), "storage": "float16"}
         write_json(temporary / "card.json", {**card, "rounded_from": bundle.card["weights"]})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cistransfer.errors import InputError
-from cistransfer.storage import open_text
+from cistransfer.storage import open_bytes, open_text
 
 __all__ = ["HIGHEST", "Partners", "read_pairs", "read_string"]
 
@@ -205,13 +205,11 @@ def _read_links(path: str | os.PathLike[str], proteins: list[str]) -> Any:
             f"{path}, line 1: expected STRING's protein.links file (protein1 protein2 … "
             f"combined_score), found {' '.join(header)[:60]!r}"
         )
-    with open(path, "rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
     known = pa.array(proteins)
     kept: list[pa.RecordBatch] = []
     species: tuple[str, str] | None = None
     try:
-        with pa.input_stream(path, compression="gzip" if zipped else None) as stream:
+        with open_bytes(path) as stream:
             reader = csv.open_csv(
                 stream,
                 read_options=csv.ReadOptions(block_size=1 << 24),

@@ -16,9 +16,19 @@ from cistransfer.simulation.evidence import bound_by, make_evidence, observation
 from cistransfer.simulation.factors import CELLS, FACTORS, TARGET, factor_names, motifs
 from cistransfer.simulation.files import write_files
 from cistransfer.simulation.landscape import make_landscape
-from cistransfer.storage import whole_folder
+from cistransfer.storage import Kind, check_folder, whole_folder
 
 __all__ = ["SimulationTruth", "simulate"]
+
+_SIMULATION = Kind(
+    "simulation",
+    "truth.tsv.gz",
+    (
+        *("genome.fa", "motifs.meme", "samples.tsv", "ucsc2encode.tsv", "relatives.tsv"),
+        *("remap.bed.gz", "unibind_tfbs.tar.gz", "wgEncodeRegDnaseClustered*.txt.gz"),
+        *("peaks/*.narrowPeak.gz", "open/*.bed.gz", "open.bed.gz", "config.json", "genome.fa.fai"),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -106,19 +116,14 @@ def simulate(
             f"expected 1 to {regions // 10} chromosomes for {regions} regions, found {chromosomes}"
         )
     target_folder = Path(folder)
-    ours = (target_folder / "truth.tsv.gz").exists() or not target_folder.exists()
-    if not ours and (not target_folder.is_dir() or any(target_folder.iterdir())):
-        raise InputError(
-            f"{target_folder}: expected a new folder or an earlier simulation, "
-            "found something else; name another one"
-        )
+    check_folder(target_folder, _SIMULATION)
     land_seed, evidence_seed, file_seed = np.random.SeedSequence(seed).spawn(3)
     land = make_landscape(regions, chromosomes, np.random.default_rng(land_seed))
     evidence_rng = np.random.default_rng(evidence_seed)
     evidence = make_evidence(land, evidence_rng)
     peaks, tfbs = observations(land, evidence, evidence_rng)
     truth = land.sites.assign(bound_by=bound_by(land, evidence)).drop(columns="region")
-    with whole_folder(target_folder) as temporary:
+    with whole_folder(target_folder, _SIMULATION) as temporary:
         write_files(temporary, land, peaks, tfbs, truth, np.random.default_rng(file_seed))
 
     kept = land.open.any(axis=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import pandas as pd
 
 from cistransfer.errors import InputError
 from cistransfer.examples.classes import multiclass_examples
-from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
+from cistransfer.examples.dataset import EXAMPLES, ExampleSet, counts, open_examples, save_examples
 from cistransfer.examples.subset import subset
 from cistransfer.examples.write_sets import folder_of
-from cistransfer.storage import read_json, write_json
+from cistransfer.storage import read_json, remove_folder, write_json
 from cistransfer.studies.settings import Settings
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
 
 TRUNK = "trunk"
 SHUFFLED = "trunk-shuffled"
+_SETS = "cells/*/*/examples"
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def examples_of_cells(
         path.relative_to(source).as_posix(): read_json(path / "dataset.json")["content"]
         for path in used
     }
+    before = set(place.glob(_SETS))
     new = _keep_plan(place, plan, contents)
     try:
         whole = {cell: _shrunk(source, place, cell, plan, 1.0, 0) for cell in cells}
@@ -96,7 +97,8 @@ def examples_of_cells(
         ]
     except InputError:
         if new:
-            shutil.rmtree(place / "cells", ignore_errors=True)
+            for made in set(place.glob(_SETS)) - before:
+                remove_folder(made, EXAMPLES)
             (place / "study.json").unlink()
         raise
     return whole, parts

@@ -19,12 +19,13 @@ from cistransfer.metrics.calibration import fit_temperature
 from cistransfer.metrics.curves import rank_metrics
 from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.thresholded import best_threshold
-from cistransfer.models.bundle import Bundle, open_bundle, save_bundle, weights_hash
+from cistransfer.models.bundle import BUNDLE, Bundle, open_bundle, save_bundle, weights_hash
 from cistransfer.models.exclusive import Exclusive
 from cistransfer.models.motif_features import WithMotifs
 from cistransfer.models.registry import WRAPPERS, build_model, describe_design
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.pwm import PWM
+from cistransfer.storage import check_folder
 from cistransfer.tables import write_tsv
 from cistransfer.training.freeze import copy_transferred
 from cistransfer.training.initialise import choose_filters, initialise_filters
@@ -145,6 +146,7 @@ def train_run(
                 "or remove it"
             )
         return done
+    check_folder(place / "bundle", BUNDLE)
     filters = choose_filters(examples, strategy, motifs, seed=seed)
     pwms, bags = choose_motifs(examples, strategy, motifs, seed=seed)
     if pwms:

@@ -6,12 +6,11 @@ import gzip
 import io
 import os
 import pickle
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 from cistransfer.errors import InputError
-from cistransfer.storage import whole_file
+from cistransfer.storage import open_bytes, whole_file
 
 __all__ = ["read_index", "read_region_index", "write_index"]
 
@@ -28,15 +27,9 @@ class _Plain(pickle.Unpickler):
 
 def _load(path: str | os.PathLike[str]) -> dict[Any, Any]:
     try:
-        with gzip.open(path, "rb") as handle:
+        with open_bytes(path) as handle:
             content = _Plain(io.BytesIO(handle.read())).load()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"{path}: the gzip file is cut short or damaged ({error}); copy or download it again"
-        ) from error
-    except (pickle.UnpicklingError, ValueError, IndexError, KeyError, TypeError) as error:
+    except (EOFError, pickle.UnpicklingError, ValueError, IndexError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: refused: an index may hold nothing but dict, str, int and tuple ({error})"
         ) from error

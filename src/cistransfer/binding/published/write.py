@@ -14,7 +14,7 @@ from cistransfer import progress
 from cistransfer.binding.matrix import BindingMatrix, as_float
 from cistransfer.binding.published.indices import write_index
 from cistransfer.errors import InputError
-from cistransfer.storage import whole_file
+from cistransfer.storage import safe_name, whole_file
 
 __all__ = ["RULE_NAMES", "write_aggregated", "write_indices", "write_per_cell", "write_per_tf",
            "write_scores"]  # fmt: skip
@@ -148,4 +148,4 @@ def _safe(name: str) -> str:
     safe = name.replace(" ", "_").replace("/", "-")
     if safe.startswith("."):
         raise InputError(f"{name!r} cannot be part of a file name")
-    return safe
+    return safe_name(safe)

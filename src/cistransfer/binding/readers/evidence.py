@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import shutil
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.rows import RowBlock, RowSource, refuse_row, row_head, stream_rows
 from cistransfer.openness.samples import read_table
+from cistransfer.storage import open_bytes
 
 __all__ = ["Experiment", "Placed", "evidence_files", "open_evidence", "place_rows"]
 
@@ -98,7 +97,7 @@ def open_evidence(
     """
     for path in paths:
         source = Path(path)
-        if not source.exists():
+        if os.fspath(source) != "-" and not source.exists():
             raise InputError(f"{source}: no such file")
         if _is_sheet(source):
             yield from ((RowSource.of(file), experiment) for file, experiment in _sheet(source))
@@ -264,11 +263,8 @@ def _ahead(items: Iterator[T], drop: Callable[[T], None]) -> Iterator[T]:
 
 def _members(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield name and content (in memory, on disk when large) of each BED file of a tar."""
-    with open(path, "rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
     try:
-        stream: Any
-        with gzip.open(path) if zipped else open(path, "rb") as stream:
+        with open_bytes(path) as stream:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as archive:
                 for member in archive:
                     name = Path(member.name).name
@@ -277,7 +273,7 @@ def _members(path: Path) -> Iterator[tuple[str, Any]]:
                         yield member.name, _copied(archive.extractfile(member))
             while stream.read(1 << 20):
                 pass
-    except (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except tarfile.ReadError as error:
         raise InputError(
             f"{path}: expected a tar archive of BED files; it is cut short, damaged or something "
             f"else ({error})"
