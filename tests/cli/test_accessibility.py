@@ -161,6 +161,8 @@ def test_folders_of_cells() -> None:
     assert folder_of("NT2/D1") == "NT2_D1"
     assert folder_of("keratinocyte (adult)") == "keratinocyte__adult_"
     assert folder_of("MCF-7") == "MCF-7"
+    assert [folder_of(name) for name in (".", "..", ".x", "")] == ["%2E", "%2E.", "%2Ex", "%"]
+    assert len(folder_of("x" * 300)) < 255
 
 
 def test_the_real_lists(run, shared_data: Path, tmp_path: Path) -> None:

@@ -95,6 +95,14 @@ def _again(trunk: Bundle, folder: Path, rows: int = 0) -> Path:
     )  # fmt: skip
 
 
+def test_a_folder_of_other_things_is_not_replaced(trunk: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("mine")
+    with pytest.raises(InputError, match=r"an earlier bundle .*found chapter\.tex"):
+        compact_bundle(trunk.path.parent, tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "mine"
+
+
 def test_a_bundle_without_an_example(trunk: Bundle, tmp_path: Path) -> None:
     result = compact_bundle(_again(trunk, tmp_path / "bare"), tmp_path / "copy")
     assert result["largest_difference"] == 0.0

@@ -255,7 +255,7 @@ def test_refusals(tmp_path: Path) -> None:
         simulate(tmp_path / "x", regions=100, chromosomes=50)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match=r"an earlier simulation .*found thesis\.tex"):
         simulate(tmp_path / "mine", regions=100)
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
@@ -282,3 +282,16 @@ def test_command_equals_function(tmp_path: Path) -> None:
 )
 def test_ucsc_bin(start: int, end: int, expected: int) -> None:
     assert _ucsc_bin(start, end) == expected
+
+
+def test_what_is_placed_in_an_earlier_simulation_stays(tmp_path: Path) -> None:
+    simulate(tmp_path / "data", regions=100, chromosomes=2)
+    (tmp_path / "data" / "trunk").mkdir()
+    (tmp_path / "data" / "trunk" / "card.json").write_text("mine")
+    (tmp_path / "data" / "results.tsv").write_text("mine")
+    (tmp_path / "data" / "peaks" / "mine.bed").write_text("mine")
+    before = (tmp_path / "data" / "genome.fa").read_bytes()
+    simulate(tmp_path / "data", seed=1, regions=100, chromosomes=2)
+    assert (tmp_path / "data" / "genome.fa").read_bytes() != before
+    for name in ("trunk/card.json", "results.tsv", "peaks/mine.bed"):
+        assert (tmp_path / "data" / name).read_text() == "mine"
