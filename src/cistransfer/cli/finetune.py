@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -348,7 +349,7 @@ def _of_classes(
     )
 
 
-def _motifs(path: Path | None, tf: str) -> list[PWM]:
+def _motifs(path: Path | None, tf: str) -> Sequence[PWM]:
     from cistransfer.motifs.files import read_motifs
     from cistransfer.motifs.names import motifs_of
 

@@ -100,7 +100,7 @@ def interpret(
     examples, part, regions, genome, fasta
         The sequences (see `cistransfer.interpretation.material.gather`).
     motifs : path, optional
-        Known motifs (MEME or JASPAR file).
+        Known motifs (a motif file of any format).
     hits : path, optional
         BED or bigBed of motif sites for the enrichment, instead of scanning with ``motifs``
         (see `cistransfer.interpretation.sites.read_sites`).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Run:
     material: Material
     logits: NDArray[np.float32]
     task: int
-    targets: list[PWM]
+    targets: Sequence[PWM]
     most: int
     neutral: int
     seed: int

@@ -1,36 +1,126 @@
-"""Motif files: MEME text is read and written, JASPAR matrices are read."""
+"""Motif files: what people have is read, MEME text is written."""
 
 from __future__ import annotations
 
-import math
+import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, overload
 
 import numpy as np
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, nearest
+from cistransfer.motifs.formats import KNOWN_FORMATS, Parsed, is_motif_line, parse_motifs
 from cistransfer.motifs.pwm import PWM, UNIFORM, from_counts
-from cistransfer.storage import open_text, write_text
+from cistransfer.storage import open_bytes, open_text, write_text
 
-__all__ = ["read_motifs", "write_meme"]
+__all__ = ["MotifFacts", "Motifs", "read_jaspar_release", "read_motifs", "write_meme"]
 
-_ATTRIBUTE = re.compile(r"(\w+)=\s*([^\s=]*)(?=\s|$)")
-_ROUNDING = 0.02
-_EXACT = 1e-5
-_DNA = {"ACGT", "ACGTN"}
+_EXTENSIONS = re.compile(
+    r"\.(gz|bz2|xz|zst|zip|tar|tgz|txt|dat|mat|tf|transfac|meme|motifs?|jaspar|p[cfpw]m)$",
+    re.IGNORECASE,
+)
+_MAX_FILES = 100_000  # in a folder or an archive
+_MAX_BYTES = 1 << 28  # of all of them together, unpacked
 
 
-def read_motifs(path: str | os.PathLike[str]) -> list[PWM]:
-    """Read the motifs of a MEME or JASPAR file (plain or gzip; told by content).
+@dataclass(frozen=True)
+class MotifFacts:
+    """What was read as motifs, and what was changed or left out.
 
-    MEME text: the minimal format, the output of ``meme`` and ``streme``, and files without
-    alphabet, strand or background lines or without ``w=``. JASPAR text: ``.jaspar`` (letters and
-    brackets) and ``.pfm`` (four bare rows), with or without header lines.
+    Attributes
+    ----------
+    path : str
+        As the caller named it.
+    formats : tuple of str
+        In the order in which they were met.
+    motifs : int
+    files : int
+        Files with motifs: more than one for folders and archives.
+    counted : int
+        Motifs that came as counts; they became probabilities with ``pseudocount``.
+    pseudocount : float
+        Always 0: counts are divided by their sum, and what scores mixes in its own.
+    background : tuple of four floats or None
+        Letter frequencies that a MEME file states. Scanning does not use them by itself.
+    notes : tuple of str
+        What was changed or left out.
+    """
 
-    Rows that sum to 1 only within 0.02 (files with two or three decimals) are normalised; a
-    JASPAR matrix of counts becomes probabilities with ``sites`` = the largest column total.
+    path: str
+    formats: tuple[str, ...]
+    motifs: int
+    files: int = 1
+    counted: int = 0
+    pseudocount: float = 0.0
+    background: tuple[float, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """One line for a person: ``746 motifs (MEME)``."""
+        said = f"{self.motifs:,} {'motif' if self.motifs == 1 else 'motifs'}"
+        said += f" ({', '.join(self.formats)})"
+        if self.files > 1:
+            said += f" from {self.files:,} files"
+        return "; ".join([said, *self.notes])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Motifs(Sequence[PWM]):
+    """Motifs in the order of their file, with the facts of reading them."""
+
+    pwms: tuple[PWM, ...]
+    facts: MotifFacts
+
+    @overload
+    def __getitem__(self, index: int) -> PWM: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[PWM, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> PWM | tuple[PWM, ...]:
+        return self.pwms[index]
+
+    def __iter__(self) -> Iterator[PWM]:
+        return iter(self.pwms)
+
+    def __len__(self) -> int:
+        return len(self.pwms)
+
+    def __repr__(self) -> str:
+        return f"Motifs({self.facts.path}: {self.facts.line()})"
+
+
+def read_motifs(path: str | os.PathLike[str], *, background: Sequence[float] = UNIFORM) -> Motifs:
+    """Read motifs from a file, a folder or an archive; what it is, its content tells.
+
+    MEME (versions 3 to 5, the output of ``meme`` and ``streme``, DNA or RNA), JASPAR (with and
+    without letters, brackets and header lines), HOMER, HOCOMOCO (counts or log-odds),
+    GimmeMotifs, CIS-BP and TRANSFAC, several of them one after another, plain or compressed, from
+    a pipe too; folders, zip and tar archives of them. Whether a row is a position or a base is
+    told by labels, the format or the sums; 4 × 4 numbers that could be either are refused.
+
+    Probabilities that sum to 1 only within 0.02 (files with two or three decimals) are
+    normalised; counts are divided by their sum and ``sites`` is the largest one; log-odds become
+    probabilities where they add up to 1.
+
+    Parameters
+    ----------
+    path : path
+        Or ``jaspar``: the newest CORE collection of vertebrates that the installed pyjaspar has;
+        ``JASPAR2022`` …: that release.
+    background : four floats
+        Letter frequencies that log-odds were made with.
+
+    Returns
+    -------
+    Motifs
+        A sequence of `PWM`, with ``facts``.
 
     Raises
     ------
@@ -38,24 +128,74 @@ def read_motifs(path: str | os.PathLike[str]) -> list[PWM]:
         For a missing, truncated or empty file and for a matrix that is transposed, not
         normalised, of another width than it says, or not numeric; names the line.
     """
-    with open_text(path) as handle:
-        lines = handle.read().splitlines()
-    text = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not text:
-        raise InputError(f"{path}: expected motifs in MEME or JASPAR format, found an empty file")
-    first = text[0][1]
-    if first.startswith("MEME version") or any(
-        line.startswith("letter-probability matrix") for _, line in text
-    ):
-        return _read_meme_text(path, text)
-    if first.startswith(">") or _numbers(first) is not None or _jaspar_row(first) is not None:
-        return _read_jaspar_text(path, text)
-    if any(line.startswith("MOTIF") for _, line in text):
-        return _read_meme_text(path, text)
-    raise InputError(
-        f"{path}, line {text[0][0]}: expected a MEME file ('MEME version 4') or a JASPAR matrix "
-        f"('>MA0114.4 HNF4A'), found {first[:60]!r}"
-    )
+    name = os.fspath(path)
+    if not os.path.exists(name) and re.fullmatch(r"jaspar(\d{4})?", name, re.IGNORECASE):
+        return read_jaspar_release(None if len(name) == 6 else name.upper())
+    if os.path.isdir(name):
+        return _gathered(path, _of_folder(Path(name)), background)
+    with open_bytes(path) as stream:
+        head = stream.peek(512)[:512]  # type: ignore[attr-defined]
+        if head.startswith(b"PK\x03\x04"):
+            return _gathered(path, _of_zip(path, stream), background)
+        if head[257:262] == b"ustar":
+            return _gathered(path, _of_tar(path, stream), background)
+    with open_text(path) as text:
+        parsed = parse_motifs(name, text, _stem(name), background)
+    return Motifs(tuple(parsed.pwms), _facts(path, parsed))
+
+
+def read_jaspar_release(
+    release: str | None = None, *, collection: str = "CORE", tax_group: str = "vertebrates"
+) -> Motifs:
+    """Read the profiles of a JASPAR release that pyjaspar carries (offline; takes seconds).
+
+    Parameters
+    ----------
+    release : str, optional
+        ``JASPAR2014`` to the newest that the installed pyjaspar has, which is the default.
+    collection, tax_group : str
+        As JASPAR names them.
+
+    Returns
+    -------
+    Motifs
+        Latest versions, by identifier; ``name`` is the identifier (``MA0114.5``), ``alt_name`` the
+        TF's name, ``sites`` the largest column total. The facts name the release.
+
+    Raises
+    ------
+    InputError
+        When pyjaspar is not installed or has no such release.
+    """
+    try:
+        from pyjaspar import jaspar_releases, jaspardb
+    except ImportError as error:
+        raise InputError(
+            "reading JASPAR releases needs pyjaspar: pip install 'cistransfer[jaspar]'"
+        ) from error
+    release = release or max(jaspar_releases)
+    if release not in jaspar_releases:
+        raise InputError(
+            f"pyjaspar has no release {release!r}; {nearest(release, jaspar_releases)}"
+        )
+    database = jaspardb(release=release)
+    try:
+        profiles = database.fetch_motifs(collection=collection, tax_group=[tax_group])
+    finally:
+        database.conn.close()
+    if not profiles:
+        raise InputError(f"{release} has no profiles of {tax_group!r} in collection {collection!r}")
+    pwms = [
+        from_counts(
+            profile.matrix_id,
+            np.array([profile.counts[letter] for letter in "ACGT"]).T,
+            alt_name=profile.name,
+        )
+        for profile in profiles
+    ]
+    pwms.sort(key=lambda pwm: pwm.name)
+    what = f"{release} {collection} {tax_group}"
+    return Motifs(tuple(pwms), MotifFacts(release, (what,), len(pwms), counted=len(pwms)))
 
 
 def write_meme(
@@ -99,182 +239,102 @@ def _one_word(name: str) -> str:
     return "_".join(name.split())
 
 
-def _numbers(line: str) -> list[float] | None:
-    try:
-        return [float(field) for field in line.split()]
-    except ValueError:
-        return None
+def _stem(name: str) -> str:
+    """A file's name without the endings of motif files; ``motif`` for a pipe."""
+    if name == "-" or re.match(r"/(dev|proc)/", name):
+        return "motif"
+    stem = Path(name).name
+    while (shorter := _EXTENSIONS.sub("", stem)) not in (stem, ""):
+        stem = shorter
+    return stem
 
 
-def _read_meme_text(path: str | os.PathLike[str], text: list[tuple[int, str]]) -> list[PWM]:
-    pwms: list[PWM] = []
-    name: tuple[str, str] | None = None
-    at = 0
-    while at < len(text):
-        number, line = text[at]
-        at += 1
-        if line.startswith("ALPHABET"):
-            alphabet = line.split("=", 1)[1].strip() if "=" in line else ""
-            named = line.split()[1].strip('"').upper() if len(line.split()) > 1 else ""
-            if alphabet.upper() not in _DNA and not (not alphabet and named.startswith("DNA")):
-                raise InputError(
-                    f"{path}, line {number}: expected the DNA alphabet 'ALPHABET= ACGT', "
-                    f"found {line[:60]!r}"
-                )
-        elif line.startswith("MOTIF"):
-            words = line.split()
-            if len(words) < 2:
-                raise InputError(f"{path}, line {number}: expected a name after MOTIF")
-            name = (words[1], words[2] if len(words) > 2 and "=" not in words[2] else "")
-        elif line.startswith("letter-probability matrix"):
-            attributes = _attributes(path, number, line)
-            rows: list[tuple[int, str]] = []
-            width = attributes.get("w")
-            while at < len(text) and (width is None or len(rows) < width):
-                if not _is_row(text[at][1]):
-                    break
-                rows.append(text[at])
-                at += 1
-            if len(rows) == width and at < len(text) and _is_row(text[at][1]):
-                raise InputError(
-                    f"{path}, line {text[at][0]}: expected the end of a matrix of "
-                    f"{width:g} rows (w= {width:g}), found one more: {text[at][1][:60]!r}"
-                )
-            pwms.append(_meme_matrix(path, number, name, attributes, rows, text[at : at + 1]))
-            name = None
-    if not pwms:
-        raise InputError(
-            f"{path}: expected motifs ('letter-probability matrix:' lines), found none"
-        )
-    return pwms
+def _facts(
+    path: str | os.PathLike[str], parsed: Parsed, files: int = 1, left_out: Sequence[str] = ()
+) -> MotifFacts:
+    n = len(parsed.pwms)
+    notes = [
+        what if of == n or "left out" in what else f"{what} ({of:,} motifs)"
+        for what, of in parsed.notes.items()
+    ]
+    if left_out:
+        shown = ", ".join(left_out[:3]) + (", …" if len(left_out) > 3 else "")
+        notes.append(f"{len(left_out):,} other files left out ({shown})")
+    formats, background = tuple(parsed.formats), parsed.background
+    return MotifFacts(
+        os.fspath(path), formats, n, files, parsed.counted, 0.0, background, tuple(notes)
+    )
 
 
-def _is_row(line: str) -> bool:
-    """Whether a line may be a row of numbers: anything that starts like a number."""
-    return line[0] in "0123456789.+-" and not line.startswith("--")
-
-
-def _attributes(path: str | os.PathLike[str], number: int, line: str) -> dict[str, float]:
-    where = f"{path}, line {number}"
-    found: dict[str, float] = {}
-    for key, value in _ATTRIBUTE.findall(line.split(":", 1)[-1]):
-        if key not in ("alength", "w", "nsites"):
+def _gathered(
+    path: str | os.PathLike[str], files: Iterable[tuple[str, IO[str]]], background: Sequence[float]
+) -> Motifs:
+    """Motifs of those of many texts that hold some; the others are counted."""
+    parsed, n_files, left = Parsed(), 0, _MAX_BYTES
+    left_out: list[str] = []
+    for name, text in files:
+        where = f"{path}/{name}"
+        lines: list[str] = []
+        while line := text.readline(left + 1):
+            lines.append(line)
+            left -= len(line)
+            if left < 0:
+                raise InputError(f"{path}: expected at most {_MAX_BYTES:,} characters of motifs")
+        first = next((line for line in lines if line.strip() and line[0] != "#"), "")
+        if not is_motif_line(first) and not any(x.startswith("MEME version") for x in lines):
+            left_out.append(name)
             continue
-        try:
-            found[key] = float(value) if key == "nsites" else int(value)
-        except ValueError:
-            raise InputError(
-                f"{where}: expected a number after '{key}=', found {value!r}"
-            ) from None
-    if found.get("alength", 4) != 4:
+        parsed.add(parse_motifs(where, lines, _stem(name), background))
+        n_files += 1
+        if n_files + len(left_out) > _MAX_FILES:
+            raise InputError(f"{path}: expected at most {_MAX_FILES:,} files")
+    if not parsed.pwms:
         raise InputError(
-            f"{where}: expected alength= 4 (A C G T), found {found['alength']:g}; "
-            "is the motif of another alphabet or the matrix transposed?"
+            f"{path}: expected motif files ({KNOWN_FORMATS}), found {len(left_out):,} other files"
         )
-    if found.get("w", 1) < 1:
-        raise InputError(f"{where}: expected a width w= of 1 or more, found {found['w']:g}")
-    return found
+    return Motifs(tuple(parsed.pwms), _facts(path, parsed, n_files, left_out))
 
 
-def _meme_matrix(
-    path: str | os.PathLike[str],
-    number: int,
-    name: tuple[str, str] | None,
-    attributes: dict[str, float],
-    rows: list[tuple[int, str]],
-    following: list[tuple[int, str]],
-) -> PWM:
-    if name is None:
-        raise InputError(f"{path}, line {number}: expected a MOTIF line before the matrix")
-    matrix = np.empty((len(rows), 4))
-    for at, (line_number, line) in enumerate(rows):
-        matrix[at] = _probabilities(f"{path}, line {line_number}", line)
-    width = attributes.get("w")
-    if not len(rows) or (width is not None and len(rows) != width):
-        found = f", then {following[0][1][:40]!r}" if following else ", then the end of the file"
-        wanted = f"{width:g} rows (w= {width:g})" if width is not None else "rows of numbers"
-        raise InputError(
-            f"{path}, line {number}: motif {name[0]}: expected {wanted}, found {len(rows)}{found}"
-        )
-    sites = attributes.get("nsites")
-    return PWM(name[0], matrix, alt_name=name[1], sites=sites or None)
+def _of_folder(folder: Path) -> Iterator[tuple[str, IO[str]]]:
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder)
+        if not file.is_file() or any(part.startswith(".") for part in inside.parts):
+            continue
+        with open_bytes(file) as stream:
+            yield inside.as_posix(), _as_text(stream)
 
 
-def _probabilities(where: str, line: str) -> np.ndarray:
-    values = _numbers(line)
-    if values is None:
-        raise InputError(f"{where}: expected four probabilities, found {line[:60]!r}")
-    if len(values) != 4:
-        raise InputError(
-            f"{where}: expected four probabilities (A C G T), found {len(values)} numbers; "
-            "a row is a position of the motif: is the matrix transposed?"
-        )
-    row = np.array(values)
-    total = float(row.sum())
-    if not math.isfinite(total) or (row < 0).any() or abs(total - 1) > _ROUNDING:
-        hint = " (counts? divide each row by its sum)" if total > 1 + _ROUNDING else ""
-        raise InputError(
-            f"{where}: expected four probabilities that sum to 1, found {line[:60]!r} "
-            f"with sum {total:g}{hint}"
-        )
-    return row if abs(total - 1) <= _EXACT else row / total
-
-
-def _jaspar_row(line: str) -> tuple[str, list[float]] | None:
-    match = re.fullmatch(r"([ACGTacgt])\s*\[?\s*([^\[\]]*?)\s*\]?", line)
-    numbers = _numbers(match[2]) if match else None
-    return (match[1].upper(), numbers) if match and numbers else None
-
-
-def _read_jaspar_text(path: str | os.PathLike[str], text: list[tuple[int, str]]) -> list[PWM]:
-    pwms: list[PWM] = []
-    at = 0
-    while at < len(text):
-        number, line = text[at]
-        names = (Path(path).name.split(".")[0], "")
-        if line.startswith(">"):
-            words = line[1:].split()
-            if not words:
-                raise InputError(f"{path}, line {number}: expected a name after '>'")
-            names = (words[0], words[1] if len(words) > 1 else "")
-            at += 1
-        rows: list[tuple[int, str]] = []
-        while at < len(text) and not text[at][1].startswith(">"):
-            rows.append(text[at])
-            at += 1
-        pwms.append(_jaspar_matrix(path, number, names, rows))
-    return pwms
-
-
-def _jaspar_matrix(
-    path: str | os.PathLike[str], number: int, names: tuple[str, str], rows: list[tuple[int, str]]
-) -> PWM:
-    where = f"{path}, line {number}: motif {names[0]}"
-    if len(rows) != 4:
-        hint = "; is the matrix transposed?" if len(rows) > 4 else ""
-        raise InputError(f"{where}: expected 4 rows (A, C, G, T), found {len(rows)}{hint}")
-    values: list[list[float]] = []
-    for letter, (line_number, line) in zip("ACGT", rows, strict=True):
-        parsed = _jaspar_row(line)
-        bare = _numbers(line)
-        if parsed is None and bare is None:
-            raise InputError(
-                f"{path}, line {line_number}: expected a row of counts, found {line[:60]!r}"
-            )
-        if parsed is not None and parsed[0] != letter:
-            raise InputError(
-                f"{path}, line {line_number}: expected the row of {letter}, found {parsed[0]}"
-            )
-        values.append(parsed[1] if parsed is not None else bare or [])
-        if len(values[-1]) != len(values[0]):
-            raise InputError(
-                f"{path}, line {line_number}: expected {len(values[0])} columns like the row "
-                f"before, found {len(values[-1])}"
-            )
-    matrix = np.array(values).T
+def _of_zip(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[str, IO[str]]]:
+    """Members of an archive, read one after another; nothing is written anywhere."""
     try:
-        pwm = from_counts(names[0], matrix, alt_name=names[1])
-    except InputError as error:
-        raise InputError(f"{path}, line {number}: {error}") from None
-    counted = pwm.sites is not None and pwm.sites > 1 + _ROUNDING
-    return pwm if counted else PWM(pwm.name, pwm.probabilities, alt_name=pwm.alt_name)
+        with zipfile.ZipFile(stream) as archive:
+            for member in sorted(archive.infolist(), key=lambda each: each.filename):
+                if member.is_dir() or _hidden(member.filename):
+                    continue
+                if member.flag_bits & 1:
+                    raise InputError(f"{path}/{member.filename}: the file is encrypted")
+                with archive.open(member) as inside:
+                    yield member.filename, _as_text(inside)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise InputError(f"{path}: the zip file is cut short or damaged ({error})") from error
+
+
+def _of_tar(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[str, IO[str]]]:
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if not member.isfile() or _hidden(member.name):
+                    continue
+                inside = archive.extractfile(member)
+                if inside is not None:
+                    yield member.name, _as_text(io.BytesIO(inside.read(_MAX_BYTES + 1)))
+    except tarfile.TarError as error:
+        raise InputError(f"{path}: the tar file is cut short or damaged ({error})") from error
+
+
+def _hidden(name: str) -> bool:
+    return any(re.match(r"\.[^.]|__MACOSX", part) for part in name.split("/"))
+
+
+def _as_text(stream: IO[bytes]) -> IO[str]:
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")

@@ -30,7 +30,7 @@ _SUM_TOLERANCE = 1e-5
 _IUPAC = "-ACMGRSVTWYHKDBN"  # bit 1 A, bit 2 C, bit 4 G, bit 8 T
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PWM:
     """A motif: one row of probabilities (A, C, G, T) per position.
 
@@ -44,6 +44,9 @@ class PWM:
         Second name (``HNF4A``); may be empty.
     sites : float or None
         Number of sites that the matrix was made of, when known.
+    threshold : float or None
+        Log-odds (bits, uniform background) from which its source calls a site, where it says so
+        (HOMER).
 
     Raises
     ------
@@ -57,6 +60,7 @@ class PWM:
     probabilities: Floats
     alt_name: str = ""
     sites: float | None = None
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         matrix = np.array(self.probabilities, dtype=np.float64)
@@ -76,6 +80,10 @@ class PWM:
             )
         matrix.setflags(write=False)
         object.__setattr__(self, "probabilities", matrix)
+
+    def __repr__(self) -> str:
+        names = " ".join(name for name in (self.name, self.alt_name) if name)
+        return f"PWM({names}: {consensus(self)}, {self.width} bp)"
 
     @property
     def width(self) -> int:
@@ -190,7 +198,8 @@ def trim(pwm: PWM, minimum: float = 0.25, background: Sequence[float] = UNIFORM)
     """
     bits = information_content(pwm, background)
     good = np.flatnonzero(bits >= min(minimum, float(bits.max())))
-    return replace(pwm, probabilities=pwm.probabilities[good[0] : good[-1] + 1])
+    kept = pwm.probabilities[good[0] : good[-1] + 1]
+    return replace(pwm, probabilities=kept, threshold=None)
 
 
 def _checked(background: Sequence[float]) -> Floats:

@@ -53,7 +53,7 @@ class Sources:
     accessible : path, optional
         BED of the regions open in their cell.
     motif : path, optional
-        The target's motif (MEME or JASPAR file).
+        The target's motif (a motif file of any format).
     profiles : path or str, optional
         Motifs of known TFs to match it with, when the modes are not made of motifs.
     """

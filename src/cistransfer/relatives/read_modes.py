@@ -20,20 +20,14 @@ __all__ = ["read_modes", "read_profiles", "tfclass_modes"]
 _RELEASE = "JASPAR2020"
 
 
-def read_profiles(source: str | os.PathLike[str]) -> list[PWM]:
-    """Read motifs: a MEME or JASPAR file, or ``jaspar`` / ``JASPAR2024`` (needs pyjaspar).
+def read_profiles(source: str | os.PathLike[str]) -> Sequence[PWM]:
+    """Read motifs: a file of any format, or ``jaspar`` / ``JASPAR2024`` (needs pyjaspar).
 
     ``jaspar`` is the release of 2020: of those from 2018 to 2024 its clusters agree best with
     TFClass, and only with it and 2022 does EGR1 come to SP1, as in the published modes.
     """
-    name = os.fspath(source)
-    if name.lower() == "jaspar" or (
-        name.upper().startswith("JASPAR2") and not os.path.exists(name)
-    ):
-        from cistransfer.motifs.jaspar import read_jaspar_release
-
-        return read_jaspar_release(_RELEASE if name.lower() == "jaspar" else name.upper())
-    return read_motifs(source)
+    named = os.fspath(source).lower() == "jaspar" and not os.path.exists(source)
+    return read_motifs(_RELEASE if named else source)
 
 
 def tfclass_modes(
@@ -108,7 +102,8 @@ def read_modes(
         For a file that is none of these, or that names none of the TFs.
     """
     name = os.fspath(source)
-    kind = "motifs" if not os.path.exists(name) and "jaspar" in name.lower() else _kind(source)
+    listed = os.path.isdir(name) or (not os.path.exists(name) and "jaspar" in name.lower())
+    kind = "motifs" if listed else _kind(source)
     if kind == "motifs":
         return cluster_modes(read_profiles(source), tfs, cut=cut)
     if kind == "tfclass":
@@ -133,7 +128,9 @@ def _kind(source: str | os.PathLike[str]) -> str:
                 continue
             if text.startswith(("format-version:", "[Term]")):
                 return "tfclass"
-            if text.startswith(("MEME version", ">", "ALPHABET", "letter-probability", "MOTIF ")):
+            if text.startswith(
+                ("MEME version", ">", "ALPHABET", "letter-probability", "MOTIF ", "AC ")
+            ):
                 return "motifs"
             return "cisbp" if is_cisbp_header(line) else "table"
     raise InputError(f"{source}: expected binding modes, found an empty file")
