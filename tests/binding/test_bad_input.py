@@ -15,7 +15,7 @@ from cistransfer.errors import InputError
 from cistransfer.openness.options import OpenOptions
 
 DHS = "1\tchr1\t100\t140\tx\t0\t1\t1,\t9,\n1\tchr1\t300\t340\tx\t0\t2\t1,2,\t9,9,\n"
-PEAK = "chr1\t95\t130\tE1.P.K562\t0\t.\t115\t116\t0\n"
+PEAK = "chr1\t95\t130\tE1.P.K562\t0\t.\t115\t116\t0,0,0\n"
 SITE = "chr1\t110\t120\tP\t9\t+\n"
 OPEN = [field.name for field in fields(OpenOptions)]
 GOOD = {
@@ -94,39 +94,37 @@ def test_the_good_files_are_good(tmp_path: Path) -> None:
         ("samples.tsv", "cell\nHEPG2\n", "cell 'HEPG2' has no DHS source in"),
         ("samples.tsv", "cell\tdhs_source\n\tK562\n", "line 2: expected a cell name, found none"),
         ("samples.tsv", "cell\tpeaks_name\nK562\tX\nHepG2\tx\n", "given to two cells"),
-        ("peaks.bed", "", "expected at least one row, found an empty file"),
+        ("peaks.bed", "", "expected at least one region, found an empty file"),
         (
             "peaks.bed",
             PEAK + PEAK.replace("E1.P.K562", "peak7"),
             "'experiment.TF.cell' in column 4",
         ),
-        ("peaks.bed", PEAK + PEAK.replace("\t95\t", "\t150\t"), "line 2: expected 0 ≤ start < end"),
-        ("peaks.bed", PEAK + PEAK.replace("\t95\t", "\t-5\t"), "line 2: expected 0 ≤ start < end"),
-        (
-            "peaks.bed",
-            PEAK + PEAK.replace("\t116\t", "\t115\t"),
-            "in columns 7 and 8, found 115 and 115",
-        ),
+        ("peaks.bed", PEAK + PEAK.replace("\t95\t", "\t150\t"), "line 2: expected start < end"),
         (
             "peaks.bed",
             PEAK + "chr1\t1\t2\n",
-            "line 2: expected 9 tab-separated columns like the lines before, found 3",
+            "line 2: expected 9 tab-separated columns like the first line, found 3",
         ),
         (
             "peaks.bed",
             PEAK + PEAK.replace("\t95\t", "\t9x\t"),
-            "line 2: expected an integer in column 2, found '9x'",
+            "line 2: expected an integer start in column 2, found '9x'",
         ),
-        ("peaks.bed", "chr1 5 9 E1.P.K562\n", "line 1: expected at least 4 tab-separated columns"),
         (
             "peaks.bed",
-            PEAK.replace("\t115\t", "\tsummit\t"),
-            "line 1: expected an integer in column 7, found 'summit'",
+            "chr1\t5\t9\n",
+            "line 1: expected names like 'experiment.TF.cell' in",
         ),
-        ("t/X1.K562.P.pwm.bed", SITE + "chr1\t7\t7\tP\t9\t+\n", "line 2: expected 0 ≤ start < end"),
+        (
+            "peaks.bed",
+            PEAK * 9 + PEAK.replace("\t115\t", "\tsummit\t"),
+            "line 10: expected an integer summit in column 7, found 'summit'",
+        ),
+        ("t/X1.K562.P.pwm.bed", SITE + "chr1\t7\t7\tP\t9\t+\n", "line 2: expected start < end"),
         ("t/X1.K562.P.pwm.bed", SITE + "chr1\t7\n", "line 2: expected"),
         ("t/P.bed", SITE, "expected a file name like 'experiment.cell.TF.pwm.bed', found 'P.bed'"),
-        ("black.bed", "chr1\t90\t95\nchr1\t8\n", "line 2: expected at least 3"),
+        ("black.bed", "chr1\t90\t95\nchr1\t8\n", "line 2: expected 3"),
         ("black.bed", "chr1\t0\t900\n", "no open region is left"),
         ("sizes", "chr1\n", "line 1: expected a chromosome and its length"),
         ("sizes", "1\t10000\n", "no open region is left: 2 on an unknown chromosome"),

@@ -45,7 +45,9 @@ def predict(
         if genome is None:
             raise InputError("--regions needs --genome")
         assert regions is not None
-        table = predict_regions(model, read_bed(regions), open_sequences(genome), strands=strands)
+        table = predict_regions(
+            model, read_bed(regions, keep=True), open_sequences(genome), strands=strands
+        )
     write_predictions(out, table)
     record(context, out)
     unscored = int(table.iloc[:, -2].isna().sum())

@@ -114,7 +114,8 @@ def save_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Path:
     with whole_folder(folder, EXAMPLES) as temporary:
         np.save(temporary / "codes.npy", examples.codes)
         np.save(temporary / "labels.npy", examples.labels)
-        examples.regions.to_parquet(temporary / "regions.parquet", index=False)
+        regions = pd.DataFrame(examples.regions)  # without attrs: facts of reading are no JSON
+        regions.to_parquet(temporary / "regions.parquet", index=False)
         write_json(
             temporary / "dataset.json",
             {

@@ -1,25 +1,99 @@
-"""BED and narrowPeak files as region tables.
+"""BED-like files, and what else a Python user has, as region tables.
 
 A region table is a DataFrame with ``chrom`` (str), ``start`` and ``end`` (int64, 0-based,
-half-open) and, where the file has them, ``name``, ``score``, ``strand`` and ``summit`` (int64,
-0-based position of the peak's summit on the chromosome).
+half-open) and, where the file has them, ``name``, ``strand`` and ``summit`` (int64, 0-based
+position of the peak's summit on the chromosome; the midpoint where a row's is not known).
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import re
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from cistransfer.errors import InputError
-from cistransfer.storage import open_text, whole_file
+from cistransfer.genome.formats import ROLES, Form, is_header, parse_columns, recognise
+from cistransfer.genome.intervals import place_summits
+from cistransfer.genome.rows import RowBlock, Rows, RowSource, open_rows, quoted
+from cistransfer.storage import whole_file
 
-__all__ = ["is_regions", "read_bed", "read_narrowpeak", "regions_table", "write_bed"]
+__all__ = [
+    "ReadFacts",
+    "as_regions",
+    "is_regions",
+    "open_regions",
+    "read_bed",
+    "regions_table",
+    "write_bed",
+]
 
-_HEADER = re.compile(r"#|(?:track|browser)(?:\s|$)")
+Columns = str | Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class ReadFacts:
+    """What was read, and what was left out or changed.
+
+    Attributes
+    ----------
+    path : str
+    format : str
+        One of `cistransfer.genome.formats.formats`.
+    rows, columns : int
+    summits_known, summits_unknown, summits_outside : int
+        Rows whose summit is used, is not known (−1), or lies outside the region; the midpoint
+        stands in for the latter two. All 0 where the format has no summit.
+    clipped : int
+        Rows whose start was below 0 and is 0 now.
+    comments : int
+        Comment, ``track`` and header lines between the rows.
+    longer : int
+        Rows with more columns than the first, which are not kept.
+    notes : tuple of str
+        How what is ambiguous was taken.
+    """
+
+    path: str
+    format: str
+    rows: int
+    columns: int
+    summits_known: int = 0
+    summits_unknown: int = 0
+    summits_outside: int = 0
+    clipped: int = 0
+    comments: int = 0
+    longer: int = 0
+    notes: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """One line for a person."""
+        said = [f"{self.rows:,} {'row' if self.rows == 1 else 'rows'} ({self.format})"]
+        lacking = self.summits_unknown + self.summits_outside
+        if self.summits_known or lacking:
+            said[0] += f", {self.summits_known:,} with a summit"
+        if lacking:
+            why = {"unknown": self.summits_unknown, "outside the region": self.summits_outside}
+            words = ", ".join(f"{n:,} {what}" for what, n in why.items() if n)
+            said.append(f"the midpoint stands in for {lacking:,} ({words})")
+        if self.clipped:
+            said.append(f"{self.clipped:,} starts below 0 set to 0")
+        if self.comments:
+            said.append(f"{self.comments:,} lines between the rows skipped")
+        if self.longer:
+            said.append(f"{self.longer:,} rows have more columns than the first")
+        return f"{self.path}: " + "; ".join([*said, *self.notes])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The facts for a record."""
+        return dataclasses.asdict(self) | {"notes": list(self.notes)}
 
 
 def is_regions(table: pd.DataFrame) -> bool:
@@ -37,159 +111,251 @@ def regions_table(chrom: object, start: object, end: object, **columns: object) 
     return table.astype({"start": np.int64, "end": np.int64})
 
 
-def read_bed(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a BED file (3 to 12 columns, plain or gzip) or a narrowPeak file.
+def read_bed(
+    path: str | os.PathLike[str], columns: Columns | None = None, *, keep: bool = False
+) -> pd.DataFrame:
+    """Read a BED-like file: any of `cistransfer.genome.formats.formats`, told by its content.
 
-    Comment, ``track`` and ``browser`` lines before the first region and blank lines anywhere are
-    skipped; a header line between regions is refused, because it is what two files glued together
-    leave. A file whose name holds ``narrowPeak`` is read as one: column 10 is the summit's offset
-    from the start.
+    The file is read once from the front, plain or compressed. Comment, ``track`` and ``browser``
+    lines and blank lines are skipped wherever they are; fields may be separated by white space
+    or commas and be quoted; numbers may be written ``1e+05``.
+
+    Parameters
+    ----------
+    path : path
+        A file, a pipe, or ``-`` for standard input.
+    columns : str or mapping, optional
+        Which columns hold what, for formats that are not known:
+        see `cistransfer.genome.formats.parse_columns`.
+    keep : bool
+        Whether to keep every column of the file (as text, under its name).
 
     Returns
     -------
     DataFrame
-        A region table in the file's order; ``name`` and ``strand`` when the file has them and
-        ``summit`` for narrowPeak files whose every summit is known.
+        A region table in the file's order; ``name`` and ``strand`` where the file has them and
+        ``summit`` where its format has one. ``attrs["read"]`` holds the `ReadFacts`.
 
     Raises
     ------
     InputError
         For a missing, empty, truncated or malformed file; names the line.
     """
-    if "narrowpeak" in Path(path).name.lower():
-        return read_narrowpeak(path)
-    return _read(path, narrowpeak=False)
+    source = RowSource.of(path)
+    with open_regions(source, columns) as (rows, form):
+        if form is None:
+            raise InputError(f"{path}: expected at least one region, found an empty file")
+        return _table(rows, form, keep)
 
 
-def read_narrowpeak(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read an ENCODE narrowPeak file (BED6+4, column 10 = summit offset, −1 = unknown)."""
-    return _read(path, narrowpeak=True)
+@contextlib.contextmanager
+def open_regions(
+    source: RowSource, columns: Columns | None = None
+) -> Iterator[tuple[Rows, Form | None]]:
+    """Open a BED-like file: its rows, and which columns hold what (None for an empty file)."""
+    given = parse_columns(columns)
+    names = {value for key, value in given.items() if key != "base" and not value.isdigit()}
+
+    def heads(fields: list[str]) -> bool:
+        return is_header(fields) or bool(names and names <= set(fields))
+
+    with open_rows(source, heads) as rows:
+        yield rows, recognise(rows.head, columns) if rows.head.sample else None
 
 
-def _read(path: str | os.PathLike[str], *, narrowpeak: bool) -> pd.DataFrame:
-    skip, fields = _first_line(path)
-    if fields < 3:
-        raise _wrong(path, narrowpeak)
-    if narrowpeak and fields != 10:
-        raise InputError(
-            f"{path}: expected the 10 columns of a narrowPeak file, found {fields}; "
-            "rename the file if it is plain BED"
+def _table(rows: Rows, form: Form, keep: bool) -> pd.DataFrame:
+    """All rows as a region table."""
+    place = (form.chrom, form.start, form.end)
+    if keep:
+        kept = [i for i in range(rows.head.fields) if i not in place]
+    else:
+        kept = [i for i in (form.name, form.strand) if i is not None]
+    texts = {form.chrom, *(i for i in (form.strand,) if i in kept)} - {None}
+    strings = [i for i in kept if i not in texts and i != form.summit]
+    codes: dict[int, dict[str, int]] = {i: {} for i in texts}
+    parts: list[dict[Any, Any]] = []
+    facts = ReadFacts(rows.head.label, form.format, 0, rows.head.fields, notes=form.notes)
+    for block in rows.blocks(sorted(texts), form.numbers(), strings):
+        placed = form.place(block)
+        part: dict[Any, Any] = {"start": placed.start, "end": placed.end, "summit": placed.centre}
+        for i in texts:
+            part[i] = _coded(block, i, codes[i], name=i == form.chrom)
+        part |= block.strings
+        if form.summit in kept:
+            part[form.summit] = pa.array(block.numbers[form.summit]).cast(pa.string())
+        parts.append(part)
+        facts = dataclasses.replace(
+            facts,
+            rows=facts.rows + block.rows,
+            summits_known=facts.summits_known + placed.known,
+            summits_outside=facts.summits_outside + placed.outside,
+            clipped=facts.clipped + placed.clipped,
+            comments=facts.comments + block.comments,
+            longer=facts.longer + block.longer,
         )
-    dtypes: dict[int, object] = {0: str, 1: np.int64, 2: np.int64, 3: str, 5: str}
-    if fields > 3:
-        dtypes[fields - 1] = str  # empty where a line is cut short
-    if narrowpeak:
-        dtypes[9] = np.int64
-    try:
-        with open_text(path) as handle:
-            raw = pd.read_csv(
-                handle,
-                sep="\t",
-                header=None,
-                names=list(range(fields)),
-                index_col=False,
-                usecols=[column for column in dtypes if column < fields],
-                dtype=dtypes,
-                skiprows=skip,
-                comment=None,
-                keep_default_na=False,
-                na_filter=False,
-                quoting=3,
-            )
-    except (ValueError, pd.errors.ParserError, OverflowError) as error:
-        raise _wrong(path, narrowpeak) from error
-    chrom = raw[0]
-    if (raw[1] < 0).any() or (raw[1] >= raw[2]).any():
-        raise _wrong(path, narrowpeak)
-    if any(not name or name != name.strip() or _HEADER.match(name) for name in chrom.unique()):
-        raise _wrong(path, narrowpeak)
-    if fields > 3 and not narrowpeak and (raw[fields - 1] == "").any():
-        found = _first_wrong(path, narrowpeak)
-        if found is not None:
-            raise found
-    table = regions_table(chrom.to_numpy(), raw[1].to_numpy(), raw[2].to_numpy())
-    if fields > 3:
-        table["name"] = raw[3].to_numpy()
-    if fields > 5:
-        table["strand"] = raw[5].to_numpy()
-    if narrowpeak:
-        offset = raw[9].to_numpy()
-        if (offset >= (table["end"] - table["start"]).to_numpy()).any() or (offset < -1).any():
-            raise _wrong(path, narrowpeak)
-        if (offset >= 0).all():
-            table["summit"] = table["start"] + offset
+    if form.summit is not None:
+        unknown = facts.rows - facts.summits_known - facts.summits_outside
+        facts = dataclasses.replace(facts, summits_unknown=unknown)
+
+    def column(key: Any) -> Any:
+        if key in codes:
+            words = np.array([*codes[key]], dtype=object)
+            return words[np.concatenate([part[key] for part in parts])]
+        if isinstance(key, str):
+            return np.concatenate([part[key] for part in parts])
+        text = pa.chunked_array([part[key] for part in parts])
+        if keep:
+            return pd.array(text, dtype="string[pyarrow]")
+        return text.to_numpy()
+
+    table = regions_table(column(form.chrom), column("start"), column("end"))
+    for i in kept:
+        name = form.names[i] if keep else "name" if i == form.name else "strand"
+        if i == form.summit and name == "summit":
+            table[name] = column("summit")
+            continue
+        while name in (*table.columns, *(["summit"] if form.summit is not None else [])):
+            name += "_input"
+        table[name] = column(i)
+    if form.summit is not None:
+        table["summit"] = column("summit")
+    table.attrs["read"] = facts
     return table
 
 
-def _first_line(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Count the header lines and the tab-separated columns of the first row."""
-    with open_text(path) as handle:
-        for number, line in enumerate(handle):
-            if line.strip() and not _HEADER.match(line):
-                return number, len(line.rstrip("\r\n").split("\t"))
-    raise InputError(f"{path}: expected at least one region, found an empty file")
+def _coded(block: RowBlock, column: int, codes: dict[str, int], *, name: bool) -> Any:
+    """A text column of a block as codes into words that all blocks share."""
+    words, code = block.texts[column]
+    for k, word in enumerate(words):
+        if name and (not word or word != word.strip()):
+            _, where = block.where(code == k)
+            raise InputError(
+                f"{where}: expected a chromosome name in column {column + 1}, found {quoted(word)}"
+            )
+        codes.setdefault(word, len(codes))
+    return np.array([codes[word] for word in words], dtype=np.int32)[code]
 
 
-def _wrong(path: str | os.PathLike[str], narrowpeak: bool) -> InputError:
-    """Word what is wrong with a file that could not be read."""
-    return _first_wrong(path, narrowpeak) or InputError(f"{path}: not a readable BED file")
+_PLACE = re.compile(r"\s*([^\s:]+):([\d,_]+)(?:-|\.\.)([\d,_]+)\s*")
 
 
-def _first_wrong(path: str | os.PathLike[str], narrowpeak: bool) -> InputError | None:
-    """Find the first line that is wrong and say what is wrong with it; None when all are right."""
-    expected = 0
-    with open_text(path) as handle:
-        for number, line in enumerate(handle, start=1):
-            text = line.rstrip("\r\n")
-            if not text.strip():
-                continue
-            where = f"{path}, line {number}"
-            fields = text.split("\t")
-            if _HEADER.match(text):
-                if expected:
-                    return InputError(
-                        f"{where}: found a header line between regions: {text[:60]!r}"
-                    )
-                continue
-            if len(fields) < 3:
-                hint = " (columns must be separated by tabs)" if len(text.split()) >= 3 else ""
-                return InputError(
-                    f"{where}: expected at least 3 tab-separated columns (chrom, start, end), "
-                    f"found {len(fields)}: {text[:60]!r}{hint}"
-                )
-            expected = expected or len(fields)
-            if len(fields) < expected:
-                return InputError(
-                    f"{where}: expected {expected} columns like the first line, found {len(fields)}"
-                )
-            if not fields[0] or fields[0] != fields[0].strip():
-                return InputError(
-                    f"{where}: expected a chromosome name in column 1, found {fields[0]!r}"
-                )
-            for column, kind in (
-                (1, "start"),
-                (2, "end"),
-                *(((9, "summit"),) if narrowpeak else ()),
-            ):
-                digits = fields[column].removeprefix("-")
-                if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
-                    return InputError(
-                        f"{where}: expected an integer {kind} in column {column + 1}, "
-                        f"found {fields[column]!r}"
-                    )
-            start, end = int(fields[1]), int(fields[2])
-            if start < 0:
-                return InputError(f"{where}: expected start ≥ 0, found {start}")
-            if start >= end:
-                return InputError(
-                    f"{where}: expected start < end (0-based, half-open), found {start} and {end}"
-                )
-            if narrowpeak and not -1 <= int(fields[9]) < end - start:
-                return InputError(
-                    f"{where}: expected a summit offset from 0 to {end - start - 1} (or −1), "
-                    f"found {fields[9]}"
-                )
-    return None
+def as_regions(regions: Any, columns: Columns | None = None) -> pd.DataFrame:
+    """Region table of what a Python user has.
+
+    Parameters
+    ----------
+    regions : path, DataFrame, str, or list
+        A path is read by `read_bed`. A DataFrame has columns chrom, start, end, under these
+        names or pyranges' or UCSC's (Chromosome, Start, End; chromStart …), with whole numbers;
+        its other columns are kept. A text like ``"chr1:1,000-1,200"`` is one region (0-based,
+        half-open, as all are), and a list holds such texts or tuples (chrom, start, end).
+    columns : str or mapping, optional
+        For a path: see `read_bed`.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    if isinstance(regions, pd.DataFrame):
+        return _of_frame(regions)
+    if isinstance(regions, str) and (place := _PLACE.fullmatch(regions)):
+        return _of_list([place.groups()])
+    if isinstance(regions, str | os.PathLike):
+        return read_bed(regions, columns)
+    if hasattr(regions, "df") and isinstance(regions.df, pd.DataFrame):
+        return _of_frame(regions.df)  # a PyRanges
+    if isinstance(regions, list | tuple) and len(regions):
+        if isinstance(regions, tuple) and not isinstance(regions[0], str | list | tuple):
+            raise _unknown(regions)
+        if isinstance(regions, tuple) and len(regions) == 3 and not isinstance(regions[1], str):
+            regions = [regions] if isinstance(regions[0], str) else regions
+        return _of_list(regions)
+    raise _unknown(regions)
+
+
+def _unknown(found: object) -> InputError:
+    return InputError(
+        "regions: expected a path, a table with chrom, start and end, a text like "
+        f"'chr1:100-300', or a list of those or of (chrom, start, end), found {_what(found)}"
+    )
+
+
+def _what(found: object) -> str:
+    text = " ".join(repr(found).split())
+    return f"{type(found).__name__} {text if len(text) <= 60 else text[:59] + '…'}"
+
+
+def _of_list(items: Any) -> pd.DataFrame:
+    rows = []
+    for number, item in enumerate(items, start=1):
+        place = _PLACE.fullmatch(item) if isinstance(item, str) else None
+        fields = place.groups() if place else item
+        if isinstance(fields, str) or not hasattr(fields, "__len__") or len(fields) != 3:
+            raise InputError(
+                f"regions, item {number}: expected 'chrom:start-end' or (chrom, start, end), "
+                f"found {_what(item)}"
+            )
+        rows.append(fields)
+    chrom, start, end = zip(*rows, strict=True)
+    table = pd.DataFrame({"chrom": chrom, "start": start, "end": end}, dtype=object)
+    for name in ("start", "end"):
+        table[name] = table[name].map(
+            lambda value: (
+                value.replace(",", "").replace("_", "") if isinstance(value, str) else value
+            )
+        )
+    return _of_frame(table)
+
+
+def _of_frame(table: pd.DataFrame) -> pd.DataFrame:
+    names = {re.sub(r"[^a-z0-9]", "", str(name).lower()): name for name in reversed(table.columns)}
+    found: dict[str, Any] = {}
+    for role, known in ROLES.items():
+        if role in ("summit", "name") and role not in table.columns:
+            continue
+        if role in table.columns:
+            found[role] = role
+            continue
+        name = next((names[word] for word in known if word in names), None)
+        if name is not None:
+            found[role] = name
+    lacking = [role for role in ("chrom", "start", "end") if role not in found]
+    if lacking:
+        raise InputError(
+            f"regions: expected columns chrom, start and end, found no {' and no '.join(lacking)} "
+            f"among {quoted(', '.join(map(str, table.columns)))}"
+        )
+    if not len(table):
+        raise InputError("regions: expected at least one region, found an empty table")
+    regions = table.rename(columns={name: role for role, name in found.items()})
+    regions = regions.reset_index(drop=True)
+    for name in ("start", "end"):
+        values = pd.to_numeric(regions[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        wrong = ~np.isfinite(values) | (values != np.floor(values)) | (np.abs(values) > 2**53)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise InputError(
+                f"regions, row {row}: expected a whole number as {name}, "
+                f"found {_what(regions[name].iloc[row])}"
+            )
+        regions[name] = values.astype(np.int64)
+    unnamed = regions["chrom"].isna().to_numpy() | (regions["chrom"].astype(str) == "").to_numpy()
+    start, end = regions["start"].to_numpy(), regions["end"].to_numpy()
+    bad = (start < 0) | (start >= end) | unnamed
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"regions, row {row}: expected a chromosome and 0 ≤ start < end (0-based, half-open), "
+            f"found {_what(regions['chrom'].iloc[row])}, {start[row]} and {end[row]}"
+        )
+    regions["chrom"] = regions["chrom"].astype(str).astype(object)
+    if "summit" in regions:
+        given = pd.to_numeric(regions["summit"], errors="coerce").to_numpy(
+            np.float64, na_value=np.nan
+        )
+        regions["summit"] = place_summits(start, end, given)
+    return regions
 
 
 def write_bed(path: str | os.PathLike[str], regions: pd.DataFrame) -> None:

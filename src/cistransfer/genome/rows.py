@@ -1,11 +1,19 @@
-"""Streams of tab-separated rows: a BED-like file of any size, read in blocks of bounded memory."""
+"""Rows of tab-separated text of any size, from a file or a pipe that is read once, in blocks.
+
+A block that is plain (tabs, whole numbers, no comment) is parsed by Arrow as it is. One that is
+not is first made plain line by line, and that is also where a bad line is found and named.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +23,45 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.storage import open_bytes
 
-__all__ = ["RowBlock", "RowSource", "refuse_row", "row_head", "stream_rows"]
+__all__ = [
+    "BLANK",
+    "UNKNOWN",
+    "Head",
+    "RowBlock",
+    "RowSource",
+    "Rows",
+    "open_rows",
+    "quoted",
+    "read_columns",
+    "whole_number",
+]
 
-_HEADERS = (b"#", b"track", b"browser")
+T = TypeVar("T")
+
+BLANK = frozenset(("", ".", "NA", "NaN", "nan", "NULL", "None"))
+UNKNOWN = " summit"
+"""Numbers that may be blank, and are −1 then."""
+COMMENT = re.compile(r"#|(?:track|browser)(?:\s|$)")
 _BLOCK_BYTES = 1 << 21
-"""Small, because Arrow's reader may run dozens of blocks ahead of what is worked on."""
+_MAX_LINE = 1 << 26
+_SAMPLE = 1000
+
+
+def quoted(text: str) -> str:
+    """Quote what was found for a message: at most 60 characters of it."""
+    return repr(text if len(text) <= 60 else text[:59] + "…")
+
+
+def whole_number(text: str) -> int | None:
+    """Read an integer as people's tools write it (``100000``, ``1e+05``, ``100000.0``)."""
+    text = text.strip()
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit():
+        return int(text) if len(digits) < 19 else None
+    if not re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,2})?", text):
+        return None
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else None
 
 
 @dataclass(frozen=True)
@@ -31,16 +73,51 @@ class RowSource:
     label : str
         What to call it in messages.
     open : callable
-        Opens its uncompressed bytes from the start; may be called more than once.
+        Opens its uncompressed bytes, to be read once from the start.
     """
 
     label: str
-    open: Callable[[], Any]
+    open: Callable[[], contextlib.AbstractContextManager[Any]]
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> RowSource:
-        """A file or a pipe, compressed or not (told by its first bytes)."""
-        return cls(os.fspath(path), lambda: open_bytes(path))
+        """A file or pipe, plain or compressed (told by its first bytes)."""
+        return cls(str(path), lambda: open_bytes(path))
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the first rows of a file look like.
+
+    Attributes
+    ----------
+    label : str
+    comments : list of str
+        Comment, ``track`` and ``browser`` lines before the first row.
+    header : list of str or None
+        Column names, where a line holds them.
+    separator : {"\\t", ",", " "}
+        A space stands for any white space.
+    quotes : bool
+        Whether fields are in double quotes.
+    sample : list of list of str
+        The fields of the first rows; empty when there is no row.
+    line : int
+        Number of the first row's line.
+    """
+
+    label: str
+    comments: list[str]
+    header: list[str] | None
+    separator: str
+    quotes: bool
+    sample: list[list[str]]
+    line: int
+
+    @property
+    def fields(self) -> int:
+        """Columns of the first row."""
+        return len(self.sample[0]) if self.sample else 0
 
 
 @dataclass(frozen=True)
@@ -52,155 +129,333 @@ class RowBlock:
     texts : dict of int → (list of str, ndarray of int32)
         Text columns, dictionary-encoded: the distinct values and each row's index into them.
     numbers : dict of int → ndarray of int64
-        Integer columns.
+    strings : dict of int → pyarrow.Array
+        Text columns as they are.
+    rows : int
+    comments, longer : int
+        Comment lines left out, rows with more columns than the first (which are cut).
     """
 
     texts: dict[int, tuple[list[str], NDArray[np.int32]]]
     numbers: dict[int, NDArray[np.int64]]
+    strings: dict[int, pa.Array]
     rows: int
+    comments: int
+    longer: int
+    _where: Callable[[int], str]
+
+    def where(self, bad: NDArray[np.bool_]) -> tuple[int, str]:
+        """The first row that is bad, and its file and line for a message."""
+        row = int(np.flatnonzero(bad)[0])
+        return row, self._where(row)
 
 
-def stream_rows(
-    source: RowSource, texts: tuple[int, ...], numbers: tuple[int, ...], *, empty_ok: bool = False
-) -> Iterator[RowBlock]:
-    """Read chosen columns of a headerless tab-separated file, block by block.
+class Rows:
+    """An opened stream of rows whose head has been looked at (see `open_rows`)."""
 
-    Leading comment, ``track`` and ``browser`` lines and blank lines are skipped.
+    def __init__(self, head: Head, first: bytes, rest: Iterator[bytes]) -> None:
+        self.head = head
+        self._first, self._rest = first, rest
+
+    def blocks(
+        self,
+        texts: Sequence[int],
+        numbers: Mapping[int, str],
+        strings: Sequence[int] = (),
+    ) -> Iterator[RowBlock]:
+        """Read chosen columns (0-based), block by block; can be called once.
+
+        Parameters
+        ----------
+        texts, strings : sequence of int
+            Columns of text: dictionary-encoded, or as they are.
+        numbers : mapping of int → str
+            Columns of integers and what they are, for messages (" start", or ""). What is
+            `UNKNOWN` may be blank.
+
+        Raises
+        ------
+        InputError
+            For a truncated or malformed file; names the line.
+        """
+        if self.head.sample:
+            reader = _BlockReader(self.head, tuple(texts), dict(numbers), tuple(strings))
+            yield from _ahead(reader.read(self._first, self._rest))
+
+
+@contextlib.contextmanager
+def open_rows(source: RowSource, is_header: Callable[[list[str]], bool]) -> Iterator[Rows]:
+    """Open a stream of rows and look at its first ones.
 
     Parameters
     ----------
     source : RowSource
-    texts, numbers : tuple of int
-        0-based columns to read as text and as integers.
-    empty_ok : bool
-        Whether a file without rows is fine (a TFBS file that holds no site) or an error.
+    is_header : callable
+        Whether a line's fields are the names of columns.
+    """
+    with source.open() as stream:
+        blocks = _cut(source.label, stream)
+        first = b""
+        for block in blocks:
+            first += block
+            head, skip = _look(source.label, first, is_header)
+            if head.sample:
+                break
+        else:
+            head, skip = Head(source.label, [], None, "\t", False, [], 1), 0
+        yield Rows(head, first[skip:], blocks)
+
+
+def read_columns(
+    source: RowSource, texts: Sequence[int], numbers: Sequence[int]
+) -> Iterator[RowBlock]:
+    """Read columns (0-based) of a tab-separated file without a header, block by block.
 
     Raises
     ------
     InputError
-        For a missing, empty, truncated or malformed file; names the line where it can.
+        For a missing, empty, truncated or malformed file; names the line.
     """
-    skip, fields = row_head(source)
-    if fields == 0:
-        if empty_ok:
-            return
-        raise InputError(f"{source.label}: expected at least one row, found an empty file")
-    needed = max((*texts, *numbers)) + 1
-    if fields < needed:
-        raise InputError(
-            f"{source.label}, line {skip + 1}: expected at least {needed} tab-separated columns, "
-            f"found {fields}"
-        )
-    kinds: dict[str, pa.DataType] = {
-        f"f{at}": pa.dictionary(pa.int32(), pa.string()) for at in texts
-    }
-    kinds |= {f"f{at}": pa.int64() for at in numbers}
-    try:
-        with source.open() as stream:
-            reader = pa.csv.open_csv(
-                stream,
-                read_options=pa.csv.ReadOptions(
-                    block_size=_BLOCK_BYTES, skip_rows=skip, autogenerate_column_names=True
-                ),
-                parse_options=pa.csv.ParseOptions(delimiter="\t", quote_char=False),
-                convert_options=pa.csv.ConvertOptions(
-                    column_types=kinds, include_columns=list(kinds), null_values=[]
-                ),
-            )
-            for batch in reader:
-                yield _block(batch, texts, numbers)
-    except pa.ArrowInvalid as error:
-        refuse_row(source, numbers, error=error)
-    except (OSError, EOFError) as error:
-        raise _cut_short(source, error) from error
-
-
-def _block(batch: Any, texts: tuple[int, ...], numbers: tuple[int, ...]) -> RowBlock:
-    words: dict[int, tuple[list[str], NDArray[np.int32]]] = {}
-    for at in texts:
-        column = batch.column(f"f{at}")
-        codes = column.indices.to_numpy(zero_copy_only=False)
-        words[at] = (column.dictionary.to_pylist(), codes)
-    values = {at: batch.column(f"f{at}").to_numpy(zero_copy_only=False) for at in numbers}
-    return RowBlock(words, values, batch.num_rows)
-
-
-def row_head(source: RowSource) -> tuple[int, int]:
-    """Count the header lines and the columns of the first row (0 when there is none)."""
-    skip = 0
-    for line in _lines(source):
-        if line.strip() and not line.startswith(_HEADERS):
-            return skip, line.rstrip(b"\r").count(b"\t") + 1
-        skip += 1
-    return skip, 0
-
-
-def refuse_row(
-    source: RowSource,
-    numbers: tuple[int, ...],
-    fault: Callable[[dict[int, int]], str | None] = lambda values: None,
-    error: BaseException | None = None,
-) -> NoReturn:
-    """Find the first row that is wrong and say what is wrong with it; always raises.
-
-    Parameters
-    ----------
-    source : RowSource
-    numbers : tuple of int
-        0-based columns that must hold integers.
-    fault : callable
-        Says what is wrong with the integers of a row (by column), or None.
-    error : Exception, optional
-        What the parser said.
-    """
-    fields = 0
-    for number, line in enumerate(_lines(source), start=1):
-        text = line.rstrip(b"\r").decode("utf-8", "replace")
-        if not text.strip() or (not fields and line.startswith(_HEADERS)):
-            continue
-        where = f"{source.label}, line {number}"
-        row = text.split("\t")
-        fields = fields or len(row)
-        if len(row) != fields:
+    needed = max(*texts, *numbers) + 1
+    with open_rows(source, lambda fields: False) as rows:
+        head = rows.head
+        if not head.sample:
+            raise InputError(f"{source.label}: expected at least one row, found an empty file")
+        if head.fields < needed:
             raise InputError(
-                f"{where}: expected {fields} tab-separated columns like the lines before, found "
-                f"{len(row)}: {text[:60]!r}"
+                f"{source.label}, line {head.line}: expected at least {needed} tab-separated "
+                f"columns, found {head.fields}"
             )
-        values = {}
-        for column in numbers:
-            digits = row[column].strip().removeprefix("-")
-            if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
-                raise InputError(
-                    f"{where}: expected an integer in column {column + 1}, found {row[column]!r}"
-                )
-            values[column] = int(row[column])
-        wrong = fault(values)
-        if wrong is not None:
-            raise InputError(f"{where}: {wrong}")
-    said = f" ({_one_line(error)})" if error is not None else ""
-    raise InputError(f"{source.label}: not a readable tab-separated file{said}")
+        yield from rows.blocks(texts, dict.fromkeys(numbers, ""))
 
 
-def _lines(source: RowSource) -> Iterator[bytes]:
-    """Lines of a source, without their ends."""
+def _cut(label: str, stream: Any) -> Iterator[bytes]:
+    """Blocks of whole lines."""
     held = b""
+    begun = False
+    while True:
+        try:
+            part = stream.read(_BLOCK_BYTES)
+        except (OSError, EOFError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{label}: the gzip file is cut short or damaged ({said}); "
+                "copy or download it again"
+            ) from error
+        if not part:
+            break
+        if not begun:
+            begun = True
+            if part.startswith((b"\xff\xfe", b"\xfe\xff")):
+                raise InputError(f"{label}: expected UTF-8 text, found UTF-16; save it as UTF-8")
+            if b"\x00" in part[:4096]:
+                raise InputError(f"{label}: expected text, found binary data")
+            part = part.removeprefix(b"\xef\xbb\xbf")
+        held = held + part if held else part
+        end = held.rfind(b"\n") + 1 or held.rfind(b"\r", 0, len(held) - 1) + 1
+        if end:
+            yield held[:end]
+            held = held[end:]
+        elif len(held) > _MAX_LINE:
+            raise InputError(f"{label}: expected lines, found {len(held):,} bytes without an end")
+    if held:
+        yield held
+
+
+def _decoded(raw: bytes) -> str:
     try:
-        with source.open() as stream:
-            while part := stream.read(1 << 18):
-                *lines, held = (held + part).split(b"\n")
-                yield from lines
-            if held:
-                yield held
-    except (OSError, EOFError) as error:
-        raise _cut_short(source, error) from error
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
-def _cut_short(source: RowSource, error: BaseException) -> InputError:
-    return InputError(
-        f"{source.label}: the gzip file is cut short or damaged ({_one_line(error)}); "
-        "copy or download it again"
-    )
+def _look(label: str, first: bytes, is_header: Callable[[list[str]], bool]) -> tuple[Head, int]:
+    """The head of a file, and the number of bytes before its first row."""
+    comments: list[str] = []
+    sample: list[list[str]] = []
+    header: list[str] | None = None
+    separator, quotes = "\t", False
+    at, skip, line = 0, 0, 0
+    for number, raw in enumerate(first.splitlines(keepends=True), start=1):
+        text = _decoded(raw).rstrip("\r\n")
+        at += len(raw)
+        if not text.strip():
+            continue
+        if COMMENT.match(text):
+            if not sample and header is None:
+                comments.append(text)
+            continue
+        if not sample and header is None:
+            separator = _separator(text)
+            quotes = '"' in text and _is_quoted(text, separator)
+            fields = split_line(text, separator, quotes)
+            if is_header(fields):
+                header = fields
+                continue
+        if not sample:
+            # A header may be quoted where the rows are not, and the other way round.
+            quotes = quotes or ('"' in text and _is_quoted(text, separator))
+            skip, line = at - len(raw), number
+        sample.append(split_line(text, separator, quotes))
+        if len(sample) == _SAMPLE:
+            break
+    if sample and header is None and comments:
+        names = split_line(comments[-1].lstrip("# "), separator, quotes)
+        if is_header(names) and len(names) == len(sample[0]):
+            header = names
+    return Head(label, comments, header, separator, quotes, sample, line), skip
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+def _separator(text: str) -> str:
+    if "\t" in text:
+        return "\t"
+    for separator in (" ", ","):
+        if len(split_line(text, separator, '"' in text)) >= 3:
+            return separator
+    return "\t"
+
+
+def _is_quoted(text: str, separator: str) -> bool:
+    """Whether a field is wholly in quotes: a lone quote in a name is no quoting."""
+    fields = text.split(separator if separator != " " else None)
+    return any(len(field) > 1 and field[0] == field[-1] == '"' for field in fields)
+
+
+def split_line(text: str, separator: str, quotes: bool) -> list[str]:
+    """The fields of a line."""
+    if quotes:
+        plain = " ".join(text.split()) if separator == " " else text
+        with contextlib.suppress(csv.Error):
+            return next(csv.reader([plain], delimiter=separator), [])
+    return text.split() if separator == " " else text.split(separator)
+
+
+class _BlockReader:
+    """Turns blocks of text into blocks of columns."""
+
+    def __init__(
+        self,
+        head: Head,
+        texts: tuple[int, ...],
+        numbers: dict[int, str],
+        strings: tuple[int, ...],
+    ) -> None:
+        self._head, self._texts, self._numbers, self._strings = head, texts, numbers, strings
+        self._names = [f"f{i}" for i in range(head.fields)]
+        kinds: dict[str, pa.DataType] = {
+            f"f{i}": pa.dictionary(pa.int32(), pa.string()) for i in texts
+        }
+        kinds |= {f"f{i}": pa.int64() for i in numbers}
+        kinds |= {f"f{i}": pa.string() for i in strings}
+        self._convert = pa.csv.ConvertOptions(
+            column_types=kinds, include_columns=list(kinds), null_values=[]
+        )
+        self._parse = pa.csv.ParseOptions(delimiter="\t", quote_char=False)
+        self._plain = head.separator == "\t" and not head.quotes
+
+    def read(self, first: bytes, rest: Iterator[bytes]) -> Iterator[RowBlock]:
+        line = self._head.line
+        raw: bytes | None = first
+        while raw is not None:
+            yield self._block(raw, line)
+            line += raw.count(b"\n") or raw.count(b"\r")
+            raw = next(rest, None)
+
+    def _block(self, raw: bytes, line: int) -> RowBlock:
+        if self._plain:
+            with contextlib.suppress(pa.ArrowInvalid):
+                block = self._columns(raw, lambda row: _place(self._head.label, raw, line, row))
+                # A comment may be a row behind a #, and then it parses.
+                hidden = (
+                    any(COMMENT.match(word) for word in block.texts[0][0])
+                    if 0 in block.texts
+                    else raw.startswith(b"#") or b"\n#" in raw
+                )
+                if not hidden:
+                    return block
+        rows, lines, comments, longer = self._made_plain(raw, line)
+        label = self._head.label
+        return self._columns(
+            "\n".join(rows).encode(), lambda row: f"{label}, line {lines[row]}", comments, longer
+        )
+
+    def _columns(
+        self, raw: bytes, where: Callable[[int], str], comments: int = 0, longer: int = 0
+    ) -> RowBlock:
+        if not raw:
+            nothing: Any = ([], np.empty(0, np.int32))
+            empty = {i: np.empty(0, np.int64) for i in self._numbers}
+            strings = {i: pa.array([], pa.string()) for i in self._strings}
+            return RowBlock(
+                dict.fromkeys(self._texts, nothing), empty, strings, 0, comments, longer, where
+            )
+        options = pa.csv.ReadOptions(
+            column_names=self._names, use_threads=False, block_size=len(raw) + 1
+        )
+        table = pa.csv.read_csv(pa.BufferReader(raw), options, self._parse, self._convert)
+        texts: dict[int, tuple[list[str], NDArray[np.int32]]] = {}
+        for i in self._texts:
+            column = table.column(f"f{i}").chunk(0)
+            codes = column.indices.to_numpy(zero_copy_only=False)
+            texts[i] = (column.dictionary.to_pylist(), codes)
+        numbers = {i: table.column(f"f{i}").chunk(0).to_numpy() for i in self._numbers}
+        strings = {i: table.column(f"f{i}").chunk(0) for i in self._strings}
+        return RowBlock(texts, numbers, strings, table.num_rows, comments, longer, where)
+
+    def _made_plain(self, raw: bytes, line: int) -> tuple[list[str], list[int], int, int]:
+        """Rows of a block as plain tab-separated lines, their line numbers, and what was odd."""
+        head, rows, lines = self._head, [], []
+        comments = longer = 0
+        expected = head.fields
+        for number, text in enumerate(_lines(raw), start=line):
+            if not text.strip():
+                continue
+            if COMMENT.match(text):
+                comments += 1
+                continue
+            fields = split_line(text, head.separator, head.quotes)
+            if fields == head.header:
+                comments += 1
+                continue
+            where = f"{head.label}, line {number}"
+            if len(fields) < expected:
+                raise InputError(
+                    f"{where}: expected {expected} {_SEPARATED[head.separator]} columns like the "
+                    f"first line, found {len(fields)}: {quoted(text)}"
+                )
+            longer += any(fields[expected:])
+            for column, role in self._numbers.items():
+                value = whole_number(fields[column])
+                if value is None and role == UNKNOWN and fields[column].strip() in BLANK:
+                    value = -1
+                if value is None:
+                    raise InputError(
+                        f"{where}: expected an integer{role} in column {column + 1}, "
+                        f"found {quoted(fields[column])}"
+                    )
+                fields[column] = str(value)
+            rows.append("\t".join(field.replace("\t", " ") for field in fields[:expected]))
+            lines.append(number)
+        return rows, lines, comments, longer
+
+
+_SEPARATED = {"\t": "tab-separated", ",": "comma-separated", " ": "space-separated"}
+
+
+def _lines(raw: bytes) -> list[str]:
+    return [line.rstrip("\r\n") for line in re.split("\r\n|\n|\r", _decoded(raw))]
+
+
+def _place(label: str, raw: bytes, line: int, row: int) -> str:
+    """File and line of a row in a block that was plain as it came."""
+    filled = [number for number, text in enumerate(_lines(raw), start=line) if text]
+    return f"{label}, line {filled[row]}"
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next of which is made while one is worked on."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = pool.submit(next, items, None)
+            yield item

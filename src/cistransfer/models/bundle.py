@@ -166,7 +166,7 @@ def save_bundle(
                 },
             },
         )
-        regions[["chrom", "start", "end", "part"]].to_parquet(
+        pd.DataFrame(regions[["chrom", "start", "end", "part"]]).to_parquet(
             temporary / "regions.parquet", index=False
         )
         write_json(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.intervals import expand_ranges
-from cistransfer.genome.rows import RowSource, refuse_row, stream_rows
+from cistransfer.genome.rows import RowSource, read_columns
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.samples import Sample
 from cistransfer.storage import open_text
@@ -108,11 +108,16 @@ def read_dhs_clusters(
     source = RowSource.of(path)
     numbers = np.array(sorted(sources), dtype=np.int64)
     lists: list[tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.int64]]] = []
-    for block in stream_rows(source, texts=(1, 7), numbers=(2, 3)):
+    for block in read_columns(source, texts=(1, 7), numbers=(2, 3)):
         names, chrom = block.texts[1]
         start, end = block.numbers[2], block.numbers[3]
-        if ((start < 0) | (start >= end)).any():
-            refuse_row(source, (2, 3), _fault)
+        bad = (start < 0) | (start >= end)
+        if bad.any():
+            i, where = block.where(bad)
+            raise InputError(
+                f"{where}: expected 0 ≤ start < end in columns 3 and 4, found {start[i]} and "
+                f"{end[i]}"
+            )
         distinct, code = block.texts[7]
         ids, count = _parse_ids(distinct, str(path))
         number = np.minimum(np.searchsorted(numbers, ids), len(numbers) - 1)
@@ -146,12 +151,6 @@ def read_dhs_clusters(
                 own[rows] = True
         opened[sample.cell] = own
     return OpenRegions(regions, opened)
-
-
-def _fault(values: dict[int, int]) -> str | None:
-    if 0 <= values[2] < values[3]:
-        return None
-    return f"expected 0 ≤ start < end in columns 3 and 4, found {values[2]} and {values[3]}"
 
 
 def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

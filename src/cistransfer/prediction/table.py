@@ -40,7 +40,7 @@ def predict_regions(
     Returns
     -------
     DataFrame
-        The region columns in the input's order, the scored ``window_start`` and ``window_end``,
+        All columns of the input in their order, the scored ``window_start`` and ``window_end``,
         one column per task with the calibrated probability (empty where there is none), and
         ``note``: why a row has no score, or how many N its window holds (an N contributes nothing).
 
@@ -65,7 +65,9 @@ def predict_regions(
         for at in range(0, len(rows), _CHUNK)
     )
     scores = _scores(bundle, chunks, len(windows), len(rows), strands, notes)
-    table = regions.reset_index(drop=True).assign(
+    own = ("window_start", "window_end", "note")
+    table = pd.DataFrame(regions).reset_index(drop=True)
+    table = table.rename(columns={name: f"{name}_input" for name in own}).assign(
         window_start=windows["start"], window_end=windows["end"]
     )
     return _with_scores(table, bundle, scores, notes)

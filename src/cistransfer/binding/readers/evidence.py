@@ -18,7 +18,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.genome.rows import RowBlock, RowSource, refuse_row, row_head, stream_rows
+from cistransfer.genome.bed import open_regions
+from cistransfer.genome.rows import RowSource
 from cistransfer.openness.samples import read_table
 from cistransfer.storage import open_bytes
 
@@ -119,71 +120,41 @@ def open_evidence(
 def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> Iterator[Placed]:
     """Read the rows of one file of evidence, block by block.
 
-    A peak stands where its summit is: column 10 of a ten-column (narrowPeak) file, the offset
-    from the start; columns 7–8 of another BED file that has them (as ReMap's); and its midpoint
-    where there is no summit (and in broadPeak files). A TFBS stands on columns 2–3.
+    Files are read as every verb reads them (`cistransfer.genome.bed`). A peak stands where its
+    summit is, or on its midpoint where that is not known; a TFBS on its region.
 
     Raises
     ------
     InputError
         For a malformed file or a name that is not ``experiment.TF.cell``.
     """
-    _, fields = row_head(source)
-    numbers: tuple[int, ...] = (1, 2)
-    if kind == "peaks" and fields >= 8 and "broadpeak" not in source.label.lower():
-        numbers = (1, 2, 9) if fields == 10 else (1, 2, 6, 7)
-    texts = (0,) if experiment else (0, 3)
     names: dict[str, Experiment] = {}
-    for block in stream_rows(source, texts, numbers, empty_ok=experiment is not None):
-        start, end = _positions(source, block, numbers, kind)
-        if experiment is not None:
-            experiments = [experiment]
-            code = np.zeros(block.rows, dtype=np.int32)
-        else:
-            words, code = block.texts[3]
-            for word in words:
-                if word not in names:
-                    names[word] = _from_peak(word, source)
-            experiments = [names[word] for word in words]
-        yield Placed(experiments, code, *block.texts[0], start, end)
-
-
-def _positions(
-    source: RowSource, block: RowBlock, numbers: tuple[int, ...], kind: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    start, end = block.numbers[1], block.numbers[2]
-    bad = (start < 0) | (start >= end)
-    if len(numbers) == 4:
-        start, end = block.numbers[6], block.numbers[7]
-        bad |= (start < 0) | (start >= end)
-    elif kind == "peaks":
-        summit = start + (end - start) // 2
-        if len(numbers) == 3:
-            offset = block.numbers[9]
-            bad |= (offset < -1) | (offset >= end - start)
-            summit = np.where(offset >= 0, start + offset, summit)
-        start, end = summit, summit + 1
-    if bad.any():
-        refuse_row(source, numbers, _fault)
-    return start, end
-
-
-def _fault(values: dict[int, int]) -> str | None:
-    """Say what is wrong with the coordinates of a row, by column."""
-    for first, last in ((1, 2), (6, 7)):
-        if first in values:
-            start, end = values[first], values[last]
-            if start < 0 or start >= end:
-                return (
-                    f"expected 0 ≤ start < end (0-based, half-open) in columns {first + 1} and "
-                    f"{last + 1}, found {start} and {end}"
-                )
-    if 9 in values and not -1 <= values[9] < values[2] - values[1]:
-        return (
-            f"expected a summit offset from 0 to {values[2] - values[1] - 1} (or −1) in "
-            f"column 10, found {values[9]}"
-        )
-    return None
+    with open_regions(source) as (rows, form):
+        if form is None:
+            if experiment is not None:
+                return
+            raise InputError(f"{source.label}: expected at least one region, found an empty file")
+        if experiment is None and form.name is None:
+            raise InputError(
+                f"{source.label}, line {rows.head.line}: expected names like 'experiment.TF.cell' "
+                f"in column 4, found {rows.head.fields} columns"
+            )
+        texts = [form.chrom] if experiment is not None else [form.chrom, form.name or 0]
+        for block in rows.blocks(texts, form.numbers(summit=kind == "peaks")):
+            placed = form.place(block)
+            start, end = placed.start, placed.end
+            if kind == "peaks":
+                start, end = placed.centre, placed.centre + 1
+            if experiment is not None:
+                experiments = [experiment]
+                code = np.zeros(block.rows, dtype=np.int32)
+            else:
+                words, code = block.texts[form.name or 0]
+                for word in words:
+                    if word not in names:
+                        names[word] = _from_peak(word, source)
+                experiments = [names[word] for word in words]
+            yield Placed(experiments, code, *block.texts[form.chrom], start, end)
 
 
 def _from_peak(name: str, source: RowSource) -> Experiment:

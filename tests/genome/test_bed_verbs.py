@@ -1,0 +1,133 @@
+"""One file, one answer: every verb that reads regions sees the same places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cistransfer.binding.build import build_matrix
+from cistransfer.binding.matrix import open_matrix
+from cistransfer.binding.readers.evidence import Experiment, place_rows
+from cistransfer.examples.from_peaks import peak_examples
+from cistransfer.examples.split import Split
+from cistransfer.genome.bed import read_bed
+from cistransfer.genome.fasta import open_sequences, write_fasta
+from cistransfer.genome.formats import formats
+from cistransfer.genome.intervals import centre, centre_windows
+from cistransfer.genome.rows import RowSource
+from cistransfer.models.bundle import Bundle
+from cistransfer.prediction.table import predict_regions, write_predictions
+
+KNOWN = (
+    "chr1\t500\t2000\ta\t0\t.\t9\t9\t9\t100\n"
+    "chr1\t600\t2400\tb\t0\t.\t9\t9\t9\t200\n"
+    "chr2\t400\t1900\tc\t0\t.\t9\t9\t9\t150\n"
+)
+ONE_UNKNOWN = KNOWN.replace("\t150\n", "\t-1\n")
+NEGATIVE = "chr1\t500\t2000\ta\t0\t.\t9\t9\t9\t100\nchr2\t-20\t380\tc\t0\t.\t9\t9\t9\t200\n"
+BED9 = "chr1\t1100\t1300\tn\t0\t+\t1100\t1100\t0\n"
+BROAD = "chr1\t1100\t1300\tn\t0\t.\t3\t5\t4\n"
+SCIENTIFIC = "chr1\t1e+03\t1200\n"
+CASES = {
+    "all known": (KNOWN, "x.narrowPeak", [600, 800, 550]),
+    "one unknown": (ONE_UNKNOWN, "x.narrowPeak", [600, 800, 1150]),
+    "the name of an ENCODE download": (KNOWN, "ENCFF000AAA.bed", [600, 800, 550]),
+    "a negative start": (NEGATIVE, "x.narrowPeak", [600, 180]),
+    "thickStart = thickEnd": (BED9, "bed9.bed", [1200]),
+    "whole numbers in a broadPeak": (BROAD, "broad_as.bed", [1200]),
+    "scientific notation": (SCIENTIFIC, "sci.bed", [1100]),
+    **{
+        f"format {form.name}": (form.example, "x.txt", [1300 if has else 1250])
+        for form in formats()
+        if form.example
+        for has in [not form.summit.startswith("none")]
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def genome_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("g") / "g.fa"
+    letters = {name: "".join(rng.choice(list("ACGT"), 3000)) for name in ("chr1", "chr2")}
+    write_fasta(path, letters)
+    return path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_finetune_predict_and_matrix_build_see_one_summit(
+    tmp_path: Path, case: str, trunk: Bundle, genome_path: Path
+) -> None:
+    text, name, expected = CASES[case]
+    path = tmp_path / name
+    path.write_text(text)
+    # as finetune, relatives and interpret read it
+    peaks = read_bed(path)
+    assert centre(peaks).tolist() == expected
+    # as matrix build reads it, with a sheet
+    blocks = list(place_rows(RowSource.of(path), Experiment("E", "T", "X"), "peaks"))
+    assert np.concatenate([block.start for block in blocks]).tolist() == expected
+    assert all((block.end - block.start == 1).all() for block in blocks)
+    # as predict reads it
+    table = predict_regions(trunk, read_bed(path, keep=True), open_sequences(genome_path))
+    assert table["window_start"].tolist() == [place - trunk.window // 2 for place in expected]
+
+
+def test_windows_of_finetuning_are_on_the_summits(tmp_path: Path, genome_path: Path) -> None:
+    path = tmp_path / "p.bed"
+    row = "{}\t{}\t{}\tn\t0\t.\t9\t9\t9\t{}\n"
+    starts = [(chrom, start) for chrom in ("chr1", "chr2") for start in range(60, 1500, 30)]
+    path.write_text("".join(row.format(c, s, s + 20, s // 30 % 22 - 1) for c, s in starts))
+    peaks = read_bed(path)
+    opened = tmp_path / "open.bed"
+    places = [(chrom, start) for chrom in (1, 2) for start in range(60, 2900, 30)]
+    opened.write_text("".join(f"chr{c}\t{s}\t{s + 60}\n" for c, s in places))
+    made = peak_examples(
+        peaks, read_bed(opened), open_sequences(genome_path), task="T", window=40,
+        split=Split(by="random", seed=0), gc_bins=1,
+    )  # fmt: skip
+    bound = made.regions[made.labels[:, 0] == 1]
+    expected = centre_windows(peaks, 40)[["chrom", "start", "end"]].to_numpy().tolist()
+    assert 60 < len(bound) <= peaks.attrs["read"].rows == len(starts)
+    assert peaks.attrs["read"].summits_outside
+    assert peaks.attrs["read"].summits_unknown
+    assert all(row in expected for row in bound[["chrom", "start", "end"]].to_numpy().tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "region"), [(BED9, 0), (BROAD, 0), (SCIENTIFIC, 0), (NEGATIVE, 1)]
+)
+def test_a_matrix_of_odd_files(tmp_path: Path, text: str, region: int) -> None:
+    (tmp_path / "peaks.txt").write_text(text)
+    (tmp_path / "open.bed").write_text("chr1\t1000\t1400\nchr2\t100\t260\n")
+    (tmp_path / "open.tsv").write_text("cell\tfile\nX\topen.bed\n")
+    (tmp_path / "p.tsv").write_text("file\ttf\tcell\npeaks.txt\tT\tX\n")
+    build_matrix(tmp_path / "m.h5", tmp_path / "open.tsv", peaks=[tmp_path / "p.tsv"], window=200)
+    matrix = open_matrix(tmp_path / "m.h5")
+    assert matrix.evidence("T", "X")[0].tolist() == [region]
+
+
+def test_predict_returns_every_column(tmp_path: Path, trunk: Bundle, genome_path: Path) -> None:
+    (tmp_path / "r.bed").write_text(
+        "chr2\t1000\t1200\tp1\t77\t+\textra1\nchr1\t500\t560\tp0\t1.50\t-\textra 2\n"
+    )
+    table = predict_regions(
+        trunk, read_bed(tmp_path / "r.bed", keep=True), open_sequences(genome_path)
+    )
+    write_predictions(tmp_path / "o.tsv", table)
+    lines = [line.split("\t") for line in (tmp_path / "o.tsv").read_text().splitlines()]
+    assert lines[0][:9] == [
+        "chrom", "start", "end", "name", "score", "strand", "column_7", "window_start",
+        "window_end",
+    ]  # fmt: skip
+    assert lines[1][:8] == ["chr2", "1000", "1200", "p1", "77", "+", "extra1", "1050"]
+    assert lines[2][:8] == ["chr1", "500", "560", "p0", "1.50", "-", "extra 2", "480"]
+    # what was written is read again: names from the header, an older score beside the new one
+    again = predict_regions(
+        trunk, read_bed(tmp_path / "o.tsv", keep=True), open_sequences(genome_path)
+    )
+    assert again.columns.tolist()[7:9] == ["window_start_input", "window_end_input"]
+    pd.testing.assert_series_equal(again["score_MAX"], table["MAX"], check_names=False)
