@@ -73,7 +73,7 @@ def main() -> None:
 
     matrix, sequences = open_matrix(options.matrix), open_sequences(options.genome)
     trunk = open_bundle(options.trunk)
-    split, seen, guard = split_from_card(trunk.card["split"]), trunk.regions(), "heldout"
+    split, seen, guard = split_from_card(trunk.card.split), trunk.regions(), "heldout"
     if options.develop:
         hidden = [regions_table([chrom], [0], [2**31], part="train") for chrom in split.test]
         seen, guard = pd.concat(hidden), "all"

@@ -64,7 +64,7 @@ def evaluate_one(
         open_sequences(options.genome),
         tf,
         positives=None if size == "all" else int(size),
-        split=split_from_card(trunk.card["split"]),
+        split=split_from_card(trunk.card.split),
         trunk_regions=trunk.regions(),
         seed=draw,
     )

@@ -45,7 +45,7 @@ def main() -> None:
         task="HNF4A",
         window=trunk.window,
         trunk_regions=trunk.regions(),
-        trunk_split=split_from_card(trunk.card["split"]),
+        trunk_split=split_from_card(trunk.card.split),
     )
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "transfer"

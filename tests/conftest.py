@@ -179,6 +179,6 @@ def target_examples(world: World, trunk: Bundle) -> ExampleSet:
         world.matrix,
         world.genome,
         "GABPA",
-        split=split_from_card(trunk.card["split"]),
+        split=split_from_card(trunk.card.split),
         trunk_regions=trunk.regions(),
     )

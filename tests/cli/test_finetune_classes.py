@@ -60,10 +60,10 @@ def test_fasta_and_bed_give_the_same_examples(
     assert code == 0, line
     result = json.loads(shown)
     assert result["tasks"] == ["HepG2"]
-    assert result["split"] == trunk.card["split"]
+    assert result["split"] == trunk.card.split
     expected = fasta_examples(
         classes / "c.fa", "HepG2", window=trunk.window,
-        trunk_split=split_from_card(trunk.card["split"]), trunk_regions=trunk.regions(),
+        trunk_split=split_from_card(trunk.card.split), trunk_regions=trunk.regions(),
     )  # fmt: skip
     assert result["examples"] == expected.content_hash()
     code, shown, line = run(

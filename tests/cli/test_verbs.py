@@ -115,7 +115,7 @@ def test_finetune_equals_the_function(
 ) -> None:
     examples = single_task_examples(
         world.matrix, world.genome, "GABPA",
-        split=split_from_card(trunk.card["split"]), trunk_regions=trunk.regions(),
+        split=split_from_card(trunk.card.split), trunk_regions=trunk.regions(),
     )  # fmt: skip
     expected = finetune(
         tmp_path / "api", examples, trunk, strategy=short_strategy("trunk"),
@@ -132,7 +132,7 @@ def test_the_control_trains_on_the_same_examples(
         "finetune", "--from", "scratch", "--examples", run_folder / "examples",
         "--strategy", short_strategy(), "--out", tmp_path / "s", *FLOAT,
     )  # fmt: skip
-    assert result["examples"] == open_bundle(run_folder).card["examples"]
+    assert result["examples"] == open_bundle(run_folder).card.examples
     metrics = call("evaluate", run_folder, tmp_path / "s", "--out", tmp_path / "e")
     assert [model["name"] for model in metrics["models"]] == ["run", "s"]
     assert metrics == json.loads((tmp_path / "e" / "metrics.json").read_text())
@@ -151,7 +151,7 @@ def test_own_peaks(
     assert result["tasks"] == ["ELF1"]
     held = [result["counts"][part]["ELF1"]["bound"] for part in ("train", "valid")]
     assert sum(held) == 40
-    assert result["split"] == trunk.card["split"]
+    assert result["split"] == trunk.card.split
     wrong = tmp_path / "wrong.bed"
     wrong.write_text("1\t5\t90\n")
     words[words.index("--peaks") + 1] = wrong
@@ -292,7 +292,7 @@ def test_a_rerun_repeats_a_run(
     new = json.loads((tmp_path / "again" / "config.json").read_text())
     assert new["arguments"] == {**config["arguments"], "out": str(tmp_path / "again")}
     assert run_app(app, ["rerun", str(tmp_path / "again" / "config.json"), "--out", "third"]) == 0
-    assert open_bundle("third").card["weights"] == open_bundle(run_folder).card["weights"]
+    assert open_bundle("third").card.weights == open_bundle(run_folder).card.weights
 
 
 def test_a_rerun_from_another_folder(

@@ -38,7 +38,7 @@ def folds(
 
 
 def test_each_fold_validates_elsewhere(folds: list[Path]) -> None:
-    splits = [open_bundle(run).card["split"] for run in folds]
+    splits = [open_bundle(run).card.split for run in folds]
     assert [split["fold"] for split in splits] == ["1/3", "2/3", "3/3"]
     assert len({tuple(split["test"]) for split in splits}) == 1
     held = [name for split in splits for name in split["valid"]]
@@ -179,8 +179,8 @@ def test_a_fold_passes_from_trunk_to_model(
         "--genome", world.genome_path, "--strategy", "probe", *device,
     ]  # fmt: skip
     assert run_app(app, [*map(str, own), "--out", str(tmp_path / "run")]) == 0
-    split = open_bundle(tmp_path / "run").card["split"]
-    assert split == open_bundle(folds[1]).card["split"]
+    split = open_bundle(tmp_path / "run").card.split
+    assert split == open_bundle(folds[1]).card.split
     assert (
         open_examples(tmp_path / "run" / "examples").content_hash()
         == open_examples(folds[1] / "examples").content_hash()

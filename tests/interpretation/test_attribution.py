@@ -20,6 +20,7 @@ from cistransfer.interpretation.gradients import gradient_input, integrated_grad
 from cistransfer.interpretation.layers import chain_of
 from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
 from cistransfer.interpretation.references import make_references
+from cistransfer.models.model import MotifFeatures
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot
 
@@ -412,13 +413,12 @@ def test_planted_filter_net_is_what_it_says() -> None:
 def test_a_network_with_motifs_beside_it() -> None:
     """The fine-tuning default: the motifs' log occupancies are neither a chain nor elementwise."""
 
-    from cistransfer.models.motif_features import WithMotifs
     from cistransfer.motifs.pwm import from_counts
 
-    base = build_model("cnn", window=100, n_tasks=1, seed=0)
-    model = WithMotifs(base, 2, (len(SITE), len(OTHER)))
+    motifs = MotifFeatures((len(SITE), len(OTHER)))
     letters = [np.eye(4)[encode(text)] for text in (SITE, OTHER)]
-    model.motifs.fill([from_counts("m", 20 * rows, pseudocount=1.0) for rows in letters])
+    motifs.fill([from_counts("m", 20 * rows, pseudocount=1.0) for rows in letters])
+    model = build_model("cnn", window=100, n_tasks=2, seed=0, motifs=motifs)
     settled(model, 100)
     with torch.no_grad():
         generator = torch.Generator().manual_seed(0)

@@ -20,6 +20,7 @@ from cistransfer.interpretation import figures, filters, of_model, patterns
 from cistransfer.interpretation.interpret import STEPS, _chosen, interpret
 from cistransfer.interpretation.material import gather
 from cistransfer.models.bundle import open_bundle, save_bundle
+from cistransfer.models.card import Architecture
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.files import write_meme
@@ -53,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_bundle(
             folder / name,
             model,
-            architecture={"name": "cnn", "arguments": {}},
+            architecture=Architecture(name="cnn"),
             tasks=["A", "B"],
             window=WINDOW,
             regions=regions,

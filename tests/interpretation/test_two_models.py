@@ -23,6 +23,7 @@ from cistransfer.interpretation.two_models import (
     contrasting_loci,
 )
 from cistransfer.models.bundle import save_bundle
+from cistransfer.models.card import Architecture
 from cistransfer.models.registry import build_model
 from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.pwm import PWM, from_counts
@@ -180,7 +181,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_bundle(
             folder / name / "bundle",
             model,
-            architecture={"name": "cnn", "arguments": {}},
+            architecture=Architecture(name="cnn"),
             tasks=tasks,
             window=window,
             regions=regions,

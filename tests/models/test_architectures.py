@@ -19,7 +19,6 @@ from cistransfer.models.registry import (
     build_model,
     list_architectures,
     parameter_count,
-    replace_head,
 )
 from cistransfer.models.score import score_codes
 
@@ -379,16 +378,6 @@ def test_every_non_linearity_is_a_module_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_replaced_head_leaves_the_rest_equal(name: str) -> None:
-    model = build_model(name, window=120, n_tasks=5, seed=0)
-    changed = replace_head(model, 2, seed=1)
-    assert changed.head.weight.shape == (2, model.head.in_features)
-    theirs = changed.state_dict()
-    for key, tensor in model.state_dict().items():
-        assert key.startswith("head") or torch.equal(tensor, theirs[key])
-
-
-@pytest.mark.parametrize("name", NAMES)
 def test_trains_on_a_batch_and_in_bf16(name: str) -> None:
     model = build_model(name, window=120, n_tasks=1, seed=0).train()
     with torch.autocast("cpu", torch.bfloat16):
@@ -454,9 +443,7 @@ def test_the_list_counts_parameters_and_says_what_does_not_fit() -> None:
 
 def test_blocks_carry_the_names_that_strategies_use() -> None:
     build: Callable[..., nn.Module]
-    for name, build in ARCHITECTURES.items():
-        if name in ("with-motifs", "exclusive"):
-            continue  # built around one of the others
+    for build in ARCHITECTURES.values():
         blocks = [block for block, _ in build(window=200, n_tasks=1).named_children()]
         assert blocks[0] == "conv1"
         assert blocks[-1] == "head"

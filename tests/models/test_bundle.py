@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import regions_table
+from cistransfer.genome.codes import decode
 from cistransfer.models.bundle import (
     check_bundle,
     find_bundle,
@@ -22,14 +23,17 @@ from cistransfer.models.bundle import (
     save_bundle,
     weights_hash,
 )
+from cistransfer.models.card import Architecture
+from cistransfer.models.model import Model
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import score_codes
+from cistransfer.storage import fingerprint
 
 CODES = np.random.default_rng(0).integers(0, 4, (4, 100), dtype=np.uint8)
 REGIONS = regions_table(["chr1", "chr2"], [0, 5], [100, 105], part=["train", "valid"], extra=[1, 2])
 
 
-def _model() -> torch.nn.Module:
+def _model() -> Model:
     model = build_model("cnn", window=100, n_tasks=2, seed=1, order="relu-bn")
     model.conv1.norm.running_mean.uniform_(generator=torch.Generator().manual_seed(0))
     model.conv1.norm.num_batches_tracked += 7
@@ -41,7 +45,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_bundle(
         tmp_path_factory.mktemp("bundle") / "b",
         _model().train(),
-        architecture={"name": "cnn", "arguments": {"order": "relu-bn"}},
+        architecture=Architecture(name="cnn", arguments={"order": "relu-bn"}),
         tasks=["A", "B"],
         window=100,
         regions=REGIONS,
@@ -63,7 +67,7 @@ def test_round_trip_is_bit_equal(saved: Path) -> None:
     for name, tensor in expected.items():
         assert torch.equal(found[name], tensor)
         assert found[name].dtype == tensor.dtype
-    assert weights_hash(bundle.model) == weights_hash(model) == bundle.card["weights"]
+    assert weights_hash(bundle.model) == weights_hash(model) == bundle.card.weights
     assert (score_codes(bundle.model, CODES) == score_codes(model, CODES)).all()
     assert not any(module.training for module in bundle.model.modules())
     assert bundle.tasks == ("A", "B")
@@ -77,7 +81,7 @@ def test_saving_leaves_the_model(tmp_path: Path) -> None:
     save_bundle(
         tmp_path / "b",
         model,
-        architecture={"name": "cnn", "arguments": {}},
+        architecture=Architecture(name="cnn"),
         tasks=["A", "B"],
         window=100,
         regions=REGIONS,
@@ -111,11 +115,8 @@ def test_there_is_no_pickle(saved: Path) -> None:
 def test_no_module_reads_or_writes_a_pickle() -> None:
     """Only the importer of the published matrices (pickles by their authors) may name one."""
     source = Path(__file__).resolve().parents[2] / "src" / "cistransfer"
-    rooms = ("models", "training", "examples", "prediction", "evaluation", "genome")
-    for path in [
-        source / "storage.py",
-        *(p for room in rooms for p in (source / room).glob("*.py")),
-    ]:
+    rooms = ("storage", "models", "training", "examples", "prediction", "evaluation", "genome")
+    for path in [p for room in rooms for p in (source / room).rglob("*.py")]:
         text = path.read_text()
         for word in ("import pickle", "torch.load(", "torch.save(", "joblib", "allow_pickle=True"):
             assert word not in text, f"{path.name}: {word}"
@@ -173,6 +174,16 @@ def _flip_bit(folder: Path) -> None:
     (folder / "weights.safetensors").write_bytes(bytes(raw))
 
 
+def _emptied(folder: Path) -> None:
+    """The leakage guard would know of nothing."""
+    REGIONS[["chrom", "start", "end", "part"]][:0].to_parquet(folder / "regions.parquet")
+
+
+def _folder_of_weights(folder: Path) -> None:
+    (folder / "weights.safetensors").unlink()
+    (folder / "weights.safetensors").mkdir()
+
+
 ARCHITECTURE = {"name": "cnn", "arguments": {"order": "relu-bn"}}
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "another architecture": (_card(architecture={"name": "danq2", "arguments": {}}), "no architec"),
@@ -189,15 +200,71 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
         _card(threshold=[0.1]),
         "threshold: expected one for each of the 2 tasks",
     ),
-    "a task twice": (_card(tasks=["A", "A"]), "tasks: expected a list of different names"),
-    "a text for a window": (_card(window="100"), "window: expected a length in bp, found '100'"),
-    "another alphabet": (_card(alphabet="ATGC"), "alphabet: expected ACGT, found 'ATGC'"),
-    "arguments as a list": (_card(architecture={"name": "cnn", "arguments": []}), "a table of arg"),
+    "a task twice": (_card(tasks=["A", "A"]), "tasks: expected different names"),
+    "a text for a window": (
+        _card(window="100"),
+        "window: input .* integer, found '100'",
+    ),
+    "another alphabet": (_card(alphabet="ATGC"), "alphabet: input should be 'ACGT', found 'ATGC'"),
+    "arguments as a list": (
+        _card(architecture={"name": "cnn", "arguments": []}),
+        "arguments: .*",
+    ),
     "no architecture": (_card(architecture=None), "lacks the entry 'architecture'"),
     "another hash": (_card(weights="sha256:0"), "not the weights that card.json describes"),
     "no hash": (_card(weights=None), "not the weights that card.json describes"),
-    "a newer format": (_card(version=2), "bundle format 2; this cistransfer reads 1"),
+    "a newer format": (_card(version=3), "bundle format 3; this cistransfer reads 1 to 2"),
     "another kind": (_card(format="x"), "expected the card of a cistransfer-bundle"),
+    "another kind of JSON": (
+        lambda f: (f / "card.json").write_text("[1]"),
+        "expected the card of a cistransfer-bundle",
+    ),
+    "a card nested without end": (
+        lambda f: (f / "card.json").write_text("[" * 200_000),
+        "card.json: not valid JSON",
+    ),
+    "an enormous window": (_card(window=9_999_999), r"dense1.linear.weight should be \(1000, 7"),
+    "a window out of range": (_card(window=10**12), "window: input should be less than 1000"),
+    "an enormous motif": (
+        _card(motifs={"known": [{"width": 10**9}]}),
+        "motifs.known.0.width: input should be less than or equal to 10000",
+    ),
+    "motifs that are not there": (
+        _card(motifs={"known": [{"width": 9_999}]}),
+        "head.weight should be",
+    ),
+    "bags without motifs": (
+        _card(motifs={"known": [{"width": 9}], "bags": 10, "folds": 10}),
+        "10 bags of 10 folds",
+    ),
+    "another link": (_card(link="softmax"), "link: input should be 'independent' or 'exclusive'"),
+    "a dropout of 7": (
+        _card(architecture={"name": "cnn", "arguments": {"dropout": 7.0}}),
+        "cnn: cannot be built",
+    ),
+    "units without end": (
+        _card(architecture={"name": "chromtransfer", "arguments": {"dense": [10**12]}}),
+        "not the weights of architecture 'chromtransfer'",
+    ),
+    "a list without end": (
+        _card(architecture={"name": "chromtransfer", "arguments": {"dense": [1] * 20_000}}),
+        "more than 10,000 entries",
+    ),
+    "two seeds": (
+        _card(architecture={"name": "cnn", "arguments": {"seed": 1}}),
+        "no argument 'seed' of its",
+    ),
+    "a temperature of 0": (_card(temperature=[0.0, None]), "temperature.0: input should be great"),
+    "a threshold that is none": (_card(threshold=[float("nan"), 0.0]), "threshold.0: input should"),
+    "metrics of one task": (_card(validation={"aucpr": [0.5]}), "validation.aucpr: expected one"),
+    "emptied regions": (_emptied, "regions.parquet: not the file that card.json describes"),
+    "no regions": (lambda f: (f / "regions.parquet").unlink(), "regions.parquet: no such file"),
+    "regions without a hash": (_card(files={}), "regions.parquet: not the file"),
+    "another example": (
+        lambda f: (f / "example.json").write_text("{}"),
+        "example.json: not the file that card",
+    ),
+    "a folder of weights": (_folder_of_weights, "weights.safetensors: no such file"),
     "half a card": (_cut("card.json", 0.5), "not valid JSON"),
     "half the weights": (_cut("weights.safetensors", 0.5), "damaged or no safetensors file"),
     "a few bytes of weights": (_cut("weights.safetensors", 1e-6), "damaged or no safetensors file"),
@@ -235,8 +302,14 @@ def _example(change: Callable[[dict[str, object]], object]) -> Callable[[Path], 
         example = json.loads((folder / "example.json").read_text())
         change(example)
         (folder / "example.json").write_text(json.dumps(example))
+        _vouch(folder)
 
     return altered
+
+
+def _vouch(folder: Path) -> None:
+    """Put the hashes of files as they are on the card."""
+    _card(files={n: fingerprint(folder / n) for n in ("regions.parquet", "example.json")})(folder)
 
 
 EXAMPLES: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -255,6 +328,7 @@ EXAMPLES: dict[str, tuple[Callable[[Path], None], str]] = {
         "expected sequences of 100 bp, found 4",
     ),
     "no file": (lambda f: (f / "example.json").unlink(), "no such file"),
+    "a list": (_example(lambda e: e.clear()), "expected sequences, logits and strands"),
 }
 
 
@@ -281,8 +355,66 @@ def test_weights_altered_with_their_hash_fail_the_check(copy: Path) -> None:
 
 def test_missing_regions(copy: Path) -> None:
     (copy / "regions.parquet").unlink()
+    with pytest.raises(InputError, match=r"regions\.parquet: no such file"):
+        open_bundle(copy)
+    (copy / "regions.parquet").write_text("no table")
+    _vouch(copy)
     with pytest.raises(InputError, match=r"regions\.parquet: missing or damaged"):
         open_bundle(copy).regions()
+    REGIONS.drop(columns=["part", "extra"]).to_parquet(copy / "regions.parquet")
+    _vouch(copy)
+    for look in (check_bundle, lambda path: open_bundle(path).regions()):
+        with pytest.raises(InputError, match=r"regions\.parquet: lacks the column 'part'"):
+            look(copy)
+
+
+def test_hashes_of_sequences_are_kept_where_they_are_known(saved: Path, tmp_path: Path) -> None:
+    assert "hash" not in open_bundle(saved).regions()
+    hashes = np.array([2**64 - 1, 7], dtype=np.uint64)
+    save_bundle(
+        tmp_path / "b", _model(), architecture=Architecture(**ARCHITECTURE), tasks=["A", "B"],
+        window=100, regions=REGIONS.assign(hash=hashes), example=CODES[:1],
+        facts={"assembly": "hg38"},
+    )  # fmt: skip
+    bundle = open_bundle(tmp_path / "b")
+    assert bundle.regions()["hash"].tolist() == hashes.tolist()
+    assert bundle.regions()["hash"].dtype == np.uint64
+    assert bundle.card.assembly == "hg38"
+    assert open_bundle(saved).card.assembly is None
+
+
+def test_the_regions_of_one_bundle_are_not_those_of_another(copy: Path, tmp_path: Path) -> None:
+    other = save_bundle(
+        tmp_path / "b", _model(), architecture=Architecture(**ARCHITECTURE), tasks=["A", "B"],
+        window=100, regions=REGIONS[:1], example=CODES[:1], facts={},
+    )  # fmt: skip
+    shutil.copyfile(other / "regions.parquet", copy / "regions.parquet")
+    with pytest.raises(InputError, match=r"regions\.parquet: not the file"):
+        open_bundle(copy)
+
+
+def test_a_bundle_scores_text_and_codes(saved: Path) -> None:
+    bundle = open_bundle(saved)
+    logits = score_codes(bundle.model, CODES)
+    texts = [decode(row) for row in CODES]
+    assert (bundle.score(texts) == logits).all()
+    assert (bundle.score(CODES, batch_size=512) == logits).all()
+    assert (bundle.score(np.array(texts)) == logits).all()
+    assert (bundle.predict(texts) == bundle.probabilities(logits)).all()
+    forward = score_codes(bundle.model, CODES, strands="forward")
+    assert (bundle.score(texts, strands="forward") == forward).all()
+    assert bundle.score([]).shape == bundle.score(CODES[:0]).shape == (0, 2)
+    assert repr(bundle) == f"<Bundle {saved}: cnn, 100 bp, 2 tasks (A, B)>"
+    for wrong, message in (
+        ("ACGT", "expected a list of sequences, found one text"),
+        (["ACGT", texts[0]], "the model reads 100 bp, found sequences of 4 bp"),
+        (CODES[:, :50], "the model reads 100 bp, found sequences of 50 bp"),
+        (CODES[0], "expected codes, uint8"),
+        (CODES.astype(float), "expected codes, uint8"),
+        (CODES + np.uint8(9), "expected codes, uint8"),
+    ):
+        with pytest.raises(InputError, match=message):
+            bundle.score(wrong)
 
 
 def test_where_a_bundle_is_looked_for(saved: Path, tmp_path: Path) -> None:

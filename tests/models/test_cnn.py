@@ -10,7 +10,7 @@ from torch import nn
 from cistransfer.errors import InputError
 from cistransfer.models.blocks import Conv, lift
 from cistransfer.models.cnn import CNN
-from cistransfer.models.registry import ARCHITECTURES, build_model, parameter_count, replace_head
+from cistransfer.models.registry import ARCHITECTURES, build_model, parameter_count
 
 
 @pytest.mark.parametrize(
@@ -157,32 +157,3 @@ def test_unknown_names() -> None:
     with pytest.raises(InputError, match="'cnn' has no argument 'dropuot'; nearest: dropout"):
         build_model("cnn", window=200, n_tasks=1, seed=0, dropuot=0.1)
     assert "cnn" in ARCHITECTURES
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_a_replaced_head_leaves_all_else_bit_equal(training: bool) -> None:
-    model = build_model("cnn", window=100, n_tasks=5, seed=1).train(training)
-    model.conv1.eval()
-    kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    before = torch.random.get_rng_state()
-    changed = replace_head(model, 2, seed=7)
-    assert (torch.random.get_rng_state() == before).all()
-    for name, tensor in changed.state_dict().items():
-        if name.startswith("head"):
-            assert tensor.shape[0] == 2
-        else:
-            assert torch.equal(tensor, kept[name])
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in model.state_dict().items())
-    assert model.head.out_features == 5
-    assert [m.training for m in changed.modules()] == [m.training for m in model.modules()]
-    again = replace_head(model, 2, seed=7)
-    assert torch.equal(again.head.weight, changed.head.weight)
-    assert not torch.equal(replace_head(model, 2, seed=8).head.weight, changed.head.weight)
-    with torch.no_grad():
-        changed.conv1.conv.weight.zero_()
-    assert torch.equal(model.conv1.conv.weight, kept["conv1.conv.weight"])  # a copy, no view
-
-
-def test_a_head_follows_the_type_of_its_model() -> None:
-    model = build_model("cnn", window=100, n_tasks=1, seed=1).double()
-    assert replace_head(model, 3, seed=0).head.weight.dtype == torch.float64

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.models import shipped
+from cistransfer.models import bundle as room
 from cistransfer.models.bundle import (
     Bundle,
     check_bundle,
@@ -24,6 +24,7 @@ from cistransfer.models.bundle import (
 )
 from cistransfer.models.compact import compact_bundle
 from cistransfer.models.score import score_codes
+from cistransfer.storage import fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +48,15 @@ def test_a_copy_opens_and_scores_alike(
 
 
 def test_a_copy_names_what_it_is_and_was(copy: Bundle, trunk: Bundle) -> None:
-    assert copy.card["weights"] == weights_hash(copy.model) != trunk.card["weights"]
-    assert copy.card["rounded_from"] == trunk.card["weights"]
-    assert copy.card["storage"] == "float16"
-    differing = {"weights", "storage", "rounded_from"}
-    assert copy.card.keys() - trunk.card.keys() == {"storage", "rounded_from"}
-    for entry in trunk.card.keys() - differing:
-        assert copy.card[entry] == trunk.card[entry], entry
+    assert copy.card.weights == weights_hash(copy.model) != trunk.card.weights
+    assert copy.card.rounded_from == trunk.card.weights
+    assert copy.card.storage == "float16"
+    own, original = copy.card.to_json(), trunk.card.to_json()
+    assert own.keys() - original.keys() == {"storage", "rounded_from"}
+    for entry in original.keys() - {"weights", "files", "storage", "rounded_from"}:
+        assert own[entry] == original[entry], entry
+    name = "regions.parquet"
+    assert own["files"][name] == original["files"][name]
     assert copy.regions().equals(trunk.regions())  # the leakage guard still knows
 
 
@@ -73,7 +76,7 @@ def test_a_copy_is_half_as_large(copy: Bundle, trunk: Bundle, tmp_path: Path) ->
 def test_a_copy_of_a_copy_changes_nothing_more(copy: Bundle, tmp_path: Path) -> None:
     result = compact_bundle(copy.path, tmp_path / "c")
     assert result["largest_difference"] == pytest.approx(0, abs=1e-6)
-    assert open_bundle(tmp_path / "c").card["weights"] == copy.card["weights"]
+    assert open_bundle(tmp_path / "c").card.weights == copy.card.weights
 
 
 def test_the_original_is_not_replaced(trunk: Bundle, tmp_path: Path) -> None:
@@ -85,12 +88,12 @@ def test_the_original_is_not_replaced(trunk: Bundle, tmp_path: Path) -> None:
             compact_bundle(run, out)
     assert sorted(path.name for path in run.rglob("*")) == before
     compact_bundle(run, run / "small")  # beside it is fine
-    assert open_bundle(run).card["weights"] == trunk.card["weights"]
+    assert open_bundle(run).card.weights == trunk.card.weights
 
 
 def _again(trunk: Bundle, folder: Path, rows: int = 0) -> Path:
     return save_bundle(
-        folder, trunk.model, architecture=trunk.card["architecture"], tasks=list(trunk.tasks),
+        folder, trunk.model, architecture=trunk.card.architecture, tasks=list(trunk.tasks),
         window=100, regions=trunk.regions(), example=np.zeros((rows, 100), np.uint8), facts={},
     )  # fmt: skip
 
@@ -124,6 +127,9 @@ def test_a_bundle_that_does_not_work_is_not_copied(trunk: Bundle, tmp_path: Path
     example = json.loads((tmp_path / "b" / "example.json").read_text())
     example["logits"][0][0] += 1
     (tmp_path / "b" / "example.json").write_text(json.dumps(example))
+    card = json.loads((tmp_path / "b" / "card.json").read_text())
+    card["files"]["example.json"] = fingerprint(tmp_path / "b" / "example.json")
+    (tmp_path / "b" / "card.json").write_text(json.dumps(card))
     with pytest.raises(InputError, match="this copy does not work"):
         compact_bundle(tmp_path / "b", tmp_path / "copy")
 
@@ -135,18 +141,18 @@ def trunks(trunk: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     for name in ("small", "large"):
         shutil.copytree(trunk.path, folder / name)
     (folder / "empty").mkdir()
-    monkeypatch.setattr(shipped, "_folder", lambda: folder)
+    monkeypatch.setattr(room, "_trunks", lambda: folder)
     monkeypatch.chdir(tmp_path)
     return folder
 
 
 def test_shipped_trunks_open_by_name(trunks: Path, trunk: Bundle) -> None:
-    assert shipped.shipped_trunks() == ("large", "small")
-    assert shipped.shipped_trunk("small") == trunks / "small"
-    assert shipped.shipped_trunk("empty") is None
-    assert shipped.shipped_trunk("none") is None
-    assert shipped.shipped_trunk("../package/small") is None
-    assert open_bundle("small").card["weights"] == trunk.card["weights"]
+    assert room.shipped_trunks() == ("large", "small")
+    assert find_bundle("small") == trunks / "small"
+    for name in ("empty", "none", "../package/small"):
+        with pytest.raises(InputError, match="expected a bundle"):
+            find_bundle(name)
+    assert open_bundle("small").card.weights == trunk.card.weights
     assert open_bundle("small").path == trunks / "small"
 
 
@@ -166,12 +172,12 @@ def test_unknown_names_say_what_exists(trunks: Path, monkeypatch: pytest.MonkeyP
         "smal: expected a bundle (a folder with card.json), found none; "
         "shipped trunks: large, small"
     )
-    monkeypatch.setattr(shipped, "_folder", lambda: trunks / "gone")
-    assert shipped.shipped_trunks() == ()
+    monkeypatch.setattr(room, "_trunks", lambda: trunks / "gone")
+    assert room.shipped_trunks() == ()
     with pytest.raises(InputError, match=r"found none$"):
         open_bundle("smal")
 
 
 def test_what_is_shipped_works() -> None:
-    for name in shipped.shipped_trunks():
+    for name in room.shipped_trunks():
         assert check_bundle(name)["sequences"] > 0

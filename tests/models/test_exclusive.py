@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cistransfer.errors import InputError
-from cistransfer.models.exclusive import one_versus_rest
+from cistransfer.models.model import one_versus_rest
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot
 
@@ -30,19 +30,19 @@ def test_extreme_scores_stay_finite() -> None:
 
 
 def test_around_an_architecture() -> None:
-    model = build_model(
-        "exclusive", window=100, n_tasks=3, seed=1, base={"name": "cnn", "arguments": {}}
-    ).eval()
+    model = build_model("cnn", window=100, n_tasks=3, seed=1, link="exclusive").eval()
     plain = build_model("cnn", window=100, n_tasks=3, seed=1).eval()
     x = one_hot(torch.from_numpy(np.random.default_rng(0).integers(0, 4, (5, 100), dtype=np.uint8)))
     with torch.no_grad():
         assert torch.allclose(torch.sigmoid(model(x)), torch.softmax(plain(x), dim=1), atol=1e-6)
-        assert torch.equal(model.features(x), plain.features(x))  # type: ignore[operator]
+        assert torch.equal(model.features(x), plain.features(x))
 
 
 def test_one_class_is_refused() -> None:
     with pytest.raises(InputError, match="at least two"):
-        build_model("exclusive", window=100, n_tasks=1, seed=1)
+        build_model("cnn", window=100, n_tasks=1, seed=1, link="exclusive")
+    with pytest.raises(InputError, match="link must be one of independent, exclusive"):
+        build_model("cnn", window=100, n_tasks=2, seed=1, link="softmax")
 
 
 def test_the_loss_has_a_gradient_through_it() -> None:

@@ -18,7 +18,8 @@ from torch import nn
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.bundle import Bundle, check_bundle, open_bundle, weights_hash
-from cistransfer.models.motif_features import MotifFeatures, WithMotifs
+from cistransfer.models.card import Architecture
+from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot, score_features
 from cistransfer.motifs.pwm import PWM, reverse_complement_pwm
@@ -118,18 +119,16 @@ def test_other_widths_are_refused() -> None:
     base = build_model("cnn", window=90, n_tasks=1, seed=0)
     base.head = nn.Identity()
     with pytest.raises(InputError, match="linear head"):
-        WithMotifs(base, 1, [5])
+        Model(base, MotifFeatures([5]))
+    with pytest.raises(InputError, match="2 bags of 3 folds need 6 motifs, found 5"):
+        MotifFeatures([4] * 5, 2, 3)
 
 
 def test_the_features_of_both(trunk: Bundle) -> None:
-    """The base's features are untouched and come first."""
+    """The network's features are untouched and come first."""
     pwms = [random_pwm(6, 1), random_pwm(8, 2)]
-    design = trunk.card["architecture"]
-    model = build_model(
-        "with-motifs", window=100, n_tasks=2, seed=0, base=design, widths=[6, 8]
-    ).eval()
-    model.motifs.fill(pwms)
-    copy_transferred(model.base, trunk.model, ["*"])
+    model = build_model("cnn", window=100, n_tasks=2, seed=0, motifs=features(*pwms)).eval()
+    copy_transferred(model, trunk.model, ["*"])
     codes = random_codes(5, 100)
     found = score_features(model, codes)
     base = score_features(trunk.model, codes)
@@ -190,7 +189,7 @@ def test_no_phase_trains_the_motifs(tuned: tuple[Bundle, list[PWM]], trunk: Bund
     for name, tensor in expected.items():
         assert torch.equal(state[f"motifs.{name}"], tensor), name
     parent = trunk.model.state_dict()  # while the network did train
-    assert not torch.equal(state["base.conv1.conv.weight"], parent["conv1.conv.weight"])
+    assert not torch.equal(state["conv1.conv.weight"], parent["conv1.conv.weight"])
     assert not any(name.startswith("motifs") for name, _ in bundle.model.named_parameters())
 
 
@@ -199,34 +198,32 @@ def test_a_bundle_with_motifs_comes_back(
 ) -> None:
     bundle, pwms = tuned
     again = open_bundle(bundle.path)
-    assert weights_hash(again.model) == bundle.card["weights"] == again.card["weights"]
-    assert again.card["architecture"]["name"] == "with-motifs"
-    assert again.card["architecture"]["arguments"]["widths"] == [7, 10]
+    assert weights_hash(again.model) == bundle.card.weights == again.card.weights
+    assert again.card.architecture == Architecture(name="cnn")
+    assert again.card.motifs is not None
+    assert again.card.motifs.widths == (7, 10)
     assert check_bundle(bundle.path)["largest_difference"] < 1e-5
-    facts = again.card["motifs"]
-    assert [fact["name"] for fact in facts] == [pwm.alt_name for pwm in pwms]
-    assert facts[0].keys() == {"name", "consensus", "sha256"}
-    assert len({fact["sha256"] for fact in facts}) == 2
+    facts = again.card.motifs.known
+    assert [fact.name for fact in facts] == [pwm.alt_name for pwm in pwms]
+    assert [len(fact.consensus) for fact in facts] == [7, 10]
+    assert len({fact.sha256 for fact in facts}) == 2
     found = score_features(again.model, target_examples.codes[:6])[:, -2:]
     expected = np.log([sum_occupancy(target_examples.codes[:6], pwm) for pwm in pwms]).T
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_as_a_trunk_it_transfers_its_base(
+def test_as_a_trunk_it_transfers_its_network(
     tuned: tuple[Bundle, list[PWM]], target_examples: ExampleSet, tmp_path: Path,
     short_strategy: Callable[..., str],
 ) -> None:  # fmt: skip
-    """Without motifs, and with others: the base is what goes on, the old motifs are dropped."""
+    """Without motifs, and with others: the network goes on, the old motifs are dropped."""
     bundle, _ = tuned
-    parent = {
-        name.removeprefix("base."): tensor
-        for name, tensor in bundle.model.state_dict().items()
-        if name.startswith("base.")
-    }
+    parent = bundle.model.state_dict()
     alone = finetune(tmp_path / "alone", target_examples, bundle, strategy="probe", **CPU)
-    assert alone.card["architecture"] == {"name": "cnn", "arguments": {}}
-    assert alone.card["motifs"] == []
-    assert alone.card["parent"] == bundle.card["weights"]
+    assert alone.card.architecture == Architecture(name="cnn")
+    assert alone.card.motifs is None
+    assert alone.model.motifs is None
+    assert alone.card.parent == bundle.card.weights
     for name, tensor in alone.model.state_dict().items():
         if not name.startswith("head"):
             assert torch.equal(tensor, parent[name]), name
@@ -236,10 +233,12 @@ def test_as_a_trunk_it_transfers_its_base(
         tmp_path / "new", target_examples, bundle, strategy=str(other), motifs=[random_pwm(5, 9)],
         **CPU,
     )  # fmt: skip
-    assert new.card["architecture"]["arguments"]["widths"] == [5]
-    assert new.card["architecture"]["arguments"]["base"] == {"name": "cnn", "arguments": {}}
-    for name, tensor in new.model.base.state_dict().items():
-        assert torch.equal(tensor, parent[name]), name
+    assert new.card.motifs is not None
+    assert new.card.motifs.widths == (5,)
+    assert new.card.architecture == Architecture(name="cnn")
+    for name, tensor in new.model.state_dict().items():
+        if not name.startswith(("head", "motifs")):
+            assert torch.equal(tensor, parent[name]), name
 
 
 def _found(monkeypatch: pytest.MonkeyPatch, pwms: list[PWM]) -> list[dict[str, Any]]:
@@ -420,26 +419,23 @@ def test_a_bag_of_motifs_is_one_feature(bags: int, folds: int) -> None:
     found = run(made, codes)
     assert found.shape == (7, made.n_features) == (7, len(expected))
     np.testing.assert_allclose(found, np.stack(expected, axis=1), rtol=1e-4)
-    model = build_model(
-        "with-motifs", window=200, n_tasks=1, seed=0, widths=widths, bags=bags, folds=folds
-    )
+    model = build_model("cnn", window=200, n_tasks=1, seed=0, motifs=made)
     assert model.head.in_features == 1000 + len(expected)
 
 
 def test_the_default_reads_what_it_found(
     trunk: Bundle, target_examples: ExampleSet, tmp_path: Path
 ) -> None:
-    """End to end, with the search itself: the card names the motifs, the base is the trunk's."""
+    """End to end, with the search itself: the card names the motifs, the network is the trunk's."""
     bundle = finetune(tmp_path / "run", target_examples, trunk, **CPU)
-    arguments = bundle.card["architecture"]["arguments"]
-    assert (arguments["bags"], arguments["folds"]) == (1, 10)
-    assert len(bundle.card["motifs"]) == 10
-    widths = arguments["widths"]
-    assert widths == [len(fact["consensus"]) for fact in bundle.card["motifs"]]
+    motifs = bundle.card.motifs
+    assert motifs is not None
+    assert (motifs.bags, motifs.folds, len(motifs.known)) == (1, 10, 10)
+    assert list(motifs.widths) == [len(motif.consensus) for motif in motifs.known]
     for name, tensor in trunk.model.state_dict().items():
         if not name.startswith("head"):
-            assert torch.equal(bundle.model.base.state_dict()[name], tensor), name
+            assert torch.equal(bundle.model.state_dict()[name], tensor), name
     head = bundle.model.head.weight[0]
-    assert len(head) == trunk.model.head.in_features + arguments["bags"]
-    assert (head[-arguments["bags"] :] != 0).all()
+    assert len(head) == trunk.model.head.in_features + 1
+    assert head[-1] != 0
     check_bundle(tmp_path / "run")

@@ -39,7 +39,8 @@ def test_probabilities_sum_to_one(tmp_path: Path) -> None:
     examples = _examples()
     train_run(tmp_path, examples, Strategy.model_validate(ENTRIES), device="cpu")
     bundle = open_bundle(tmp_path)
-    assert bundle.card["architecture"]["name"] == "exclusive"
+    assert bundle.card.link == bundle.model.link == "exclusive"
+    assert bundle.card.architecture.name == "cnn"
     logits = score_codes(bundle.model, examples.codes, strands="forward")
     sums = torch.sigmoid(torch.from_numpy(logits)).sum(dim=1)
     assert torch.allclose(sums, torch.ones(90), atol=1e-5)
@@ -55,8 +56,8 @@ def test_from_a_trunk(tmp_path: Path, trunk: Bundle) -> None:
     )
     own, parent = bundle.model.state_dict(), trunk.model.state_dict()
     for name, tensor in parent.items():
-        assert name.startswith("head") or torch.equal(own[f"base.{name}"], tensor), name
-    assert own["base.head.weight"].shape[0] == 3
+        assert name.startswith("head") or torch.equal(own[name], tensor), name
+    assert own["head.weight"].shape[0] == 3
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.codes import reverse_complement
 from cistransfer.models.bundle import weights_hash
+from cistransfer.models.model import Model
 from cistransfer.models.score import score_codes
 from cistransfer.training.batches import shifted
 from cistransfer.training.loop import choose_precision, fit, validate
@@ -63,7 +64,7 @@ class Reader(Tiny):
 def _read(examples: ExampleSet, **changes: object) -> list[list[tuple[int, bool]]]:
     """Row and strand of each example of each batch of a training."""
     model = Reader()
-    fit(model, examples, [phase(**changes)], run="x", seed=0)
+    fit(Model(model), examples, [phase(**changes)], run="x", seed=0)
     meaning = {codes.tobytes(): (row, False) for row, codes in enumerate(examples.codes)}
     other = {
         reverse_complement(codes).tobytes(): (row, True) for row, codes in enumerate(examples.codes)
@@ -105,7 +106,7 @@ def test_steps_per_epoch_cross_the_end_of_the_examples(examples: ExampleSet) -> 
 def test_shifts(examples: ExampleSet) -> None:
     model = Reader()
     setting = phase(epochs=6, shift=2, strands="forward")
-    fit(model, examples, [setting], run="x", seed=0)
+    fit(Model(model), examples, [setting], run="x", seed=0)
     possible: dict[bytes, int] = {}
     for row in examples.rows("train"):
         padded = np.r_[4, 4, examples.codes[row], 4, 4].astype(np.uint8)
@@ -155,7 +156,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_a_phase(
 ) -> None:
     model = tiny()
     setting = phase(epochs=60, patience=3, monitor=monitor, learning_rate=0.03)
-    history = fit(model, examples, [setting], run="x", seed=0)
+    history = fit(Model(model), examples, [setting], run="x", seed=0)
     column = [row[f"valid_{monitor}"] for row in history]
     merit = [-value if monitor == "loss" else value for value in column]
     best = int(np.argmax(merit))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cistransfer.errors import InputError
-from cistransfer.models.exclusive import Exclusive, one_versus_rest
+from cistransfer.models.model import Model, one_versus_rest
 from cistransfer.training.loss import choose_loss, exclusive_loss, masked_loss
 
 PAIRS = st.lists(
@@ -87,8 +87,8 @@ def test_a_row_of_no_class_carries_no_weight() -> None:
 
 
 def test_two_classes_at_once_are_refused() -> None:
-    model = Exclusive(torch.nn.Linear(1, 1), 2)
+    model = Model(torch.nn.Linear(1, 1), link="exclusive")
     with pytest.raises(InputError, match="1 examples belong to two classes"):
         choose_loss(model, np.array([[1, 1], [0, 1]]))
     assert choose_loss(model, np.array([[1, 0], [0, 1]])) is exclusive_loss
-    assert choose_loss(torch.nn.Linear(1, 1), np.array([[1, 1]])) is masked_loss
+    assert choose_loss(Model(torch.nn.Linear(1, 1)), np.array([[1, 1]])) is masked_loss

@@ -18,7 +18,7 @@ from toys import WINDOW, tiny, tiny_examples
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import auroc
-from cistransfer.models.motif_features import WithMotifs
+from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.pwm import PWM
 from cistransfer.motifs.scan import sum_occupancy
@@ -38,10 +38,10 @@ def random_pwm(width: int, seed: int = 0) -> PWM:
     return PWM(f"m{seed}", rng.dirichlet(np.full(4, 0.4), width))
 
 
-def beside(pwms: Sequence[PWM], n_tasks: int = 2) -> WithMotifs:
-    model = WithMotifs(tiny(3, n_tasks), n_tasks, [pwm.width for pwm in pwms])
-    model.motifs.fill(pwms)
-    return model
+def beside(pwms: Sequence[PWM], n_tasks: int = 2) -> Model:
+    motifs = MotifFeatures([pwm.width for pwm in pwms])
+    motifs.fill(pwms)
+    return Model(tiny(3, n_tasks).network, motifs)
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -101,8 +101,9 @@ def test_each_row_learns_from_the_motifs_that_have_not_seen_it(n_given: int) -> 
     """The bags' columns, naively: by row, the occupancy of the motif of the row's fold."""
     data = tiny_examples(n=80, n_tasks=1)
     pwms = [random_pwm(3 + at % 4, at) for at in range(n_given + 6)]
-    model = WithMotifs(tiny(3, 1), 1, [pwm.width for pwm in pwms], 2, 3)
-    model.motifs.fill(pwms)
+    motifs = MotifFeatures([pwm.width for pwm in pwms], 2, 3)
+    motifs.fill(pwms)
+    model = Model(tiny(3, 1).network, motifs)
     fit_probe(model, data, probe(strengths=[1.0], motif_scales=[10.0]), seed=6)
     train = data.rows("train")
     features = naive_features(model, data.codes)

@@ -48,14 +48,14 @@ def _strategy(start: str, *phases: dict[str, object], **changes: object) -> Stra
 
 def test_a_trunk(trunk: Bundle, trunk_examples: ExampleSet) -> None:
     card = trunk.card
-    assert card["tasks"] == ["ELF1", "SPI1", "MAX"]
-    assert card["window"] == 100
-    assert card["architecture"] == {"name": "cnn", "arguments": {}}
-    assert card["examples"] == trunk_examples.content_hash()
-    assert card["split"] == trunk_examples.facts["split"]
-    assert card["genome"] == "genome.fa"
-    assert card["parent"] is None
-    assert len(card["threshold"]) == len(card["temperature"]) == 3
+    assert card.tasks == ("ELF1", "SPI1", "MAX")
+    assert card.window == 100
+    assert card.architecture.to_json() == {"name": "cnn", "arguments": {}}
+    assert card.examples == trunk_examples.content_hash()
+    assert card.split == trunk_examples.facts["split"]
+    assert card.genome == "genome.fa"
+    assert card.parent is None
+    assert len(card.threshold) == len(card.temperature) == 3
     seen = trunk_examples.regions.query("part != 'test'")
     assert len(trunk.regions()) == len(seen)
     assert not (trunk.regions()["part"] == "test").any()
@@ -65,7 +65,7 @@ def test_a_trunk(trunk: Bundle, trunk_examples: ExampleSet) -> None:
     history = pd.read_csv(run / "history.tsv", sep="\t")
     assert history["epoch"].tolist() == [1, 2]
     rows = trunk_examples.rows("valid")
-    assert card["validation"].keys() >= {"aucpr", "auroc"}
+    assert card.validation.keys() >= {"aucpr", "auroc"}
     assert np.isfinite(score_codes(trunk.model, trunk_examples.codes[rows])).all()
 
 
@@ -80,8 +80,8 @@ def test_everything_but_the_head_is_transferred(
     for name, tensor in bundle.model.state_dict().items():
         expected = fresh[name] if name.startswith("head") else parent[name]
         assert torch.equal(tensor, expected), name
-    assert bundle.card["parent"] == weights_hash(trunk.model)
-    assert bundle.card["trunk"]["tasks"] == ["ELF1", "SPI1", "MAX"]
+    assert bundle.card.parent == weights_hash(trunk.model)
+    assert bundle.card.trunk.tasks == ("ELF1", "SPI1", "MAX")
 
 
 def test_transfer_of_some_blocks(
@@ -125,9 +125,9 @@ def test_finetune_and_its_control(
     scratch = finetune(
         tmp_path / "s", target_examples, None, strategy=short_strategy("scratch"), **CPU
     )
-    assert tuned.card["examples"] == scratch.card["examples"]
-    assert scratch.card["trunk"] is None
-    assert scratch.card["parent"] is None
+    assert tuned.card.examples == scratch.card.examples
+    assert scratch.card.trunk is None
+    assert scratch.card.parent is None
     assert tuned.tasks == scratch.tasks == ("GABPA",)
     own = target_examples.regions.query("part != 'test'")
     assert len(scratch.regions()) == len(own)
@@ -145,7 +145,7 @@ def test_equal_seeds_give_equal_bundles(
     hashes = [
         finetune(
             tmp_path / name, target_examples, None, strategy=short_strategy(), seed=seed, **CPU
-        ).card["weights"]
+        ).card.weights
         for name, seed in (("a", 1), ("b", 1), ("c", 2))
     ]
     assert hashes[0] == hashes[1] != hashes[2]
@@ -205,8 +205,8 @@ def test_resume_after_kill_9(trunk: Bundle, target_examples: ExampleSet, tmp_pat
     resumed = finetune(folder, target_examples, trunk, **options)
     assert weights_hash(resumed.model) == weights_hash(quiet.model)
     ignore = {"versions"}
-    assert {k: v for k, v in resumed.card.items() if k not in ignore} == {
-        k: v for k, v in quiet.card.items() if k not in ignore
+    assert {k: v for k, v in resumed.card if k not in ignore} == {
+        k: v for k, v in quiet.card if k not in ignore
     }
     tables = [
         pd.read_csv(path.parent / "history.tsv", sep="\t").drop(columns="seconds")
@@ -306,8 +306,8 @@ def test_epochs_and_architecture_of_a_trunk(
         epochs=1,
         **CPU,
     )
-    assert bundle.card["epochs"] == 1
-    assert bundle.card["architecture"]["arguments"] == {"order": "relu-bn"}
+    assert bundle.card.epochs == 1
+    assert bundle.card.architecture.arguments == {"order": "relu-bn"}
     names = [name for name, _ in bundle.model.conv1.named_children()]
     assert names == ["conv", "relu", "norm", "pool"]
 
@@ -326,7 +326,7 @@ def test_thresholds_are_fitted_on_validation(trunk: Bundle, trunk_examples: Exam
         expected = fit_temperature(labels[:, column], logits[:, column])
         assert trunk.temperatures[column] == pytest.approx(expected, rel=1e-3)
     expected = rank_metrics(labels, logits)["aucpr"]
-    assert trunk.card["validation"]["aucpr"] == pytest.approx(expected.tolist(), abs=1e-6)
+    assert trunk.card.validation["aucpr"] == pytest.approx(tuple(expected.tolist()), abs=1e-6)
 
 
 def test_shipped_strategies_start_to_train(
@@ -340,8 +340,8 @@ def test_shipped_strategies_start_to_train(
         )
         short = plan.model_copy(update={"phases": phases})
         bundle = train_run(tmp_path / name, target_examples, short, trunk=trunk, **CPU)
-        assert bundle.card["strategy"]["name"] == name
-        assert bundle.card["epochs"] == len(phases)
+        assert bundle.card.strategy.name == name
+        assert bundle.card.epochs == len(phases)
 
 
 HASHED = """

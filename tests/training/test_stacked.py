@@ -12,6 +12,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.bed import regions_table
 from cistransfer.models.dropout import Dropout
+from cistransfer.models.model import Model
 from cistransfer.models.registry import build_model
 from cistransfer.training.loop import fit
 from cistransfer.training.stacked import fit_stacked
@@ -21,7 +22,7 @@ IDLE = ["conv*.conv.bias", "dense*.linear.bias"]
 """Before a batch norm their gradient is rounding error, which Adam scales up to full steps."""
 
 
-class Small(nn.Module):
+class _Small(nn.Module):
     """As the toy network, with the package's dropout."""
 
     def __init__(self, seed: int) -> None:
@@ -32,6 +33,10 @@ class Small(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.dense1(self.conv1(x).flatten(1)))
+
+
+def small(seed: int) -> Model:
+    return Model(_Small(seed))
 
 
 def windows(n: int, length: int, seed: int) -> ExampleSet:
@@ -79,19 +84,19 @@ def test_stacked_equals_alone() -> None:
         for rate, limit in zip(rates, patience, strict=True)
     ]  # fmt: skip
     data = [windows(n, WINDOW, seed=n) for n in sizes]
-    alone = [Small(seed) for seed in range(4)]
+    alone = [small(seed) for seed in range(4)]
     expected = [
         fit(model, own, plan, run="x", seed=10 + at)
         for at, (model, own, plan) in enumerate(zip(alone, data, plans, strict=True))
     ]
-    stacked = [Small(seed) for seed in range(4)]
+    stacked = [small(seed) for seed in range(4)]
     state = torch.random.get_rng_state()
     found = fit_stacked(stacked, data, plans, seeds=[10, 11, 12, 13])
     assert torch.equal(torch.random.get_rng_state(), state)
     assert_same_history(found, expected)
     assert_alike(stacked, alone, 1e-3)
     assert len({len(rows) for rows in expected}) > 1  # they stopped at different epochs
-    again = [Small(seed) for seed in range(4)]
+    again = [small(seed) for seed in range(4)]
     fit_stacked(again, data, plans, seeds=[11, 10, 12, 13])
     assert not torch.allclose(again[0].head.weight, stacked[0].head.weight, atol=1e-3)
 
@@ -111,7 +116,7 @@ def test_networks_of_the_registry(name: str, window: int) -> None:
 
 
 def test_what_is_frozen_stays_in_every_model() -> None:
-    models = [Small(seed) for seed in range(2)]
+    models = [small(seed) for seed in range(2)]
     before = [{k: v.clone() for k, v in model.state_dict().items()} for model in models]
     plan = [phase(freeze=["conv1"], epochs=2)]
     fit_stacked(models, [windows(40, WINDOW, 0)] * 2, [plan] * 2, seeds=[0, 1])
@@ -121,7 +126,7 @@ def test_what_is_frozen_stays_in_every_model() -> None:
 
 
 def test_bf16() -> None:
-    models = [Small(seed) for seed in range(2)]
+    models = [small(seed) for seed in range(2)]
     plan = [phase(epochs=1)]
     history = fit_stacked(
         models, [windows(40, WINDOW, 0)] * 2, [plan] * 2, seeds=[0, 1], precision="bf16"
@@ -133,10 +138,10 @@ def test_what_cannot_be_stacked_is_refused() -> None:
     data = windows(30, WINDOW, 0)
     plan: list[Phase] = [phase()]
     wrong: list[tuple[list, list, list, str]] = [
-        ([Small(0)], [data, data], [plan], "as many models, examples, phases and seeds"),
-        ([Small(0), tiny(0, 2)], [data] * 2, [plan] * 2, "model 1 is not of the architecture"),
-        ([Small(0)] * 2, [data] * 2, [plan, [phase(batch_size=4)]], "the phases of model 1 differ"),
-        ([Small(0)], [data], [[Probe(kind="probe", name="p")]], "only gradient phases"),
+        ([small(0)], [data, data], [plan], "as many models, examples, phases and seeds"),
+        ([small(0), tiny(0, 2)], [data] * 2, [plan] * 2, "model 1 is not of the architecture"),
+        ([small(0)] * 2, [data] * 2, [plan, [phase(batch_size=4)]], "the phases of model 1 differ"),
+        ([small(0)], [data], [[Probe(kind="probe", name="p")]], "only gradient phases"),
         (
             [build_model("danq", window=60, n_tasks=1, seed=0)],
             [windows(30, 60, 0)],
@@ -148,11 +153,11 @@ def test_what_cannot_be_stacked_is_refused() -> None:
         with pytest.raises(InputError, match=message):
             fit_stacked(models, examples, phases, seeds=[0] * len(models))
     with pytest.raises(InputError, match="model 0: the loss is not a number in epoch 1"):
-        fit_stacked([Small(0)], [data], [[phase(learning_rate=1e30)]], seeds=[0])
+        fit_stacked([small(0)], [data], [[phase(learning_rate=1e30)]], seeds=[0])
     none = tiny_examples(3, n_tasks=1)
     with pytest.raises(InputError, match="model 0: the valid part"):
         fit_stacked(
-            [Small(0)],
+            [small(0)],
             [ExampleSet(none.codes, none.labels, none.regions.assign(part="train"), ("A",), {})],
             [plan],
             seeds=[0],

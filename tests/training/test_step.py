@@ -8,6 +8,7 @@ from torch import Tensor
 from toys import Tiny, phase, tiny, tiny_examples
 
 from cistransfer.errors import InputError
+from cistransfer.models.model import Model
 from cistransfer.training.allocator import keeping_freed_memory
 from cistransfer.training.loop import fit
 
@@ -40,7 +41,7 @@ def test_parts_have_the_gradient_of_the_whole(
     for model in (whole, short):
         model.dense1.dropout.p = 0.0
     expected = fit(whole, tiny_examples(), [phase(**SETTING)], run="x", seed=0)
-    found = fit(short, tiny_examples(), [phase(**SETTING)], run="x", seed=0)
+    found = fit(Model(short), tiny_examples(), [phase(**SETTING)], run="x", seed=0)
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(short.state_dict()[name], tensor, rtol=1e-4, atol=1e-5)
     for one, two in zip(expected, found, strict=True):
@@ -55,7 +56,11 @@ def test_parts_have_the_gradient_of_the_whole(
 def test_a_small_last_batch_is_not_cut_below_two() -> None:
     short = Short(4)
     fit(
-        short, tiny_examples(), [phase(epochs=1, batch_size=37, strands="forward")], run="x", seed=0
+        Model(short),
+        tiny_examples(),
+        [phase(epochs=1, batch_size=37, strands="forward")],
+        run="x",
+        seed=0,
     )
     assert min(short.sizes) >= 1
     assert short.sizes[-1] == 3  # 40 = 37 + 3; the rest is smaller than what fits
@@ -63,7 +68,7 @@ def test_a_small_last_batch_is_not_cut_below_two() -> None:
 
 def test_too_little_memory_for_two_examples() -> None:
     with pytest.raises(InputError, match="does not suffice for two examples"):
-        fit(Short(1), tiny_examples(), [phase(epochs=1)], run="x", seed=0)
+        fit(Model(Short(1)), tiny_examples(), [phase(epochs=1)], run="x", seed=0)
 
 
 def test_the_allocator_keeps_nothing_else_changed() -> None:

@@ -20,7 +20,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.bed import regions_table
 from cistransfer.models.bundle import Bundle, check_bundle, open_bundle
-from cistransfer.models.motif_features import WithMotifs
+from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.registry import USER_FILES, build_model, parameter_count
 from cistransfer.motifs import compare as compare_module
 from cistransfer.motifs import denovo
@@ -223,7 +223,7 @@ def test_chromtransfer_gets_new_dense_layers(
     )
     assert state["dense1.linear.weight"].shape == (1024, 64)
     assert state["dense2.linear.weight"].shape == (32, 1024)
-    assert tuned.card["architecture"] == {
+    assert tuned.card.architecture.to_json() == {
         "name": "chromtransfer",
         "arguments": dict(plan.arguments),
     }
@@ -231,7 +231,7 @@ def test_chromtransfer_gets_new_dense_layers(
         if key.startswith("conv"):
             assert torch.equal(state[key], body[key]) == (name == "chromtransfer-frozen"), key
     assert check_bundle(tmp_path)["sequences"] > 0
-    assert trunk.card["architecture"]["arguments"] == {}
+    assert trunk.card.architecture.arguments == {}
 
 
 def test_chromtransfer_recipes_are_those_of_the_paper_and_the_code() -> None:
@@ -399,9 +399,9 @@ def test_filters_of_every_architecture(architecture: str) -> None:
 
 def test_motifs_beside_the_network_are_no_filters() -> None:
     base = build_model("cnn", window=WINDOW, n_tasks=1, seed=0)
-    model = WithMotifs(base, 1, [6])
+    model = Model(base.network, MotifFeatures([6]))
     initialise_filters(model, [pwm("m", 8)])
-    assert not model.base.conv1.conv.weight[0, :, :5].any()
+    assert not model.conv1.conv.weight[0, :, :5].any()
     assert not model.motifs.odds0.any()
 
 
@@ -490,7 +490,7 @@ def test_the_published_initialisation_from_end_to_end(
     bundle = finetune(
         tmp_path, data, None, strategy="published-motif-filters", motifs=given, seed=3, **CPU
     )
-    filters = bundle.card["filters"]
+    filters = bundle.card.filters
     assert [entry["name"] for entry in filters[:50]] == [motif.name for motif in given]
     assert 2 <= len(filters) - 50 <= 10
     assert len(filters) % 2 == 0
@@ -594,9 +594,9 @@ def test_a_user_network_is_trained_tuned_and_opened(
     plan.write_text(HEAD + PHASE.replace("batch_size = 2", "batch_size = 16"))
     options: dict[str, Any] = {"architecture": spec, "arguments": {"width": 5}, **CPU}
     trunk = pretrain(tmp_path / "trunk", examples(), strategy=str(plan), **options)
-    assert trunk.card["architecture"]["name"] == "mine.py:Mine"
-    assert trunk.card["architecture"]["arguments"] == {"width": 5}
-    assert len(trunk.card["architecture"]["sha256"]) == 64
+    assert trunk.card.architecture.name == "mine.py:Mine"
+    assert trunk.card.architecture.arguments == {"width": 5}
+    assert len(trunk.card.architecture.sha256 or "") == 64
     assert parameter_count(trunk.model) == 4 * 9 * 5 + 5 + 10 + 6
     tuned = finetune(
         tmp_path / "tuned", examples(seed=1), trunk, strategy="frozen-convolutions", **CPU
@@ -604,7 +604,7 @@ def test_a_user_network_is_trained_tuned_and_opened(
     for key, tensor in trunk.model.state_dict().items():
         assert torch.equal(tuned.model.state_dict()[key], tensor) == key.startswith("conv")
     again = pretrain(tmp_path / "trunk", examples(), strategy=str(plan), **options)
-    assert again.card["run"] == trunk.card["run"]
+    assert again.card.run == trunk.card.run
     file.write_text(MINE + "\n# changed\n")
     with pytest.raises(InputError, match=r"another version of mine\.py"):
         pretrain(tmp_path / "trunk", examples(), strategy=str(plan), **options)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.bed import regions_table
+from cistransfer.models.model import Model
 from cistransfer.training.strategy import Phase
 
 WINDOW = 12
@@ -36,10 +37,10 @@ class Tiny(nn.Module):
         return self.head(self.features(x))
 
 
-def tiny(seed: int = 0, n_tasks: int = 2) -> Tiny:
+def tiny(seed: int = 0, n_tasks: int = 2) -> Model:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Tiny(n_tasks)
+        return Model(Tiny(n_tasks))
 
 
 def tiny_examples(n: int = 60, n_tasks: int = 2, seed: int = 0) -> ExampleSet:

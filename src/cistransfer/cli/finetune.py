@@ -168,8 +168,8 @@ def finetune(
     else:
         if genome is None and fasta is None:
             raise InputError("--genome is needed to read the sequence of the regions")
-        card = None if trunk is None else trunk.card
-        rule = requested_split(split, valid_chroms, test_chroms, seed, fold, card)
+        inherited = None if trunk is None else trunk.card.split
+        rule = requested_split(split, valid_chroms, test_chroms, seed, fold, inherited)
         data = (
             _of_classes(
                 fasta, labelled, positive, genome, trunk, rule, window=window, guard=guard,
@@ -201,18 +201,18 @@ def finetune(
         precision=precision,
     )
     record(context, out)
-    known = [value for value in bundle.card["validation"]["aucpr"] if value is not None]
+    known = [value for value in bundle.card.validation["aucpr"] if value is not None]
     aucpr = sum(known) / len(known)
     finish(
         {
             "bundle": str(bundle.path),
             "tasks": list(bundle.tasks),
-            "strategy": bundle.card["strategy"]["name"],
+            "strategy": bundle.card.strategy.name,
             "examples": data.content_hash(),
             "counts": table,
             "dropped": data.facts.get("dropped"),
             "split": data.facts.get("split"),
-            "epochs": bundle.card["epochs"],
+            "epochs": bundle.card.epochs,
             "validation_aucpr": aucpr,
         },
         as_json,
@@ -298,9 +298,8 @@ def _inherited(trunk: Bundle | None, by: str) -> Split | None:
     """The trunk's split by chromosome, when that is what is wanted."""
     from cistransfer.examples.split import split_from_card
 
-    if trunk is not None and (trunk.card.get("split") or {}).get("by") == by == "chromosome":
-        return split_from_card(trunk.card["split"])
-    return None
+    split = None if trunk is None else trunk.card.split
+    return split_from_card(split) if split and split.get("by") == by == "chromosome" else None
 
 
 def _of_classes(

@@ -98,7 +98,8 @@ def requested_split(
 ) -> Split | None:
     """The split that the options name; None leaves the choice of chromosomes to the examples.
 
-    ``trunk`` is the card of the trunk, whose test chromosomes a fold keeps unless others are named.
+    ``trunk`` is the split on the trunk's card, whose test chromosomes a fold keeps unless others
+    are named.
     """
     from cistransfer.examples.split import Split
 
@@ -109,7 +110,7 @@ def requested_split(
     if fold:
         if valid:
             raise InputError("--fold chooses the validation chromosomes; drop --valid-chroms")
-        kept = ((trunk or {}).get("split") or {}).get("test", ())
+        kept = (trunk or {}).get("test", ())
         return Split(test=comma_list(test) or tuple(kept), fold=fold)
     if not valid and not test:
         return None

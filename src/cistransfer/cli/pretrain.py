@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -178,16 +178,16 @@ def pretrain(
             "regions": len(data.codes),
             "dropped": data.facts.get("dropped"),
             "split": data.facts.get("split"),
-            "epochs": bundle.card["epochs"],
-            "validation_aucpr": mean_known(bundle.card["validation"]["aucpr"]),
-            "validation_auroc": mean_known(bundle.card["validation"]["auroc"]),
+            "epochs": bundle.card.epochs,
+            "validation_aucpr": mean_known(bundle.card.validation["aucpr"]),
+            "validation_auroc": mean_known(bundle.card.validation["auroc"]),
         },
         as_json,
         [
             f"trunk: {bundle.path}",
             f"validation, mean over tasks: AUROC "
-            f"{mean_known(bundle.card['validation']['auroc']) or float('nan'):.3f}, "
-            f"AUCPR {mean_known(bundle.card['validation']['aucpr']) or float('nan'):.3f}",
+            f"{mean_known(bundle.card.validation['auroc']) or float('nan'):.3f}, "
+            f"AUCPR {mean_known(bundle.card.validation['aucpr']) or float('nan'):.3f}",
         ],
     )
 
@@ -257,7 +257,7 @@ def _of_matrix(
     )
 
 
-def mean_known(values: list[float | None]) -> float | None:
+def mean_known(values: Sequence[float | None]) -> float | None:
     """Mean of the values that exist; None when none does."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

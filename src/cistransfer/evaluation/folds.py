@@ -88,7 +88,7 @@ def gather(
 
 
 def _fold(bundle: Bundle) -> str:
-    return str((bundle.card.get("split") or {}).get("fold") or "")
+    return str((bundle.card.split or {}).get("fold") or "")
 
 
 def _same_test(one: ExampleSet, other: ExampleSet) -> bool:

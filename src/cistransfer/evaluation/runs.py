@@ -162,7 +162,7 @@ def evaluate_runs(
             model = bundle.model.to(choose_device(device))
             logits = score_codes(model, codes, tick=running.advance)[:, columns]
             rung = Rung(logits, bundle.thresholds[columns], bundle.temperatures[columns])
-            add(name, bundle.card.get("strategy", {}).get("name"), rung, seen,
+            add(name, bundle.card.strategy.name or None, rung, seen,
                 run=str(named[name].absolute()), draw=_draw(material.fold_of[name]))  # fmt: skip
     trained = list(models)
     many = len(material.sets) > 1

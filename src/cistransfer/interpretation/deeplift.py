@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of, output_of
 from cistransfer.interpretation.references import make_references
-from cistransfer.models.motif_features import MotifFeatures
+from cistransfer.models.model import MotifFeatures
 from cistransfer.models.score import evaluating, one_hot
 
 __all__ = ["deeplift"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,10 @@ _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.Si
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-def leaf_calls(model: nn.Module, x: Tensor) -> list[nn.Module]:
-    """Leaf modules in the order in which a forward pass calls them."""
+def leaf_calls(
+    model: nn.Module, x: Tensor, part: Callable[[Tensor], Tensor] | None = None
+) -> list[nn.Module]:
+    """Leaf modules in the order in which a forward pass (of a part of the model) calls them."""
     calls: list[nn.Module] = []
     handles = [
         module.register_forward_hook(lambda module, inputs, output: calls.append(module))
@@ -35,7 +37,7 @@ def leaf_calls(model: nn.Module, x: Tensor) -> list[nn.Module]:
     ]
     try:
         with evaluating(model), torch.inference_mode():
-            model(x)
+            (part or model)(x)
     finally:
         for handle in handles:
             handle.remove()
@@ -51,8 +53,10 @@ def run_chain(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
     return x
 
 
-def chain_of(model: nn.Module, length: int) -> list[nn.Module] | None:
-    """Layers whose composition is the model, or None when it is not a plain chain.
+def chain_of(
+    model: nn.Module, length: int, part: Callable[[Tensor], Tensor] | None = None
+) -> list[nn.Module] | None:
+    """Layers whose composition is the model, or a part of it; None when it is not a plain chain.
 
     The layers are found by calling the model on random sequences, and the composition is checked
     against it: a skip connection, a sum or a functional activation does not pass.
@@ -61,9 +65,9 @@ def chain_of(model: nn.Module, length: int) -> list[nn.Module] | None:
     generator = torch.Generator().manual_seed(0)
     codes = torch.randint(0, 4, (4, length), generator=generator, dtype=torch.uint8)
     x = one_hot(codes).to(device)
-    layers = [layer for layer in leaf_calls(model, x) if not isinstance(layer, nn.Dropout)]
+    layers = [layer for layer in leaf_calls(model, x, part) if not isinstance(layer, nn.Dropout)]
     with evaluating(model), torch.inference_mode():
-        wanted = model(x)
+        wanted = (part or model)(x)
         for lifted in (x, x.unsqueeze(2)):
             try:
                 found = run_chain(layers, lifted)

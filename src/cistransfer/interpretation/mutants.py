@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from cistransfer.interpretation.reach import (
     stretch_sizes,
     width_of,
 )
-from cistransfer.models.motif_features import WithMotifs
+from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.score import one_hot
 
 __all__ = ["AllMutants", "mutants_of"]
@@ -56,6 +56,7 @@ class AllMutants:
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module], task: int, rows: int) -> None:
         self.model, self.task = model, task
+        self.motifs = _motifs_of(model)
         self.step, self.n_followed = comb_step(layers)
         self.followed, self.rest = layers[: self.n_followed], layers[self.n_followed :]
         largest, last = stretch_sizes(self.followed)
@@ -87,13 +88,16 @@ class AllMutants:
         rows : int
             About how many mutants will be scored at a time.
         """
-        layers = chain_of(model.base if isinstance(model, WithMotifs) else model, length)
+        motifs, part = _motifs_of(model), None
+        if motifs is not None:
+            part = cast(Model, model).network_features
+        layers = chain_of(model, length, part)
         if layers is None or not (is_simple(layers[0]) and is_convolution(layers[0])):
             return None
         if any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers):
             return None
         layers = _not_in_place(pools_first(fold_norms(_without_flattening(layers))))
-        if _is_linear(layers[-1]) and not isinstance(model, WithMotifs):
+        if _is_linear(layers[-1]) and motifs is None:
             layers[-1], task = _one_output(layers[-1], task), 0
         return AllMutants(model, layers, task, rows)
 
@@ -120,7 +124,7 @@ class AllMutants:
             each = [self._whole(changes[row], spans, x[row]) for row in range(len(given))]
         scores = torch.empty((given.shape[1], len(given), 3), device=given.device)
         for row, out in enumerate(each):
-            mutants = mutants_of(given[row]) if isinstance(self.model, WithMotifs) else None
+            mutants = None if self.motifs is None else mutants_of(given[row])
             scores[:, row] = self._finished(out, mutants).view(-1, 3)
         return scores, reference
 
@@ -218,10 +222,15 @@ class AllMutants:
 
     def _finished(self, out: Tensor, codes: Tensor | None) -> Tensor:
         """The explained logit: an output, or what the common head makes of it and the motifs."""
-        if isinstance(self.model, WithMotifs) and codes is not None:
-            occupancies = self.model.motifs(one_hot(codes)).to(out.dtype)
-            out = self.model.head(torch.cat([out.flatten(1), occupancies], dim=1))
+        if self.motifs is not None and codes is not None:
+            occupancies = self.motifs(one_hot(codes)).to(out.dtype)
+            head: Any = self.model.head
+            out = head(torch.cat([out.flatten(1), occupancies], dim=1))
         return out.flatten(1)[:, self.task]
+
+
+def _motifs_of(model: nn.Module) -> MotifFeatures | None:
+    return model.motifs if isinstance(model, Model) else None
 
 
 def _is_linear(layer: nn.Module) -> TypeGuard[nn.Linear]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,24 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import nn
+from torch import Tensor
 
 import cistransfer
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode_many
-from cistransfer.models.registry import build_model, check_design, register_architecture
+from cistransfer.models.card import FORMAT, VERSION, Architecture, Card, wrappers_of
+from cistransfer.models.model import Model, MotifFeatures
+from cistransfer.models.registry import (
+    build_model,
+    check_architecture,
+    register_architecture,
+    tensor_shapes,
+)
 from cistransfer.models.score import score_codes
-from cistransfer.models.shipped import shipped_trunk, shipped_trunks
-from cistransfer.storage import Kind, read_json, whole_folder, write_json
+from cistransfer.storage import Kind, fingerprint, read_json, whole_folder, write_json
 
 __all__ = [
     "BUNDLE",
@@ -37,17 +45,18 @@ __all__ = [
     "find_bundle",
     "open_bundle",
     "save_bundle",
+    "shipped_trunks",
     "weights_hash",
+    "write_bundle",
 ]
 
-FORMAT = "cistransfer-bundle"
-VERSION = 1
 BUNDLE = Kind("bundle", "card.json", ("weights.safetensors", "regions.parquet", "example.json"))
+_HASHED = ("regions.parquet", "example.json")
 TOLERANCE = 1e-3
 """How far a re-scored example may lie from the recorded logits (other machines round otherwise)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A trained model and what is known about it.
 
@@ -55,58 +64,141 @@ class Bundle:
     ----------
     path : Path
         The bundle's folder.
-    model : nn.Module
+    model : Model
         In evaluation mode, on the CPU.
-    card : dict
+    card : Card
         The content of ``card.json``.
     """
 
     path: Path
-    model: nn.Module
-    card: dict[str, Any]
+    model: Model
+    card: Card
+
+    def __repr__(self) -> str:
+        tasks = ", ".join(self.tasks[:3]) + ", …" * (len(self.tasks) > 3)
+        kind = self.card.architecture.name + " with motifs" * (self.card.motifs is not None)
+        return f"<Bundle {self.path}: {kind}, {self.window} bp, {len(self.tasks)} tasks ({tasks})>"
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the outputs, in order."""
-        return tuple(self.card["tasks"])
+        return self.card.tasks
 
     @property
     def window(self) -> int:
         """Length of the input in bp."""
-        return int(self.card["window"])
+        return self.card.window
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
         """Logit from which each task is called positive (fitted on validation); 0 where unknown."""
-        values = self.card.get("threshold") or [None] * len(self.tasks)
-        return np.array([0.0 if value is None else value for value in values])
+        return _known(self.card.threshold, len(self.tasks), 0.0)
 
     @property
     def temperatures(self) -> NDArray[np.float64]:
         """Temperature by which each task's logit is divided; 1 where unknown."""
-        values = self.card.get("temperature") or [None] * len(self.tasks)
-        return np.array([1.0 if value is None else value for value in values])
+        return _known(self.card.temperature, len(self.tasks), 1.0)
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities of logits ``(n, tasks)``."""
-        scaled = np.asarray(logits, dtype=np.float64) / self.temperatures
+        scaled: NDArray[np.float64] = np.asarray(logits, dtype=np.float64) / self.temperatures
         return 1 / (1 + np.exp(-np.clip(scaled, -700, 700)))
 
+    def score(
+        self,
+        sequences: Sequence[str] | NDArray[np.uint8],
+        *,
+        strands: str = "both",
+        batch_size: int = 512,
+    ) -> NDArray[np.float32]:
+        """Logits of sequences.
+
+        Parameters
+        ----------
+        sequences : sequence of str, or codes
+            Each as long as the model's window; codes are ``uint8 (n, window)``.
+        strands : {"both", "forward"}
+            ``both`` averages the logits of a sequence and its reverse complement.
+        batch_size : int
+            Sequences at a time, on the device where the model lies.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, tasks)
+
+        Raises
+        ------
+        InputError
+            When a sequence is not as long as the window, or the codes are none.
+        """
+        codes = self._codes(sequences)
+        return score_codes(self.model, codes, strands=strands, batch_size=batch_size)
+
+    def predict(
+        self,
+        sequences: Sequence[str] | NDArray[np.uint8],
+        *,
+        strands: str = "both",
+        batch_size: int = 512,
+    ) -> NDArray[np.float64]:
+        """Calibrated probabilities of sequences, shape (n, tasks); see `score`."""
+        return self.probabilities(self.score(sequences, strands=strands, batch_size=batch_size))
+
+    def _codes(self, sequences: Sequence[str] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if isinstance(sequences, str):
+            raise InputError("expected a list of sequences, found one text; write [sequence]")
+        if isinstance(sequences, np.ndarray) and sequences.dtype.kind not in "OUS":
+            codes = sequences
+            if codes.ndim != 2 or codes.dtype != np.uint8 or (codes.size and codes.max() > 4):
+                raise InputError(
+                    "expected codes, uint8 (n, window) from 0 to 4, found "
+                    f"{codes.dtype} of shape {codes.shape}"
+                )
+            lengths = {codes.shape[1]}
+        else:
+            lengths = {len(sequence) for sequence in sequences}
+            if lengths <= {self.window}:
+                codes = encode_many(list(sequences)).reshape(-1, self.window)
+        if not lengths <= {self.window}:
+            raise InputError(
+                f"{self.path}: the model reads {self.window} bp, found sequences of "
+                f"{', '.join(str(length) for length in sorted(lengths - {self.window})[:3])} bp"
+            )
+        return codes
+
     def regions(self) -> pd.DataFrame:
-        """Regions the model was trained and validated on (``part`` is train or valid)."""
+        """Regions the model was trained and validated on.
+
+        ``part`` is train or valid; where the bundle has it, ``hash`` (uint64) is that of the
+        region's sequence.
+        """
         path = self.path / "regions.parquet"
         try:
-            return pd.read_parquet(path)
+            table = pd.read_parquet(path)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{path}: missing or damaged: {' '.join(str(error).split())}"
             ) from error
+        lacking = [name for name in ("chrom", "start", "end", "part") if name not in table]
+        if lacking:
+            raise InputError(f"{path}: lacks the column {lacking[0]!r}")
+        return table
 
 
-def weights_hash(model: nn.Module) -> str:
+def _known(
+    values: tuple[float | None, ...] | None, count: int, default: float
+) -> NDArray[np.float64]:
+    return np.array([default if value is None else value for value in values or [None] * count])
+
+
+def weights_hash(model: torch.nn.Module) -> str:
     """``sha256:…`` over every tensor's name, shape, type and values, buffers included."""
+    return _hash(model.state_dict())
+
+
+def _hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return "sha256:" + digest.hexdigest()
@@ -114,14 +206,15 @@ def weights_hash(model: nn.Module) -> str:
 
 def save_bundle(
     folder: str | os.PathLike[str],
-    model: nn.Module,
+    model: Model,
     *,
-    architecture: dict[str, Any],
-    tasks: list[str],
+    architecture: Architecture,
+    tasks: Sequence[str],
     window: int,
     regions: pd.DataFrame,
     example: NDArray[np.uint8],
-    facts: dict[str, Any],
+    facts: Mapping[str, Any],
+    motifs: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write a bundle, whole or not at all.
 
@@ -129,56 +222,86 @@ def save_bundle(
     ----------
     folder : path
         The bundle's folder; replaced if it exists.
-    model : nn.Module
-    architecture : dict
-        ``{"name": …, "arguments": {…}}`` for `build_model`.
-    tasks : list of str
+    model : Model
+    architecture : Architecture
+        Of the model's network, for `build_model`.
+    tasks : sequence of str
         Names of the outputs.
     window : int
         Input length in bp.
     regions : DataFrame
-        Region table with ``part`` (train or valid) of the examples used.
+        Region table with ``part`` (train or valid) of the examples used, and maybe ``hash``.
     example : ndarray of uint8, shape (k, window)
         A few sequences to record with their scores.
-    facts : dict
+    facts : mapping
         Further entries of the card (strategy, split, thresholds, metrics …), JSON-ready.
+    motifs : sequence of mappings, optional
+        ``name``, ``consensus`` and ``sha256`` of the motifs that the head reads.
+    """
+    beside = None
+    if model.motifs is not None:
+        known = motifs or [{}] * len(model.motifs.widths)
+        beside = {
+            "known": [
+                {"width": width, **fact}
+                for width, fact in zip(model.motifs.widths, known, strict=True)
+            ],
+            "bags": model.motifs.bags,
+            "folds": model.motifs.folds,
+        }
+    card = Card.from_json(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "architecture": architecture.to_json(),
+            "motifs": beside,
+            "link": model.link,
+            "tasks": list(tasks),
+            "window": window,
+            "alphabet": "ACGT",
+            **facts,
+            "versions": {
+                "cistransfer": cistransfer.__version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+        },
+        str(folder),
+    )
+    columns = [name for name in ("chrom", "start", "end", "part", "hash") if name in regions]
+    logits = score_codes(model, example) if len(example) else np.zeros((0, len(tasks)))
+    content = {
+        "sequences": [decode(row) for row in example],
+        "logits": logits.astype(float).tolist(),
+        "strands": "both",
+    }
+    return write_bundle(folder, model.state_dict(), card, weights_hash(model), regions[columns],
+                        content)  # fmt: skip
+
+
+def write_bundle(
+    folder: str | os.PathLike[str],
+    tensors: Mapping[str, Tensor],
+    card: Card,
+    weights: str,
+    regions: pd.DataFrame,
+    example: Mapping[str, Any],
+) -> Path:
+    """Write the four files of a bundle; the card names the hashes of the others.
+
+    Parameters
+    ----------
+    tensors : mapping
+        As they are stored; ``weights`` is the hash of the model that they are read into.
     """
     with whole_folder(folder, BUNDLE) as temporary:
-        state = {
-            name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-        }
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         (temporary / "weights.safetensors").write_bytes(save_tensors(state))
-        write_json(
-            temporary / "card.json",
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                "architecture": architecture,
-                "tasks": list(tasks),
-                "window": window,
-                "alphabet": "ACGT",
-                "weights": weights_hash(model),
-                **facts,
-                "versions": {
-                    "cistransfer": cistransfer.__version__,
-                    "torch": torch.__version__,
-                    "numpy": np.__version__,
-                },
-            },
-        )
-        pd.DataFrame(regions[["chrom", "start", "end", "part"]]).to_parquet(
-            temporary / "regions.parquet", index=False
-        )
-        write_json(
-            temporary / "example.json",
-            {
-                "sequences": [decode(row) for row in example],
-                "logits": score_codes(model, example).astype(float).tolist()
-                if len(example)
-                else [],
-                "strands": "both",
-            },
-        )
+        pd.DataFrame(regions).to_parquet(temporary / "regions.parquet", index=False)
+        write_json(temporary / "example.json", dict(example))
+        files = {name: fingerprint(temporary / name) for name in _HASHED}
+        done = card.model_copy(update={"version": VERSION, "weights": weights, "files": files})
+        write_json(temporary / "card.json", done.to_json())
     return Path(folder)
 
 
@@ -188,8 +311,8 @@ def find_bundle(path: str | os.PathLike[str]) -> Path:
     The folder itself, ``bundle/`` in a run folder, or, when there is no such path, the shipped
     trunk of that name.
     """
-    if not Path(path).exists() and (shipped := shipped_trunk(str(path))) is not None:
-        return shipped
+    if not Path(path).exists() and str(path) in shipped_trunks():
+        return _trunks() / str(path)
     for candidate in (Path(path), Path(path) / "bundle"):
         if (candidate / "card.json").is_file():
             return candidate
@@ -201,6 +324,17 @@ def find_bundle(path: str | os.PathLike[str]) -> Path:
         f"{path}: expected a bundle (a folder with card.json), found none"
         + (f"; shipped trunks: {', '.join(shipped_trunks())}" if shipped_trunks() else "")
     )
+
+
+def shipped_trunks() -> tuple[str, ...]:
+    """Names of the trunks that come with the package."""
+    folder = _trunks()
+    found = folder.iterdir() if folder.is_dir() else ()
+    return tuple(sorted(entry.name for entry in found if (entry / "card.json").is_file()))
+
+
+def _trunks() -> Path:
+    return Path(str(resources.files("cistransfer.models") / "trunks"))
 
 
 def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -> Bundle:
@@ -216,74 +350,94 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
     Raises
     ------
     InputError
-        When it is no bundle, of a newer format, damaged, its weights do not fit the
+        When it is no bundle, of a newer format, damaged or altered, its weights do not fit the
         architecture that its card names, or that one needs a file which is not given or differs.
+        Nothing is built before the sizes on the card fit those of the weights.
     """
     folder = find_bundle(path)
-    card = read_json(folder / "card.json")
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise InputError(f"{folder / 'card.json'}: expected the card of a {FORMAT}")
-    if card.get("version") != VERSION:
-        raise InputError(
-            f"{folder}: bundle format {card.get('version')}; this cistransfer reads {VERSION}"
-        )
-    try:
-        name, arguments = card["architecture"]["name"], card["architecture"]["arguments"]
-        tasks, window = card["tasks"], card["window"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / 'card.json'}: lacks the entry {error}") from error
-    _check_card(folder / "card.json", card)
+    content = _json(folder / "card.json")
+    card = Card.from_json(content, str(folder / "card.json"))
     if architecture is not None:
         register_architecture(architecture)
-    check_design(card["architecture"], str(folder))
-    model = build_model(name, window=window, n_tasks=len(tasks), seed=0, **arguments)
+    check_architecture(card.architecture, str(folder))
     weights = folder / "weights.safetensors"
+    old = {name: tuple(shape) for name, shape in _shapes(weights).items()}
+    names = {name: name for name in old}
+    for _ in range(wrappers_of(content)):
+        names = {name: new.removeprefix("base.") for name, new in names.items()}
+    layout = card.motifs
+    sizes = {"window": card.window, "n_tasks": len(card.tasks)}
     try:
-        state = load_tensors(weights.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{weights}: no such file") from error
-    except SafetensorError as error:
-        raise InputError(f"{weights}: damaged or no safetensors file: {error}") from error
-    expected = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    found = {key: tuple(tensor.shape) for key, tensor in state.items()}
-    if expected != found:
-        key = sorted(key for key in expected | found if expected.get(key) != found.get(key))[0]
-        raise InputError(
-            f"{weights}: not the weights of architecture {name!r} with window {window} and "
-            f"{len(tasks)} tasks: {key} should be {expected.get(key, 'absent')}, "
-            f"found {found.get(key, 'absent')}"
+        expected = tensor_shapes(
+            card.architecture,
+            widths=layout.widths if layout else (),
+            bags=layout.bags if layout else 0,
+            folds=layout.folds if layout else 0,
+            **sizes,
         )
-    model.load_state_dict(state)
-    if weights_hash(model) != card.get("weights"):
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+    found = {names[name]: shape for name, shape in old.items()}
+    if expected is not None:
+        _compare(weights, card, expected, found)
+    model = build_model(
+        card.architecture.name,
+        seed=0,
+        motifs=MotifFeatures(layout.widths, layout.bags, layout.folds) if layout else None,
+        link=card.link,
+        **sizes,
+        **card.architecture.arguments,
+    )
+    _compare(weights, card, {k: tuple(t.shape) for k, t in model.state_dict().items()}, found)
+    state = load_tensors(weights.read_bytes())
+    model.load_state_dict({names[name]: tensor for name, tensor in state.items()})
+    loaded = model.state_dict()
+    if _hash({name: loaded[new] for name, new in names.items()}) != card.weights:
         raise InputError(f"{weights}: not the weights that card.json describes (hashes differ)")
+    for name in _HASHED if card.version > 1 else ():
+        if fingerprint(folder / name) != card.files.get(name):
+            raise InputError(
+                f"{folder / name}: not the file that card.json describes (hashes differ)"
+            )
     return Bundle(folder, model.eval(), card)
 
 
-def _check_card(path: Path, card: dict[str, Any]) -> None:
-    """Refuse a card whose entries cannot be right, before anything is built from it."""
-    tasks, window = card["tasks"], card["window"]
-    names = isinstance(tasks, list) and bool(tasks) and all(isinstance(name, str) for name in tasks)
-    design = card["architecture"]
-    for entry, good, expected in (
-        ("architecture", isinstance(design["name"], str), "a name"),
-        ("architecture", isinstance(design["arguments"], dict), "a table of arguments"),
-        ("tasks", names and len(set(tasks)) == len(tasks), "a list of different names"),
-        ("window", type(window) is int and 0 < window < 10_000_000, "a length in bp"),
-        ("alphabet", card.get("alphabet") == "ACGT", "ACGT"),
-    ):
-        if not good:
-            raise InputError(f"{path}: {entry}: expected {expected}, found {card.get(entry)!r:.80}")
-    for entry in ("threshold", "temperature"):
-        values = card.get(entry)
-        if values is not None and len(values) != len(tasks):
+def _json(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except RecursionError as error:
+        raise InputError(f"{path}: not valid JSON: nested too deeply") from error
+
+
+def _shapes(weights: Path) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor in a file, by its header alone."""
+    if not weights.is_file():
+        raise InputError(f"{weights}: no such file")
+    try:
+        with safe_open(weights, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{weights}: damaged or no safetensors file: {error}") from error
+
+
+def _compare(
+    weights: Path,
+    card: Card,
+    expected: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+) -> None:
+    """Refuse weights whose names or shapes are not those of the model on the card."""
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
             raise InputError(
-                f"{path}: {entry}: expected one for each of the {len(tasks)} tasks, "
-                f"found {len(values)}"
+                f"{weights}: not the weights of architecture {card.architecture.name!r} with "
+                f"window {card.window} and {len(card.tasks)} tasks: {name} should be "
+                f"{expected.get(name, 'absent')}, found {found.get(name, 'absent')}"
             )
 
 
 def check_bundle(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Score a bundle's example again and compare with the recorded scores.
+    """Read all of a bundle, score its example again and compare with the recorded scores.
 
     Returns
     -------
@@ -296,7 +450,8 @@ def check_bundle(path: str | os.PathLike[str]) -> dict[str, Any]:
         When the bundle cannot be opened, or a logit differs by more than 0.001 or is missing.
     """
     bundle = open_bundle(path)
-    example = read_json(bundle.path / "example.json")
+    bundle.regions()
+    example = _json(bundle.path / "example.json")
     try:
         codes = encode_many(example["sequences"])
         recorded = np.array(example["logits"], dtype=np.float64)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save as save_tensors
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode_many
-from cistransfer.models.bundle import BUNDLE, check_bundle, open_bundle, weights_hash
+from cistransfer.models.bundle import check_bundle, open_bundle, weights_hash, write_bundle
 from cistransfer.models.score import score_codes
-from cistransfer.storage import read_json, whole_folder, write_json
+from cistransfer.storage import read_json
 
 __all__ = ["compact_bundle"]
 
@@ -57,15 +55,18 @@ def compact_bundle(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
         codes = encode_many(example["sequences"])
         logits = score_codes(model, codes, strands=example["strands"])
     state = {
-        name: tensor.half().contiguous() if tensor.is_floating_point() else tensor.contiguous()
+        name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in model.state_dict().items()
     }
-    with whole_folder(out, BUNDLE) as temporary:
-        (temporary / "weights.safetensors").write_bytes(save_tensors(state))
-        card = {**bundle.card, "weights": weights_hash(model), "storage": "float16"}
-        write_json(temporary / "card.json", {**card, "rounded_from": bundle.card["weights"]})
-        write_json(temporary / "example.json", {**example, "logits": logits.astype(float).tolist()})
-        shutil.copyfile(bundle.path / "regions.parquet", temporary / "regions.parquet")
+    told = {"storage": "float16", "rounded_from": bundle.card.weights}
+    write_bundle(
+        out,
+        state,
+        bundle.card.model_copy(update=told),
+        weights_hash(model),
+        bundle.regions(),
+        {**example, "logits": logits.astype(float).tolist()},
+    )
     change = np.abs(np.reshape(example["logits"], logits.shape) - logits)
     return {
         "bundle": str(out),

@@ -1,8 +1,7 @@
-"""Architectures by name, and the one function that replaces a head."""
+"""Networks by name, and the models that are built of them."""
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,62 +11,36 @@ import torch
 from torch import nn
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.models.card import Architecture
 from cistransfer.models.chromtransfer import ChromTransfer
 from cistransfer.models.cnn import CNN
 from cistransfer.models.danq import DanQ
-from cistransfer.models.exclusive import Exclusive
-from cistransfer.models.motif_features import WithMotifs
+from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.user_file import UserFile, check_contract, is_file_spec, read_user_file
 
 __all__ = [
     "ARCHITECTURES",
     "USER_FILES",
-    "WRAPPERS",
     "build_model",
-    "check_design",
-    "describe_design",
+    "check_architecture",
+    "describe_architecture",
     "factory_of",
     "list_architectures",
     "parameter_count",
     "register_architecture",
-    "replace_head",
+    "tensor_shapes",
 ]
-
-
-def _with_motifs(
-    window: int,
-    n_tasks: int,
-    base: dict[str, Any] | None = None,
-    widths: Sequence[int] = (),
-    bags: int = 0,
-    folds: int = 0,
-) -> nn.Module:
-    """Build `WithMotifs` around another architecture (``{"name": …, "arguments": {…}}``)."""
-    design = base or {"name": "cnn", "arguments": {}}
-    inner = _make(design["name"], window, n_tasks, design["arguments"])
-    return WithMotifs(inner, n_tasks, widths, bags, folds)
-
-
-def _exclusive(window: int, n_tasks: int, base: dict[str, Any] | None = None) -> nn.Module:
-    """Build `Exclusive` around another architecture."""
-    design = base or {"name": "cnn", "arguments": {}}
-    return Exclusive(_make(design["name"], window, n_tasks, design["arguments"]), n_tasks)
 
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "cnn": CNN,
     "danq": DanQ,
     "chromtransfer": ChromTransfer,
-    "with-motifs": _with_motifs,
-    "exclusive": _exclusive,
 }
 """Name → class. A class takes ``window``, ``n_tasks`` and keyword arguments with defaults, maps
 one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``, and has ``features(x)`` and a linear
 ``head`` that reads them. Modules are named ``conv1`` …, ``lstm1`` …, ``dense1`` …, ``head``, so
 that one strategy fits every architecture."""
-
-WRAPPERS = ("with-motifs", "exclusive")
-"""Architectures around another one (argument ``base``); strategies make them, users do not."""
 
 USER_FILES: dict[str, UserFile] = {}
 """Networks of the user's own that `register_architecture` has read in this process."""
@@ -101,29 +74,25 @@ def register_architecture(spec: str) -> str:
     return found.name
 
 
-def describe_design(architecture: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a card records of an architecture: name, arguments and, of a user's file, its hash.
+def describe_architecture(name: str, arguments: dict[str, Any]) -> Architecture:
+    """What a card records of a network: name, arguments and, of a user's file, its hash.
 
     A ``FILE.py:CLASS`` that exists is read (again); else it must be the name of a registered one.
     """
-    if not is_file_spec(architecture):
-        return {"name": architecture, "arguments": arguments}
-    name = architecture
-    if architecture not in USER_FILES or Path(architecture.rpartition(":")[0]).exists():
-        name = register_architecture(architecture)
-    return {"name": name, "arguments": arguments, "sha256": USER_FILES[name].sha256}
+    if not is_file_spec(name):
+        return Architecture(name=name, arguments=arguments)
+    own = name
+    if name not in USER_FILES or Path(name.rpartition(":")[0]).exists():
+        own = register_architecture(name)
+    return Architecture(name=own, arguments=arguments, sha256=USER_FILES[own].sha256)
 
 
-def check_design(design: dict[str, Any], where: str) -> None:
-    """Refuse a card's architecture that needs a user's file which is not here, or has changed.
+def check_architecture(architecture: Architecture, where: str) -> None:
+    """Refuse a card's network that needs a user's file which is not here, or has changed.
 
     Nothing is run: the file must have been registered before.
     """
-    name, arguments = design.get("name"), design.get("arguments")
-    if not isinstance(name, str) or not isinstance(arguments, dict):
-        raise InputError(f"{where}: expected an architecture's name and arguments, found {design}")
-    if name in WRAPPERS and isinstance(arguments.get("base"), dict):
-        check_design(arguments["base"], where)
+    name = architecture.name
     if not is_file_spec(name):
         return
     file, _, wanted = name.rpartition(":")
@@ -133,17 +102,24 @@ def check_design(design: dict[str, Any], where: str) -> None:
             f"of the bundle; name the file: --architecture path/to/{name} (in Python "
             f"register_architecture('path/to/{name}'))"
         )
-    if USER_FILES[name].sha256 != design.get("sha256"):
+    if USER_FILES[name].sha256 != architecture.sha256:
         raise InputError(
             f"{where}: its network was made from another version of {file} than "
-            f"{USER_FILES[name].path}; name the file as it was (sha256 {design.get('sha256')})"
+            f"{USER_FILES[name].path}; name the file as it was (sha256 {architecture.sha256})"
         )
 
 
 def build_model(
-    architecture: str, *, window: int, n_tasks: int, seed: int, **arguments: Any
-) -> nn.Module:
-    """Build an architecture with initial weights that depend on the seed alone.
+    architecture: str,
+    *,
+    window: int,
+    n_tasks: int,
+    seed: int,
+    motifs: MotifFeatures | None = None,
+    link: str = "independent",
+    **arguments: Any,
+) -> Model:
+    """Build a model with initial weights that depend on the seed alone.
 
     Parameters
     ----------
@@ -155,8 +131,10 @@ def build_model(
         Number of outputs.
     seed : int
         Seed of the initial weights; the global random state is left as it was.
+    motifs, link
+        See `cistransfer.models.model.Model`.
     **arguments
-        Further arguments of the architecture.
+        Further arguments of the network.
 
     Raises
     ------
@@ -165,20 +143,41 @@ def build_model(
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed every GPU
-        return _make(architecture, window, n_tasks, arguments)
+        network = _make(architecture, window, n_tasks, arguments)
+        if architecture in USER_FILES:
+            check_contract(network, architecture, window=window, n_tasks=n_tasks)
+        return Model(network, motifs, link)
+
+
+def tensor_shapes(
+    architecture: Architecture, *, window: int, n_tasks: int, widths: Sequence[int], bags: int,
+    folds: int,
+) -> dict[str, tuple[int, ...]] | None:  # fmt: skip
+    """Shape of every tensor that a model would have, without the memory for any of them.
+
+    None where a user's own network cannot be built so.
+    """
+    with torch.device("meta"):
+        try:
+            network = _make(architecture.name, window, n_tasks, architecture.arguments)
+        except InputError:
+            if architecture.name in USER_FILES:
+                return None
+            raise
+        model = Model(network, MotifFeatures(widths, bags, folds) if widths else None)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
 def _make(architecture: str, window: int, n_tasks: int, arguments: dict[str, Any]) -> nn.Module:
     factory = factory_of(architecture, arguments)
-    if architecture not in USER_FILES:
-        return factory(window=window, n_tasks=n_tasks, **arguments)
+    failures = Exception if architecture in USER_FILES else (TypeError, ValueError, RuntimeError)
     try:
-        model = factory(window=window, n_tasks=n_tasks, **arguments)
-    except Exception as error:
+        return factory(window=window, n_tasks=n_tasks, **arguments)
+    except InputError:
+        raise
+    except failures as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{architecture}: cannot be built for {window} bp: {reason}") from error
-    check_contract(model, architecture, window=window, n_tasks=n_tasks)
-    return model
 
 
 def factory_of(architecture: str, arguments: Iterable[str]) -> Callable[..., nn.Module]:
@@ -221,8 +220,6 @@ def list_architectures(
     sizes: dict[str, int | None] = {}
     own = [register_architecture(spec) for spec in files]
     for name in (*ARCHITECTURES, *own):
-        if name in WRAPPERS:
-            continue
         try:
             model = build_model(name, window=window, n_tasks=n_tasks, seed=0)
         except InputError:
@@ -232,23 +229,6 @@ def list_architectures(
         else:
             sizes[name] = parameter_count(model)
     return sizes
-
-
-def replace_head(model: nn.Module, n_tasks: int, seed: int) -> nn.Module:
-    """Return a copy of a model whose head is fresh and has ``n_tasks`` outputs.
-
-    Every other tensor, batch-norm statistics included, is equal to the original's. The new linear
-    layer has PyTorch's default initialisation under ``seed``.
-    """
-    changed = copy.deepcopy(model)
-    head = changed.head
-    if not isinstance(head, nn.Linear):
-        raise InputError(f"the model's head must be a linear layer, found {type(head).__name__}")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        fresh = nn.Linear(head.in_features, n_tasks)
-    changed.head = fresh.to(head.weight).train(head.training)
-    return changed
 
 
 def parameter_count(model: nn.Module) -> int:

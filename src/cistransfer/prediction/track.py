@@ -141,7 +141,7 @@ def predict_track(
             f"{len(sizes):,} sequences has {max(sizes.values()):,} bp"
         )
     identity = {
-        "weights": [str(bundle.card["weights"]) for bundle in bundles],
+        "weights": [bundle.card.weights for bundle in bundles],
         "task": task,
         "stride": stride,
         "strands": strands,

@@ -243,18 +243,17 @@ def _model_row(model: dict[str, Any]) -> dict[str, str]:
         row = {"name": model["name"], "strategy": f"baseline: {what}"}
         return {**row, "start": "–", "epochs": "–", "valid": "–"}
     card = open_bundle(model["run"]).card
-    trunk = card.get("trunk")
     start = "random weights"
-    if trunk:
-        tasks = trunk["tasks"]
+    if card.trunk is not None:
+        tasks = card.trunk.tasks
         named = ", ".join(tasks[:12]) + (f" … ({len(tasks)} TFs)" if len(tasks) > 12 else "")
         start = f"trunk pre-trained on {named}"
-    valid = [value for value in card["validation"]["aucpr"] if value is not None]
+    valid = [value for value in card.validation["aucpr"] if value is not None]
     return {
         "name": model["name"],
-        "strategy": f"{card['strategy']['name']}: {card['strategy']['summary']}",
+        "strategy": f"{card.strategy.name}: {card.strategy.summary}",
         "start": start,
-        "epochs": str(card["epochs"]),
+        "epochs": str(card.epochs),
         "valid": f"{np.mean(valid):.3f}" if valid else "–",
     }
 

@@ -22,7 +22,6 @@ from cistransfer.evaluation.runs import evaluate_runs, open_predictions
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples
 from cistransfer.metrics.table import METRICS, all_metrics
 from cistransfer.models.bundle import find_bundle, open_bundle
-from cistransfer.models.registry import WRAPPERS
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.storage import read_json
 from cistransfer.studies.cell_sets import (
@@ -100,10 +99,8 @@ def accessibility_study(
     arguments: dict[str, Any] | None = None
     if plan.trunk is not None:
         trunks[TRUNK] = find_bundle(plan.trunk)
-        design = open_bundle(trunks[TRUNK]).card["architecture"]
-        if design["name"] in WRAPPERS:
-            design = design["arguments"]["base"]
-        plan, arguments = replace(plan, architecture=design["name"]), design["arguments"]
+        design = open_bundle(trunks[TRUNK]).card.architecture
+        plan, arguments = replace(plan, architecture=design.name), design.arguments
     whole, parts = examples_of_cells(place, source, plan, cells, pretraining)
     how = {"device": device, "precision": precision, "seed": plan.seed}
     own = {"architecture": plan.architecture, "arguments": arguments, **how}

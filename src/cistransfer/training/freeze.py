@@ -9,17 +9,15 @@ from typing import Any
 from torch import nn
 
 from cistransfer.errors import InputError
+from cistransfer.models.model import Model
 from cistransfer.training.strategy import Phase
 
 __all__ = ["apply_phase", "copy_transferred", "fits", "parameter_groups", "trains"]
 
 
 def fits(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a dotted name, or a module it lies in, fits one of the shell patterns.
-
-    Names inside the base of a network with motifs count as if it stood alone.
-    """
-    parts = name.removeprefix("base.").split(".")
+    """Whether a dotted name, or a module it lies in, fits one of the shell patterns."""
+    parts = name.split(".")
     ancestors = [".".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     return any(fnmatchcase(ancestor, pattern) for pattern in patterns for ancestor in ancestors)
 
@@ -33,7 +31,7 @@ def _check(model: nn.Module, patterns: Iterable[str], where: str) -> None:
     names = [name for name, _ in model.named_parameters()]
     for pattern in patterns:
         if not any(fits(name, [pattern]) for name in names):
-            blocks = [name for name, _ in getattr(model, "base", model).named_children()]
+            blocks = [name for name, _ in model.named_children()]
             raise InputError(
                 f"{where}: no module fits {pattern!r}; the model has: {', '.join(blocks)}"
             )
@@ -86,8 +84,10 @@ def _last(name: str, values: dict[str, float], default: float) -> float:
     return default
 
 
-def copy_transferred(model: nn.Module, trunk: nn.Module, transfer: Iterable[str]) -> list[str]:
-    """Copy the tensors of the trunk that fit ``transfer`` into a model, in place; never the head.
+def copy_transferred(model: Model, trunk: Model, transfer: Iterable[str]) -> list[str]:
+    """Copy the tensors of the trunk that fit ``transfer`` into a model, in place.
+
+    Never the head, nor the motifs beside the trunk.
 
     Returns
     -------
@@ -97,7 +97,8 @@ def copy_transferred(model: nn.Module, trunk: nn.Module, transfer: Iterable[str]
     patterns = list(transfer)
     _check(trunk, patterns, "transfer")
     source, target = trunk.state_dict(), model.state_dict()
-    names = [name for name in source if fits(name, patterns) and not fits(name, ["head"])]
+    own = ["head"] if trunk.motifs is None else ["head", "motifs"]
+    names = [name for name in source if fits(name, patterns) and not fits(name, own)]
     for name in names:
         if name not in target or target[name].shape != source[name].shape:
             found = tuple(target[name].shape) if name in target else "absent"

@@ -10,8 +10,6 @@ from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.models.exclusive import Exclusive
-from cistransfer.models.motif_features import WithMotifs
 from cistransfer.motifs.pwm import PWM, reverse_complement_pwm
 from cistransfer.training.strategy import Strategy
 
@@ -117,8 +115,7 @@ def initialise_filters(model: nn.Module, pwms: Sequence[PWM]) -> None:
     """
     if not pwms:
         return
-    network = model.base if isinstance(model, WithMotifs | Exclusive) else model
-    conv = next((module for module in network.modules() if isinstance(module, nn.Conv1d)), None)
+    conv = next((module for module in model.modules() if isinstance(module, nn.Conv1d)), None)
     if conv is None or conv.in_channels != 4 or conv.groups != 1:
         raise InputError("filters start as motifs only where a convolution reads the one-hot")
     filters, _, width = conv.weight.shape

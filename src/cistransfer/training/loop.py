@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import rank_metrics
+from cistransfer.models.model import Model
 from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
 from cistransfer.training.allocator import keeping_freed_memory
@@ -48,7 +49,7 @@ def _cpu_has_bf16() -> bool:
 
 
 def fit(
-    model: nn.Module,
+    model: Model,
     examples: ExampleSet,
     phases: Sequence[Phase | Probe],
     *,
@@ -67,7 +68,7 @@ def fit(
 
     Parameters
     ----------
-    model : nn.Module
+    model : Model
         Trained in place, on the device it lies on.
     examples : ExampleSet
         Its train and valid parts are used.
@@ -104,6 +105,10 @@ def fit(
     loss = choose_loss(model, np.asarray(examples.labels))
     state = (load_state(checkpoint, run) if checkpoint else None) or State(run=run)
     if state.model:
+        if state.model.keys() != model.state_dict().keys():
+            raise InputError(
+                f"{checkpoint}: of an earlier version; remove it to start this run anew"
+            )
         model.load_state_dict(state.model)
 
     saved = time.monotonic()
@@ -133,7 +138,7 @@ def fit(
 
 
 def _gradient_phase(
-    model: nn.Module,
+    model: Model,
     examples: ExampleSet,
     phase: Phase,
     number: int,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
-from cistransfer.models.exclusive import Exclusive
+from cistransfer.models.model import Model
 
 __all__ = ["Loss", "choose_loss", "exclusive_loss", "masked_loss", "weighed_labels"]
 
@@ -35,7 +35,7 @@ def exclusive_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Parameters
     ----------
     logits : tensor, shape (n, classes)
-        Of `cistransfer.models.exclusive.one_versus_rest`.
+        Of `cistransfer.models.model.one_versus_rest`.
     labels : tensor, shape (n, classes)
         1 for the true class; a row without a 1 carries no weight.
     """
@@ -43,7 +43,7 @@ def exclusive_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return (nn.functional.softplus(-logits) * true).sum() / true.sum().clamp(min=1)
 
 
-def choose_loss(model: nn.Module, labels: NDArray[np.int8]) -> Loss:
+def choose_loss(model: Model, labels: NDArray[np.int8]) -> Loss:
     """Choose the loss of a model; refuse labels of exclusive classes that are not exclusive.
 
     Raises
@@ -51,7 +51,7 @@ def choose_loss(model: nn.Module, labels: NDArray[np.int8]) -> Loss:
     InputError
         When a row has two true classes.
     """
-    if not isinstance(model, Exclusive):
+    if model.link != "exclusive":
         return masked_loss
     twice = int(((labels == 1).sum(axis=1) > 1).sum())
     if twice:

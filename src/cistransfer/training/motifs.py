@@ -39,7 +39,7 @@ def choose_motifs(
     motifs : list of PWM
         Given ones first.
     bags : dict
-        Empty, or ``bags`` and ``folds`` of `cistransfer.models.motif_features.MotifFeatures`:
+        Empty, or ``bags`` and ``folds`` of `cistransfer.models.model.MotifFeatures`:
         the best motif of every fold, then the second of every fold …
 
     Raises

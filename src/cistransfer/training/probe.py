@@ -9,12 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import auroc
-from cistransfer.models.motif_features import MotifFeatures, WithMotifs
+from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.score import one_hot, score_features
 from cistransfer.training.motifs import folds_of
 from cistransfer.training.strategy import Probe
@@ -27,14 +26,14 @@ _BATCH = 512
 
 
 def fit_probe(
-    model: nn.Module, examples: ExampleSet, phase: Probe, *, seed: int
+    model: Model, examples: ExampleSet, phase: Probe, *, seed: int
 ) -> list[dict[str, float]]:
     """Replace the head's weights in place by logistic regression on the training part.
 
     Parameters
     ----------
-    model : nn.Module
-        Has ``features`` and a linear ``head``; all but the head stays as it is.
+    model : Model
+        All but its head stays as it is.
     examples : ExampleSet
     phase : Probe
     seed : int
@@ -54,14 +53,13 @@ def fit_probe(
     features = score_features(model, examples.codes[rows]).astype(np.float64)
     labels = np.asarray(examples.labels[rows])
     n_motifs = 0
-    if isinstance(model, WithMotifs):
+    if model.motifs is not None:
         n_motifs = model.motifs.n_features
         if model.motifs.bags:
             bags = _out_of_fold(model.motifs, examples.codes[rows], labels[:, 0], seed)
             features[:, -model.motifs.bags :] = bags
     chosen = []
     head = model.head
-    assert isinstance(head, nn.Linear)
     for column, task in enumerate(examples.tasks):
         known = labels[:, column] >= 0
         truth = labels[known, column]

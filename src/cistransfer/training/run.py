@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
@@ -19,10 +18,10 @@ from cistransfer.metrics.calibration import fit_temperature
 from cistransfer.metrics.curves import rank_metrics
 from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.thresholded import best_threshold
-from cistransfer.models.bundle import BUNDLE, Bundle, open_bundle, save_bundle, weights_hash
-from cistransfer.models.exclusive import Exclusive
-from cistransfer.models.motif_features import WithMotifs
-from cistransfer.models.registry import WRAPPERS, build_model, describe_design
+from cistransfer.models.bundle import BUNDLE, Bundle, open_bundle, save_bundle
+from cistransfer.models.card import Architecture
+from cistransfer.models.model import Model, MotifFeatures
+from cistransfer.models.registry import build_model, describe_architecture
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.pwm import PWM
 from cistransfer.storage import check_folder
@@ -118,29 +117,27 @@ def train_run(
             f"{trunk.path}: the trunk reads windows of {trunk.window} bp, the examples are "
             f"{examples.window} bp long"
         )
-    design = describe_design(architecture, {**strategy.arguments, **(arguments or {})})
-    if trunk is not None:
-        design = trunk.card["architecture"]
-        if design["name"] in WRAPPERS:
-            design = design["arguments"]["base"]
-        design = {**design, "arguments": {**design["arguments"], **strategy.arguments}}
+    if trunk is None:
+        design = describe_architecture(architecture, {**strategy.arguments, **(arguments or {})})
+    else:
+        design = trunk.card.architecture
+        own = {**design.arguments, **strategy.arguments}
+        design = design.model_copy(update={"arguments": own})
     where = choose_device(device)
     arithmetic = choose_precision(precision, where)
     identity = {
         "examples": examples.content_hash(),
         "strategy": strategy.model_dump(mode="json", exclude_defaults=True),
-        "architecture": design,
+        "architecture": design.to_json(),
         "given": [motif_facts(pwm) for pwm in motifs],
-        "parent": trunk.card["weights"]
-        if trunk is not None and strategy.start == "trunk"
-        else None,
+        "parent": trunk.card.weights if trunk is not None and strategy.start == "trunk" else None,
         "seed": seed,
         "precision": arithmetic,
     }
     run = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     if (place / "bundle" / "card.json").exists():
         done = open_bundle(place)
-        if done.card.get("run") != run:
+        if done.card.run != run:
             raise InputError(
                 f"{place}: holds a finished run of another configuration; choose another folder, "
                 "or remove it"
@@ -149,12 +146,7 @@ def train_run(
     check_folder(place / "bundle", BUNDLE)
     filters = choose_filters(examples, strategy, motifs, seed=seed)
     pwms, bags = choose_motifs(examples, strategy, motifs, seed=seed)
-    if pwms:
-        widths = [len(pwm.probabilities) for pwm in pwms]
-        design = {"name": "with-motifs", "arguments": {"base": design, "widths": widths, **bags}}
-    if strategy.classes == "exclusive":
-        design = {"name": "exclusive", "arguments": {"base": design}}
-    model = _start(design, examples, strategy, trunk, pwms, seed)
+    model = _start(design, examples, strategy, trunk, pwms, bags, seed)
     initialise_filters(model, filters)
     model.to(where)
     checkpoint = place / "checkpoint.safetensors"
@@ -182,7 +174,6 @@ def train_run(
         facts={
             "run": run,
             **{key: identity[key] for key in identity if key not in ("architecture", "given")},
-            "motifs": [motif_facts(pwm) for pwm in pwms],
             "filters": [motif_facts(pwm) for pwm in filters],
             "trunk": _trunk_facts(trunk, strategy),
             "device": where.type,
@@ -192,6 +183,7 @@ def train_run(
             "epochs": len(history),
             **fitted,
         },
+        motifs=[motif_facts(pwm) for pwm in pwms],
     )
     checkpoint.unlink(missing_ok=True)
     return open_bundle(place)
@@ -202,31 +194,31 @@ def _write_history(place: Path, history: list[dict[str, Any]]) -> None:
 
 
 def _start(
-    design: dict[str, Any],
+    design: Architecture,
     examples: ExampleSet,
     strategy: Strategy,
     trunk: Bundle | None,
     pwms: Sequence[PWM],
+    bags: dict[str, int],
     seed: int,
-) -> nn.Module:
+) -> Model:
     """Build a model of fresh weights and copy in what the strategy transfers."""
+    motifs = None
+    if pwms:
+        motifs = MotifFeatures([len(pwm.probabilities) for pwm in pwms], **bags)
+        motifs.fill(pwms)
     model = build_model(
-        design["name"],
+        design.name,
         window=examples.window,
         n_tasks=len(examples.tasks),
         seed=seed,
-        **design["arguments"],
+        motifs=motifs,
+        link=strategy.classes,
+        **design.arguments,
     )
-    if isinstance(model, WithMotifs):
-        model.motifs.fill(pwms)
     if strategy.start == "trunk" and trunk is not None:
-        copy_transferred(_network(model), _network(trunk.model), strategy.transfer)
+        copy_transferred(model, trunk.model, strategy.transfer)
     return model
-
-
-def _network(model: nn.Module) -> nn.Module:
-    """The network itself, without the motifs beside it or the softmax behind it."""
-    return model.base if isinstance(model, WithMotifs | Exclusive) else model
 
 
 def _check_validation(examples: ExampleSet) -> None:
@@ -240,7 +232,7 @@ def _check_validation(examples: ExampleSet) -> None:
             )
 
 
-def _fit_on_validation(model: nn.Module, examples: ExampleSet) -> dict[str, Any]:
+def _fit_on_validation(model: Model, examples: ExampleSet) -> dict[str, Any]:
     """Thresholds and temperatures per task, and what they were fitted on."""
     rows = examples.rows("valid")
     labels = np.asarray(examples.labels[rows])
@@ -282,7 +274,7 @@ def _trunk_facts(trunk: Bundle | None, strategy: Strategy) -> dict[str, Any] | N
     if trunk is None or strategy.start != "trunk":
         return None
     return {
-        "weights": weights_hash(trunk.model),
+        "weights": trunk.card.weights,
         "tasks": list(trunk.tasks),
-        "strategy": trunk.card.get("strategy", {}).get("name"),
+        "strategy": trunk.card.strategy.name or None,
     }

@@ -17,6 +17,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models.blocks import ConvBlock
 from cistransfer.models.dropout import dropout_factor
+from cistransfer.models.model import Model
 from cistransfer.models.normalisation import BatchNorm2d
 from cistransfer.models.score import one_hot, reverse_codes
 from cistransfer.training.batches import Draw, draws, epoch_seed, shifted, steps_in_epoch
@@ -33,7 +34,7 @@ _FREE = {"learning_rate", "epochs", "patience", "steps_per_epoch"}
 
 
 def fit_stacked(
-    models: Sequence[nn.Module],
+    models: Sequence[Model],
     examples: Sequence[ExampleSet],
     phases: Sequence[Sequence[Phase]],
     *,
@@ -53,7 +54,7 @@ def fit_stacked(
 
     Parameters
     ----------
-    models : sequence of nn.Module
+    models : sequence of Model
         Of one architecture and number of tasks, on one device; without recurrent layers.
     examples : sequence of ExampleSet
         One for each model.
@@ -87,7 +88,7 @@ def fit_stacked(
 class _Run:
     """Where one model stands."""
 
-    model: nn.Module
+    model: Model
     examples: ExampleSet
     phases: list[Phase]
     seed: int
@@ -370,7 +371,7 @@ def _masks(
 
 
 def _check(
-    models: Sequence[nn.Module],
+    models: Sequence[Model],
     examples: Sequence[ExampleSet],
     phases: Sequence[Sequence[Phase]],
     seeds: Sequence[int],
