@@ -23,6 +23,7 @@ from cistransfer.binding.file import (
     PEAK,
     TFBS,
     MatrixParts,
+    narrowed,
     record_inputs,
     unchanged_since,
     write_matrix,
@@ -314,7 +315,7 @@ def _assemble(
         at = np.flatnonzero(any_kind.view(np.bool_))
         bit = (128 >> (at & 7)).astype(np.uint8)
         in_peak, in_site = (peak[at >> 3] & bit) > 0, (site[at >> 3] & bit) > 0
-        region.append(at.astype(np.int32))
+        region.append(narrowed(at, np.int32))
         kind.append((PEAK * in_peak + TFBS * in_site).astype(np.uint8))
         names = called.accessions.get(pair, set()) | sites.accessions.get(pair, set())
         accessions = ";".join(sorted(names))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import cistransfer
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, MachineError, is_fault
 from cistransfer.storage import fingerprint, whole_file
+from cistransfer.storage.reading import unreadable
 
 __all__ = [
     "BOTH",
@@ -27,8 +26,14 @@ __all__ = [
     "FORMAT_VERSION",
     "PEAK",
     "TFBS",
+    "MatrixFile",
     "MatrixParts",
     "changed_inputs",
+    "content_hash",
+    "hash_of_ids",
+    "hash_of_names",
+    "narrowed",
+    "open_file",
     "record_inputs",
     "unchanged_since",
     "write_matrix",
@@ -112,8 +117,6 @@ def write_matrix(path: str | os.PathLike[str], parts: MatrixParts) -> None:
         When there is no region, no cell or no experiment to write, or the place cannot be
         written.
     """
-    import h5py
-
     for what, count in (
         ("region", len(parts.regions)),
         ("cell", len(parts.cells)),
@@ -121,41 +124,43 @@ def write_matrix(path: str | os.PathLike[str], parts: MatrixParts) -> None:
     ):
         if count == 0:
             raise InputError(f"{path}: a binding matrix needs at least one {what}, found none")
-    _sweep(Path(path))
+    # HDF5 does not survive a full disk: the file is made in memory, and Python writes it.
+    with whole_file(path) as temporary, open(temporary, "wb") as out:
+        out.write(_image(parts))
+
+
+def _image(parts: MatrixParts) -> bytes:
+    """The bytes of a matrix file."""
+    import h5py
+
     regions = parts.regions
     chroms, codes = np.unique(regions["chrom"].to_numpy(str), return_inverse=True)
-    width = (regions["end"] - regions["start"]).to_numpy()
-    header = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "cistransfer": cistransfer.__version__,
-        "content_hash": content_hash(parts),
-        "settings": json.dumps(parts.settings, sort_keys=True),
-        "inputs": json.dumps(parts.inputs),
-    }
     text = h5py.string_dtype()
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
-        for key, value in header.items():
-            file.attrs[key] = value
-        file.attrs["n_regions"] = len(regions)
+    with h5py.File("matrix", "w", driver="core", backing_store=False, block_size=1 << 22) as file:
 
         def put(name: str, data: Any, dtype: Any, chunk: int = _CHUNK) -> None:
-            array = data if dtype is text else np.asarray(data, dtype=dtype)
+            if dtype is text:
+                file.create_dataset(name, data=data, dtype=text)
+                return
+            array = narrowed(np.asarray(data), dtype)
             options: dict[str, Any] = {}
-            if dtype is not text and len(array):
+            if len(array):
                 shape = (min(chunk, array.shape[-1]),)
                 options = {
                     "chunks": (1, *shape) if array.ndim == 2 else shape,
                     "compression": "gzip",
                     "compression_opts": 1,
                     "shuffle": np.dtype(dtype).itemsize > 1,
+                    "fletcher32": True,
                 }
             file.create_dataset(name, data=array, dtype=dtype, **options)
 
+        start = regions["start"].to_numpy()
+        width = regions["end"].to_numpy() - start
         put("regions/chroms", [str(chrom) for chrom in chroms], text)
-        put("regions/chrom", codes, np.uint16)
-        put("regions/start", regions["start"].to_numpy(), np.int32)
-        put("regions/width", width, np.int32)
+        put("regions/chrom", codes, np.uint16 if len(chroms) <= 1 << 16 else np.uint32)
+        for name, values in (("start", start), ("width", width)):
+            put(f"regions/{name}", values, np.int32 if values.max() < 1 << 31 else np.int64)
         put("regions/id", parts.region_ids, np.int64)
         put("cells", parts.cells, text)
         put("accessibility", parts.accessibility, np.uint8, chunk=1 << 20)
@@ -168,14 +173,167 @@ def write_matrix(path: str | os.PathLike[str], parts: MatrixParts) -> None:
         put("evidence/indptr", parts.indptr, np.int64)
         put("evidence/region", parts.region, np.int32)
         put("evidence/kind", parts.kind, np.uint8)
+        settings, inputs = json.dumps(parts.settings, sort_keys=True), json.dumps(parts.inputs)
+        tf, cell, accessions = (
+            list(parts.experiments[name]) for name in ("tf", "cell", "accessions")
+        )
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "cistransfer": cistransfer.__version__,
+            "content_hash": content_hash(parts),
+            "settings": settings,
+            "inputs": inputs,
+            "n_regions": len(regions),
+            "ids_hash": hash_of_ids(parts.region_ids),
+            "names_hash": hash_of_names(
+                list(chroms), parts.cells, tf, cell, accessions, settings, inputs
+            ),
+        }
+        for key, value in header.items():
+            file.attrs[key] = value
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
-def _sweep(path: Path) -> None:
-    """Remove what killed writers of this file left behind (temporary files of an hour ago)."""
-    for orphan in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with contextlib.suppress(OSError):
-            if orphan.stat().st_mtime < time.time() - 3600:
-                orphan.unlink()
+def narrowed(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Values in a narrower integer type; never another number than they were.
+
+    Raises
+    ------
+    InputError
+        When a value does not fit.
+    """
+    wanted = np.dtype(dtype)
+    if wanted.kind in "iu" and len(values):
+        room = np.iinfo(wanted)
+        low, high = int(values.min()), int(values.max())
+        if low < room.min or high > room.max:
+            wrong = low if low < room.min else high
+            raise InputError(
+                f"a binding matrix holds numbers from {room.min} to {room.max:,} there, found "
+                f"{wrong:,}"
+            )
+    return values.astype(wanted, copy=False)
+
+
+def hash_of_names(*names: Any) -> str:
+    """``sha256:<hex>`` of names and settings, which HDF5 does not guard by checksums."""
+    words = [part if isinstance(part, str) else [str(name) for name in part] for part in names]
+    return "sha256:" + hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def hash_of_ids(ids: NDArray[np.int64]) -> str:
+    """``sha256:<hex>`` of the regions' names in the source, which the content hash leaves out."""
+    return "sha256:" + hashlib.sha256(np.ascontiguousarray(ids, "<i8").tobytes()).hexdigest()
+
+
+_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError)
+"""What h5py raises on a damaged file."""
+
+_MAX_NAMES = 1 << 24
+
+
+class MatrixFile:
+    """An open matrix file: sizes are compared before anything is read, damage is one line."""
+
+    def __init__(self, path: Path, file: Any) -> None:
+        self._path, self._file = path, file
+
+    def damaged(self, why: object) -> InputError:
+        """The error for a damaged file."""
+        said = " ".join(str(why).split())[:200]
+        return InputError(
+            f"{self._path}: the matrix file is damaged ({said}); copy it again or build it again"
+        )
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if is_fault(error):
+                raise MachineError(f"{self._path}: cannot read: {error}") from error
+            raise self.damaged(error) from error
+        except _DAMAGE as error:
+            raise self.damaged(error) from error
+
+    def attribute(self, name: str, kind: type = str) -> Any:
+        """One attribute of the file, as text or as a whole number."""
+        with self._guarded():
+            return kind(self._file.attrs[name])
+
+    def has(self, name: str) -> bool:
+        """Whether the file has an attribute."""
+        with self._guarded():
+            return name in self._file.attrs
+
+    def json(self, name: str, kind: type) -> Any:
+        """An attribute that holds a JSON object or list."""
+        with self._guarded():
+            value = json.loads(self._file.attrs[name])
+            if not isinstance(value, kind):
+                raise ValueError(f"{name}: expected a {kind.__name__}")
+            return value
+
+    def texts(self, name: str, n: int | None = None) -> list[str]:
+        """A column of names; ``n`` of them when that is known."""
+        with self._guarded():
+            data = self._file[name]
+            if len(data.shape) != 1 or data.shape[0] > _MAX_NAMES or n not in (None, len(data)):
+                raise ValueError(f"{name}: expected {n or 'some'} names, found {data.shape}")
+            return [str(each) for each in data.asstr()[:]]
+
+    def numbers(self, name: str, shape: tuple[int, ...], part: slice = slice(None)) -> NDArray[Any]:
+        """An array of whole numbers or flags of a known shape, or a part of its first axis."""
+        with self._guarded():
+            data = self._file[name]
+            if data.shape != shape or data.dtype.kind not in "iub" or data.dtype.itemsize > 8:
+                raise ValueError(
+                    f"{name}: expected {shape} numbers, found {data.shape} of {data.dtype}"
+                )
+            return np.asarray(data[part])
+
+    def size(self, name: str) -> int:
+        """Length of an array."""
+        with self._guarded():
+            return int(self._file[name].shape[0])
+
+
+@contextlib.contextmanager
+def open_file(path: Path) -> Iterator[MatrixFile]:
+    """Open a matrix file for reading, without the locks that some file systems do not have.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, no HDF5 file, not a binding matrix, or of a newer format.
+    """
+    import h5py
+
+    if not path.is_file():
+        found = "found a folder" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: expected a binding matrix, {found}")
+    make = "make one with 'cistransfer matrix build'"
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except _DAMAGE as error:
+        if isinstance(error, PermissionError) or (isinstance(error, OSError) and is_fault(error)):
+            raise unreadable(path, error) from error
+        raise InputError(
+            f"{path}: not a binding matrix (not a readable HDF5 file, or cut short); {make}"
+        ) from error
+    with file:
+        opened = MatrixFile(path, file)
+        if not opened.has("format") or opened.attribute("format") != FORMAT:
+            raise InputError(f"{path}: an HDF5 file, but not a binding matrix; {make}")
+        version = opened.attribute("format_version", int)
+        if version > FORMAT_VERSION:
+            raise InputError(
+                f"{path}: matrix format {version} is newer than this cistransfer reads "
+                f"({FORMAT_VERSION}); update cistransfer"
+            )
+        yield opened
 
 
 def record_inputs(

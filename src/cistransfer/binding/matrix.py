@@ -8,7 +8,6 @@ al. 2021, Methods "TF binding matrix"; the published code's scores and recoding.
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.binding.file import FORMAT, FORMAT_VERSION, changed_inputs
+from cistransfer.binding.file import (
+    MatrixFile,
+    MatrixParts,
+    changed_inputs,
+    content_hash,
+    hash_of_ids,
+    hash_of_names,
+    open_file,
+)
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.openness.options import OpenOptions
@@ -58,6 +65,7 @@ VIEWS = ("tfs", "cells", "scores")
 ``scores``: regions × TF-and-cell scores 0 … 4."""
 
 _EXPERIMENT_COLUMNS = ("tf", "cell", "accessions", "peaks", "tfbs", "peak_rows", "tfbs_rows")
+_INPUT = {"role", "path", "sha256", "bytes", "mtime_ns"}
 _LEVEL_OF_KIND = np.array([1, 2, 3, 4], dtype=np.uint8)
 
 States = NDArray[np.int8]
@@ -181,16 +189,23 @@ class BindingMatrix:
     def regions(self) -> pd.DataFrame:
         """Region table (chrom, start, end), by chromosome name, then start."""
         with self._open() as file:
-            chroms = np.array(file["regions/chroms"].asstr()[:], dtype=object)
-            start = file["regions/start"][:].astype(np.int64)
-            chrom = chroms[file["regions/chrom"][:]]
-            return regions_table(chrom, start, start + file["regions/width"][:])
+            chroms = np.array(file.texts("regions/chroms"), dtype=object)
+            chrom, start, width = (
+                file.numbers(f"regions/{name}", (len(self),)).astype(np.int64)
+                for name in ("chrom", "start", "width")
+            )
+            if chrom.min() < 0 or chrom.max() >= len(chroms):
+                raise file.damaged("regions/chrom: no such chromosome")
+        return regions_table(chroms[chrom], start, start + width)
 
     @functools.cached_property
     def region_ids(self) -> NDArray[np.int64]:
         """Index of each region in the source it was imported from; else 0 … n−1."""
         with self._open() as file:
-            return np.asarray(file["regions/id"][:], dtype=np.int64)
+            ids = file.numbers("regions/id", (len(self),)).astype(np.int64)
+            if file.has("ids_hash") and file.attribute("ids_hash") != hash_of_ids(ids):
+                raise file.damaged("regions/id are not what they were")
+            return ids
 
     def accessible(self, cells: str | Sequence[str] | None = None) -> NDArray[np.bool_]:
         """Whether each region is open in each cell.
@@ -399,33 +414,57 @@ class BindingMatrix:
 
     # ------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _open(self) -> Iterator[Any]:
-        import h5py
+    def check(self) -> None:
+        """Read the whole file and compare it with its content hash.
 
-        try:
-            file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise InputError(f"{self.path}: the matrix file is gone or damaged") from error
-        with file:
-            if file.attrs.get("content_hash") != self.content_hash:
+        Raises
+        ------
+        InputError
+            When the file is damaged.
+        """
+        with self._open() as file:
+            n = int(self._indptr[-1])
+            region = file.numbers("evidence/region", (n,))
+            kind = file.numbers("evidence/kind", (n,))
+            said = content_hash(
+                MatrixParts(
+                    self.regions,
+                    self.region_ids,
+                    list(self.cells),
+                    self._accessibility,
+                    self.experiments,
+                    self._indptr,
+                    region,
+                    kind,
+                    self.settings,
+                )
+            )
+            if said != self.content_hash:
+                raise file.damaged("its content is not what its content hash says")
+
+    @contextmanager
+    def _open(self) -> Iterator[MatrixFile]:
+        with open_file(self.path) as file:
+            if file.attribute("content_hash") != self.content_hash:
                 raise InputError(
                     f"{self.path}: the matrix was replaced while it was in use; open it again"
                 )
-            try:
-                yield file
-            except (OSError, KeyError) as error:
-                raise InputError(f"{self.path}: the matrix file is damaged ({error})") from error
+            yield file
 
     @functools.cached_property
     def _accessibility(self) -> NDArray[np.uint8]:
         with self._open() as file:
-            return np.asarray(file["accessibility"][:], dtype=np.uint8)
+            shape = (len(self.cells), (len(self) + 7) // 8)
+            return file.numbers("accessibility", shape).astype(np.uint8, copy=False)
 
     @functools.cached_property
     def _indptr(self) -> NDArray[np.int64]:
         with self._open() as file:
-            return np.asarray(file["evidence/indptr"][:], dtype=np.int64)
+            ends = file.numbers("evidence/indptr", (len(self.experiments) + 1,)).astype(np.int64)
+            total = file.size("evidence/region")
+            if ends[0] != 0 or ends[-1] != total or (np.diff(ends) < 0).any():
+                raise file.damaged("evidence/indptr: no ascending numbers up to the evidence")
+            return ends
 
     @functools.cached_property
     def _cell_row(self) -> dict[str, int]:
@@ -440,17 +479,24 @@ class BindingMatrix:
         return self._spans[tf]
 
     def _evidence(
-        self, file: Any, tf: str
+        self, file: MatrixFile, tf: str
     ) -> Iterator[tuple[str, NDArray[np.int32], NDArray[np.uint8]]]:
         span = self._span(tf)
-        low, high = int(self._indptr[span.start]), int(self._indptr[span.stop])
-        region = file["evidence/region"][low:high]
-        kind = file["evidence/kind"][low:high]
+        total = (int(self._indptr[-1]),)
+        part = slice(int(self._indptr[span.start]), int(self._indptr[span.stop]))
+        region = file.numbers("evidence/region", total, part)
+        kind = file.numbers("evidence/kind", total, part)
+        if len(region) and (
+            region.min() < 0 or region.max() >= len(self) or kind.min() < 1 or kind.max() > 3
+        ):
+            raise file.damaged("evidence: no such region or kind")
         for row in range(span.start, span.stop):
-            part = slice(int(self._indptr[row]) - low, int(self._indptr[row + 1]) - low)
-            yield self.experiments["cell"].iat[row], region[part], kind[part]
+            own = slice(
+                int(self._indptr[row]) - part.start, int(self._indptr[row + 1]) - part.start
+            )
+            yield self.experiments["cell"].iat[row], region[own], kind[own]
 
-    def _levels(self, file: Any, tf: str, cells: frozenset[str] | None) -> NDArray[np.uint8]:
+    def _levels(self, file: MatrixFile, tf: str, cells: frozenset[str] | None) -> NDArray[np.uint8]:
         found = [
             (cell, region, kind)
             for cell, region, kind in self._evidence(file, tf)
@@ -513,53 +559,45 @@ def open_matrix(path: str | os.PathLike[str], *, check_inputs: bool = True) -> B
     InputError
         When the file is missing, damaged, stale, not a binding matrix, or of a newer format.
     """
-    import h5py
-
     source = Path(path)
-    if not source.is_file():
-        found = "found a folder" if source.is_dir() else "no such file"
-        raise InputError(f"{source}: expected a binding matrix, {found}")
-    try:
-        file = h5py.File(source, "r")
-    except OSError as error:
-        raise InputError(
-            f"{source}: not a binding matrix (not a readable HDF5 file); "
-            "make one with 'cistransfer matrix build'"
-        ) from error
-    with file:
-        if file.attrs.get("format") != FORMAT:
-            raise InputError(
-                f"{source}: an HDF5 file, but not a binding matrix; "
-                "make one with 'cistransfer matrix build'"
-            )
-        version = int(file.attrs["format_version"])
-        if version > FORMAT_VERSION:
-            raise InputError(
-                f"{source}: matrix format {version} is newer than this cistransfer reads "
-                f"({FORMAT_VERSION}); update cistransfer"
-            )
-        try:
-            settings = json.loads(file.attrs["settings"])
-            columns = {}
-            for name in _EXPERIMENT_COLUMNS:
-                column = file[f"experiments/{name}"]
-                columns[name] = column.asstr()[:] if column.dtype.kind == "O" else column[:]
-            experiments = pd.DataFrame(columns)
-            matrix = BindingMatrix(
-                path=source,
-                name=settings["name"],
-                genome=settings["genome"],
-                window=int(settings["window"]),
-                cells=tuple(file["cells"].asstr()[:]),
-                tfs=tuple(sorted(set(experiments["tf"]))),
-                experiments=experiments,
-                settings=settings,
-                inputs=json.loads(file.attrs["inputs"]),
-                content_hash=str(file.attrs["content_hash"]),
-                n_regions=int(file.attrs["n_regions"]),
-            )
-        except (KeyError, OSError, ValueError) as error:
-            raise InputError(f"{source}: the matrix file is damaged ({error})") from error
+    with open_file(source) as file:
+        n_regions = file.attribute("n_regions", int)
+        if not 0 < n_regions < 1 << 31:
+            raise file.damaged(f"{n_regions:,} regions")
+        settings, inputs = file.json("settings", dict), file.json("inputs", list)
+        cells = file.texts("cells")
+        n = file.size("experiments/tf")
+        columns = {
+            name: file.texts(f"experiments/{name}", n)
+            if name in ("tf", "cell", "accessions")
+            else file.numbers(f"experiments/{name}", (n,))
+            for name in _EXPERIMENT_COLUMNS
+        }
+        if file.has("names_hash") and file.attribute("names_hash") != hash_of_names(
+            file.texts("regions/chroms"),
+            cells,
+            *(columns[name] for name in ("tf", "cell", "accessions")),
+            file.attribute("settings"),
+            file.attribute("inputs"),
+        ):
+            raise file.damaged("names or settings are not what they were")
+        if not {"name", "genome", "window"} <= set(settings) or not set(columns["cell"]) <= set(
+            cells
+        ):
+            raise file.damaged("settings or cells are missing")
+        matrix = BindingMatrix(
+            path=source,
+            name=str(settings["name"]),
+            genome=str(settings["genome"]),
+            window=settings["window"],
+            cells=tuple(cells),
+            tfs=tuple(sorted(set(columns["tf"]))),
+            experiments=pd.DataFrame(columns),
+            settings=settings,
+            inputs=inputs,
+            content_hash=file.attribute("content_hash"),
+            n_regions=n_regions,
+        )
     changed = changed_inputs(matrix.inputs) if check_inputs else []
     if changed:
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""

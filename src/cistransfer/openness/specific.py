@@ -69,7 +69,7 @@ def specific_regions(opened: OpenRegions, chosen: Sequence[str]) -> pd.Series:
             raise InputError(f"a cell cannot have the name of a category of regions: {cell!r}")
     number = open_in(opened, chosen)
     names = [*chosen, *CATEGORIES]
-    code = np.full(len(number), names.index("closed"), dtype=np.int16)
+    code = np.full(len(number), names.index("closed"), dtype=np.int32)
     for cell in set(opened.open) - set(chosen):
         code[opened.open[cell]] = names.index("other")
     code[number > 1] = names.index("shared")

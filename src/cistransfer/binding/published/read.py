@@ -20,6 +20,7 @@ from cistransfer.binding.file import (
     BOTH,
     PEAK,
     MatrixParts,
+    narrowed,
     record_inputs,
     unchanged_since,
     write_matrix,
@@ -205,7 +206,7 @@ def _read_tf(
             _check_values(sparse, less, f"{sparse_file} (cell {cells[at]!r})")
             region = np.flatnonzero((less == 1) | (assayed & np.isnan(sparse)))
             kind = np.where(less[region] == 1, BOTH, PEAK).astype(np.uint8)
-            by_cell[cells[at]] = assayed, (region.astype(np.int32), kind)
+            by_cell[cells[at]] = assayed, (narrowed(region, np.int32), kind)
     if at + 1 != len(cells):
         raise InputError(f"{sparse_file}: expected {len(cells)} rows, found {at + 1}")
     return n_columns, by_cell
