@@ -227,6 +227,8 @@ def test_commands(
     shown = capsys.readouterr().out
     assert "toy (toy1): 8 regions of 60 bp, 4 cells, 3 TFs, 4 experiments" in shown
     assert "matrix.png" in shown
+    assert run_app(app, ["matrix", "check", path]) == 0
+    assert f"whole; its content is {toy.content_hash}" in capsys.readouterr().out
     out = tmp_path / "x.tsv"
     words = ["--to", "tsv", "--tf", "P", "--cell", "b", "--rule", "full", "--out", str(out)]
     assert run_app(app, ["matrix", "export", path, *words, "--json"]) == 0

@@ -254,6 +254,20 @@ def info(
     )
 
 
+@matrix_app.command("check")
+def check(matrix: Matrix, as_json: AsJson = False) -> None:
+    """Read a whole matrix file and compare it with its content hash."""
+    from cistransfer.binding.matrix import open_matrix
+
+    opened = open_matrix(matrix)
+    opened.check()
+    finish(
+        {"path": str(matrix), "content_hash": opened.content_hash},
+        as_json,
+        [f"{matrix}: whole; its content is {opened.content_hash}"],
+    )
+
+
 @matrix_app.command("export")
 def export(
     matrix: Matrix,
