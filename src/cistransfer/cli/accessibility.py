@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cistransfer import cpus
 from cistransfer.cli.command import AsJson, finish, record
 from cistransfer.cli.options import (
     Device,
@@ -265,7 +266,6 @@ def study(
     Writes STUDY/results.tsv, tables and figures; 'cistransfer compare STUDY/results.tsv' tests the
     differences. Repeating the command goes on where it stopped.
     """
-    import os
     from dataclasses import replace
 
     from cistransfer.studies.accessibility import accessibility_study
@@ -297,7 +297,7 @@ def study(
         out,
         sets,
         settings,
-        jobs=jobs or os.cpu_count() or 1,
+        jobs=jobs or cpus.allowed(),
         device=device,
         precision=precision,
     )

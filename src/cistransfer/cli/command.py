@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,8 +13,9 @@ from typing import Annotated, Any
 import typer
 
 from cistransfer import __version__
-from cistransfer.errors import InputError, nearest
-from cistransfer.storage import read_json, write_json
+from cistransfer.cli.process import say, stoppable
+from cistransfer.errors import InputError, MachineError, nearest
+from cistransfer.storage import is_stdout, is_stream, read_json, write_json
 
 __all__ = [
     "AsJson",
@@ -30,18 +33,16 @@ AsJson = Annotated[
 ]
 
 
-def say(*lines: str) -> None:
-    """Print lines for the person on stderr (stdout belongs to results)."""
-    for line in lines:
-        print(line, file=sys.stderr, flush=True)
-
-
 def finish(result: dict[str, Any], as_json: bool, lines: Sequence[str]) -> None:
-    """End a verb: one JSON object on stdout with ``--json``, else the lines for a person."""
-    if as_json:
-        print(json.dumps(result, allow_nan=False))
+    """End a verb: one JSON object on stdout with ``--json``, else the lines for a person.
+
+    Where the result itself went to stdout (``--out -``), they go to stderr.
+    """
+    words = [json.dumps(result, allow_nan=False)] if as_json else lines
+    if is_stdout(str(result.get("out", ""))):
+        say(*words)
     else:
-        for line in lines:
+        for line in words:
             print(line)
 
 
@@ -56,7 +57,7 @@ def arguments_of(context: typer.Context) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value.absolute())
+        return "-" if str(value) == "-" else str(value.absolute())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return getattr(value, "value", value)
@@ -65,8 +66,11 @@ def _plain(value: Any) -> Any:
 def record(context: typer.Context, path: Path) -> None:
     """Write the resolved configuration from which ``rerun`` repeats the run.
 
-    For a run folder it is ``config.json`` in it, for a single file ``FILE.config.json`` beside it.
+    For a run folder it is ``config.json`` in it, for a single file ``FILE.config.json`` beside it;
+    there is none of what went to a pipe or a device.
     """
+    if is_stream(path):
+        return
     place = path / "config.json" if path.is_dir() else path.with_name(path.name + ".config.json")
     words = context.command_path.split()[1:]
     write_json(
@@ -140,33 +144,46 @@ def recorded_folder(config: Path) -> Path:
 
 
 def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
-    """Run the application and return its exit code: 0 done, 2 wrong input, 1 our fault."""
+    """Run the application and return its exit code.
+
+    0 done; 2 wrong input; 1 the machine's fault (one line) or ours (a traceback); 130, 143, 129
+    stopped by Ctrl-C, SIGTERM, SIGHUP.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
-    try:
-        code = app(args=words, prog_name="cistransfer", standalone_mode=False)
-        if code == 130:  # typer's word for Ctrl-C
-            raise KeyboardInterrupt
-    except InputError as error:
-        return _refuse(str(error), as_json)
-    except typer.Exit as stop:
-        return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        say("stopped; nothing half-written was left, run the same command again to go on")
-        return 130
-    except typer.TyperException as error:
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        context = getattr(error, "ctx", None)
-        hint = f" (see '{context.command_path} --help')" if context else ""
-        return _refuse(message + hint, as_json)
-    except BrokenPipeError:
-        return 1
+    with stoppable() as came:
+        try:
+            code = app(args=words, prog_name="cistransfer", standalone_mode=False)
+            if code == 130:  # typer's word for Ctrl-C
+                raise KeyboardInterrupt
+        except InputError as error:
+            return _refuse(str(error), as_json)
+        except typer.Exit as stop:
+            return stop.exit_code
+        except (KeyboardInterrupt, typer.Abort):
+            say("stopped; nothing half-written was left, run the same command again to go on")
+            return 128 + (came[0] if came else signal.SIGINT)
+        except typer.TyperException as error:
+            message = error.format_message() if hasattr(error, "format_message") else str(error)
+            context = getattr(error, "ctx", None)
+            hint = f" (see '{context.command_path} --help')" if context else ""
+            return _refuse(message + hint, as_json)
+        except BrokenPipeError:
+            return 1
+        except MachineError as error:
+            return _refuse(str(error), as_json, code=1)
+        except OSError as error:
+            named = f"{error.filename}: " if error.filename else ""
+            return _refuse(named + (error.strerror or str(error)), as_json, code=1)
+        except MemoryError:
+            return _refuse("out of memory", as_json, code=1)
     return code if isinstance(code, int) else 0
 
 
-def _refuse(message: str, as_json: bool) -> int:
+def _refuse(message: str, as_json: bool, code: int = 2) -> int:
     line = " ".join(message.split())
     say(f"cistransfer: {line}")
     if as_json:
-        print(json.dumps({"error": line}))
-    return 2
+        with contextlib.suppress(OSError):
+            print(json.dumps({"error": line}), flush=True)
+    return code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 
 from cistransfer import __version__
 from cistransfer.cli.command import run_app
+from cistransfer.cli.process import close_streams, mend_streams, set_environment
 
 __all__ = ["app", "main"]
 
@@ -34,9 +34,7 @@ VERBS = (
 )
 """Modules of ``cistransfer.cli``, each with a function ``register(app)``."""
 
-# OpenMP reads this when PyTorch is loaded: threads that wait for each other sleep. By default they
-# spin, and two trainings on the same two cores then take thirty times as long as they should.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+set_environment()
 
 app = typer.Typer(
     name="cistransfer",
@@ -72,4 +70,5 @@ for _verb in VERBS:
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(run_app(app))
+    mend_streams()
+    sys.exit(close_streams(run_app(app)))

@@ -1,0 +1,189 @@
+"""The process around a verb: streams, signals, faults of the machine, odd environments."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cistransfer import cpus
+from cistransfer.cli.command import run_app
+from cistransfer.cli.main import app
+from cistransfer.errors import MachineError
+
+MAIN = "from cistransfer.cli.main import main; main()"
+
+
+def _run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command line of bash in which $C is cistransfer."""
+    return subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, "C": f"{sys.executable} -m cistransfer", **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MachineError("a: cannot write: No space left"), "a: cannot write: No space left"),
+        (OSError(5, "Input/output error", "/x/y"), "/x/y: Input/output error"),
+        (OSError("Unable to read"), "Unable to read"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_faults_of_the_machine_are_one_line_and_code_1(
+    error: Exception, said: str, as_json: bool,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("cistransfer.models.bundle.check_bundle", fail)
+    assert run_app(app, ["check", "x", *(["--json"] if as_json else [])]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == f"cistransfer: {said}\n"
+    assert shown.out == (json.dumps({"error": said}) + "\n" if as_json else "")
+
+
+def test_a_full_or_closed_stdout() -> None:
+    done = _run("$C --version > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.startswith("cistransfer: ")
+    assert done.stderr.endswith("No space left on device\n")
+    assert done.stderr.count("\n") == 1
+    for line in ("$C --version >&-", "$C --version <&- >&- 2>&-", "$C --version 2>&-"):
+        assert _run(line).returncode == 0, line
+    assert _run("$C rerun nowhere --out o 2>/dev/full").returncode == 2
+    assert _run("$C rerun nowhere --out o 2>&-").returncode == 2
+    broken = _run("$C --help | true; echo ${PIPESTATUS[0]}")
+    assert broken.stdout.strip() in ("0", "1")
+    assert broken.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_letters_that_the_terminal_lacks(environment: dict[str, str], tmp_path: Path) -> None:
+    name = tmp_path / "größe-\u4e2d"
+    done = _run(f"$C rerun '{name}' --out o", **environment)
+    assert done.returncode == 2
+    assert "no such file" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _run("$C finetune --help", **environment).returncode == 0
+
+
+def test_a_name_that_is_no_text() -> None:
+    done = _run("$C rerun $'no-\\xff-text' --out o")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_empty_environment() -> None:
+    assert _run("env -i $C --version").returncode == 0
+
+
+SLEEP = """
+import sys, time
+import cistransfer.models.bundle as bundle
+def check(*_, **__):
+    print("ready", flush=True)
+    time.sleep(30)
+bundle.check_bundle = check
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_signals_stop_as_ctrl_c_does(number: signal.Signals, code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEP + MAIN, "check", "x"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert errors.startswith("stopped; nothing half-written was left")
+    assert errors.count("\n") == 1
+
+
+def test_nohup_is_heeded_and_handlers_are_put_back() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEP + MAIN, "check", "x"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 143
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_app(app, ["--version"]) == 0
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "own", "n"),
+    [
+        ({}, "0::/\n", 8),
+        ({"cpu.max": "max 100000"}, "0::/\n", 8),
+        ({"cpu.max": "200000 100000"}, "0::/\n", 2),
+        ({"cpu.max": "150000 100000"}, "0::/\n", 2),
+        ({"cpu.max": "10000 100000"}, "0::/\n", 1),
+        ({"cpu.max": "9900000 100000"}, "0::/\n", 8),
+        ({"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, "0::/a/b\n", 3),
+        ({"a/cpu.max": "300000 100000", "a/b/cpu.max": "100000 100000"}, "0::/a/b\n", 1),
+        (
+            {"cpu/d/cpu.cfs_quota_us": "400000\n", "cpu/d/cpu.cfs_period_us": "100000\n"},
+            "5:memory:/d\n4:cpu,cpuacct:/d\n",
+            4,
+        ),
+        (
+            {"cpu/d/cpu.cfs_quota_us": "-1\n", "cpu/d/cpu.cfs_period_us": "100000\n"},
+            "4:cpu,cpuacct:/d\n",
+            8,
+        ),
+    ],
+)
+def test_processors_of_a_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], own: str, n: int
+) -> None:
+    monkeypatch.setattr(cpus, "bound", lambda: 8)
+    for name, text in files.items():
+        (tmp_path / "cg" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cg" / name).write_text(text)
+    (tmp_path / "own").write_text(own)
+    assert cpus.allowed(tmp_path / "cg", tmp_path / "own") == n
+
+
+def test_processors_of_the_affinity() -> None:
+    code = "import os; from cistransfer import cpus; one = min(os.sched_getaffinity(0)); "
+    code += "os.sched_setaffinity(0, {one}); print(cpus.bound(), cpus.allowed())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]
