@@ -27,7 +27,7 @@ import pandas as pd
 from cistransfer.baselines.registry import BASELINES
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
-from cistransfer.evaluation.ladder import climb, sibling
+from cistransfer.evaluation.baselines import score_by, sibling
 from cistransfer.examples.from_matrix import single_task_examples
 from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.bed import regions_table
@@ -123,7 +123,7 @@ def main() -> None:
                     elif name == "sibling":
                         scores = sibling(trunk, examples, codes)[0].logits[:, 0]
                     elif name in BASELINES:
-                        scores = climb(name, examples, codes, seed=draw).logits[:, 0]
+                        scores = score_by(name, examples, codes, seed=draw).logits[:, 0]
                     else:
                         base, _, known = name.partition("+")
                         given = motifs_of(tf, pwms)[:3] if known == "motif" else ()

@@ -26,7 +26,7 @@ import pandas as pd
 
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
-from cistransfer.evaluation.ladder import LADDER, mode_motifs
+from cistransfer.evaluation.baselines import BASELINES, mode_motifs
 from cistransfer.evaluation.runs import evaluate_runs
 from cistransfer.examples.from_matrix import single_task_examples
 from cistransfer.examples.split import split_from_card
@@ -81,7 +81,7 @@ def evaluate_one(
         baselines.insert(3, "mode-motif")
     except InputError as error:
         print(f"{tf}: {error}", flush=True)
-    assert set(baselines) <= set(LADDER)
+    assert set(baselines) <= set(BASELINES)
     result = evaluate_runs(
         folder, runs, baselines=baselines, pwms=pwms, trunk=options.trunk, draws=1000
     )
@@ -110,10 +110,10 @@ def main() -> None:
                     if (folder / "metrics.json").exists()
                     else evaluate_one(options, tf, size, draw, folder)
                 )
-                for model in result["models"]:
-                    trained = model["strategy"] if model["run"] is None else model["name"]
+                for model in result.models:
+                    trained = model.strategy if model.run is None else model.name
                     row = {"tf": tf, "size": size, "draw": draw, "strategy": trained}
-                    rows.append({**row, **model["metrics"][tf]})
+                    rows.append({**row, **model.tasks[tf].to_json()})
                 print(f"{tf} {size} draw {draw}: done", flush=True)
     results = pd.DataFrame(rows).drop(columns="why")
     write_text(options.out / "results.tsv", results.to_csv(sep="\t", index=False))

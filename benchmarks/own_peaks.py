@@ -61,9 +61,9 @@ def main() -> None:
     for part in ("train", "valid", "test"):
         chroms = sorted(set(examples.regions.loc[examples.rows(part), "chrom"]))
         print(f"{part}: {len(examples.rows(part)) // 2} peaks on {', '.join(chroms)}")
-    for model in result["models"]:
-        row = model["metrics"]["HNF4A"]
-        print(f"{model['name']:<10} AUCPR {row['aucpr']:.3f}  at 1:10 {row['aucpr_1to10']:.3f}")
+    for model in result.models:
+        row = model.tasks["HNF4A"]
+        print(f"{model.name:<10} AUCPR {row['aucpr']:.3f}  at 1:10 {row['aucpr_1to10']:.3f}")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def test_scores_that_are_not_numbers_name_the_model(
         scores[2] = np.nan
         return scores
 
-    monkeypatch.setattr("cistransfer.evaluation.runs.score_codes", broken)
+    monkeypatch.setattr("cistransfer.evaluation.baselines.score_codes", broken)
     code, said, error = evaluate(labels_of(target_examples))
     assert (code, said) == (2, "")
     assert "model 'run': task GABPA: logits: 1 of " in error

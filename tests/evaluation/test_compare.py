@@ -11,12 +11,13 @@ from cistransfer.evaluation.compare import (
     compare,
     compare_groups,
     differences,
+    recovery,
     reference_of,
     summarise,
+    summarise_recovery,
 )
-from cistransfer.evaluation.recovery import recovery, summarise_recovery
-from cistransfer.evaluation.results import size_rank, tidy
-from cistransfer.evaluation.statistics import welch_t, wilcoxon_signed_rank
+from cistransfer.evaluation.tidy import size_rank, tidy
+from cistransfer.metrics.statistics import welch_t, wilcoxon_signed_rank
 
 
 def table(*rows: tuple[object, ...]) -> pd.DataFrame:

@@ -15,9 +15,10 @@ from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 from cistransfer.evaluation.compare_runs import compare_runs, in_words
 from cistransfer.evaluation.regions import compare_regions, compare_scores
-from cistransfer.evaluation.results import metric_columns, model_labels, read_results
+from cistransfer.evaluation.results import Evaluation, ModelScore, TaskScore, open_evaluation
+from cistransfer.evaluation.tidy import metric_columns, read_results
 from cistransfer.metrics.curves import aucpr
-from cistransfer.metrics.table import METRICS, per_task_metrics
+from cistransfer.metrics.table import METRICS, Metric, per_task_metrics
 from cistransfer.storage import write_json
 
 MODELS = {"good": ("finetune", 2.0), "poor": ("scratch", 0.7)}
@@ -31,6 +32,7 @@ def evaluation(
     examples: str = "sha256:1",
     tasks: tuple[str, ...] = ("A", "B", "one"),
     trained: str | None = None,
+    named: bool = False,
 ) -> Path:
     """Write an evaluation folder as `cistransfer evaluate` does; task "one" has one class."""
     generator = np.random.default_rng(seed)
@@ -53,6 +55,7 @@ def evaluation(
                 "name": name,
                 "strategy": strategy,
                 "run": trained or str(folder / name),
+                **({"named": True} if named else {}),
                 "metrics": dict(zip(tasks, rows, strict=True)),
             }
         )
@@ -81,7 +84,8 @@ def test_models_of_one_strategy_go_by_their_names(tmp_path: Path) -> None:
     models = {"x": ("finetune", 2.0), "y": ("finetune", 1.0), "z": (None, 0.5)}
     found = read_results([evaluation(tmp_path / "run", models=models)])
     assert found["strategy"].unique().tolist() == ["x", "y", "z"]
-    assert model_labels([{"name": "a", "strategy": "s"}, {"name": "b"}]) == {"a": "s", "b": "b"}
+    models = (ModelScore("a", "s", {}), ModelScore("b", None, {}))
+    assert Evaluation("", "test", (), models).labels == {"a": "s", "b": "b"}
 
 
 def test_repeats_on_the_same_examples_are_paired_in_order(tmp_path: Path) -> None:
@@ -96,6 +100,68 @@ def test_repeats_on_the_same_examples_are_paired_in_order(tmp_path: Path) -> Non
     ]
     found = compare_runs(apart, draws=0)["comparison"]
     assert found[["strategy", "pairs", "wins"]].to_numpy().tolist() == [["finetune", 2, 2]]
+
+
+def test_given_names_are_kept_and_may_be_the_reference(tmp_path: Path) -> None:
+    """Two trunks fine-tuned by one strategy are two rows, in one evaluation or in two."""
+    apart = [
+        evaluation(tmp_path / name, models={name: ("finetune", shift)}, seed=seed, named=True)
+        for seed, (name, shift) in enumerate({"near": 2.0, "far": 0.7}.items())
+    ]
+    row = compare_runs(apart, draws=0, reference="far")["comparison"].iloc[0]
+    assert (row["strategy"], row["reference"], row["pairs"]) == ("near", "far", 2)
+    assert row["wins"] == 2
+    together = evaluation(tmp_path / "both", models={"x": ("finetune", 2.0), "y": ("scratch", 0.5)})
+    tables = compare_runs([together], draws=10, reference="y")  # the model's name will do
+    assert set(tables["comparison"]["reference"]) == {"scratch"}
+    assert tables["regions"].query("strategy == 'scratch'")["difference"].isna().all()
+    with pytest.raises(InputError, match="no strategy 'z' in the results"):
+        compare_runs([together], draws=0, reference="z")
+
+
+def test_an_evaluation_survives_its_file(tmp_path: Path) -> None:
+    found = open_evaluation(evaluation(tmp_path / "run", named=True))
+    assert Evaluation.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert found["good"].named
+    score = found["good"].tasks["A"]
+    assert score.n == score["n"] == score["tp"] + score["fp"] + score["tn"] + score["fn"]
+    assert score["aucpr"] > score["prevalence"]
+    assert score.beats_chance
+    assert not found["good"].tasks["one"].beats_chance
+    assert found["good"].tasks["one"]["aucpr"] is None
+    assert repr(score).startswith("TaskScore(AUCPR 0.")
+    assert repr(found) == "Evaluation(good, poor on the test part: A, B, one)"
+    for wrong, ask in (("goo", found), ("aucrp", score)):
+        with pytest.raises(InputError, match=r"nearest: (good|aucpr)"):
+            ask[wrong]
+
+
+def test_chance_is_what_a_random_ranking_reaches() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0], [60, 90])
+    won = []
+    for _ in range(400):
+        row = per_task_metrics(labels[:, None], rng.normal(size=(150, 1)), ["A"]).iloc[0]
+        won.append(TaskScore.from_json(row.to_dict()).beats_chance)
+    assert 0.005 < np.mean(won) < 0.05
+
+
+def test_a_metric_is_added_in_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def top(labels, scores, weights=None) -> float:
+        """Whether the highest score is bound."""
+        return float(np.asarray(labels)[np.argmax(scores)] == 1)
+
+    toy = Metric("top", "best region bound", top, "ranking", shown="summary")
+    monkeypatch.setitem(METRICS, "top", toy)
+    run = evaluation(tmp_path / "run", tasks=("A",))
+    assert open_evaluation(run)["good"].tasks["A"]["top"] in (0.0, 1.0)
+    assert "top" in open_evaluation(run).lines()[0]
+    tables = compare_runs([run], metric="top", draws=5)
+    assert {"value", "low"} <= set(tables["regions"])
+    assert run_app(app, ["compare", str(run), "--metric", "top", "--draws", "0"]) == 0
+    assert "best region bound against scratch" in capsys.readouterr().out
 
 
 def test_a_model_evaluated_twice_on_the_same_examples_counts_once(tmp_path: Path) -> None:

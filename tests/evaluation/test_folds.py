@@ -13,8 +13,9 @@ import pytest
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
+from cistransfer.evaluation.baselines import ensemble
 from cistransfer.evaluation.compare_runs import compare_runs
-from cistransfer.evaluation.folds import ensemble, fold_groups, over_folds
+from cistransfer.evaluation.results import Evaluation, ModelScore, fold_groups
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
 from cistransfer.examples.dataset import open_examples
 from cistransfer.metrics.curves import aucpr
@@ -50,11 +51,11 @@ def test_each_fold_validates_elsewhere(folds: list[Path]) -> None:
 
 def test_folds_are_evaluated_together(folds: list[Path], tmp_path: Path) -> None:
     result = evaluate_runs(tmp_path / "e", folds, baselines=["gc"], device="cpu")
-    strategy = result["models"][0]["strategy"]
-    assert [model["name"] for model in result["models"]] == [
+    strategy = result.models[0].strategy
+    assert [model.name for model in result.models] == [
         "fold1", "fold2", "fold3", "gc 1/3", "gc 2/3", "gc 3/3", f"{strategy} ensemble",
     ]  # fmt: skip
-    assert [model.get("draw") for model in result["models"][:4]] == [
+    assert [model.draw for model in result.models[:4]] == [
         "fold 1/3", "fold 2/3", "fold 3/3", "fold 1/3",
     ]  # fmt: skip
     table = open_predictions(tmp_path / "e")
@@ -64,10 +65,10 @@ def test_folds_are_evaluated_together(folds: list[Path], tmp_path: Path) -> None
         by_hand.append(table[f"{run.name} GABPA"].to_numpy() / bundle.temperatures[0])
     joined = table[f"{strategy} ensemble GABPA"].to_numpy()
     assert np.allclose(joined, np.mean(by_hand, axis=0), atol=1e-5)
-    values = [model["metrics"]["GABPA"]["aucpr"] for model in result["models"][:3]]
+    values = [model.tasks["GABPA"]["aucpr"] for model in result.models[:3]]
     for run, value in zip(folds, values, strict=True):
         assert value == pytest.approx(aucpr(table["label GABPA"], table[f"{run.name} GABPA"]))
-    spread = {row["strategy"]: row for row in result["folds"]}
+    spread = {row["strategy"]: row for row in result.to_json()["folds"]}
     assert set(spread) == {strategy, "gc"}
     assert spread[strategy]["folds"] == 3
     assert spread[strategy]["aucpr"] == pytest.approx(np.mean(values))
@@ -77,8 +78,8 @@ def test_folds_are_evaluated_together(folds: list[Path], tmp_path: Path) -> None
     assert written["aucpr"][0] == pytest.approx(np.mean(values), rel=1e-5)
     # one fold alone is an ordinary run
     alone = evaluate_runs(tmp_path / "alone", folds[:1], device="cpu")
-    assert alone["models"][0]["metrics"] == result["models"][0]["metrics"]
-    assert "folds" not in alone
+    assert alone.models[0].tasks == result.models[0].tasks
+    assert not alone.folds
 
 
 def test_compare_pairs_folds(folds: list[Path], tmp_path: Path) -> None:
@@ -149,17 +150,18 @@ def test_an_ensemble_weighs_by_temperature() -> None:
 
 
 def test_groups_of_folds() -> None:
-    models = [
-        {"name": "a", "strategy": "s", "draw": "fold 1/2"},
-        {"name": "b", "strategy": "s", "draw": "fold 2/2"},
-        {"name": "c", "strategy": "t", "draw": "fold 1/2"},
-        {"name": "d", "strategy": "t", "draw": "fold 1/2"},
-        {"name": "e", "strategy": "t", "draw": "fold 2/2"},
-        {"name": "f", "strategy": "u", "draw": "fold 1/2"},
-        {"name": "g", "strategy": "v"},
+    rows = [
+        ("a", "s", "fold 1/2"),
+        ("b", "s", "fold 2/2"),
+        ("c", "t", "fold 1/2"),
+        ("d", "t", "fold 1/2"),
+        ("e", "t", "fold 2/2"),
+        ("f", "u", "fold 1/2"),
+        ("g", "v", None),
     ]
+    models = tuple(ModelScore(name, strategy, {}, draw=draw) for name, strategy, draw in rows)
     assert fold_groups(models) == {"s": ["a", "b"]}
-    assert over_folds([{"name": "g", "strategy": "v"}]) == []
+    assert Evaluation("sha256:1", "test", (), models[-1:]).folds == []
 
 
 def test_a_fold_passes_from_trunk_to_model(
@@ -192,6 +194,6 @@ def test_a_fold_passes_from_trunk_to_model(
     result = evaluate_runs(
         tmp_path / "e", [*folds, tmp_path / "run"], baselines=["gc"], device="cpu"
     )
-    assert [model.get("draw") for model in result["models"][:4]] == [
+    assert [model.draw for model in result.models[:4]] == [
         "fold 1/3", "fold 2/3", "fold 3/3", "fold 2/3",
     ]  # fmt: skip

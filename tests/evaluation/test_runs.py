@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.runs import evaluate_runs, named_runs, open_predictions
+from cistransfer.evaluation.results import open_evaluation
+from cistransfer.evaluation.runs import evaluate_runs, open_predictions
+from cistransfer.evaluation.shared import Named, named_runs
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.metrics.table import all_metrics
 from cistransfer.models.bundle import Bundle
@@ -44,9 +46,9 @@ def test_both_are_measured_on_the_same_rows(
     pair: dict[str, Bundle], target_examples: ExampleSet, tmp_path: Path
 ) -> None:
     result = evaluate_runs(tmp_path, _runs(pair), device="cpu")
-    assert json.loads((tmp_path / "metrics.json").read_text()) == result
-    assert result["examples"] == target_examples.content_hash()
-    assert [model["name"] for model in result["models"]] == ["transfer", "scratch"]
+    assert json.loads((tmp_path / "metrics.json").read_text()) == result.to_json()
+    assert result.examples == target_examples.content_hash()
+    assert [model.name for model in result.models] == ["transfer", "scratch"]
     rows = target_examples.rows("test")
     table = open_predictions(tmp_path)
     assert len(table) == len(rows) > 0
@@ -56,17 +58,15 @@ def test_both_are_measured_on_the_same_rows(
     )
     labels = target_examples.labels[rows, 0]
     assert (table["label GABPA"] == labels).all()
-    for model, bundle in zip(result["models"], pair.values(), strict=True):
+    for model, bundle in zip(result.models, pair.values(), strict=True):
         logits = score_codes(bundle.model, target_examples.codes[rows])[:, 0]
-        assert np.allclose(table[f"{model['name']} GABPA"], logits, atol=1e-5)
+        assert np.allclose(table[f"{model.name} GABPA"], logits, atol=1e-5)
         expected = all_metrics(labels, logits, bundle.thresholds[0], bundle.temperatures[0])
         for name in ("aucpr", "auroc", "mcc", "f1", "brier"):
-            assert model["metrics"]["GABPA"][name] == pytest.approx(expected[name], abs=1e-6)
+            assert model.tasks["GABPA"][name] == pytest.approx(expected[name], abs=1e-6)
     written = pd.read_csv(tmp_path / "metrics.tsv", sep="\t")
     assert written["model"].tolist() == ["transfer", "scratch"]
-    assert written["aucpr"][0] == pytest.approx(
-        result["models"][0]["metrics"]["GABPA"]["aucpr"], rel=1e-4
-    )
+    assert written["aucpr"][0] == pytest.approx(result.models[0].tasks["GABPA"]["aucpr"], rel=1e-4)
 
 
 def test_equal_runs_give_equal_files(pair: dict[str, Bundle], tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_regions_seen_in_training_are_refused(
     result = evaluate_runs(
         tmp_path / "e", _runs(pair), examples=leaky, allow_seen=True, device="cpu"
     )
-    assert result["models"][0]["metrics"]["GABPA"]["n"] == len(seen)
+    assert result.models[0].tasks["GABPA"]["n"] == len(seen)
 
 
 def test_regions_that_only_the_trunk_saw_are_refused(
@@ -123,7 +123,7 @@ def test_regions_that_only_the_trunk_saw_are_refused(
 
 def test_other_parts(pair: dict[str, Bundle], target_examples: ExampleSet, tmp_path: Path) -> None:
     result = evaluate_runs(tmp_path, _runs(pair), part="valid", device="cpu")
-    assert result["models"][0]["metrics"]["GABPA"]["n"] == len(target_examples.rows("valid"))
+    assert result.models[0].tasks["GABPA"]["n"] == len(target_examples.rows("valid"))
     with pytest.raises(InputError, match="the examples have no tests part"):
         evaluate_runs(tmp_path, _runs(pair), part="tests", device="cpu")
 
@@ -148,9 +148,9 @@ def test_a_task_without_positives_has_a_reason(
     labels = np.minimum(target_examples.labels, 0)
     folder = save_examples(tmp_path / "set", dataclasses.replace(target_examples, labels=labels))
     result = evaluate_runs(tmp_path / "e", _runs(pair), examples=folder, device="cpu")
-    row = result["models"][0]["metrics"]["GABPA"]
+    row = result.models[0].tasks["GABPA"]
     assert row["aucpr"] is None
-    assert row["why"].startswith("no positives among")
+    assert row.why.startswith("no positives among")
 
 
 def test_names(tmp_path: Path) -> None:
@@ -158,7 +158,54 @@ def test_names(tmp_path: Path) -> None:
     (tmp_path / "b" / "x").mkdir(parents=True)
     (tmp_path / "p=q").mkdir()
     a, b = tmp_path / "a" / "x", tmp_path / "b" / "x"
-    assert named_runs([a, f"other={b}"]) == {"x": a, "other": b}
-    assert named_runs([tmp_path / "p=q"]) == {"p=q": tmp_path / "p=q"}
+    assert named_runs([a, f"other={b}"]) == {"x": Named(a), "other": Named(b, given=True)}
+    assert named_runs([tmp_path / "p=q"]) == {"p=q": Named(tmp_path / "p=q")}
     with pytest.raises(InputError, match=r"two runs are called 'x'; name them: NAME="):
         named_runs([a, b])
+
+
+def test_as_published_is_the_forward_strand_called_at_one_half(
+    pair: dict[str, Bundle], target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    own = evaluate_runs(tmp_path / "own", _runs(pair)[:1], device="cpu")
+    found = evaluate_runs(tmp_path / "p", _runs(pair)[:1], protocol="published", device="cpu")
+    rows = target_examples.rows("test")
+    codes = target_examples.codes[rows]
+    logits = score_codes(pair["transfer"].model, codes, strands="forward")[:, 0]
+    assert np.allclose(open_predictions(tmp_path / "p")["transfer GABPA"], logits, atol=1e-5)
+    score = found["transfer"].tasks["GABPA"]
+    assert (score.threshold, score.temperature) == (0.0, 1.0)
+    called = 1 / (1 + np.exp(-logits)) > 0.5
+    assert score["tp"] == int((called & (target_examples.labels[rows, 0] == 1)).sum())
+    assert json.loads((tmp_path / "p" / "metrics.json").read_text())["as"] == "published"
+    assert open_evaluation(tmp_path / "p") == found != own
+    with pytest.raises(InputError, match="no protocol 'publisht'; there are: own, published"):
+        evaluate_runs(tmp_path / "x", _runs(pair)[:1], protocol="publisht", device="cpu")
+
+
+def test_neighbours_of_a_random_split_are_counted_not_refused(
+    target_examples: ExampleSet, short_strategy: Callable[..., str], tmp_path: Path
+) -> None:
+    """Only for the model that was trained on that very set; a trunk's regions stay refused."""
+    import dataclasses
+
+    part = np.random.default_rng(0).permutation(target_examples.regions["part"].to_numpy())
+    regions = target_examples.regions.assign(part=part)
+    first, second = np.flatnonzero(part == "test")[0], np.flatnonzero(part == "train")[0]
+    columns = [regions.columns.get_loc(name) for name in ("chrom", "start", "end")]
+    regions.iloc[first, columns] = regions.iloc[second, columns]
+    regions.iloc[first, columns[1:]] += 50  # a neighbour, by half a window
+    data = dataclasses.replace(
+        target_examples,
+        regions=regions,
+        facts={**target_examples.facts, "split": {"by": "random", "seed": 0}},
+    )
+    run = tmp_path / "run"
+    finetune(run, data, None, strategy=short_strategy("scratch"), device="cpu", precision="float32")
+    found = evaluate_runs(tmp_path / "e", [run], device="cpu")
+    assert found["run"].seen == 0
+    assert found["run"].neighbours >= 1
+    moved = dataclasses.replace(data, labels=1 - np.abs(data.labels))  # another set, same regions
+    other = save_examples(tmp_path / "other", moved)
+    with pytest.raises(InputError, match="model 'run' was trained or validated on"):
+        evaluate_runs(tmp_path / "f", [run], examples=other, device="cpu")

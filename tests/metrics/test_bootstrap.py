@@ -7,14 +7,26 @@ import pytest
 
 from cistransfer.errors import InputError
 from cistransfer.metrics.bootstrap import (
-    bootstrap_difference,
-    bootstrap_interval,
+    Interval,
     bootstrap_values,
+    percentile_interval,
     region_blocks,
 )
 from cistransfer.metrics.curves import aucpr, auroc, average_precision, pr_curve
 from cistransfer.metrics.imbalance import at_imbalance, imbalance_weights
 from cistransfer.metrics.thresholded import mcc
+
+
+def interval_of(labels, scores, metric=aucpr, *, level=0.95, **options) -> Interval:
+    found = bootstrap_values(labels, {"the model": scores}, metric, **options)["the model"]
+    return percentile_interval(*found, level)
+
+
+def gap_of(labels, scores, other, **options) -> Interval:
+    (first, firsts), (second, seconds) = bootstrap_values(
+        labels, {"the model": scores, "the other": other}, **options
+    ).values()
+    return percentile_interval(first - second, firsts - seconds)
 
 
 def sample(n: int, seed: int, shift: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +39,7 @@ def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says() -> None:
     truth = 0.7602499  # Phi(1 / sqrt 2)
     covered = 0
     for seed in range(60):
-        interval = bootstrap_interval(*sample(120, seed), auroc, draws=200, level=0.9, seed=seed)
+        interval = interval_of(*sample(120, seed), auroc, draws=200, level=0.9, seed=seed)
         assert interval.low <= interval.estimate <= interval.high
         covered += interval.low <= truth <= interval.high
     assert 48 <= covered <= 60
@@ -35,11 +47,11 @@ def test_interval_of_auroc_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_intervals_repeat_by_seed_and_ignore_row_order_in_estimate() -> None:
     labels, scores = sample(80, 4)
-    first = bootstrap_interval(labels, scores, draws=50, seed=1)
-    assert first == bootstrap_interval(labels, scores, draws=50, seed=1)
-    assert first != bootstrap_interval(labels, scores, draws=50, seed=2)
+    first = interval_of(labels, scores, draws=50, seed=1)
+    assert first == interval_of(labels, scores, draws=50, seed=1)
+    assert first != interval_of(labels, scores, draws=50, seed=2)
     assert first.estimate == pytest.approx(aucpr(labels, scores))
-    padded = bootstrap_interval(np.append(labels, -1), np.append(scores, np.nan), draws=50, seed=1)
+    padded = interval_of(np.append(labels, -1), np.append(scores, np.nan), draws=50, seed=1)
     assert padded == first
 
 
@@ -56,7 +68,7 @@ def test_an_interval_equals_its_naive_loop() -> None:
             ]
         )
         drawn.append(average_precision(truth[rows], values[rows]))
-    found = bootstrap_interval(labels, scores, average_precision, draws=30, seed=7)
+    found = interval_of(labels, scores, average_precision, draws=30, seed=7)
     assert found[1:] == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
 
 
@@ -68,29 +80,27 @@ def test_plain_draws_vary_the_prevalence_and_never_lose_a_class() -> None:
         seen.append(float(weights[truth].sum()))
         return seen[-1] / weights.sum()
 
-    bootstrap_interval(labels, scores, prevalence, draws=300, stratified=False)
+    interval_of(labels, scores, prevalence, draws=300, stratified=False)
     assert set(seen) == {1.0, 2.0, 3.0, 4.0}
     seen.clear()
-    bootstrap_interval(labels, scores, prevalence, draws=20)
+    interval_of(labels, scores, prevalence, draws=20)
     assert set(seen) == {2.0}
 
 
 def test_thresholded_metrics_bootstrap_too() -> None:
     labels, scores = sample(60, 6)
-    found = bootstrap_interval(
-        labels, scores, lambda *rows, weights: mcc(*rows, 0.5, weights), draws=50
-    )
+    found = interval_of(labels, scores, lambda *rows, weights: mcc(*rows, 0.5, weights), draws=50)
     assert found.estimate == pytest.approx(mcc(labels, scores, 0.5))
 
 
 def test_a_difference_is_paired() -> None:
     labels, scores = sample(200, 8)
     nearly = scores + np.random.default_rng(9).normal(0, 0.05, scores.size)
-    paired = bootstrap_difference(labels, scores, nearly, draws=100)
-    alone = bootstrap_interval(labels, scores, draws=100)
+    paired = gap_of(labels, scores, nearly, draws=100)
+    alone = interval_of(labels, scores, draws=100)
     assert paired.high - paired.low < (alone.high - alone.low) / 3
-    assert bootstrap_difference(labels, scores, scores, draws=10) == (0, 0, 0)
-    worse = bootstrap_difference(labels, scores, -scores, draws=50)
+    assert gap_of(labels, scores, scores, draws=10) == (0, 0, 0)
+    worse = gap_of(labels, scores, -scores, draws=50)
     assert worse.low > 0
     assert worse.estimate == pytest.approx(aucpr(labels, scores) - aucpr(labels, -scores))
 
@@ -101,7 +111,7 @@ def test_a_difference_is_paired() -> None:
 )
 def test_bad_options_are_refused(options: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        bootstrap_interval([1, 0], [1, 0], **options)  # type: ignore[arg-type]
+        interval_of([1, 0], [1, 0], **options)
 
 
 def test_imbalance_is_precision_from_the_two_rates() -> None:
@@ -165,7 +175,7 @@ def test_blocks_equal_their_naive_loop() -> None:
         weights = np.where(labels[rows] == 1, 30 / (labels[rows] == 1).sum(),
                            30 / (labels[rows] == 0).sum())  # fmt: skip
         drawn.append(average_precision(labels[rows], scores[rows], weights))
-    found = bootstrap_interval(labels, scores, average_precision, draws=25, seed=3, blocks=blocks)
+    found = interval_of(labels, scores, average_precision, draws=25, seed=3, blocks=blocks)
     assert found[1:] == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
 
 
@@ -173,12 +183,12 @@ def test_blocks_are_wider_where_neighbours_are_alike() -> None:
     """Every region ten times over: rows look ten times as many as they are, blocks do not."""
     labels, scores = sample(100, 14)
     many, copied = np.repeat(labels, 10), np.repeat(scores, 10)
-    rows = bootstrap_interval(many, copied, auroc, draws=200)
-    blocks = bootstrap_interval(many, copied, auroc, draws=200, blocks=np.repeat(range(100), 10))
-    alone = bootstrap_interval(labels, scores, auroc, draws=200)
+    rows = interval_of(many, copied, auroc, draws=200)
+    blocks = interval_of(many, copied, auroc, draws=200, blocks=np.repeat(range(100), 10))
+    alone = interval_of(labels, scores, auroc, draws=200)
     assert (blocks.high - blocks.low) == pytest.approx(alone.high - alone.low, rel=0.25)
     assert (blocks.high - blocks.low) > 2 * (rows.high - rows.low)
-    gap = bootstrap_difference(many, copied, copied, draws=20, blocks=np.repeat(range(100), 10))
+    gap = gap_of(many, copied, copied, draws=20, blocks=np.repeat(range(100), 10))
     assert gap == (0, 0, 0)
 
 
@@ -190,6 +200,6 @@ def test_region_blocks_literal() -> None:
     with pytest.raises(InputError, match="at least 1 bp"):
         region_blocks(chroms, starts, 0)
     with pytest.raises(InputError, match="expected at least 10 of them to resample, found 3"):
-        bootstrap_interval([1, 0, 1], [3, 2, 1], blocks=[1, 2, 3])
+        interval_of([1, 0, 1], [3, 2, 1], blocks=[1, 2, 3])
     with pytest.raises(InputError, match=r"blocks: expected shape \(3,\)"):
-        bootstrap_interval([1, 0, 1], [3, 2, 1], blocks=[1, 2])
+        interval_of([1, 0, 1], [3, 2, 1], blocks=[1, 2])

@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
+from cistransfer.metrics.bootstrap import bootstrap_values
 from cistransfer.metrics.curves import aucpr
-from cistransfer.metrics.table import METRICS, all_metrics, per_task_metrics
+from cistransfer.metrics.imbalance import at_imbalance
+from cistransfer.metrics.table import (
+    METRICS,
+    Metric,
+    all_metrics,
+    display,
+    metric_of,
+    per_task_metrics,
+)
 
 LABELS = np.array([1, 1, 0, 0, 0, -1], dtype=np.int8)
 LOGITS = np.array([2.0, -1.0, 0.5, -2.0, -3.0, 9.0], dtype=np.float32)
@@ -94,3 +103,50 @@ def test_only_unevaluable_tasks_still_give_a_table() -> None:
     table = per_task_metrics(np.full((2, 1), -1), np.zeros((2, 1)), ["A"])
     assert table.loc[0, "why"] == "no resolved rows"
     assert table["aucpr"].isna().all()
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_a_metric_takes_weights_as_it_would_repeated_rows(name: str) -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat([1, 0, -1], [20, 30, 5])
+    logits = rng.normal(labels, 1.0)
+    times = rng.integers(1, 4, labels.size)
+    metric = metric_of(name)
+    values = metric.values(logits, 0.3, 1.7)
+    repeated = metric.function(np.repeat(labels, times), np.repeat(values, times))
+    assert metric.function(labels, values, weights=times) == pytest.approx(repeated)
+    assert metric.function(labels, values) == all_metrics(labels, logits, 0.3, 1.7)[name]
+    ((value, draws),) = bootstrap_values(labels, {"m": values}, metric.function, draws=4).values()
+    assert value == pytest.approx(metric.function(labels, values))
+    assert np.isfinite(draws).all()
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_a_metric_knows_its_better_side(name: str) -> None:
+    labels = np.repeat([1, 0], [40, 60])
+    logits = np.where(labels == 1, 1.0, -1.0) + np.random.default_rng(5).normal(0, 0.8, 100)
+    good, bad = all_metrics(labels, logits)[name], all_metrics(labels, -logits)[name]
+    assert (good > bad) == (METRICS[name].better == "high")
+
+
+def test_an_added_metric_is_in_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hits(labels, calls, weights=None) -> float:
+        return float((np.asarray(labels) == np.asarray(calls)).sum())
+
+    monkeypatch.setitem(METRICS, "hits", Metric("hits", "calls that are right", hits, "call"))
+    row = all_metrics(LABELS, LOGITS, threshold=-1.5)
+    assert row["hits"] == row["tp"] + row["tn"] == 4
+    table = per_task_metrics(LABELS[:, None], LOGITS[:, None], ["A"], -1.5)
+    assert table.loc[0, "hits"] == 4
+    assert display("hits") == METRICS["hits"].heading == "calls that are right"
+    assert display("some_column") == "some column"
+    with pytest.raises(InputError, match="no metric 'hit'; nearest: hits"):
+        metric_of("hit")
+
+
+def test_imbalance_of_weighted_rows() -> None:
+    weights = [1, 3, 2, 0.5, 1, 7]
+    doubled = np.multiply(weights, np.where(LABELS == 0, 2, 1))
+    one = at_imbalance(LABELS, LOGITS, 10, weights=weights)
+    assert one == pytest.approx(at_imbalance(LABELS, LOGITS, 10, weights=doubled))
+    assert one != pytest.approx(at_imbalance(LABELS, LOGITS, 10))

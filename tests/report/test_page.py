@@ -11,18 +11,21 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
-from cistransfer.evaluation.figures import learning_curve
+from cistransfer.evaluation.compare_runs import compare_runs
+from cistransfer.evaluation.results import Evaluation, ModelScore, TaskScore, open_evaluation
 from cistransfer.evaluation.runs import evaluate_runs
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.metrics.table import METRICS, Metric, all_metrics
 from cistransfer.models.bundle import Bundle
-from cistransfer.report.figures import as_base64, gc_histogram
-from cistransfer.report.page import write_report
+from cistransfer.report.figures import as_base64, gc_histogram, learning_curve
+from cistransfer.report.page import _metric_rows, write_report
 from cistransfer.training.finetune import finetune
 
 CPU: dict[str, Any] = {"device": "cpu", "precision": "float32"}
@@ -125,7 +128,7 @@ def test_every_number_of_the_evaluation_is_there(page: tuple[str, Page], evaluat
     _, parsed = page
     from cistransfer.report import page as room
 
-    names = {**room._METRICS, **room._FURTHER}
+    names = {**room._columns(False), **room._columns(True)}
     tables = [parsed.table("model", "task", number) for number in (0, 1)]
     models = json.loads((evaluation / "metrics.json").read_text())["models"]
     assert len(tables[0]) == len(tables[1]) == len(models) == 4
@@ -140,14 +143,62 @@ def test_every_number_of_the_evaluation_is_there(page: tuple[str, Page], evaluat
 def test_the_best_of_each_column_is_marked(page: tuple[str, Page], evaluation: Path) -> None:
     text, _ = page
     table = text[text.index("The numbers") : text.index("<details>")]
-    models = json.loads((evaluation / "metrics.json").read_text())["models"]
-    values = [model["metrics"]["GABPA"] for model in models]
+    scores = [model.tasks["GABPA"] for model in open_evaluation(evaluation).models]
+    able = [score for score in scores if score.beats_chance]
     expected = 0
-    for key in ("aucpr", "aucpr_1to10", "average_precision", "auroc", "mcc", "f1"):
-        expected += sum(row[key] == max(each[key] for each in values) for row in values)
-    for key in ("brier", "ece"):
-        expected += sum(row[key] == min(each[key] for each in values) for row in values)
-    assert table.count('class="best"') == expected >= 8
+    for name, metric in METRICS.items():
+        if metric.shown == "further" or not able:
+            continue
+        best = (max if metric.better == "high" else min)(score[name] for score in able)
+        expected += sum(score[name] == best for score in able)
+    assert table.count('class="best"') == expected
+
+
+def test_what_ranks_no_better_than_chance_wins_nothing() -> None:
+    """GC content of matched windows is perfectly calibrated: it knows nothing, and says so."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0], 100)
+    logits = {"model": 1.5 * rng.normal(2 * labels - 1, 1), "gc": rng.normal(0, 0.01, 200)}
+    models = tuple(
+        ModelScore(name, name, {"A": TaskScore.from_json(all_metrics(labels, values))})
+        for name, values in logits.items()
+    )
+    found = Evaluation("sha256:1", "test", ("A",), models)
+    assert found["gc"].tasks["A"]["ece"] < found["model"].tasks["A"]["ece"]
+    names = {"ece": "ECE", "aucpr": "AUCPR", "n": "windows"}
+    rows = _metric_rows(names, found)
+    assert [[cell["kind"] for cell in row[2:]] for row in rows] == [
+        ["best", "best", ""],
+        ["", "", ""],
+    ]
+    alone = Evaluation("sha256:1", "test", ("A",), models[1:])
+    assert all(cell["kind"] != "best" for row in _metric_rows(names, alone) for cell in row)
+
+
+def test_a_metric_added_in_one_place_is_known_everywhere(
+    runs: dict[str, Path], evaluation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From `evaluate` over `compare` to the report: the row in `METRICS` is all there is."""
+
+    def hits(labels, calls, weights=None) -> float:
+        return float(np.average(np.asarray(labels) == np.asarray(calls), weights=weights))
+
+    toy = Metric("hits", "calls that are right", hits, "call", shown="summary", short="hits")
+    monkeypatch.setitem(METRICS, "hits", toy)
+    found = evaluate_runs(
+        tmp_path / "e", [runs["probed"]], baselines=["gc"], draws=0, allow_seen=True, device="cpu"
+    )
+    score = found.models[0].tasks["GABPA"]
+    assert score["hits"] == pytest.approx(score["accuracy"])
+    assert "hits" in pd.read_csv(tmp_path / "e" / "metrics.tsv", sep="\t")
+    assert "hits" in found.lines()[0]
+    compared = compare_runs([tmp_path / "e"], metric="hits", draws=5, out=tmp_path / "c")
+    assert compared["regions"]["value"][0] == pytest.approx(score["hits"])
+    assert "calls that are right" in (tmp_path / "c" / "comparison.md").read_text()
+    page = Page(write_report(tmp_path / "r.html", [tmp_path / "e"]).read_text())
+    assert page.table("model", "task")[0]["hits"] == f"{score['hits']:.3f}"
+    old = Page(write_report(tmp_path / "old.html", [evaluation]).read_text())
+    assert old.table("model", "task")[0]["hits"] == "–"  # it was evaluated before
 
 
 def test_names_are_escaped(page: tuple[str, Page]) -> None:
@@ -241,12 +292,12 @@ def test_several_tasks_and_one_without_a_metric(
     rows = parsed.table("model", "task")
     assert [row["task"] for row in rows] == ["ELF1", "SPI1", "MAX"]
     assert rows[1]["AUCPR"] == "–"
-    assert rows[1]["windows"] == f"{result['models'][0]['metrics']['SPI1']['n']:,}"
-    assert result["models"][0]["metrics"]["SPI1"]["why"] in parsed.words
+    assert rows[1]["windows"] == f"{result.models[0].tasks['SPI1'].n:,}"
+    assert result.models[0].tasks["SPI1"].why in parsed.words
     assert "ELF1, SPI1, MAX" in parsed.words
     captions = [str(image["alt"]) for image in parsed.images]
-    assert [name for name in ("ELF1", "SPI1", "MAX") if f"Precision and recall, {name}." in captions
-            ] == ["ELF1", "MAX"]  # fmt: skip
+    drawn = [f"Precision and recall, and ROC curves, {name}." for name in ("ELF1", "SPI1", "MAX")]
+    assert [caption in captions for caption in drawn] == [True, False, True]
 
 
 def test_folders_that_are_no_evaluation(
@@ -261,7 +312,7 @@ def test_folders_that_are_no_evaluation(
         folder = tmp_path / "other"
         folder.mkdir(exist_ok=True)
         (folder / "metrics.json").write_text(content)
-        with pytest.raises(InputError, match="expected the record of an evaluation"):
+        with pytest.raises(InputError, match="of 'cistransfer evaluate'"):
             write_report(out, [folder])
     half = tmp_path / "half"
     shutil.copytree(evaluation, half)

@@ -84,7 +84,7 @@ def fit_mode_motif(
     """Choose the motif of a relative: of those given, the one with the best AUROC in training.
 
     What is known of a TF before any profile of it exists. Whoever calls chooses the candidates:
-    motifs of the other TFs of its binding mode (`cistransfer.evaluation.ladder.mode_motifs`).
+    motifs of the other TFs of its binding mode (`cistransfer.evaluation.baselines.mode_motifs`).
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,8 +12,6 @@ from cistransfer.cli.options import Device, OwnNetworks, comma_list
 from cistransfer.errors import InputError
 
 __all__ = ["register"]
-
-_SHOWN = ("prevalence", "aucpr", "average_precision", "auroc", "mcc", "f1")
 
 
 def evaluate(
@@ -49,6 +47,14 @@ def evaluate(
             "'probe' and 'stack' read its features."
         ),
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help="own: both strands, each model's own threshold and temperature; published: the "
+            "forward strand, called at a probability of 0.5.",
+        ),
+    ] = "own",
     draws: Annotated[
         int | None,
         typer.Option(
@@ -74,7 +80,7 @@ def evaluate(
     names = comma_list(baselines)
     if modes is not None and "mode-motif" not in names:
         raise InputError("--modes has no meaning without --baselines mode-motif; drop it")
-    result = evaluate_runs(
+    found = evaluate_runs(
         out,
         runs,
         examples=examples,
@@ -83,31 +89,13 @@ def evaluate(
         pwms=read_motifs(motifs) if motifs is not None else (),
         modes=modes,
         trunk=trunk,
+        protocol=protocol,
         draws=draws,
         allow_seen=allow_seen,
         device=device,
     )
     record(context, out)
-    width = max(len(model["name"]) for model in result["models"]) + 2
-    lines = [" " * width + "task        n  " + "  ".join(f"{name:>17}" for name in _SHOWN)]
-    for model in result["models"]:
-        for task, row in model["metrics"].items():
-            values = row["why"] or "  ".join(f"{_worded(name, row):>17}" for name in _SHOWN)
-            lines.append(f"{model['name']:<{width}}{task:<8}{row['n']:>6}  {values}")
-    for row in result.get("folds", ()):
-        values = ", ".join(
-            f"{name} {row[name]:.3f} ({row[f'{name}_sd']:.3f})" for name in _SHOWN[1:]
-        )
-        lines.append(
-            f"{row['strategy']} {row['task']}, mean of {row['folds']} folds (sd): {values}"
-        )
-    finish(result, as_json, lines)
-
-
-def _worded(name: str, row: dict[str, Any]) -> str:
-    """A metric, with its interval where there is one."""
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return f"{row[name]:.3f}" + (f" {low:.2f}–{high:.2f}" if low is not None else "")
+    finish(found.to_json(), as_json, found.lines())
 
 
 def register(app: typer.Typer) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.evaluation.results import KEYS, shares_sizes, size_rank, tidy
-from cistransfer.evaluation.statistics import (
+from cistransfer.evaluation.tidy import KEYS, reference_of, shares_sizes, size_rank, tidy
+from cistransfer.metrics.statistics import (
     bonferroni,
     clustered_bootstrap,
     kruskal_wallis,
@@ -18,42 +16,16 @@ from cistransfer.evaluation.statistics import (
     welch_t,
     wilcoxon_signed_rank,
 )
+from cistransfer.metrics.table import small_is_better
 
 __all__ = [
-    "BETTER_WHEN_SMALL",
     "compare",
     "compare_groups",
     "differences",
-    "reference_of",
+    "recovery",
     "summarise",
+    "summarise_recovery",
 ]
-
-BETTER_WHEN_SMALL = frozenset({"brier", "ece", "log_loss"})
-"""Metrics whose negative differences are improvements."""
-
-_REFERENCES = ("scratch", "pwm", "motif", "prevalence")
-
-
-def reference_of(strategies: Sequence[str], wanted: str | None = None) -> str:
-    """Choose what to compare with: the one asked for, else ``scratch``, else the first.
-
-    Raises
-    ------
-    InputError
-        When the one asked for does not exist, or there is nothing to compare.
-    """
-    known = list(dict.fromkeys(strategies))
-    if len(known) < 2:
-        raise InputError(
-            f"nothing to compare: the only strategy is {known[0]!r}"
-            if known
-            else "nothing to compare: no results"
-        )
-    if wanted is not None:
-        if wanted not in known:
-            raise InputError(f"no strategy {wanted!r} in the results; {nearest(wanted, known)}")
-        return wanted
-    return next((name for name in _REFERENCES if name in known), known[0])
 
 
 def _sizes(table: pd.DataFrame) -> list[str]:
@@ -80,7 +52,7 @@ def summarise(
     Parameters
     ----------
     results : DataFrame
-        A tidy table (`cistransfer.evaluation.results`).
+        A tidy table (`cistransfer.evaluation.tidy`).
     metric : str
     by_size : bool, optional
         A row for each training size, or one for all together; by default together where each TF
@@ -175,7 +147,7 @@ def compare(
     Parameters
     ----------
     results : DataFrame
-        A tidy table (`cistransfer.evaluation.results`).
+        A tidy table (`cistransfer.evaluation.tidy`).
     metric : str
     reference : str, optional
         ``scratch`` by default where there is one.
@@ -201,7 +173,7 @@ def compare(
     table = tidy(results, metric)
     order = list(dict.fromkeys(results["strategy"].astype(str)))
     reference = reference_of([name for name in order if name in set(table["strategy"])], reference)
-    sign = -1.0 if metric in BETTER_WHEN_SMALL else 1.0
+    sign = -1.0 if small_is_better(metric) else 1.0
     rows: list[dict[str, object]] = []
     for strategy in order:
         if strategy == reference or strategy not in set(table["strategy"]):
@@ -300,3 +272,120 @@ def compare_groups(results: pd.DataFrame, metric: str = "aucpr") -> pd.DataFrame
     groups_table.insert(6, "p_adjusted", bonferroni(groups_table["p"]))
     rank = groups_table["size"].map(size_rank)
     return groups_table.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def recovery(
+    results: pd.DataFrame,
+    metric: str = "aucpr",
+    *,
+    motif: str = "pwm",
+    full: str = "full",
+    least_gap: float = 0.05,
+) -> pd.DataFrame:
+    """Compute recovery = (metric - motif) / (full - motif) of each TF, size and strategy.
+
+    0 is no better than the TF's motif, 1 is as good as the same network trained on all of the
+    TF's peaks; below 0 and above 1 are possible. Where the motif is nearly as good as the full
+    network the ratio means nothing and is left empty.
+
+    Parameters
+    ----------
+    results : DataFrame
+        A tidy table that holds the strategies ``motif`` and ``full``.
+    metric : str
+    motif, full : str
+        Names of the two anchors among the strategies. The motif is that of the same size where it
+        depends on it (a de novo motif); the full network is that of the TF's largest size.
+    least_gap : float
+        Smallest ``full - motif`` for which recovery is defined.
+
+    Returns
+    -------
+    DataFrame
+        ``tf``, ``size``, ``strategy``, ``value``, ``motif``, ``full``, ``gap``, ``recovery``
+        (NaN where undefined), ``why``; means over draws and seeds come before the ratio.
+
+    Raises
+    ------
+    InputError
+        When an anchor is not among the strategies.
+    """
+    table = tidy(results, metric)
+    known = list(table["strategy"].unique())
+    for anchor in (motif, full):
+        if anchor not in known:
+            raise InputError(
+                f"recovery: no strategy {anchor!r} in the results; {nearest(anchor, known)}"
+            )
+    anchors: dict[tuple[str, str], dict[str, float]] = {}
+    chosen = table[table["strategy"].isin((motif, full))]
+    for (tf, strategy, size), value in (
+        chosen.groupby(["tf", "strategy", "size"])[metric].mean().items()
+    ):
+        anchors.setdefault((tf, strategy), {})[size] = float(value)
+    rest = table[~table["strategy"].isin((motif, full))]
+    means = rest.groupby(["tf", "size", "strategy"], sort=False)[metric].mean()
+    rows = []
+    for (tf, size, strategy), value in means.items():
+        low = _anchor(anchors.get((tf, motif), {}), size)
+        high = _anchor(anchors.get((tf, full), {}), "all")
+        gap = high - low
+        if np.isnan(gap):
+            missing = motif if np.isnan(low) else full
+            why = f"no {missing!r} result for this TF"
+        elif gap < least_gap:
+            why = f"{full!r} is only {gap:.3f} above {motif!r}"
+        else:
+            why = ""
+        rows.append(
+            {
+                "tf": tf,
+                "size": size,
+                "strategy": strategy,
+                "value": float(value),
+                "motif": low,
+                "full": high,
+                "gap": gap,
+                "recovery": np.nan if why else (float(value) - low) / gap,
+                "why": why,
+            }
+        )
+    found = pd.DataFrame(rows)
+    if found.empty:
+        raise InputError(f"recovery: there are no strategies besides {motif!r} and {full!r}")
+    rank = found["size"].map(size_rank)
+    return found.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
+
+
+def _anchor(by_size: dict[str, float], size: str) -> float:
+    """Return the anchor at this size, else at its largest, else NaN."""
+    if not by_size:
+        return float("nan")
+    return by_size[size] if size in by_size else by_size[max(by_size, key=size_rank)]
+
+
+def summarise_recovery(table: pd.DataFrame, *, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Median and mean recovery by size and strategy over the TFs where it is defined.
+
+    Returns
+    -------
+    DataFrame
+        ``size``, ``strategy``, ``tfs``, ``undefined`` (TFs left out), ``median``, ``mean``,
+        ``low``, ``high`` (of the mean, `clustered_bootstrap`).
+    """
+    rows = []
+    for (size, strategy), part in table.groupby(["size", "strategy"], sort=False):
+        defined = part["recovery"].dropna().to_numpy()
+        row = {
+            "size": size,
+            "strategy": strategy,
+            "tfs": defined.size,
+            "undefined": len(part) - defined.size,
+        }
+        if defined.size:
+            interval = clustered_bootstrap(defined, level=level, seed=seed)
+            row.update(median=float(np.median(defined)), mean=interval.estimate)
+            row.update(low=interval.low, high=interval.high)
+        rows.append(row)
+    columns = ["size", "strategy", "tfs", "undefined", "median", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)

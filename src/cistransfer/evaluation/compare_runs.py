@@ -15,12 +15,18 @@ from cistransfer.evaluation.compare import (
     compare,
     compare_groups,
     differences,
-    reference_of,
+    recovery,
     summarise,
+    summarise_recovery,
 )
-from cistransfer.evaluation.recovery import recovery, summarise_recovery
 from cistransfer.evaluation.regions import compare_regions
-from cistransfer.evaluation.results import read_results, shares_sizes, size_rank, tidy
+from cistransfer.evaluation.tidy import (
+    read_results,
+    reference_of,
+    shares_sizes,
+    size_rank,
+    tidy,
+)
 from cistransfer.figures import FORMATS, save
 from cistransfer.metrics.table import display
 from cistransfer.storage import write_text
@@ -54,10 +60,11 @@ def compare_runs(
     Parameters
     ----------
     paths : sequence of path
-        As in `cistransfer.evaluation.results.read_results`.
+        As in `cistransfer.evaluation.tidy.read_results`.
     metric : str
     reference : str, optional
-        What every strategy is compared with; ``scratch`` by default where there is one.
+        What every strategy is compared with, by its label or by a model's name in the evaluations;
+        ``scratch`` by default where there is one.
     motif, full : str
         Anchors of the recovery, made when the results hold both.
     by_size : bool, optional
@@ -88,7 +95,7 @@ def compare_runs(
     results = read_results(paths)
     tables = {"results": results}
     known = list(dict.fromkeys(results["strategy"].astype(str)))
-    reference = reference_of(known, reference)
+    reference = reference_of(known, _label(results, reference))
     tables["comparison"] = compare(
         results, metric, reference, by_size=by_size, level=level, seed=seed
     )
@@ -107,6 +114,14 @@ def compare_runs(
     if out is not None:
         _write(Path(out), tables, by_tf, metric, reference, level, figures, by_blocks)
     return tables
+
+
+def _label(results: pd.DataFrame, name: str | None) -> str | None:
+    """What a model of this name is called in the comparison; the name itself where it is one."""
+    if name is None or "model" not in results or (results["strategy"] == name).any():
+        return name
+    found = results.loc[results["model"] == name, "strategy"].unique()
+    return str(found[0]) if len(found) == 1 else name
 
 
 def _regions(

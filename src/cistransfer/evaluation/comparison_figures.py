@@ -9,13 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.compare import (
-    BETTER_WHEN_SMALL,
-    differences,
-    reference_of,
-    summarise,
-)
-from cistransfer.evaluation.results import size_rank, tidy
+from cistransfer.evaluation.compare import differences, summarise
+from cistransfer.evaluation.tidy import reference_of, size_rank, tidy
 from cistransfer.figures import (
     INK,
     MARKERS,
@@ -27,7 +22,7 @@ from cistransfer.figures import (
     legend,
     size_ticks,
 )
-from cistransfer.metrics.table import display
+from cistransfer.metrics.table import display, small_is_better
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +71,7 @@ def box_plots(
     Parameters
     ----------
     results : DataFrame
-        A tidy table (`cistransfer.evaluation.results`).
+        A tidy table (`cistransfer.evaluation.tidy`).
     metric : str
     by : {"tf", "size"}
         ``"tf"``: TFs along the x axis ordered by training size, which a second axis shows (as the
@@ -198,7 +193,7 @@ def difference_by_size(
         size_ticks(panel, sorted(every))
     else:
         panel.set_xscale("log")
-    better = "below" if metric in BETTER_WHEN_SMALL else "above"
+    better = "below" if small_is_better(metric) else "above"
     panel.annotate(
         f"{better} 0: better than {reference}",
         (0.01, 1.0),
@@ -271,7 +266,7 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Of `cistransfer.evaluation.recovery.recovery`.
+        Of `cistransfer.evaluation.compare.recovery`.
     """
     shown = table.dropna(subset=["recovery"]).copy()
     shown["x"] = shown["size"].map(size_rank).astype(float)

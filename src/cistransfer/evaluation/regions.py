@@ -1,4 +1,7 @@
-"""Compare models by their scores of the same test regions, resampling the regions."""
+"""How sure metrics and differences of models are, given the test regions (resampled).
+
+`cistransfer.metrics.bootstrap` says which bootstrap is which.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +15,70 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.evaluation.compare import reference_of
-from cistransfer.evaluation.results import model_labels
-from cistransfer.metrics import calibration, curves, thresholded
+from cistransfer.evaluation.results import INTERVALS, open_evaluation
+from cistransfer.evaluation.tidy import reference_of
 from cistransfer.metrics.bootstrap import (
-    Metric,
+    LEAST_BLOCKS,
     bootstrap_values,
     percentile_interval,
     region_blocks,
 )
-from cistransfer.metrics.imbalance import at_imbalance, imbalance_weights
+from cistransfer.metrics.curves import aucpr
 from cistransfer.metrics.resolved import evaluable
-from cistransfer.metrics.table import METRICS
+from cistransfer.metrics.table import metric_of
 from cistransfer.progress import bar
-from cistransfer.storage import read_json
 
-__all__ = ["compare_regions", "compare_scores"]
+__all__ = ["aucpr_intervals", "compare_regions", "compare_scores"]
 
-Scores = NDArray[np.float64]
+
+def aucpr_intervals(
+    regions: pd.DataFrame,
+    labels: NDArray[np.int8],
+    logits: Mapping[str, NDArray[np.float32]],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Intervals of the AUCPR of every model and task, on the same resamples for all models.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        Region table of n examples.
+    labels : ndarray of int8, shape (n, tasks)
+    logits : mapping of str to ndarray, shape (n, tasks)
+        By model.
+    draws : int
+        0 for none.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        `INTERVALS`, one row for each model and task, models first; empty where a task has not
+        both classes, and for blocks where there are fewer than `LEAST_BLOCKS` of them.
+    """
+    blocks = region_blocks(regions["chrom"].to_numpy(), regions["start"].to_numpy())
+    n_tasks = labels.shape[1]
+    ends = np.full((len(logits), n_tasks, len(INTERVALS)), np.nan)
+    for task in range(n_tasks) if draws else ():
+        truth = labels[:, task]
+        if not evaluable(truth):
+            continue
+        scores = {name: values[:, task] for name, values in logits.items()}
+        enough = len(np.unique(blocks[truth >= 0])) >= LEAST_BLOCKS
+        for first, given in ((0, None), *(((2, blocks),) if enough else ())):
+            found = bootstrap_values(truth, scores, draws=draws, seed=seed, blocks=given)
+            for model, (value, values) in enumerate(found.values()):
+                ends[model, task, first : first + 2] = percentile_interval(value, values)[1:]
+    return pd.DataFrame(ends.reshape(-1, len(INTERVALS)), columns=list(INTERVALS))
 
 
 def compare_scores(
     labels: ArrayLike,
     scores: Mapping[str, ArrayLike],
     reference: str | None = None,
-    metric: Metric = curves.aucpr,
+    metric: Callable[..., float] = aucpr,
     *,
     draws: int = 1000,
     level: float = 0.95,
@@ -82,55 +124,6 @@ def compare_scores(
     return pd.DataFrame(rows, columns=["strategy", "value", "low", "high", *gaps])
 
 
-def _weighted_imbalance(ratio: float) -> Metric:
-    def metric(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
-        if weights is None:
-            return at_imbalance(labels, scores, ratio)
-        # stratified draws keep both totals, so the class weights stay what they are
-        mass = imbalance_weights(np.asarray(labels).astype(np.int8), ratio) * np.asarray(weights)
-        return curves.aucpr(labels, scores, mass)
-
-    return metric
-
-
-def _metric(name: str) -> tuple[Metric, Callable[[Scores, float, float], Scores]]:
-    """Return a metric with weights, and how its input follows from logits.
-
-    The second function takes logits, threshold and temperature.
-    """
-    ranked: dict[str, Metric] = {
-        "aucpr": curves.aucpr,
-        "average_precision": curves.average_precision,
-        "aucpr_interpolated": curves.aucpr_interpolated,
-        "auroc": curves.auroc,
-        "aucpr_1to1": _weighted_imbalance(1),
-        "aucpr_1to10": _weighted_imbalance(10),
-    }
-    judged: dict[str, Metric] = {
-        "brier": calibration.brier,
-        "ece": calibration.expected_calibration_error,
-    }
-    if name in ranked:
-        return ranked[name], lambda logits, threshold, temperature: logits
-    if name in judged:
-        return judged[name], lambda logits, threshold, temperature: calibration.to_probability(
-            logits, temperature
-        )
-    if name == "log_loss":
-        return (
-            lambda labels, scores, weights: calibration.log_loss(labels, scores, 1.0, weights),
-            lambda logits, threshold, temperature: logits / temperature,
-        )
-    if name in METRICS:
-        return (
-            lambda labels, scores, weights: thresholded.call_metrics(
-                thresholded.confusion(labels, scores, 0.0, weights)
-            )[name],
-            lambda logits, threshold, temperature: np.where(logits >= threshold, 1.0, -1.0),
-        )
-    raise InputError(f"no metric {name!r}; {nearest(name, METRICS)}")
-
-
 def compare_regions(
     folder: str | os.PathLike[str],
     metric: str = "aucpr",
@@ -166,45 +159,45 @@ def compare_regions(
         When files or columns are missing, or there is only one model.
     """
     place = Path(folder)
-    content = read_json(place / "metrics.json")
+    found = open_evaluation(place)
     path = place / "predictions.parquet"
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    measure, transform = _metric(metric)
+    measure = metric_of(metric)
     table = pd.read_parquet(path)
-    names = model_labels(content["models"])
+    names = found.labels
     if len(set(names.values())) < len(names):  # folds: each is a model of its own here
         names = {name: name for name in names}
-    reference = reference_of(list(names.values()), reference)
+    reference = reference_of(list(names.values()), names.get(reference or "", reference))
     blocks = None
     if by_blocks:
         blocks = region_blocks(_column(table, "chrom", path), _column(table, "start", path))
     frames = []
-    tasks = [task for task in content["tasks"] if evaluable(_column(table, f"label {task}", path))]
+    tasks = [task for task in found.tasks if evaluable(_column(table, f"label {task}", path))]
     with bar("resampling regions", len(tasks)) as running:
         for task in tasks:
             scores = {}
-            for model in content["models"]:
-                values: dict[str, Any] = model["metrics"].get(task) or {}
-                logits = _column(table, f"{model['name']} {task}", path).astype(np.float64)
-                threshold, temperature = values.get("threshold"), values.get("temperature")
-                scores[names[model["name"]]] = transform(
-                    logits,
-                    0.0 if threshold is None else float(threshold),
-                    1.0 if temperature is None else float(temperature),
+            for model in found.models:
+                score = model.tasks.get(task)
+                threshold = None if score is None else score.threshold
+                temperature = None if score is None else score.temperature
+                scores[names[model.name]] = measure.values(
+                    _column(table, f"{model.name} {task}", path),
+                    0.0 if threshold is None else threshold,
+                    1.0 if temperature is None else temperature,
                 )
-            found = compare_scores(
+            compared = compare_scores(
                 _column(table, f"label {task}", path),
                 scores,
                 reference,
-                measure,
+                measure.function,
                 draws=draws,
                 level=level,
                 seed=seed,
                 blocks=blocks,
             )
-            found.insert(0, "tf", task)
-            frames.append(found)
+            compared.insert(0, "tf", task)
+            frames.append(compared)
             running.advance()
     if not frames:
         raise InputError(f"{place}: no task has both positives and negatives")

@@ -1,9 +1,10 @@
-"""Evaluate trained models on identical held-out examples."""
+"""Evaluate trained models and baselines on identical held-out examples."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.calibrated import calibration_table
-from cistransfer.evaluation.folds import ensemble, fold_groups, gather, over_folds
-from cistransfer.evaluation.intervals import INTERVALS, aucpr_intervals
-from cistransfer.evaluation.ladder import Rung, climb, needs_trunk, sibling
+from cistransfer.evaluation.baselines import (
+    PROTOCOLS,
+    Scored,
+    ensemble,
+    needs_trunk,
+    score_by,
+    score_model,
+    sibling,
+)
+from cistransfer.evaluation.regions import aucpr_intervals
+from cistransfer.evaluation.results import (
+    INTERVALS,
+    Evaluation,
+    ModelScore,
+    TaskScore,
+    fold_groups,
+)
+from cistransfer.evaluation.shared import Named, SharedExamples, named_runs, shared_examples
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.genome.intervals import overlaps_any
+from cistransfer.metrics.calibration import RELIABILITY_COLUMNS, reliability_bins, to_probability
+from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.table import per_task_metrics
 from cistransfer.models.bundle import Bundle, open_bundle
-from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.progress import bar, track
@@ -28,30 +43,11 @@ from cistransfer.relatives.read_modes import read_modes
 from cistransfer.storage import whole_file, write_json
 from cistransfer.tables import write_tsv
 
-__all__ = ["evaluate_runs", "named_runs", "open_predictions"]
+__all__ = ["calibration_table", "evaluate_runs", "open_predictions"]
 
 _STRATEGY = {"motif": "pwm"}
 _DRAWS = 1000
-_MOST_TASKS = 10  # with more, intervals take longer than the scores
-
-
-def named_runs(runs: Sequence[str | os.PathLike[str]]) -> dict[str, Path]:
-    """Name runs for tables: the folder's name, or ``NAME`` of ``NAME=FOLDER``.
-
-    Raises
-    ------
-    InputError
-        When two runs would have one name.
-    """
-    named: dict[str, Path] = {}
-    for run in runs:
-        name, found, folder = str(run).partition("=")
-        path = Path(folder) if found and not Path(run).exists() else Path(run)
-        name = name if path != Path(run) else path.absolute().name
-        if name in named:
-            raise InputError(f"two runs are called {name!r}; name them: NAME={path}")
-        named[name] = path
-    return named
+_MAX_TASKS = 10  # with more, intervals take longer than the scores
 
 
 def evaluate_runs(
@@ -64,10 +60,11 @@ def evaluate_runs(
     pwms: Sequence[PWM] = (),
     modes: str | os.PathLike[str] | None = None,
     trunk: str | os.PathLike[str] | None = None,
+    protocol: str = "own",
     draws: int | None = None,
     allow_seen: bool = False,
     device: str = "auto",
-) -> dict[str, Any]:
+) -> Evaluation:
     """Score the same examples with several models and write metrics and predictions.
 
     Thresholds and temperatures are those that each bundle fitted on its validation part; nothing
@@ -82,12 +79,12 @@ def evaluate_runs(
         Receives ``metrics.json``, ``metrics.tsv``, ``calibration.tsv`` and
         ``predictions.parquet``; with folds ``folds.tsv``.
     runs : sequence of path
-        Run folders (or ``NAME=FOLDER``).
+        Run folders (or ``NAME=FOLDER``; comparisons keep names that were given).
     examples : path, optional
         An example set; by default the one of the first run, which every run must share.
     part : {"test", "valid", "train"}
     baselines : sequence of str
-        Baselines to fit on the training part (`cistransfer.evaluation.ladder.LADDER`).
+        Baselines to fit on the training part (`cistransfer.evaluation.baselines.BASELINES`).
     pwms : sequence of PWM
         Known motifs for the baselines ``motif``, ``mode-motif`` and ``stack``.
     modes : path or str, optional
@@ -96,8 +93,10 @@ def evaluate_runs(
     trunk : path, optional
         A trunk whose own outputs are read without training (row ``sibling``): the task's output,
         or the one that ranks the training part best. Baselines that need one start from it.
+    protocol : {"own", "published"}
+        How trained models score and call (`cistransfer.evaluation.baselines.score_model`).
     draws : int, optional
-        Resamples for the intervals of the AUCPR (`cistransfer.evaluation.intervals`); 0 for none.
+        Resamples for the intervals of the AUCPR (`cistransfer.evaluation.regions`); 0 for none.
         By default 1,000 for up to ten tasks, none for more.
     allow_seen : bool
         Evaluate although a model or its trunk has been trained or validated on some of the
@@ -106,8 +105,8 @@ def evaluate_runs(
 
     Returns
     -------
-    dict
-        The content of ``metrics.json``.
+    Evaluation
+        What ``metrics.json`` holds.
 
     Raises
     ------
@@ -117,137 +116,217 @@ def evaluate_runs(
     """
     named = named_runs(runs)
     _check_names(named, baselines, trunk is not None)
-    bundles = {name: open_bundle(path) for name, path in named.items()}
+    if protocol not in PROTOCOLS:
+        raise InputError(f"no protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+    bundles = {name: open_bundle(run.path) for name, run in named.items()}
     untrained = None if trunk is None else open_bundle(trunk)
-    material = gather(named, bundles, examples, part)
-    data = material.first
-    rows = data.rows(part)
-    if not len(rows):
+    shared = shared_examples(
+        {name: run.path for name, run in named.items()}, bundles, examples, part
+    )
+    data = shared.first
+    if not len(shared.rows):
         raise InputError(f"the examples have no {part} part")
-    regions = data.regions.iloc[rows].reset_index(drop=True)
-    labels = np.asarray(data.labels[rows])
-    codes = np.asarray(data.codes[rows])
-    models: list[dict[str, Any]] = []
-    rungs: dict[str, Rung] = {}
-    frames: list[pd.DataFrame] = []
+    codes = np.asarray(data.codes[shared.rows])
     allowed = allow_seen or part != "test"
+    rows = list(_trained(named, bundles, shared, codes, allowed, protocol, device))
     known = {tf for pwm in pwms for tf in motif_tfs(pwm)}
     grouped = None if modes is None else read_modes(modes, [*data.tasks, *sorted(known)])
+    options = {"pwms": pwms, "modes": grouped, "device": device}
+    rows += _fitted(baselines, shared, codes, allowed, untrained, protocol, **options)
+    rows += _ensembles(rows[: len(named)])
+    if draws is None:
+        draws = _DRAWS if len(data.tasks) <= _MAX_TASKS else 0
+    labels = np.asarray(data.labels[shared.rows])
+    scored = {model.name: score for model, score in rows}
+    found = Evaluation(
+        examples=data.content_hash(),
+        part=part,
+        tasks=tuple(data.tasks),
+        models=tuple(_measured([model for model, _ in rows], scored, shared, labels, draws)),
+        protocol=protocol,
+    )
+    _write(Path(folder), found, shared.regions, labels, scored)
+    return found
 
-    def add(name: str, strategy: str | None, rung: Rung, seen: int, **facts: Any) -> None:
-        try:
-            metrics = per_task_metrics(
-                labels, rung.logits, data.tasks, rung.thresholds, rung.temperatures
-            )
-        except InputError as error:
-            raise InputError(f"model {name!r}: {error}") from error
-        rungs[name] = rung
-        frames.append(metrics.assign(model=name))
-        models.append(
-            {
-                "name": name,
-                "run": None,
-                "strategy": strategy,
-                "seen": seen,
-                **{key: value for key, value in facts.items() if value},
-                **({"fitted": dict(zip(data.tasks, rung.fitted, strict=True))}
-                   if rung.fitted else {}),
-            }
-        )  # fmt: skip
 
-    with bar("scoring", len(rows) * len(bundles)) as running:
+Row = tuple[ModelScore, Scored]
+
+
+def _trained(
+    named: Mapping[str, Named],
+    bundles: Mapping[str, Bundle],
+    shared: SharedExamples,
+    codes: NDArray[np.uint8],
+    allowed: bool,
+    protocol: str,
+    device: str,
+) -> Iterator[Row]:
+    """Score with every run; the metrics come later."""
+    with bar("scoring", len(codes) * len(bundles)) as running:
         for name, bundle in bundles.items():
-            seen = _count_seen(name, bundle, regions, allowed)
-            columns = _columns(name, bundle, data)
-            model = bundle.model.to(choose_device(device))
-            logits = score_codes(model, codes, tick=running.advance)[:, columns]
-            rung = Rung(logits, bundle.thresholds[columns], bundle.temperatures[columns])
-            add(name, bundle.card.strategy.name or None, rung, seen,
-                run=str(named[name].absolute()), draw=_draw(material.fold_of[name]))  # fmt: skip
-    trained = list(models)
-    many = len(material.sets) > 1
-    for fold, own in material.sets.items():
-        behind, draw = (f" {fold}" if many else ""), _draw(fold)
+            seen, neighbours = shared.seen(bundle)
+            _check_seen(name, seen, len(codes), allowed)
+            columns = _columns(name, bundle, shared.first)
+            model = ModelScore(
+                name,
+                bundle.card.strategy.name or None,
+                {},
+                run=str(named[name].path.absolute()),
+                named=named[name].given,
+                seen=seen,
+                neighbours=neighbours,
+                draw=_draw(shared.fold_of[name]),
+            )
+            scored = score_model(
+                bundle, codes, columns, protocol=protocol, device=device, tick=running.advance
+            )
+            yield model, scored
+
+
+def _fitted(
+    baselines: Sequence[str],
+    shared: SharedExamples,
+    codes: NDArray[np.uint8],
+    allowed: bool,
+    trunk: Bundle | None,
+    protocol: str,
+    **options: Any,
+) -> Iterator[Row]:
+    """Fit every baseline in every fold and score with it."""
+    from_trunk = 0 if trunk is None else shared.seen(trunk)[0]
+    for fold, data in shared.sets.items():
+        behind, draw = (f" {fold}" if len(shared.sets) > 1 else ""), _draw(fold)
         for name in track(baselines, "baselines"):
-            seen = 0 if part == "test" else len(rows)
-            if untrained is not None and needs_trunk(name):
-                seen = max(seen, _count_seen(name, untrained, regions, allowed))
-            rung = climb(name, own, codes, pwms=pwms, modes=grouped, trunk=untrained, device=device)
-            add(name + behind, _STRATEGY.get(name, name), rung, seen, draw=draw)
-        if untrained is not None:
-            seen = _count_seen("sibling", untrained, regions, allowed)
-            add("sibling" + behind, "sibling", sibling(untrained, own, codes)[0], seen, draw=draw)
-    for strategy, members in fold_groups(trained).items():
-        several = [rungs[name] for name in members]
+            seen = 0 if shared.part == "test" else len(codes)
+            if trunk is not None and needs_trunk(name):
+                _check_seen(name, from_trunk, len(codes), allowed)
+                seen = max(seen, from_trunk)
+            scored = score_by(name, data, codes, trunk=trunk, protocol=protocol, **options)
+            strategy = _STRATEGY.get(name, name)
+            yield ModelScore(name + behind, strategy, {}, seen=seen, draw=draw), scored
+        if trunk is not None:
+            _check_seen("sibling", from_trunk, len(codes), allowed)
+            scored, _ = sibling(trunk, data, codes, protocol=protocol)
+            yield ModelScore(f"sibling{behind}", "sibling", {}, seen=from_trunk, draw=draw), scored
+
+
+def _ensembles(trained: Sequence[Row]) -> Iterator[Row]:
+    """Average each strategy over its folds."""
+    rows = {model.name: (model, scored) for model, scored in trained}
+    for strategy, names in fold_groups([model for model, _ in trained]).items():
+        several = [rows[name][1] for name in names]
         mean = ensemble(
             [each.logits for each in several],
             [each.thresholds for each in several],
             [each.temperatures for each in several],
         )
-        most = max(model["seen"] for model in trained if model["name"] in members)
-        add(f"{strategy} ensemble", f"{strategy} ensemble", mean, most)
-    if draws is None:
-        draws = _DRAWS if len(data.tasks) <= _MOST_TASKS else 0
-    measured = _with_intervals(frames, regions, labels, rungs, draws)
-    for entry in models:
-        own_rows = measured[measured["model"] == entry["name"]].drop(columns="model")
-        entry["metrics"] = {row["task"]: _plain(row) for row in own_rows.to_dict("records")}
-    spread = over_folds(models)
-    result = {
-        "kind": "evaluation",
-        "examples": data.content_hash(),
-        "part": part,
-        "tasks": list(data.tasks),
-        "models": models,
-        **({"folds": spread} if spread else {}),
-    }
-    place = Path(folder)
-    tables = {
-        "metrics": measured,
-        "calibration": calibration_table(labels, rungs, data.tasks),
-        **({"folds": pd.DataFrame(spread)} if spread else {}),
-    }
-    with whole_file(place / "predictions.parquet") as temporary:
-        _predictions(regions, labels, rungs, data.tasks).to_parquet(temporary, index=False)
-    for name, written in tables.items():
-        write_tsv(place / f"{name}.tsv", written)
-    write_json(place / "metrics.json", result)
-    return result
+        seen = max(rows[name][0].seen for name in names)
+        name = f"{strategy} ensemble"
+        yield ModelScore(name, name, {}, seen=seen), mean
 
 
-def _with_intervals(
-    frames: Sequence[pd.DataFrame],
+def _measured(
+    models: Sequence[ModelScore],
+    scored: Mapping[str, Scored],
+    shared: SharedExamples,
+    labels: NDArray[np.int8],
+    draws: int,
+) -> Iterator[ModelScore]:
+    """Put the metrics into every row, the intervals of the AUCPR behind it."""
+    tasks = shared.first.tasks
+    logits = {name: each.logits for name, each in scored.items()}
+    frames = {}
+    for model in models:
+        own = scored[model.name]
+        try:
+            frames[model.name] = per_task_metrics(
+                labels, own.logits, tasks, own.thresholds, own.temperatures
+            )
+        except InputError as error:
+            raise InputError(f"model {model.name!r}: {error}") from error
+    ends = aucpr_intervals(shared.regions, labels, logits, draws=draws)
+    for i, model in enumerate(models):
+        frame = frames[model.name]
+        behind = list(frame.columns).index("aucpr") + 1
+        order = [*frame.columns[:behind], *INTERVALS, *frame.columns[behind:]]
+        own_ends = ends.iloc[i * len(tasks) : (i + 1) * len(tasks)].reset_index(drop=True)
+        rows = pd.concat([frame, own_ends], axis=1)[order].to_dict("records")
+        words = scored[model.name].fitted
+        yield replace(
+            model,
+            tasks={
+                task: TaskScore.from_json({str(key): value for key, value in row.items()})
+                for task, row in zip(tasks, rows, strict=True)
+            },
+            fitted=dict(zip(tasks, words, strict=True)) if words else {},
+        )
+
+
+def _write(
+    place: Path,
+    found: Evaluation,
     regions: pd.DataFrame,
     labels: NDArray[np.int8],
-    rungs: dict[str, Rung],
-    draws: int,
-) -> pd.DataFrame:
-    """Join the metrics of all models and put the intervals of the AUCPR behind it."""
-    joined = pd.concat(frames, ignore_index=True)
-    ends = aucpr_intervals(
-        regions, labels, {name: rung.logits for name, rung in rungs.items()}, draws=draws
-    )
-    names = [str(name) for name in joined if name != "model"]
-    behind = names.index("aucpr") + 1
-    order = ["model", *names[:behind], *INTERVALS, *names[behind:]]
-    return pd.concat([joined, ends], axis=1)[order]
+    scored: Mapping[str, Scored],
+) -> None:
+    """Write the tables, then ``metrics.json``: who sees it finds them all."""
+    with whole_file(place / "predictions.parquet") as temporary:
+        _predictions(regions, labels, scored, found.tasks).to_parquet(temporary, index=False)
+    write_tsv(place / "metrics.tsv", found.table())
+    write_tsv(place / "calibration.tsv", calibration_table(labels, scored, found.tasks))
+    if found.folds:
+        write_tsv(place / "folds.tsv", pd.DataFrame([row.to_json() for row in found.folds]))
+    write_json(place / "metrics.json", found.to_json())
 
 
 def _predictions(
     regions: pd.DataFrame,
     labels: NDArray[np.int8],
-    rungs: dict[str, Rung],
+    scored: Mapping[str, Scored],
     tasks: Sequence[str],
 ) -> pd.DataFrame:
     """Regions, labels and every model's logits."""
     columns: dict[str, NDArray[Any]] = {}
-    for at, task in enumerate(tasks):
-        columns[f"label {task}"] = labels[:, at]
-    for name, rung in rungs.items():
-        for task, values in zip(tasks, rung.logits.T, strict=True):
+    for i, task in enumerate(tasks):
+        columns[f"label {task}"] = labels[:, i]
+    for name, each in scored.items():
+        for task, values in zip(tasks, each.logits.T, strict=True):
             columns[f"{name} {task}"] = values
     places = regions[["chrom", "start", "end"]]
     return pd.concat([places, pd.DataFrame(columns, index=places.index)], axis=1)
+
+
+def calibration_table(
+    labels: NDArray[np.int8], models: Mapping[str, Scored], tasks: Sequence[str]
+) -> pd.DataFrame:
+    """Tabulate predicted probability against observed frequency.
+
+    Parameters
+    ----------
+    labels : ndarray of int8, shape (n, tasks)
+    models : mapping of str to Scored
+        Logits and the temperatures fitted on validation.
+    tasks : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        ``model``, ``task``, ``stage`` (``raw``, ``temperature``), and the columns of
+        `reliability_bins`; tasks without both classes and empty bins are left out.
+    """
+    frames = []
+    for name, model in models.items():
+        for column, task in enumerate(tasks):
+            if not evaluable(labels[:, column]):
+                continue
+            for stage, value in (("raw", 1.0), ("temperature", model.temperatures[column])):
+                probabilities = to_probability(model.logits[:, column], float(value))
+                bins = pd.DataFrame(reliability_bins(labels[:, column], probabilities))
+                frames.append(bins[bins["n"] > 0].assign(model=name, task=task, stage=stage))
+    keys = ["model", "task", "stage"]
+    if not frames:
+        return pd.DataFrame(columns=[*keys, *RELIABILITY_COLUMNS])
+    return pd.concat(frames, ignore_index=True)[[*keys, *RELIABILITY_COLUMNS]]
 
 
 def open_predictions(folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -258,7 +337,7 @@ def open_predictions(folder: str | os.PathLike[str]) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def _check_names(named: dict[str, Path], baselines: Sequence[str], with_sibling: bool) -> None:
+def _check_names(named: Mapping[str, Named], baselines: Sequence[str], with_sibling: bool) -> None:
     """Refuse rows that would have one name."""
     for name in baselines:
         if name in named:
@@ -291,20 +370,9 @@ def _columns(name: str, bundle: Bundle, data: ExampleSet) -> list[int]:
     return [bundle.tasks.index(task) for task in data.tasks]
 
 
-def _count_seen(name: str, bundle: Bundle, regions: pd.DataFrame, allowed: bool) -> int:
-    """How many of the regions a model or its trunk was trained or validated on."""
-    seen = int(overlaps_any(regions, bundle.regions()).sum())
+def _check_seen(name: str, seen: int, n: int, allowed: bool) -> None:
     if seen and not allowed:
         raise InputError(
-            f"model {name!r} was trained or validated on {seen:,} of the {len(regions):,} regions; "
+            f"model {name!r} was trained or validated on {seen:,} of the {n:,} regions; "
             "evaluate on others, or override with --allow-seen"
         )
-    return seen
-
-
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
-    values = {str(key): value for key, value in row.items() if key != "task"}
-    return {
-        key: None if isinstance(value, float) and np.isnan(value) else value
-        for key, value in values.items()
-    }

@@ -1,4 +1,13 @@
-"""Confidence intervals of a metric by resampling rows, or blocks of neighbouring regions."""
+"""How sure a metric is, given which test regions there are: the one bootstrap over regions.
+
+There are two bootstraps in cistransfer, for two questions. This one resamples the test regions
+(or blocks of neighbours) of one trained model: what would other test regions have given? The
+intervals beside every AUCPR of an evaluation (`cistransfer.evaluation.regions.aucpr_intervals`)
+and the paired differences of models on equal regions (`compare_regions` there) are both made of
+`bootstrap_values`. The other, `cistransfer.metrics.statistics.clustered_bootstrap`, resamples
+TFs, each with all its draws and seeds: what would other TFs have given? Neither says what another
+training would give; that takes several seeds.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +26,6 @@ __all__ = [
     "BLOCK",
     "LEAST_BLOCKS",
     "Interval",
-    "Metric",
-    "bootstrap_difference",
-    "bootstrap_interval",
     "bootstrap_values",
     "percentile_interval",
     "region_blocks",
@@ -34,7 +40,6 @@ LEAST_BLOCKS = 10
 
 _MOST_CELLS = 4_000_000  # of draws × rows held at a time
 
-Metric = Callable[..., float]
 Floats = NDArray[np.float64]
 
 
@@ -113,7 +118,7 @@ def percentile_interval(estimate: float, values: ArrayLike, level: float = 0.95)
 def bootstrap_values(
     labels: ArrayLike,
     scores: Mapping[str, ArrayLike],
-    metric: Metric = aucpr,
+    metric: Callable[..., float] = aucpr,
     *,
     draws: int = 1000,
     stratified: bool = True,
@@ -199,69 +204,3 @@ def _known_blocks(labels: ArrayLike, blocks: ArrayLike | None) -> NDArray[np.int
             "resample regions, or make smaller blocks"
         )
     return known.astype(np.int64)
-
-
-def bootstrap_interval(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    metric: Metric = aucpr,
-    *,
-    draws: int = 1000,
-    level: float = 0.95,
-    stratified: bool = True,
-    seed: int = 0,
-    blocks: ArrayLike | None = None,
-) -> Interval:
-    """Percentile bootstrap interval of a metric over the test rows.
-
-    It covers which test rows were drawn, not which training rows or which seed: repeat the
-    training for those. Neighbouring regions are not independent: give their ``blocks``, or the
-    interval is rather too narrow, as it is with fewer than about 50 positives.
-
-    Parameters
-    ----------
-    labels : array of -1, 0, 1, shape (n,)
-    scores : array of float, shape (n,)
-    level : float
-        Coverage, 0.95 for a 95 % interval.
-    metric, draws, stratified, seed, blocks
-        As in `bootstrap_values`.
-
-    Returns
-    -------
-    Interval
-        The metric on the rows as they are, and the interval's ends.
-    """
-    options = {"draws": draws, "stratified": stratified, "seed": seed, "blocks": blocks}
-    found = bootstrap_values(labels, {"the model": scores}, metric, **options)  # type: ignore[arg-type]
-    estimate, values = found["the model"]
-    return percentile_interval(estimate, values, level)
-
-
-def bootstrap_difference(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    other: ArrayLike,
-    metric: Metric = aucpr,
-    *,
-    draws: int = 1000,
-    level: float = 0.95,
-    stratified: bool = True,
-    seed: int = 0,
-    blocks: ArrayLike | None = None,
-) -> Interval:
-    """Interval of ``metric(scores) - metric(other)`` on the same rows, resampled together.
-
-    Parameters
-    ----------
-    labels : array of -1, 0, 1, shape (n,)
-    scores, other : arrays of float, shape (n,)
-        Two models' scores of the same rows.
-    metric, draws, level, stratified, seed, blocks
-        As in `bootstrap_interval`.
-    """
-    options = {"draws": draws, "stratified": stratified, "seed": seed, "blocks": blocks}
-    both = {"the model": scores, "the other": other}
-    found = bootstrap_values(labels, both, metric, **options)  # type: ignore[arg-type]
-    (first, firsts), (second, seconds) = found.values()
-    return percentile_interval(first - second, firsts - seconds, level)

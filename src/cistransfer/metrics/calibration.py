@@ -38,9 +38,9 @@ def to_probability(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     """
     if not temperature > 0:
         raise InputError(f"temperature: expected a number above 0, found {temperature}")
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    small = np.exp(-np.abs(scaled))  # never overflows
-    return np.where(scaled >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+    from scipy.special import expit
+
+    return np.asarray(expit(np.asarray(logits, dtype=np.float64) / temperature))
 
 
 def _probabilities(

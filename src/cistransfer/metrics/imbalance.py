@@ -14,7 +14,9 @@ from cistransfer.metrics.resolved import resolved
 __all__ = ["at_imbalance", "imbalance_weights"]
 
 
-def imbalance_weights(labels: ArrayLike, ratio: float) -> NDArray[np.float64]:
+def imbalance_weights(
+    labels: ArrayLike, ratio: float, weights: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Weight rows so that negatives weigh ``ratio`` times what the positives weigh together.
 
     Parameters
@@ -22,18 +24,23 @@ def imbalance_weights(labels: ArrayLike, ratio: float) -> NDArray[np.float64]:
     labels : array of -1, 0, 1, shape (n,)
     ratio : float
         Negatives per positive to stand for, above 0.
+    weights : array of float, shape (n,), optional
+        Weights that the rows have already (1 by default), kept within each class.
 
     Returns
     -------
     float64, shape (n,)
-        1 for positives, ``ratio * positives / negatives`` for negatives, 0 for unresolved rows.
+        ``weights`` of the positives, those of the negatives times
+        ``ratio * positives / negatives``, 0 for unresolved rows.
     """
     if not (ratio > 0 and np.isfinite(ratio)):
         raise InputError(f"ratio: expected negatives per positive above 0, found {ratio}")
-    truth, _, _ = resolved(labels, np.zeros(np.shape(labels)))
     array = np.asarray(labels)
-    share = ratio * truth.sum() / (~truth).sum()
-    return np.where(array == 1, 1.0, np.where(array == 0, share, 0.0))
+    truth, _, mass = resolved(array, np.zeros(array.shape), weights)
+    own = np.ones(array.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    held = np.ones(truth.shape) if mass is None else mass
+    share = ratio * held[truth].sum() / held[~truth].sum()
+    return np.where(array == 1, own, np.where(array == 0, own * share, 0.0))
 
 
 def at_imbalance(
@@ -41,6 +48,7 @@ def at_imbalance(
     scores: ArrayLike,
     ratio: float,
     metric: Callable[..., float] = aucpr,
+    weights: ArrayLike | None = None,
 ) -> float:
     """Compute a metric as if there were ``ratio`` negatives for each positive.
 
@@ -57,5 +65,6 @@ def at_imbalance(
         Negatives per positive: 1, 10, or the true one.
     metric : callable(labels, scores, weights=...) -> float
         `aucpr` by default.
+    weights : array of float, shape (n,), optional
     """
-    return metric(labels, scores, weights=imbalance_weights(labels, ratio))
+    return metric(labels, scores, weights=imbalance_weights(labels, ratio, weights))

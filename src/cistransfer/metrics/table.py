@@ -1,14 +1,20 @@
-"""All metrics of one task, or of every task of a network, as a row or a table."""
+"""The metrics: one row of `METRICS` each, and all of them for a task or for many.
+
+Adding a metric is adding its row here: evaluations compute and write it, ``compare`` takes it by
+name, report and summaries show it where ``shown`` says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, nearest
 from cistransfer.metrics.calibration import (
     brier,
     expected_calibration_error,
@@ -23,55 +29,147 @@ from cistransfer.metrics.curves import (
 )
 from cistransfer.metrics.imbalance import at_imbalance
 from cistransfer.metrics.resolved import resolved, why_not_evaluable
-from cistransfer.metrics.thresholded import call_metrics, confusion
+from cistransfer.metrics.thresholded import (
+    accuracy,
+    confusion,
+    f1,
+    mcc,
+    precision,
+    recall,
+    weighted_f1,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DISPLAY", "METRICS", "all_metrics", "display", "per_task_metrics"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "all_metrics",
+    "display",
+    "metric_of",
+    "per_task_metrics",
+    "small_is_better",
+]
 
-METRICS = (
-    "aucpr",
-    "average_precision",
-    "aucpr_interpolated",
-    "aucpr_1to1",
-    "aucpr_1to10",
-    "auroc",
-    "mcc",
-    "f1",
-    "f1_negative",
-    "weighted_f1",
-    "precision",
-    "recall",
-    "accuracy",
-    "brier",
-    "ece",
-    "log_loss",
-)
-"""The metrics of `all_metrics`, in the order of its keys; ``log_loss``, ``brier`` and ``ece`` are
-better when small, all others when large."""
-
-DISPLAY = {
-    "aucpr": "AUCPR",
-    "average_precision": "average precision",
-    "aucpr_interpolated": "AUCPR (interpolated)",
-    "aucpr_1to1": "AUCPR at 1:1",
-    "aucpr_1to10": "AUCPR at 1:10",
-    "auroc": "AUROC",
-    "mcc": "MCC",
-    "f1": "F1",
-    "f1_negative": "F1 of negatives",
-    "weighted_f1": "weighted F1",
-    "brier": "Brier score",
-    "ece": "calibration error (ECE)",
-    "log_loss": "log loss",
-}
-"""Names of metrics as figures print them."""
+Floats = NDArray[np.float64]
 
 
-def display(metric: str) -> str:
-    """Name a metric as figures print it."""
-    return DISPLAY.get(metric, metric.replace("_", " "))
+@dataclass(frozen=True)
+class Metric:
+    """A metric and all that is to know about it.
+
+    Attributes
+    ----------
+    name : str
+        In files and options.
+    label : str
+        On axes of figures.
+    function : callable(labels, values, weights=None) -> float
+        ``labels`` are 1, 0 or -1 (ignored).
+    input : {"ranking", "logit", "probability", "call"}
+        What ``values`` are: the logits as they are (only their order counts), logits over the
+        temperature, probabilities of these, or 1 at and above the threshold and 0 below.
+    better : {"high", "low"}
+    shown : {"summary", "table", "further"}
+        In the summaries on the screen and the report's first table; in the latter only; or in
+        the report's table of further numbers.
+    short : str
+        At the head of a column; ``label`` by default.
+    """
+
+    name: str
+    label: str
+    function: Callable[..., float]
+    input: Literal["ranking", "logit", "probability", "call"]
+    better: Literal["high", "low"] = "high"
+    shown: Literal["summary", "table", "further"] = "further"
+    short: str = ""
+
+    @property
+    def heading(self) -> str:
+        """At the head of a column."""
+        return self.short or self.label
+
+    def values(self, logits: ArrayLike, threshold: float, temperature: float) -> Floats:
+        """What ``function`` takes, of logits."""
+        array = np.asarray(logits, dtype=np.float64)
+        if self.input == "logit":
+            return array / temperature
+        if self.input == "probability":
+            return to_probability(array, temperature)
+        if self.input == "call":
+            if np.isnan(threshold):
+                raise InputError("threshold: expected a number, found NaN")
+            return (np.asarray(logits) >= threshold).astype(np.float64)
+        return array
+
+
+def _called(function: Callable[..., float], **options: int) -> Callable[..., float]:
+    """A metric of yes/no calls that are given as 1 and 0."""
+
+    def metric(labels: ArrayLike, calls: ArrayLike, weights: ArrayLike | None = None) -> float:
+        return function(labels, calls, 0.5, weights, **options)
+
+    return metric
+
+
+def _log_loss(labels: ArrayLike, logits: ArrayLike, weights: ArrayLike | None = None) -> float:
+    return log_loss(labels, logits, 1.0, weights)
+
+
+_ALL = (
+    Metric("aucpr", "AUCPR", aucpr, "ranking", shown="summary"),
+    Metric(
+        "average_precision", "average precision", average_precision, "ranking", shown="summary",
+        short="AP",
+    ),
+    Metric("aucpr_interpolated", "AUCPR (interpolated)", aucpr_interpolated, "ranking"),
+    Metric(
+        "aucpr_1to1", "AUCPR at 1:1", partial(at_imbalance, ratio=1), "ranking",
+        short="AUCPR 1:1",
+    ),
+    Metric(
+        "aucpr_1to10", "AUCPR at 1:10", partial(at_imbalance, ratio=10), "ranking", shown="table",
+        short="AUCPR 1:10",
+    ),
+    Metric("auroc", "AUROC", auroc, "ranking", shown="summary"),
+    Metric("mcc", "MCC", _called(mcc), "call", shown="summary"),
+    Metric("f1", "F1", _called(f1), "call", shown="summary"),
+    Metric(
+        "f1_negative", "F1 of negatives", _called(f1, positive=0), "call", short="F1 of unbound"
+    ),
+    Metric("weighted_f1", "weighted F1", _called(weighted_f1), "call"),
+    Metric("precision", "precision", _called(precision), "call"),
+    Metric("recall", "recall", _called(recall), "call"),
+    Metric("accuracy", "accuracy", _called(accuracy), "call"),
+    Metric("brier", "Brier score", brier, "probability", "low", shown="table", short="Brier"),
+    Metric(
+        "ece", "calibration error (ECE)", expected_calibration_error, "probability", "low",
+        shown="table", short="ECE",
+    ),
+    Metric("log_loss", "log loss", _log_loss, "logit", "low"),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Every metric by name, in the order of tables."""
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of a name."""
+    if name not in METRICS:
+        raise InputError(f"no metric {name!r}; {nearest(name, METRICS)}")
+    return METRICS[name]
+
+
+def display(name: str) -> str:
+    """Name a metric, or another column of a table, as figures print it."""
+    return METRICS[name].label if name in METRICS else name.replace("_", " ")
+
+
+def small_is_better(name: str) -> bool:
+    """Whether less of a metric is better; no for what is not known."""
+    return name in METRICS and METRICS[name].better == "low"
 
 
 def all_metrics(
@@ -108,29 +206,20 @@ def all_metrics(
         On logits that are not finite, no resolved rows or one class only.
     """
     truth, values, _ = resolved(labels, logits, finite=True, names=("labels", "logits"))
-    probabilities = to_probability(values, temperature)
-    calls = confusion(truth, values, threshold)
     row: dict[str, float | int] = {
         "n": int(truth.size),
         "positives": int(truth.sum()),
         "prevalence": float(truth.mean()),
-        "aucpr": aucpr(truth, values),
-        "average_precision": average_precision(truth, values),
-        "aucpr_interpolated": aucpr_interpolated(truth, values),
-        "aucpr_1to1": at_imbalance(truth, values, 1),
-        "aucpr_1to10": at_imbalance(truth, values, 10),
-        "auroc": auroc(truth, values),
-        **call_metrics(calls),
-        "brier": brier(truth, probabilities),
-        "ece": expected_calibration_error(truth, probabilities),
-        "log_loss": log_loss(truth, values, temperature),
     }
+    for name, metric in METRICS.items():
+        row[name] = float(metric.function(truth, metric.values(values, threshold, temperature)))
+    calls = confusion(truth, values, threshold)
     row.update({name: int(count) for name, count in calls._asdict().items()})
     row.update(threshold=float(threshold), temperature=float(temperature))
     return row
 
 
-def _per_task(value: ArrayLike, name: str, tasks: int) -> NDArray[np.float64]:
+def _per_task(value: ArrayLike, name: str, tasks: int) -> Floats:
     array = np.asarray(value, dtype=np.float64)
     if array.ndim > 1 or (array.ndim == 1 and array.size != tasks):
         raise InputError(f"{name}: expected one number or {tasks}, found shape {array.shape}")

@@ -1,4 +1,7 @@
-"""Figures that only the report needs, and figures as text for HTML."""
+"""Figures of one evaluation, each a matplotlib Figure, and figures as text for HTML.
+
+Nothing is shown or saved and no global state changes: `cistransfer.figures.save` is the caller's.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,225 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
-from cistransfer.figures import BLUE, ORANGE, as_png, figure, finish, legend
+from cistransfer.errors import InputError
+from cistransfer.figures import (
+    BLUE,
+    GUIDE,
+    NOTE,
+    ORANGE,
+    as_png,
+    colours,
+    figure,
+    finish,
+    legend,
+)
+from cistransfer.metrics.calibration import (
+    expected_calibration_error,
+    reliability_bins,
+    to_probability,
+)
+from cistransfer.metrics.curves import Curve, aucpr, auroc, pr_curve, roc_curve
+from cistransfer.metrics.resolved import resolved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["as_base64", "gc_histogram"]
+__all__ = ["as_base64", "gc_histogram", "learning_curve", "ranking_curves", "reliability"]
+
+_MAX_POINTS = 2000
+
+
+def _thin(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """At most 2,000 points of a curve, both ends kept: no eye sees more, and files stay small."""
+    if curve.x.size <= _MAX_POINTS:
+        return curve.x, curve.y
+    picked = np.unique(np.linspace(0, curve.x.size - 1, _MAX_POINTS).astype(int))
+    # the strict end of a precision-recall curve jumps; keep all of it
+    picked = np.union1d(picked, np.arange(200))
+    return curve.x[picked], curve.y[picked]
+
+
+def ranking_curves(
+    labels: ArrayLike, scores: Mapping[str, ArrayLike], *, title: str = ""
+) -> Figure:
+    """Draw precision against recall and the ROC curve of several models on the same rows.
+
+    Dashed is chance: the prevalence on the left, the diagonal on the right.
+
+    Parameters
+    ----------
+    labels : array of -1, 0, 1, shape (n,)
+    scores : mapping of str to array of float, shape (n,)
+    title : str
+    """
+    truth, _, _ = resolved(labels, np.zeros(np.shape(labels)))
+    chance = float(truth.mean())
+    made, (left, right) = figure(4.8, 4.0, columns=2, grid=True)
+    paint = colours(list(scores))
+    for name, values in scores.items():
+        for panel, curve, area in (
+            (left, pr_curve, aucpr),
+            (right, roc_curve, auroc),
+        ):
+            panel.plot(
+                *_thin(curve(labels, values)),
+                color=paint[name],
+                linewidth=1.8,
+                label=f"{name}  {area(labels, values):.3f}",
+            )
+    left.axhline(chance, color=GUIDE, linestyle="--", linewidth=1)
+    left.annotate(
+        f"prevalence {chance:.3f}",
+        (0.01, chance),
+        xytext=(2, 3),
+        textcoords="offset points",
+        fontsize=8,
+        color=NOTE,
+    )
+    right.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
+    for panel in (left, right):
+        panel.set(xlim=(-0.01, 1.01), ylim=(0, 1.03))
+    finish(left, "recall", "precision", title)
+    finish(right, "false-positive rate", "true-positive rate")
+    legend(left, loc="best", title="AUCPR", title_fontsize=8.5)
+    legend(right, loc="lower right", title="AUROC", title_fontsize=8.5)
+    return made
+
+
+def reliability(
+    labels: ArrayLike, logits: ArrayLike, temperature: float = 1.0, *, title: str = ""
+) -> Figure:
+    """Draw observed frequency against predicted probability, before and after the temperature.
+
+    The right panel shows how many rows have which probability.
+
+    Parameters
+    ----------
+    labels : array of -1, 0, 1, shape (n,)
+    logits : array of float, shape (n,)
+    temperature : float
+        Fitted on validation (`fit_temperature`); 1 draws one line.
+    title : str
+    """
+    made, (left, right) = figure(4.6, 4.0, columns=2, grid=True)
+    left.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
+    stages = {"raw": (1.0, ORANGE, "o")}
+    if temperature != 1.0:
+        stages[f"temperature {temperature:.2f}"] = (temperature, BLUE, "s")
+    for name, (value, colour, marker) in stages.items():
+        probabilities = to_probability(logits, value)
+        table = reliability_bins(labels, probabilities)
+        error = expected_calibration_error(labels, probabilities)
+        filled = table["n"] > 0
+        left.plot(
+            table["mean_probability"][filled],
+            table["observed"][filled],
+            color=colour,
+            marker=marker,
+            markersize=5,
+            linewidth=1.6,
+            label=f"{name}: ECE {error:.3f}",
+        )
+        right.stairs(
+            table["n"], np.append(table["low"], 1.0), color=colour, linewidth=1.8, label=name
+        )
+    left.set(xlim=(0, 1), ylim=(0, 1))
+    right.set(xlim=(0, 1))
+    finish(left, "predicted probability", "observed frequency", title)
+    finish(right, "predicted probability", "rows")
+    legend(left, loc="upper left")
+    return made
+
+
+def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
+    """Draw training and validation loss, and the validation AUCPR where there is one, by epoch.
+
+    Parameters
+    ----------
+    history : DataFrame
+        ``train_loss``, ``valid_loss``, optionally ``valid_aucpr``, ``phase`` and ``best``: one
+        row per epoch in the order of training (a run's ``history.tsv``). A dot marks the epoch
+        whose weights were kept; a dashed line, where a phase begins. A row may lack its
+        ``train_loss`` (a probe, the start of a phase); a single row is one dot and its value.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    lacking = [name for name in ("train_loss", "valid_loss") if name not in history.columns]
+    if lacking or history.empty:
+        raise InputError(
+            "learning curve: expected rows with train_loss and valid_loss, found "
+            + (", ".join(map(str, history.columns)) if len(history) else "no rows")
+        )
+    ranked = "valid_aucpr" in history.columns
+    made, panels = figure(4.6, 3.6, columns=2 if ranked else 1, grid=True)
+    epoch = np.arange(1, len(history) + 1)
+    trained = history["train_loss"].to_numpy(dtype=float)
+    if not np.isnan(trained).all():
+        panels[0].plot(epoch, trained, color=ORANGE, linewidth=1.8, label="training")
+    panels[0].plot(epoch, history["valid_loss"], color=BLUE, linewidth=1.8, label="validation")
+    shown = [(panels[0], "valid_loss")]
+    if ranked:
+        panels[1].plot(epoch, history["valid_aucpr"], color=BLUE, linewidth=1.8)
+        shown.append((panels[1], "valid_aucpr"))
+        finish(panels[1], "epoch", "validation AUCPR")
+    phases = (
+        history["phase"].astype(str).to_numpy()
+        if "phase" in history.columns
+        else np.full(len(history), "")
+    )
+    starts = np.flatnonzero(phases[1:] != phases[:-1]) + 1
+    kept = _kept(history, phases)
+    for panel, column in shown:
+        panel.plot(
+            epoch[kept],
+            history[column].to_numpy()[kept],
+            "o",
+            color=BLUE,
+            markersize=6,
+            label="kept",
+        )
+        if len(history) == 1:
+            panel.set_xlim(0.5, 1.5)
+            value = float(history[column].iloc[0])
+            panel.annotate(
+                f"{value:.3f}", (1, value), xytext=(8, 0), textcoords="offset points", va="center"
+            )
+        for start in starts:
+            panel.axvline(start + 0.5, color=GUIDE, linestyle="--", linewidth=1)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(history) == 1:
+            panel.set_xticks([1])
+        if starts.size or len(history) == 1:
+            for begin in (0, *starts):
+                panel.annotate(
+                    phases[begin],
+                    (begin + 0.6, 1.0),
+                    xycoords=("data", "axes fraction"),
+                    fontsize=8,
+                    color=NOTE,
+                    va="bottom",
+                )
+    finish(panels[0], "epoch", "loss")
+    if title:
+        made.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+    legend(panels[0])
+    return made
+
+
+def _kept(history: pd.DataFrame, phases: NDArray[np.str_]) -> NDArray[np.intp]:
+    """Rows of the epochs whose weights each phase kept: the last one called best."""
+    best = (
+        history["best"].to_numpy(dtype=bool)
+        if "best" in history.columns
+        else (history["valid_loss"] == history["valid_loss"].groupby(phases).transform("min"))
+        .to_numpy()
+        .astype(bool)
+    )
+    rows = np.flatnonzero(best)
+    return np.array([rows[phases[rows] == phase][-1] for phase in dict.fromkeys(phases[rows])])
 
 
 def gc_histogram(histograms: Mapping[str, Sequence[int]]) -> Figure:

@@ -14,54 +14,49 @@ import pandas as pd
 
 import cistransfer
 from cistransfer.errors import InputError
-from cistransfer.evaluation.figures import learning_curve, precision_recall, reliability
-from cistransfer.evaluation.intervals import INTERVALS
+from cistransfer.evaluation.results import (
+    INTERVALS,
+    Evaluation,
+    ModelScore,
+    TaskScore,
+    open_evaluation,
+)
 from cistransfer.evaluation.runs import open_predictions
 from cistransfer.examples.dataset import PARTS, open_examples
+from cistransfer.metrics.table import METRICS
 from cistransfer.models.bundle import open_bundle
-from cistransfer.report.figures import as_base64, gc_histogram
+from cistransfer.report.figures import (
+    as_base64,
+    gc_histogram,
+    learning_curve,
+    ranking_curves,
+    reliability,
+)
 from cistransfer.report.interpretations import Image, interpretation_part
 from cistransfer.storage import read_json, write_text
 
 __all__ = ["write_report"]
 
-_METRICS = {
-    "n": "windows",
-    "positives": "bound",
-    "prevalence": "prevalence",
-    "aucpr": "AUCPR",
-    "aucpr_1to10": "AUCPR 1:10",
-    "average_precision": "AP",
-    "auroc": "AUROC",
-    "mcc": "MCC",
-    "f1": "F1",
-    "brier": "Brier",
-    "ece": "ECE",
-}
-_FURTHER = {
-    "aucpr_low": "AUCPR from",
-    "aucpr_high": "AUCPR to",
-    "aucpr_block_low": "AUCPR from (blocks)",
-    "aucpr_block_high": "AUCPR to (blocks)",
-    "aucpr_interpolated": "AUCPR (interpolated)",
-    "aucpr_1to1": "AUCPR 1:1",
-    "precision": "precision",
-    "recall": "recall",
-    "accuracy": "accuracy",
-    "f1_negative": "F1 of unbound",
-    "weighted_f1": "weighted F1",
-    "log_loss": "log loss",
-    "tp": "TP",
-    "fp": "FP",
-    "tn": "TN",
-    "fn": "FN",
-    "threshold": "threshold",
-    "temperature": "temperature",
-}
-_LOWER_IS_BETTER = ("brier", "ece", "log_loss")
-_NO_WINNER = (
-    *INTERVALS, "n", "positives", "prevalence", "tp", "fp", "tn", "fn", "threshold", "temperature"
-)  # fmt: skip
+_COUNTS = {"tp": "TP", "fp": "FP", "tn": "TN", "fn": "FN"}
+_FITTED = {"threshold": "threshold", "temperature": "temperature"}
+_ROWS = {"n": "windows", "positives": "bound", "prevalence": "prevalence"}
+_ENDS = dict(
+    zip(
+        INTERVALS,
+        ("AUCPR from", "AUCPR to", "AUCPR from (blocks)", "AUCPR to (blocks)"),
+        strict=True,
+    )
+)
+
+
+def _columns(further: bool) -> dict[str, str]:
+    """Names and headings of the first table's columns, or of the table of further numbers."""
+    metrics = {
+        name: metric.heading
+        for name, metric in METRICS.items()
+        if (metric.shown == "further") is further
+    }
+    return {**_ENDS, **metrics, **_COUNTS, **_FITTED} if further else {**_ROWS, **metrics}
 
 
 def write_report(
@@ -131,118 +126,132 @@ def _summary(folder: Path) -> dict[str, Any] | None:
 
 
 def _part(folder: Path) -> dict[str, Any]:
-    result = read_json(folder / "metrics.json")
-    if not isinstance(result, dict) or result.get("kind") != "evaluation":
-        raise InputError(f"{folder / 'metrics.json'}: expected the record of an evaluation")
-    tasks, models = result["tasks"], result["models"]
-    runs = {model["name"]: Path(model["run"]) for model in models if model["run"]}
-    shown = tasks[:6]
+    found = open_evaluation(folder)
+    runs = {model.name: Path(model.run) for model in found.models if model.run}
+    shown = found.tasks[:6]
     return {
-        "title": ", ".join(shown) + (" …" if len(tasks) > len(shown) else ""),
-        "warning": _warning(result["part"], models),
-        "headlines": [_headline(task, models) for task in shown],
-        "metric_names": ["model", "task", *_METRICS.values()],
-        "metrics": _metric_rows(_METRICS, tasks, models),
-        "further_names": ["model", "task", *_FURTHER.values()],
-        "further": _metric_rows(_FURTHER, tasks, models),
-        "curves": _curves(folder, shown, models),
-        "models": [_model_row(model) for model in models],
+        "title": ", ".join(shown) + (" …" if len(found.tasks) > len(shown) else ""),
+        "warning": _warning(found),
+        "notes": _notes(found),
+        "headlines": [_headline(task, found.models) for task in shown],
+        "metric_names": ["model", "task", *_columns(False).values()],
+        "metrics": _metric_rows(_columns(False), found),
+        "further_names": ["model", "task", *_columns(True).values()],
+        "further": _metric_rows(_columns(True), found),
+        "curves": _curves(folder, shown, found.models),
+        "models": [_model_row(model) for model in found.models],
         **_example_facts(runs, shown),
         "learning": _learning(runs),
         "commands": _commands([*runs.values(), folder]),
     }
 
 
-def _warning(part: str, models: list[dict[str, Any]]) -> str:
+def _warning(found: Evaluation) -> str:
     """Word what is not held out; empty when all is."""
-    if part != "test":
-        return f"These are the {part} regions; the models have seen them."
-    seen = {model["name"]: model["seen"] for model in models if model.get("seen")}
+    if found.part != "test":
+        return f"These are the {found.part} regions; the models have seen them."
+    seen = {model.name: model.seen for model in found.models if model.seen}
     return "; ".join(
         f"{name} or its trunk was trained or validated on {count:,} of these regions"
         for name, count in seen.items()
     ) + ("." if seen else "")
 
 
-def _headline(task: str, models: list[dict[str, Any]]) -> dict[str, str]:
-    known = [model for model in models if not model["metrics"][task]["why"]]
+def _notes(found: Evaluation) -> list[str]:
+    """Word what a reader must know of how the numbers were made."""
+    notes = []
+    if found.protocol == "published":
+        notes.append(
+            "Scored as published: the forward strand, called at a probability of 0.5, without a "
+            "temperature."
+        )
+    beside = {model.name: model.neighbours for model in found.models if model.neighbours}
+    if beside:
+        counts = ", ".join(f"{name} {count:,}" for name, count in beside.items())
+        notes.append(
+            "The split is random: regions that overlap a training window of the same model "
+            f"({counts}) make every number look better than on new chromosomes."
+        )
+    return notes
+
+
+def _headline(task: str, models: Sequence[ModelScore]) -> dict[str, str]:
+    known = {model.name: model.tasks[task] for model in models if not model.tasks[task].why}
     if not known:
-        return {"task": task, "text": models[0]["metrics"][task]["why"]}
-    first = known[0]["metrics"][task]
-    scores = ", ".join(f"{model['name']} {model['metrics'][task]['aucpr']:.3f}" for model in known)
+        return {"task": task, "text": models[0].tasks[task].why}
+    first = next(iter(known.values()))
+    scores = ", ".join(f"{name} {score['aucpr']:.3f}" for name, score in known.items())
     return {
         "task": task,
-        "text": f"AUCPR {scores} on {first['positives']:,} bound of {first['n']:,} windows "
+        "text": f"AUCPR {scores} on {first.positives:,} bound of {first.n:,} windows "
         f"(chance {first['prevalence']:.2f}).",
     }
 
 
-def _metric_rows(
-    names: dict[str, str], tasks: list[str], models: list[dict[str, Any]]
-) -> list[list[dict[str, str]]]:
+def _best(name: str, scores: Sequence[TaskScore]) -> float | None:
+    """The best value of a metric among the models that rank better than chance.
+
+    One that knows nothing can still be well calibrated: it has not won anything.
+    """
+    if name not in METRICS:
+        return None
+    able = [score.values.get(name) for score in scores if score.beats_chance]
+    known = [float(value) for value in able if value is not None]
+    if not known or len(scores) < 2:
+        return None
+    return min(known) if METRICS[name].better == "low" else max(known)
+
+
+def _metric_rows(names: dict[str, str], found: Evaluation) -> list[list[dict[str, str]]]:
     rows = []
-    for task in tasks:
-        values = {
-            key: [model["metrics"][task].get(key) for model in models]
-            for key in names
-            if key not in _NO_WINNER
-        }
-        best = {
-            key: (min if key in _LOWER_IS_BETTER else max)(known)
-            for key, found in values.items()
-            if (known := [value for value in found if value is not None])
-        }
-        for model in models:
-            row = [
-                {"text": model["name"], "kind": "text"},
-                {"text": task, "kind": "text"},
-            ]
-            for key in names:
-                value = model["metrics"][task].get(key)
-                winner = len(models) > 1 and value is not None and best.get(key) == value
-                text = (
-                    "–"
-                    if value is None
-                    else f"{value:,}"
-                    if isinstance(value, int)
-                    else f"{value:.3f}"
-                )
-                row.append({"text": text, "kind": "best" if winner else ""})
+    for task in found.tasks:
+        scores = [model.tasks[task] for model in found.models]
+        best = {name: _best(name, scores) for name in names}
+        for model, score in zip(found.models, scores, strict=True):
+            row = [{"text": model.name, "kind": "text"}, {"text": task, "kind": "text"}]
+            for name in names:
+                known = name in score.values or name in (*_ROWS, *_FITTED)
+                value = score[name] if known else None
+                text = "–" if value is None else f"{value:,}" if isinstance(value, int) else ""
+                text = text or f"{value:.3f}"
+                won = value is not None and value == best[name] and score.beats_chance
+                row.append({"text": text, "kind": "best" if won else ""})
             rows.append(row)
     return rows
 
 
-def _curves(folder: Path, tasks: list[str], models: list[dict[str, Any]]) -> list[Image]:
+def _curves(folder: Path, tasks: Sequence[str], models: Sequence[ModelScore]) -> list[Image]:
     table = open_predictions(folder)
     images = []
     for task in tasks:
-        if models[0]["metrics"][task]["why"]:
+        first = models[0]
+        if first.tasks[task].why:
             continue
         labels = table[f"label {task}"].to_numpy()
-        scores = {model["name"]: table[f"{model['name']} {task}"].to_numpy() for model in models}
-        drawn = precision_recall(labels, scores, title=task)
-        images.append(Image(as_base64(drawn), f"Precision and recall, {task}."))
-        first = models[0]
+        scores = {model.name: table[f"{model.name} {task}"].to_numpy() for model in models}
+        drawn = ranking_curves(labels, scores, title=task)
+        caption = f"Precision and recall, and ROC curves, {task}."
+        images.append(Image(as_base64(drawn), caption, wide=True))
         calibrated = reliability(
             labels,
-            scores[first["name"]],
-            first["metrics"][task]["temperature"],
-            title=f"{task}, {first['name']}",
+            scores[first.name],
+            first.tasks[task].temperature or 1.0,
+            title=f"{task}, {first.name}",
         )
         caption = (
-            f"Calibration of {first['name']} before and after the temperature fitted on validation."
+            f"Calibration of {first.name} before and after the temperature fitted on validation."
         )
         images.append(Image(as_base64(calibrated), caption, wide=True))
     return images
 
 
-def _model_row(model: dict[str, Any]) -> dict[str, str]:
-    if not model["run"]:
-        words = ", ".join(dict.fromkeys((model.get("fitted") or {}).values()))
-        what = f"{model['strategy']} ({words})" if words else model["strategy"]
-        row = {"name": model["name"], "strategy": f"baseline: {what}"}
+def _model_row(model: ModelScore) -> dict[str, str]:
+    if not model.run:
+        words = ", ".join(dict.fromkeys(model.fitted.values()))
+        what = f"{model.strategy} ({words})" if words else str(model.strategy)
+        row = {"name": model.name, "strategy": f"baseline: {what}"}
         return {**row, "start": "–", "epochs": "–", "valid": "–"}
-    card = open_bundle(model["run"]).card
+    card = open_bundle(model.run).card
     start = "random weights"
     if card.trunk is not None:
         tasks = card.trunk.tasks
@@ -250,7 +259,7 @@ def _model_row(model: dict[str, Any]) -> dict[str, str]:
         start = f"trunk pre-trained on {named}"
     valid = [value for value in card.validation["aucpr"] if value is not None]
     return {
-        "name": model["name"],
+        "name": model.name,
         "strategy": f"{card.strategy.name}: {card.strategy.summary}",
         "start": start,
         "epochs": str(card.epochs),
@@ -258,7 +267,7 @@ def _model_row(model: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _example_facts(runs: dict[str, Path], tasks: list[str]) -> dict[str, Any]:
+def _example_facts(runs: dict[str, Path], tasks: Sequence[str]) -> dict[str, Any]:
     place = next((run / "examples" for run in runs.values() if (run / "examples").is_dir()), None)
     if place is None:
         return {"examples": "", "counts": [], "count_tasks": [], "example_figures": []}
@@ -293,7 +302,12 @@ def _example_facts(runs: dict[str, Path], tasks: list[str]) -> dict[str, Any]:
             }
         )
     image = Image(as_base64(gc_histogram(facts["gc"])), "GC content of bound and unbound windows.")
-    return {"examples": text, "counts": counts, "count_tasks": tasks, "example_figures": [image]}
+    return {
+        "examples": text,
+        "counts": counts,
+        "count_tasks": list(tasks),
+        "example_figures": [image],
+    }
 
 
 def _learning(runs: dict[str, Path]) -> list[Image]:

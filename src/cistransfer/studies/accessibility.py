@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.ladder import LADDER
+from cistransfer.evaluation.baselines import BASELINES
+from cistransfer.evaluation.results import Evaluation, open_evaluation
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples
 from cistransfer.metrics.table import METRICS, all_metrics
 from cistransfer.models.bundle import find_bundle, open_bundle
 from cistransfer.models.score import choose_device, score_codes
-from cistransfer.storage import read_json
 from cistransfer.studies.cell_sets import (
     SHUFFLED,
     TRUNK,
@@ -78,7 +78,7 @@ def accessibility_study(
     -------
     DataFrame
         The content of ``results.tsv`` (test parts) and ``training.tsv`` (the whole training sets)
-        in one: tidy as `cistransfer.evaluation.results` has it, with ``tf`` (the cell),
+        in one: tidy as `cistransfer.evaluation.tidy` has it, with ``tf`` (the cell),
         ``strategy``, ``size`` (per cent of the training set), ``draw``, ``examples``, ``part``
         (here only), ``training_positives`` and metrics, at a probability of 0.5 and without
         temperature, as published (of baselines, whose scores are no probabilities, at the
@@ -194,8 +194,8 @@ def _check_names(plan: Settings) -> None:
     for name in (plan.pretraining, plan.multiclass):
         load_strategy(name)
     for name in plan.baselines:
-        if name not in LADDER:
-            raise InputError(f"no baseline {name!r}; there are: {', '.join(LADDER)}")
+        if name not in BASELINES:
+            raise InputError(f"no baseline {name!r}; there are: {', '.join(BASELINES)}")
 
 
 def _labelled(plan: Settings, trunks: dict[str, Path]) -> dict[str, tuple[str, Path | None]]:
@@ -272,14 +272,16 @@ def _evaluate_cell(
             codes = np.asarray(examples.codes[examples.rows(part)])
             logits[PRETRAINED] = score_codes(network, codes)[:, 0]
         truth = scored[f"label {cell.cell}"]
-        metrics = {label: all_metrics(truth, values) for label, values in logits.items()}
+        metrics: dict[str, dict[str, Any]] = {
+            label: dict(all_metrics(truth, values)) for label, values in logits.items()
+        }
         metrics |= {
-            model["name"]: {
-                name: model["metrics"][cell.cell][name]
+            model.name: {
+                name: model.tasks[cell.cell][name]
                 for name in ("n", "positives", "prevalence", *METRICS)
             }
-            for model in found["models"]
-            if model["name"] in baselines
+            for model in found.models
+            if model.name in baselines
         }
         rows += [
             {
@@ -297,10 +299,10 @@ def _evaluate_cell(
     return rows
 
 
-def _done(place: Path, examples: ExampleSet, models: set[str]) -> dict[str, Any] | None:
+def _done(place: Path, examples: ExampleSet, models: set[str]) -> Evaluation | None:
     """An evaluation that is there already, if it is of these examples and models."""
     if not (place / "metrics.json").exists():
         return None
-    found = read_json(place / "metrics.json")
-    same = found["examples"] == examples.content_hash()
-    return found if same and {model["name"] for model in found["models"]} == models else None
+    found = open_evaluation(place)
+    same = found.examples == examples.content_hash()
+    return found if same and {model.name for model in found.models} == models else None

@@ -7,14 +7,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from cistransfer.evaluation.results import open_evaluation
 from cistransfer.figures import save
-from cistransfer.storage import read_json, write_text
+from cistransfer.metrics.table import METRICS
+from cistransfer.storage import write_text
 from cistransfer.studies.accessibility_figures import gains, metrics_by_cell, train_against_test
 from cistransfer.tables import markdown
 
 __all__ = ["summarise_study", "write_overview"]
 
-_SHOWN = ("weighted_f1", "f1", "f1_negative", "auroc", "aucpr", "mcc", "ece")
+_PUBLISHED = ("weighted_f1", "f1", "f1_negative", "auroc", "aucpr", "mcc", "ece")
+
+
+def _shown() -> list[str]:
+    """The measures of Salvatore et al. 2023, then what summaries show besides."""
+    summary = (name for name, metric in METRICS.items() if metric.shown == "summary")
+    return list(dict.fromkeys((*_PUBLISHED, *summary)))
 
 
 def summarise_study(results: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +39,7 @@ def summarise_study(results: pd.DataFrame) -> pd.DataFrame:
         ``percent`` (text), ``model``, ``cells`` and the means of the metrics.
     """
     table = results[results["part"] == "test"]
-    by_cell = table.groupby(["size", "strategy", "tf"], sort=False)[list(_SHOWN)].mean()
+    by_cell = table.groupby(["size", "strategy", "tf"], sort=False)[_shown()].mean()
     means = by_cell.groupby(["size", "strategy"], sort=False).mean()
     means.insert(0, "cells", by_cell.groupby(["size", "strategy"], sort=False).size())
     means = means.reset_index().sort_values("size", ascending=False, kind="stable")
@@ -61,8 +69,8 @@ def write_overview(folder: str | os.PathLike[str], results: pd.DataFrame) -> str
         lines += [f"{metric}, {percents[0]:g} % of the training set:", "", markdown(wide), ""]
     if (place / "pretrained" / "metrics.json").exists():
         rows = [
-            {"model": model["name"], **{name: model["metrics"]["open"][name] for name in _SHOWN}}
-            for model in read_json(place / "pretrained" / "metrics.json")["models"]
+            {"model": model.name, **{name: model.tasks["open"][name] for name in _shown()}}
+            for model in open_evaluation(place / "pretrained").models
         ]
         lines += ["Open against background, held-out chromosomes:", ""]
         lines.append(markdown(pd.DataFrame(rows)))

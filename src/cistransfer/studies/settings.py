@@ -24,7 +24,8 @@ class Settings:
         Of the cells' models; those that start from a trunk start from the pre-trained network.
         The gain of the first one over the others is drawn.
     baselines : tuple of str
-        Of `cistransfer.evaluation.ladder.LADDER`; fitted in each training set, without a trunk.
+        Of `cistransfer.evaluation.baselines.BASELINES`; fitted in each training set, without a
+        trunk.
     fractions : tuple of float
         Shares of the training set; 1 is always among them.
     draws : int

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.statistics import (
+from cistransfer.metrics.statistics import (
     bonferroni,
     clustered_bootstrap,
     kruskal_wallis,

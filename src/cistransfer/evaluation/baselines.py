@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.baselines.registry import BASELINES, fit_baseline, score_baseline
+from cistransfer.baselines.registry import BASELINES as FITTED
+from cistransfer.baselines.registry import fit_baseline, score_baseline
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.calibration import fit_temperature
@@ -25,7 +26,21 @@ from cistransfer.relatives.cluster import cluster_modes
 from cistransfer.relatives.modes import BindingModes
 from cistransfer.training.finetune import finetune
 
-__all__ = ["LADDER", "TRAINED", "Rung", "climb", "mode_motifs", "needs_trunk", "sibling"]
+__all__ = [
+    "BASELINES",
+    "PROTOCOLS",
+    "TRAINED",
+    "Scored",
+    "ensemble",
+    "mode_motifs",
+    "needs_trunk",
+    "score_by",
+    "score_model",
+    "sibling",
+]
+
+PROTOCOLS = {"own": "both", "published": "forward"}
+"""Strands that are scored: a model's own way, or as Novakovsky et al. 2021 test."""
 
 
 @dataclass(frozen=True)
@@ -48,27 +63,27 @@ TRAINED: dict[str, _Trained] = {
 }
 """Baselines that are strategies: trained as ``cistransfer finetune --strategy`` would."""
 
-LADDER: dict[str, str] = {
-    **{name: entry.summary for name, entry in BASELINES.items()},
+BASELINES: dict[str, str] = {
+    **{name: entry.summary for name, entry in FITTED.items()},
     **{name: entry.summary for name, entry in TRAINED.items()},
 }
-"""What `climb` knows, in words; `sibling` comes beside it where there is a trunk."""
+"""What `score_by` knows, in words; `sibling` comes beside it where there is a trunk."""
 
 _MOTIFS = 3  # of a TF that a strategy is given, as `cistransfer finetune` does
 
 
 @dataclass(frozen=True)
-class Rung:
-    """A baseline's scores of n examples, on the scale of logits.
+class Scored:
+    """Scores of n examples by a model or a baseline, on the scale of logits.
 
     Attributes
     ----------
     logits : ndarray of float32, shape (n, tasks)
-        Scores, standardised on the validation part; the ranking is the baseline's own.
+        Of a baseline standardised on the validation part; the ranking is its own.
     thresholds, temperatures : ndarray of float64, shape (tasks,)
         Fitted on the validation part.
     fitted : tuple of str
-        What was fitted for each task, in words.
+        What a baseline fitted for each task, in words.
     """
 
     logits: NDArray[np.float32]
@@ -77,12 +92,47 @@ class Rung:
     fitted: tuple[str, ...] = ()
 
 
+def score_model(
+    bundle: Bundle,
+    codes: NDArray[np.uint8],
+    columns: Sequence[int] | None = None,
+    *,
+    protocol: str = "own",
+    device: str = "auto",
+    tick: Callable[[int], None] | None = None,
+) -> Scored:
+    """Score sequences with a trained model.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    codes : ndarray of uint8, shape (n, window)
+    columns : sequence of int, optional
+        Outputs to keep; by default all.
+    protocol : {"own", "published"}
+        ``"own"``: the mean of both strands, with the threshold and the temperature that the bundle
+        fitted on validation; ``"published"``: the forward strand, called at a probability of 0.5
+        (a logit of 0), without a temperature.
+    device : str
+    tick : callable, optional
+        Told the number of sequences after each batch.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"no protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}")
+    kept = list(range(len(bundle.tasks)) if columns is None else columns)
+    model = bundle.model.to(choose_device(device))
+    logits = score_codes(model, codes, strands=PROTOCOLS[protocol], tick=tick)[:, kept]
+    if protocol == "published":
+        return Scored(logits, np.zeros(len(kept)), np.ones(len(kept)))
+    return Scored(logits, bundle.thresholds[kept], bundle.temperatures[kept])
+
+
 def needs_trunk(name: str) -> bool:
     """Whether a baseline reads a trunk (and what it has seen counts as seen)."""
     return name in TRAINED and TRAINED[name].needs_trunk
 
 
-def climb(
+def score_by(
     name: str,
     data: ExampleSet,
     codes: NDArray[np.uint8],
@@ -92,13 +142,14 @@ def climb(
     trunk: Bundle | None = None,
     seed: int = 0,
     device: str = "auto",
-) -> Rung:
+    protocol: str = "own",
+) -> Scored:
     """Fit a baseline on the training part of every task and score sequences.
 
     Parameters
     ----------
     name : str
-        A key of `LADDER`.
+        A key of `BASELINES`.
     data : ExampleSet
     codes : ndarray of uint8, shape (n, window)
         What to score.
@@ -112,17 +163,19 @@ def climb(
         Of fits and trainings.
     device : str
         Where networks train.
+    protocol : str
+        As in `score_model`.
 
     Raises
     ------
     InputError
         For an unknown baseline, missing motifs or trunk, or a part with one class only.
     """
-    if name not in LADDER:
-        hint = "; give --trunk for it" if name == "sibling" else f"; {nearest(name, LADDER)}"
+    if name not in BASELINES:
+        hint = "; give --trunk for it" if name == "sibling" else f"; {nearest(name, BASELINES)}"
         raise InputError(f"no baseline {name!r}{hint}")
     if name in TRAINED:
-        return _train(name, data, codes, pwms, trunk, seed, device)
+        return _train(name, data, codes, pwms, trunk, seed, device, protocol)
     candidates = _candidates(name, data.tasks, pwms, modes)
     train, valid = data.rows("train"), data.rows("valid")
     train_codes, valid_codes = np.asarray(data.codes[train]), np.asarray(data.codes[valid])
@@ -206,13 +259,14 @@ def _train(
     trunk: Bundle | None,
     seed: int,
     device: str,
-) -> Rung:
+    protocol: str,
+) -> Scored:
     """Train a strategy on the examples, in a folder that is thrown away."""
     entry = TRAINED[name]
     if entry.needs_trunk and trunk is None:
         raise InputError(f"baseline {name!r} reads a trunk's features; name the trunk (--trunk)")
     motifs = list(pwms) if len(pwms) < 2 else motifs_of(data.tasks[0], pwms)[:_MOTIFS]
-    with tempfile.TemporaryDirectory(prefix="cistransfer-ladder-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cistransfer-baseline-") as folder:
         bundle = finetune(
             Path(folder) / "run",
             data,
@@ -223,23 +277,21 @@ def _train(
             seed=seed,
             device=device,
         )
-        logits = score_codes(bundle.model.to(choose_device(device)), codes)
-        return Rung(
-            logits,
-            bundle.thresholds,
-            bundle.temperatures,
-            (entry.summary,) * len(data.tasks),
-        )
+        found = score_model(bundle, codes, protocol=protocol, device=device)
+        return replace(found, fitted=(entry.summary,) * len(data.tasks))
 
 
-def sibling(trunk: Bundle, data: ExampleSet, codes: NDArray[np.uint8]) -> tuple[Rung, list[str]]:
+def sibling(
+    trunk: Bundle, data: ExampleSet, codes: NDArray[np.uint8], *, protocol: str = "own"
+) -> tuple[Scored, list[str]]:
     """Score with the trunk's own outputs: the task's, or the one that ranks its training part best.
 
-    Nothing is trained; the only choice made on the training part is which output to read.
+    Nothing is trained; the only choice made on the training part is which output to read. Scaled
+    on the validation part as other baselines, but for the published ``protocol``.
 
     Returns
     -------
-    rung : Rung
+    scored : Scored
     chosen : list of str
         The output read for each task.
     """
@@ -256,10 +308,13 @@ def sibling(trunk: Bundle, data: ExampleSet, codes: NDArray[np.uint8]) -> tuple[
         merits = [auroc(labels, trained[:, output]) for output in range(trained.shape[1])]
         chosen.append(trunk.tasks[int(np.argmax(merits))])
     columns = [trunk.tasks.index(name) for name in chosen]
+    words = [f"the trunk's output for {name}" for name in chosen]
+    if protocol == "published":
+        own = score_model(trunk, codes, columns, protocol=protocol)
+        return replace(own, fitted=tuple(words)), chosen
     valid = np.asarray(data.codes[data.rows("valid")])
     scores = score_codes(trunk.model, codes)[:, columns]
     held = score_codes(trunk.model, valid)[:, columns]
-    words = [f"the trunk's output for {name}" for name in chosen]
     return _scaled("sibling", data, scores, held, words), chosen
 
 
@@ -269,7 +324,7 @@ def _scaled(
     scores: NDArray[np.floating],
     held: NDArray[np.floating],
     words: Sequence[str],
-) -> Rung:
+) -> Scored:
     """Standardise scores on the validation part and fit thresholds and temperatures there."""
     rows = data.rows("valid")
     centre, spread = held.mean(axis=0), held.std(axis=0)
@@ -283,4 +338,23 @@ def _scaled(
         thresholds[column] = best_threshold(truth, scaled)
         temperatures[column] = fit_temperature(truth, scaled)
     logits = ((scores - centre) / spread).astype(np.float32)
-    return Rung(logits, thresholds, temperatures, tuple(words))
+    return Scored(logits, thresholds, temperatures, tuple(words))
+
+
+def ensemble(
+    logits: Sequence[NDArray[np.float32]],
+    thresholds: Sequence[NDArray[np.float64]],
+    temperatures: Sequence[NDArray[np.float64]],
+) -> Scored:
+    """Average models: the mean of their calibrated logits, called at the mean of their thresholds.
+
+    Each model's logits and threshold are divided by its own temperature, so nothing is fitted
+    here and no model counts more for being overconfident.
+    """
+    shares = [
+        (values / temperature, threshold / temperature)
+        for values, threshold, temperature in zip(logits, thresholds, temperatures, strict=True)
+    ]
+    mean = np.mean([values for values, _ in shares], axis=0).astype(np.float32)
+    cut = np.mean([threshold for _, threshold in shares], axis=0)
+    return Scored(mean, cut, np.ones_like(cut), (f"mean of {len(shares)} folds",) * len(cut))

@@ -7,16 +7,8 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation import comparison_figures, figures
-from cistransfer.evaluation.recovery import recovery
-from cistransfer.metrics.calibration import to_probability
-from cistransfer.metrics.curves import aucpr, pr_curve
-
-
-def sample(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(0)
-    labels = generator.integers(0, 2, n)
-    return labels, generator.normal(labels * 2.0 - 1, 1)
+from cistransfer.evaluation import comparison_figures
+from cistransfer.evaluation.compare import recovery
 
 
 def results() -> pd.DataFrame:
@@ -37,63 +29,6 @@ def results() -> pd.DataFrame:
     rows += [{"tf": tf, "strategy": "pwm", "aucpr": 0.6} for tf in "ABC"]
     rows += [{"tf": tf, "size": "all", "strategy": "full", "aucpr": 0.95} for tf in "ABC"]
     return pd.DataFrame(rows)
-
-
-def test_precision_recall_draws_the_curve_and_names_its_area() -> None:
-    labels, scores = sample()
-    panel = figures.precision_recall(labels, {"finetune": scores, "random": -scores}).axes[0]
-    curve = pr_curve(labels, scores)
-    np.testing.assert_array_equal(panel.lines[0].get_xdata(), curve.x)
-    np.testing.assert_array_equal(panel.lines[0].get_ydata(), curve.y)
-    assert panel.lines[0].get_label() == f"finetune  {aucpr(labels, scores):.3f}"
-    assert panel.lines[2].get_ydata()[0] == labels.mean()
-    at_ten = figures.precision_recall(labels, {"finetune": scores}, ratio=10).axes[0]
-    assert at_ten.lines[-1].get_ydata()[0] == pytest.approx(1 / 11)
-    assert at_ten.get_ylabel() == "precision at 1:10"
-
-
-def test_long_curves_are_thinned_with_both_ends() -> None:
-    labels, scores = sample(30_000)
-    for draw in (figures.precision_recall, figures.roc):
-        line = draw(labels, {"m": scores}).axes[0].lines[0]
-        assert 1000 < len(line.get_xdata()) < 2300
-        assert (line.get_xdata()[0], line.get_xdata()[-1]) == (0, 1)
-
-
-def test_reliability_shows_before_and_after() -> None:
-    generator = np.random.default_rng(2)
-    logits = generator.normal(0, 6, 4000)
-    labels = (generator.random(4000) < to_probability(logits, 3)).astype(int)
-    left, right = figures.reliability(labels, logits, 3.0).axes
-    raw, cooled = left.lines[1:]
-    assert len(right.patches) == 2
-    assert np.abs(cooled.get_ydata() - cooled.get_xdata()).max() < 0.08
-    assert np.abs(raw.get_ydata() - raw.get_xdata()).max() > 0.15
-    assert len(figures.reliability(labels, logits).axes[0].lines) == 2
-
-
-def test_learning_curve_marks_what_each_phase_kept() -> None:
-    history = pd.DataFrame(
-        {
-            "phase": ["head", "head", "all", "all", "all"],
-            "epoch": [1, 2, 1, 2, 3],
-            "train_loss": [0.7, 0.6, 0.5, 0.4, 0.3],
-            "valid_loss": [0.7, 0.65, 0.6, 0.5, 0.55],
-            "valid_aucpr": [0.5, 0.6, 0.7, 0.8, 0.79],
-            "best": [True, True, True, True, False],
-        }
-    )
-    loss, ranking = figures.learning_curve(history, title="run").axes
-    assert loss.lines[1].get_ydata().tolist() == history["valid_loss"].tolist()
-    assert loss.lines[2].get_xdata().tolist() == [2, 4]
-    assert ranking.lines[1].get_ydata().tolist() == [0.6, 0.8]
-    bare = history[["train_loss", "valid_loss"]]
-    (panel,) = figures.learning_curve(bare).axes
-    assert panel.lines[2].get_xdata().tolist() == [4]
-    with pytest.raises(InputError, match="expected rows with train_loss"):
-        figures.learning_curve(history.drop(columns="valid_loss"))
-    with pytest.raises(InputError, match="found no rows"):
-        figures.learning_curve(history.iloc[:0])
 
 
 def test_boxes_stand_in_the_order_of_training_size() -> None:

@@ -16,12 +16,12 @@ from cistransfer.baselines.registry import fit_baseline, score_baseline
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
-from cistransfer.evaluation.intervals import aucpr_intervals
-from cistransfer.evaluation.ladder import LADDER, Rung, climb, mode_motifs, sibling
+from cistransfer.evaluation.baselines import BASELINES, Scored, mode_motifs, score_by, sibling
+from cistransfer.evaluation.regions import aucpr_intervals
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.bed import regions_table
-from cistransfer.metrics.bootstrap import bootstrap_interval
+from cistransfer.metrics.bootstrap import bootstrap_values, percentile_interval
 from cistransfer.metrics.curves import aucpr, auroc
 from cistransfer.metrics.thresholded import mcc
 from cistransfer.models.bundle import Bundle, weights_hash
@@ -65,13 +65,13 @@ def data() -> ExampleSet:
 
 
 @pytest.fixture(scope="module")
-def rungs(data: ExampleSet) -> dict[str, Rung]:
-    return {name: climb(name, data, data.codes, pwms=PWMS, seed=1) for name in NAMES}
+def rungs(data: ExampleSet) -> dict[str, Scored]:
+    return {name: score_by(name, data, data.codes, pwms=PWMS, seed=1) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_ranking_is_the_baselines_own(
-    name: str, rungs: dict[str, Rung], data: ExampleSet
+    name: str, rungs: dict[str, Scored], data: ExampleSet
 ) -> None:
     train = data.rows("train")
     for task in range(2):
@@ -97,31 +97,31 @@ def test_the_ranking_is_the_baselines_own(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_of_the_test_part_change_nothing(
-    name: str, rungs: dict[str, Rung], data: ExampleSet
+    name: str, rungs: dict[str, Scored], data: ExampleSet
 ) -> None:
     labels = data.labels.copy()
     labels[data.rows("test")] = np.where(labels[data.rows("test")] == 1, 0, 1)
-    other = climb(name, dataclasses.replace(data, labels=labels), data.codes, pwms=PWMS, seed=1)
+    other = score_by(name, dataclasses.replace(data, labels=labels), data.codes, pwms=PWMS, seed=1)
     for entry in ("logits", "thresholds", "temperatures"):
         assert np.array_equal(getattr(other, entry), getattr(rungs[name], entry)), entry
 
 
 @pytest.mark.parametrize("name", ["gc", "kmer"])
 def test_sequences_of_the_test_part_change_nothing_for_others(
-    name: str, rungs: dict[str, Rung], data: ExampleSet
+    name: str, rungs: dict[str, Scored], data: ExampleSet
 ) -> None:
     codes = data.codes.copy()
     codes[data.rows("test")] = 0
     changed = dataclasses.replace(data, codes=codes)
     valid = data.rows("valid")
-    found = climb(name, changed, codes[valid], pwms=PWMS, seed=1)
+    found = score_by(name, changed, codes[valid], pwms=PWMS, seed=1)
     assert np.allclose(found.logits, rungs[name].logits[valid], atol=1e-6)
     assert np.array_equal(found.thresholds, rungs[name].thresholds)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_threshold_comes_from_validation(
-    name: str, rungs: dict[str, Rung], data: ExampleSet
+    name: str, rungs: dict[str, Scored], data: ExampleSet
 ) -> None:
     """No cut between two validation scores has a better MCC there."""
     valid = data.rows("valid")
@@ -137,43 +137,43 @@ def test_the_threshold_comes_from_validation(
 
 
 def test_labels_of_validation_move_only_threshold_and_temperature(
-    rungs: dict[str, Rung], data: ExampleSet
+    rungs: dict[str, Scored], data: ExampleSet
 ) -> None:
     labels = data.labels.copy()
     valid = data.rows("valid")
     labels[valid] = np.where(labels[valid] >= 0, 1 - labels[valid], -1)
-    other = climb("kmer", dataclasses.replace(data, labels=labels), data.codes, seed=1)
+    other = score_by("kmer", dataclasses.replace(data, labels=labels), data.codes, seed=1)
     assert np.array_equal(other.logits, rungs["kmer"].logits)
     assert (other.thresholds != rungs["kmer"].thresholds).all()
     assert (other.temperatures > rungs["kmer"].temperatures).all()  # it is wrong there now
 
 
-def test_each_task_has_its_own_motif(rungs: dict[str, Rung], data: ExampleSet) -> None:
+def test_each_task_has_its_own_motif(rungs: dict[str, Scored], data: ExampleSet) -> None:
     test = data.rows("test")
     for task in range(2):
         own, other = (auroc(data.labels[test, task], rungs["motif"].logits[test, at])
                       for at in (task, 1 - task))  # fmt: skip
         assert own > 0.75 > other
     with pytest.raises(InputError, match="no motif of 'B' among the 2"):
-        climb("motif", data, data.codes, pwms=[PWMS[0], site("ACGTAC", "3", "C")])
+        score_by("motif", data, data.codes, pwms=[PWMS[0], site("ACGTAC", "3", "C")])
     # a single motif is whatever the user means by it
-    alone = climb("motif", data, data.codes, pwms=[site("TGACTCA", "1", "something")], seed=1)
+    alone = score_by("motif", data, data.codes, pwms=[site("TGACTCA", "1", "something")], seed=1)
     assert np.allclose(alone.logits[:, 0], rungs["motif"].logits[:, 0], atol=1e-5)
 
 
 def test_what_cannot_be_fitted_or_scaled(data: ExampleSet) -> None:
     with pytest.raises(InputError, match=r"no baseline 'gcc'; nearest: .*gc"):
-        climb("gcc", data, data.codes)
+        score_by("gcc", data, data.codes)
     with pytest.raises(InputError, match="motif"):
-        climb("motif", data, data.codes)
+        score_by("motif", data, data.codes)
     labels = data.labels.copy()
     labels[data.rows("valid"), 1] = 0
     with pytest.raises(InputError, match=r"^B: the valid part needs both classes to scale 'gc'$"):
-        climb("gc", dataclasses.replace(data, labels=labels), data.codes)
+        score_by("gc", dataclasses.replace(data, labels=labels), data.codes)
     labels = data.labels.copy()
     labels[data.rows("train"), 0] = 1
     with pytest.raises(InputError):
-        climb("gc", dataclasses.replace(data, labels=labels), data.codes)
+        score_by("gc", dataclasses.replace(data, labels=labels), data.codes)
 
 
 @pytest.fixture(scope="module")
@@ -192,20 +192,20 @@ def run(
 def test_evaluations_with_baselines(run: Path, target_examples: ExampleSet, tmp_path: Path) -> None:
     without = evaluate_runs(tmp_path / "a", [run], device="cpu")
     result = evaluate_runs(tmp_path / "b", [run], baselines=["prevalence", "gc"], device="cpu")
-    assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == result
-    assert [model["name"] for model in result["models"]] == ["scratch", "prevalence", "gc"]
-    assert result["models"][:1] == without["models"]  # baselines change no model
-    assert [model["run"] for model in result["models"][1:]] == [None, None]
-    assert [model["strategy"] for model in result["models"][1:]] == ["prevalence", "gc"]
+    assert json.loads((tmp_path / "b" / "metrics.json").read_text()) == result.to_json()
+    assert [model.name for model in result.models] == ["scratch", "prevalence", "gc"]
+    assert result.models[:1] == without.models  # baselines change no model
+    assert [model.run for model in result.models[1:]] == [None, None]
+    assert [model.strategy for model in result.models[1:]] == ["prevalence", "gc"]
     test = target_examples.rows("test")
     labels = target_examples.labels[test, 0]
-    expected = climb("gc", target_examples, target_examples.codes[test])
+    expected = score_by("gc", target_examples, target_examples.codes[test])
     table = open_predictions(tmp_path / "b")
     assert np.array_equal(table["gc GABPA"], expected.logits[:, 0])
-    row = result["models"][2]["metrics"]["GABPA"]
+    row = result.models[2].tasks["GABPA"]
     assert row["threshold"] == expected.thresholds[0]
     assert row["auroc"] == pytest.approx(auroc(labels, expected.logits[:, 0]))
-    chance = result["models"][1]["metrics"]["GABPA"]
+    chance = result.models[1].tasks["GABPA"]
     assert chance["auroc"] == 0.5
     assert chance["average_precision"] == pytest.approx(chance["prevalence"])
     assert pd.read_csv(tmp_path / "b" / "metrics.tsv", sep="\t")["model"].tolist() == [
@@ -217,7 +217,7 @@ def test_a_motif_counts_as_the_pwm_of_a_study(run: Path, tmp_path: Path) -> None
     result = evaluate_runs(
         tmp_path, [run], baselines=["motif"], pwms=[site("CCGGAAGT", "1", "x")], device="cpu"
     )
-    assert result["models"][1]["strategy"] == "pwm"
+    assert result.models[1].strategy == "pwm"
 
 
 def test_names_must_differ(run: Path, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_seen_regions_are_on_record(
         result = evaluate_runs(
             tmp_path / part, [run], baselines=["gc"], part=part, allow_seen=True, device="cpu"
         )
-        assert [model["seen"] for model in result["models"]] == [seen, seen]
+        assert [model.seen for model in result.models] == [seen, seen]
 
 
 def test_a_sibling_reads_one_output_of_the_trunk(
@@ -303,7 +303,7 @@ def test_clustered_motifs_count_by_motif(shared_data: Path) -> None:
 def test_the_best_of_the_mode_is_chosen_in_training(data: ExampleSet) -> None:
     pwms, _ = relatives()
     pair = modes_from_pairs("a table", [("A", "1"), ("C", "1"), ("D", "1"), ("B", "1")])
-    found = climb("mode-motif", data, data.codes, pwms=pwms, modes=pair)
+    found = score_by("mode-motif", data, data.codes, pwms=pwms, modes=pair)
     train = data.rows("train")
     for task, (own, others) in enumerate((("A", pwms[2:]), ("B", pwms[:4]))):
         merits = [
@@ -314,7 +314,7 @@ def test_the_best_of_the_mode_is_chosen_in_training(data: ExampleSet) -> None:
         raw = log_occupancy(data.codes, best)
         assert (np.diff(found.logits[np.argsort(raw, kind="stable"), task]) >= 0).all()
     with pytest.raises(InputError, match="chooses among the motifs of many TFs, found 1"):
-        climb("mode-motif", data, data.codes, pwms=pwms[:1])
+        score_by("mode-motif", data, data.codes, pwms=pwms[:1])
 
 
 def test_a_probe_equals_the_strategy(
@@ -332,12 +332,12 @@ def test_a_probe_equals_the_strategy(
     )
     table = open_predictions(tmp_path / "e")
     assert np.array_equal(table["run GABPA"], table["probe GABPA"])
-    own, other = result["models"][:2]
-    assert other["metrics"] == own["metrics"]
-    assert (other["name"], other["run"], other["strategy"]) == ("probe", None, "probe")
-    assert bundle.thresholds[0] == own["metrics"]["GABPA"]["threshold"]
-    assert result["models"][2]["name"] == "sibling"
-    assert result["models"][2]["fitted"]["GABPA"].startswith("the trunk's output for ")
+    own, other = result.models[:2]
+    assert other.tasks == own.tasks
+    assert (other.name, other.run, other.strategy) == ("probe", None, "probe")
+    assert bundle.thresholds[0] == own.tasks["GABPA"]["threshold"]
+    assert result.models[2].name == "sibling"
+    assert result.models[2].fitted["GABPA"].startswith("the trunk's output for ")
 
 
 def test_stack_and_scratch_equal_their_strategies(
@@ -347,7 +347,7 @@ def test_stack_and_scratch_equal_their_strategies(
     codes = target_examples.codes[test]
     motif = [site("CCGGAAGT", "1", "GABPA")]
     bundle = finetune(tmp_path / "run", target_examples, trunk, motifs=motif, device="cpu")
-    found = climb("stack", target_examples, codes, pwms=motif, trunk=trunk, device="cpu")
+    found = score_by("stack", target_examples, codes, pwms=motif, trunk=trunk, device="cpu")
     assert np.array_equal(found.logits, score_codes(bundle.model, codes))
     called = {}
 
@@ -355,8 +355,8 @@ def test_stack_and_scratch_equal_their_strategies(
         called.update(options, start=start)
         return bundle
 
-    monkeypatch.setattr("cistransfer.evaluation.ladder.finetune", pretend)
-    climb("scratch", target_examples, codes, pwms=motif, device="cpu")
+    monkeypatch.setattr("cistransfer.evaluation.baselines.finetune", pretend)
+    score_by("scratch", target_examples, codes, pwms=motif, device="cpu")
     assert called["strategy"] == "scratch"
     assert called["motifs"] == ()
     assert called["start"] is None
@@ -379,25 +379,27 @@ def test_what_needs_a_trunk(run: Path, trunk: Bundle, tmp_path: Path) -> None:
 def test_help_names_every_baseline(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, ["evaluate", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for name in LADDER:
+    for name in BASELINES:
         assert name in said
 
 
 def test_intervals_of_an_evaluation(run: Path, tmp_path: Path) -> None:
     result = evaluate_runs(tmp_path / "e", [run], baselines=["gc"], device="cpu")
     table = open_predictions(tmp_path / "e")
-    for model in result["models"]:
-        row = model["metrics"]["GABPA"]
-        expected = bootstrap_interval(table["label GABPA"], table[f"{model['name']} GABPA"])
+    for model in result.models:
+        row = model.tasks["GABPA"]
+        scores = {"the model": table[f"{model.name} GABPA"]}
+        (found,) = bootstrap_values(table["label GABPA"], scores).values()
+        expected = percentile_interval(*found)
         assert (row["aucpr_low"], row["aucpr_high"]) == pytest.approx(expected[1:])
         assert row["aucpr_low"] <= row["aucpr"] <= row["aucpr_high"]
         assert row["aucpr_block_low"] is None  # a chromosome of less than ten blocks
     frame = pd.read_csv(tmp_path / "e" / "metrics.tsv", sep="\t")
     assert frame["aucpr_low"][0] == pytest.approx(
-        result["models"][0]["metrics"]["GABPA"]["aucpr_low"], rel=1e-5
+        result.models[0].tasks["GABPA"]["aucpr_low"], rel=1e-5
     )
     without = evaluate_runs(tmp_path / "f", [run], draws=0, device="cpu")
-    assert without["models"][0]["metrics"]["GABPA"]["aucpr_low"] is None
+    assert without.models[0].tasks["GABPA"]["aucpr_low"] is None
     bins = pd.read_csv(tmp_path / "e" / "calibration.tsv", sep="\t")
     part = bins[(bins["model"] == "gc") & (bins["stage"] == "temperature")]
     assert part["n"].sum() == len(table)

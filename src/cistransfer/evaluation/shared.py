@@ -6,22 +6,49 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.evaluation.ladder import Rung
 from cistransfer.examples.dataset import ExampleSet, open_examples
-from cistransfer.metrics.table import METRICS
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.models.bundle import Bundle
 
-__all__ = ["Material", "ensemble", "fold_groups", "gather", "over_folds"]
+__all__ = ["Named", "SharedExamples", "named_runs", "shared_examples"]
 
 
 @dataclass(frozen=True)
-class Material:
+class Named:
+    """A run folder and whether the user gave it its name."""
+
+    path: Path
+    given: bool = False
+
+
+def named_runs(runs: Sequence[str | os.PathLike[str]]) -> dict[str, Named]:
+    """Name runs for tables: the folder's name, or ``NAME`` of ``NAME=FOLDER``.
+
+    Raises
+    ------
+    InputError
+        When two runs would have one name.
+    """
+    named: dict[str, Named] = {}
+    for run in runs:
+        name, found, folder = str(run).partition("=")
+        given = bool(found) and not Path(run).exists()
+        path = Path(folder) if given else Path(run)
+        name = name if given else path.absolute().name
+        if name in named:
+            raise InputError(f"two runs are called {name!r}; name them: NAME={path}")
+        named[name] = Named(path, given)
+    return named
+
+
+@dataclass(frozen=True)
+class SharedExamples:
     """Example sets and who belongs to which.
 
     Attributes
@@ -31,23 +58,58 @@ class Material:
         the part that is evaluated in common.
     fold_of : dict of str to str
         The fold that each run was trained in, empty for none.
+    part : str
     """
 
     sets: dict[str, ExampleSet]
     fold_of: dict[str, str]
+    part: str
 
     @property
     def first(self) -> ExampleSet:
         """The set whose regions are evaluated."""
         return next(iter(self.sets.values()))
 
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Which of its rows."""
+        return self.first.rows(self.part)
 
-def gather(
+    @property
+    def regions(self) -> pd.DataFrame:
+        """Their regions."""
+        return self.first.regions.iloc[self.rows].reset_index(drop=True)
+
+    def seen(self, bundle: Bundle) -> tuple[int, int]:
+        """Count the regions that a model or its trunk was trained or validated on.
+
+        A random split puts overlapping neighbours on both sides; where the model was trained on
+        these very examples, split so, its own are no mistake of the evaluation and counted apart.
+
+        Returns
+        -------
+        seen, neighbours : int
+        """
+        known, regions = bundle.regions(), self.regions
+        by = (self.first.facts.get("split") or {}).get("by")
+        if by != "random" or bundle.card.examples != self.first.content_hash():
+            return int(overlaps_any(regions, known).sum()), 0
+        own = self.first.regions
+        own = own[own["part"].isin(("train", "valid"))]
+        place = ["chrom", "start", "end"]
+        mine = pd.MultiIndex.from_frame(known[place]).isin(pd.MultiIndex.from_frame(own[place]))
+        return (
+            int(overlaps_any(regions, known[~mine]).sum()),
+            int(overlaps_any(regions, known[mine]).sum()),
+        )
+
+
+def shared_examples(
     named: Mapping[str, Path],
     bundles: Mapping[str, Bundle],
     examples: str | os.PathLike[str] | None,
     part: str,
-) -> Material:
+) -> SharedExamples:
     """Find the examples that all runs share, whole or (folds by chromosome) their test part.
 
     Raises
@@ -57,7 +119,7 @@ def gather(
     """
     fold_of = {name: _fold(bundle) for name, bundle in bundles.items()}
     if examples is not None:
-        return Material({"": open_examples(examples)}, fold_of)
+        return SharedExamples({"": open_examples(examples)}, fold_of, part)
     sets = {
         name: open_examples(path / "examples")
         for name, path in named.items()
@@ -81,10 +143,10 @@ def gather(
                 "or train them as folds with one test part (--fold)"
             )
     if len(set(hashes.values())) == 1:
-        return Material({fold_of[first]: sets[first]}, fold_of)
+        return SharedExamples({fold_of[first]: sets[first]}, fold_of, part)
     if part != "test":
         raise InputError(f"folds have only their test part in common, not the {part} part")
-    return Material({fold: sets[name] for fold, name in by_fold.items()}, fold_of)
+    return SharedExamples({fold: sets[name] for fold, name in by_fold.items()}, fold_of, part)
 
 
 def _fold(bundle: Bundle) -> str:
@@ -104,63 +166,3 @@ def _same_test(one: ExampleSet, other: ExampleSet) -> bool:
         .reset_index(drop=True)
         .equals(other.regions.iloc[others][place].reset_index(drop=True))
     )
-
-
-def fold_groups(models: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Names of the models that are one strategy in several folds, by strategy.
-
-    A strategy that a fold has twice is left out: which of them belong together is not known.
-    """
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for model in models:
-        if model.get("draw"):
-            found.setdefault(model.get("strategy") or model["name"], []).append(model)
-    return {
-        strategy: [model["name"] for model in members]
-        for strategy, members in found.items()
-        if len({model["draw"] for model in members}) == len(members) > 1
-    }
-
-
-def ensemble(
-    logits: Sequence[NDArray[np.float32]],
-    thresholds: Sequence[NDArray[np.float64]],
-    temperatures: Sequence[NDArray[np.float64]],
-) -> Rung:
-    """Average models: the mean of their calibrated logits, called at the mean of their thresholds.
-
-    Each model's logits and threshold are divided by its own temperature, so nothing is fitted
-    here and no model counts more for being overconfident.
-    """
-    shares = [
-        (values / temperature, threshold / temperature)
-        for values, threshold, temperature in zip(logits, thresholds, temperatures, strict=True)
-    ]
-    mean = np.mean([values for values, _ in shares], axis=0).astype(np.float32)
-    cut = np.mean([threshold for _, threshold in shares], axis=0)
-    return Rung(mean, cut, np.ones_like(cut), (f"mean of {len(shares)} folds",) * len(cut))
-
-
-def over_folds(models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and standard deviation of every metric over the folds of each strategy.
-
-    Returns
-    -------
-    list of dict
-        ``strategy``, ``task``, ``folds``, then ``NAME`` (mean) and ``NAME_sd`` for every metric;
-        tasks without both classes are left out.
-    """
-    by_name = {model["name"]: model for model in models}
-    rows = []
-    for strategy, members in fold_groups(models).items():
-        for task in by_name[members[0]]["metrics"]:
-            found = [by_name[name]["metrics"][task] for name in members]
-            if found[0]["why"]:
-                continue
-            row: dict[str, Any] = {"strategy": strategy, "task": task, "folds": len(found)}
-            for metric in METRICS:
-                values = [each[metric] for each in found]
-                row[metric] = float(np.mean(values))
-                row[f"{metric}_sd"] = float(np.std(values, ddof=1))
-            rows.append(row)
-    return rows
