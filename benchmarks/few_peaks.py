@@ -28,7 +28,10 @@ from cistransfer.baselines.registry import BASELINES
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
 from cistransfer.evaluation.baselines import score_by, sibling
-from cistransfer.examples.from_matrix import single_task_examples
+from cistransfer.examples.draw import Matched
+from cistransfer.examples.holdout import HoldOut
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromMatrix
 from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import gc_fraction
@@ -73,11 +76,12 @@ def main() -> None:
 
     matrix, sequences = open_matrix(options.matrix), open_sequences(options.genome)
     trunk = open_bundle(options.trunk)
-    split, seen, guard = split_from_card(trunk.card.split), trunk.regions(), "heldout"
+    holdout = HoldOut.of(trunk)
     if options.develop:
+        split = split_from_card(trunk.card.split)
         hidden = [regions_table([chrom], [0], [2**31], part="train") for chrom in split.test]
-        seen, guard = pd.concat(hidden), "all"
         split = Split(valid=(options.develop,), test=split.valid)
+        holdout = HoldOut(split, "all", pd.concat(hidden))
     pwms = read_motifs(options.motifs) if options.motifs else []
     table = options.out / "results.tsv"
     options.out.mkdir(parents=True, exist_ok=True)
@@ -98,14 +102,10 @@ def main() -> None:
                 if not wanted:
                     continue
                 try:
-                    examples = single_task_examples(
-                        matrix,
-                        sequences,
-                        tf,
-                        positives=None if size == "all" else int(size),
-                        split=split,
-                        trunk_regions=seen,
-                        guard=guard,
+                    examples = examples_for(
+                        FromMatrix(matrix, tf, sequences),
+                        holdout=holdout,
+                        draw=Matched(positives=None if size == "all" else int(size)),
                         seed=draw,
                     )
                 except InputError as error:

@@ -24,13 +24,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
 from cistransfer.evaluation.baselines import BASELINES, mode_motifs
 from cistransfer.evaluation.runs import evaluate_runs
-from cistransfer.examples.from_matrix import single_task_examples
-from cistransfer.examples.split import split_from_card
-from cistransfer.genome.fasta import open_sequences
+from cistransfer.examples.draw import Matched
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromMatrix
 from cistransfer.models.bundle import open_bundle
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.names import motifs_of
@@ -59,13 +58,10 @@ def evaluate_one(
     """Train and evaluate everything on one draw."""
     trunk = open_bundle(options.trunk)
     pwms = read_motifs(options.motifs)
-    examples = single_task_examples(
-        open_matrix(options.matrix),
-        open_sequences(options.genome),
-        tf,
-        positives=None if size == "all" else int(size),
-        split=split_from_card(trunk.card.split),
-        trunk_regions=trunk.regions(),
+    examples = examples_for(
+        FromMatrix(options.matrix, tf, options.genome),
+        trunk,
+        draw=Matched(positives=None if size == "all" else int(size)),
         seed=draw,
     )
     work = folder.with_name(folder.name + "-runs")

@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from cistransfer.evaluation.runs import evaluate_runs
-from cistransfer.examples.from_peaks import peak_examples
-from cistransfer.examples.split import split_from_card
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromPeaks
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.models.bundle import open_bundle
@@ -38,15 +38,13 @@ def main() -> None:
     genome = open_sequences(data / "genome" / "hg38_blocks.fa.gz")
     began = time.monotonic()
     trunk = open_bundle("general")
-    examples = peak_examples(
-        read_bed(peaks / "HepG2.HNF4A.narrowPeak.gz"),
+    source = FromPeaks(
+        peaks / "HepG2.HNF4A.narrowPeak.gz",
         others[["chrom", "start", "end"]].reset_index(drop=True),
         genome,
-        task="HNF4A",
-        window=trunk.window,
-        trunk_regions=trunk.regions(),
-        trunk_split=split_from_card(trunk.card.split),
+        "HNF4A",
     )
+    examples = examples_for(source, trunk)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "transfer"
         finetune(run, examples, trunk, motifs=motifs_of("HNF4A", pwms)[:3])

@@ -145,9 +145,10 @@ def short_strategy(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., st
 @pytest.fixture(scope="session")
 def trunk_examples(world: World) -> ExampleSet:
     """Every resolved region of three TFs, split by chromosome."""
-    from cistransfer.examples.from_matrix import multi_task_examples
+    from cistransfer.examples.make import examples_for
+    from cistransfer.examples.sources import FromTFs
 
-    return multi_task_examples(world.matrix, world.genome, ["ELF1", "SPI1", "MAX"])
+    return examples_for(FromTFs(world.matrix, world.genome, ("ELF1", "SPI1", "MAX")))
 
 
 @pytest.fixture(scope="session")
@@ -172,13 +173,7 @@ def trunk(
 @pytest.fixture(scope="session")
 def target_examples(world: World, trunk: Bundle) -> ExampleSet:
     """Bound and GC-matched regions of one TF, on the trunk's split."""
-    from cistransfer.examples.from_matrix import single_task_examples
-    from cistransfer.examples.split import split_from_card
+    from cistransfer.examples.make import examples_for
+    from cistransfer.examples.sources import FromMatrix
 
-    return single_task_examples(
-        world.matrix,
-        world.genome,
-        "GABPA",
-        split=split_from_card(trunk.card.split),
-        trunk_regions=trunk.regions(),
-    )
+    return examples_for(FromMatrix(world.matrix, "GABPA", world.genome), trunk)

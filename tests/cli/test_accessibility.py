@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ import pytest
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
+from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import open_examples
-from cistransfer.examples.from_openness import (
-    cell_examples,
-    multiclass_examples,
-    pretraining_examples,
-)
+from cistransfer.examples.draw import Background, Shares
+from cistransfer.examples.holdout import HoldOut
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromOpenness
 from cistransfer.examples.split import Split
 from cistransfer.examples.write_sets import folder_of
 from cistransfer.openness.options import OpenOptions
@@ -62,17 +63,16 @@ def test_sets_equal_the_functions(run, world, tmp_path: Path) -> None:
         "test": ["chr2", "chr3"],
     }
     split = Split(valid=tuple(found.facts["split"]["valid"]), test=("chr2", "chr3"))
-    trunk = pretraining_examples(
-        opened, world.genome, leave_out=CELLS, ratio=0.5, window=100, margin=100, split=split
-    )
+    source = FromOpenness(opened, tuple(CELLS), world.genome, window=100, margin=100)
+    trunk = examples_for(source, holdout=HoldOut(split), draw=Background(0.5))
     assert found.content_hash() == trunk.content_hash()
     sets = {}
     for cell in CELLS:
-        sets[cell] = cell_examples(
-            opened, world.genome, cell, among=CELLS, window=100, split=split, ratio=1.5,
-            negatives={"others": 2, "nobody": 1, "universal": 1},
-            trunk_regions=trunk.regions[trunk.regions["part"] != "test"],
-        )  # fmt: skip
+        sets[cell] = examples_for(
+            replace(source, cell=cell),
+            holdout=HoldOut(split, seen=trunk.regions[trunk.regions["part"] != "test"]),
+            draw=Shares({"others": 2, "nobody": 1, "universal": 1}, 1.5),
+        )
         written = open_examples(out / "cells" / cell)
         assert written.content_hash() == sets[cell].content_hash()
     for name, negatives in (("multiclass", True), ("multiclass-published", False)):
@@ -134,7 +134,7 @@ def test_folds_keep_the_published_test_chromosomes(run, world, tmp_path: Path) -
         (["--negatives", "others"], "--negatives: expected KIND=SHARE, found 'others'"),
         (["--negatives", "others=a"], "--negatives: expected KIND=SHARE, found 'others=a'"),
         (["--negatives", "some=1"], "no kind of negatives 'some'; there are: others, nobody"),
-        (["--background", "tile"], "no background 'tile'; there are: tiles, shuffled"),
+        (["--background", "tile"], "background: expected tiles, shuffled, found 'tile'"),
         (["--regions", "r.bed"], "regions has no meaning with {matrix}, a binding matrix; drop it"),
         (["--open-table", "t.tsv"], "one of --matrix, --dhs, --open, --open-table, --signals"),
         (["--lists", "lists"], "--matrix has no meaning with --lists; drop it"),

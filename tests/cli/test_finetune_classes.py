@@ -12,8 +12,8 @@ import pytest
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.examples.dataset import ExampleSet, open_examples
-from cistransfer.examples.from_fasta import fasta_examples
-from cistransfer.examples.split import split_from_card
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromFasta
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import write_fasta
 from cistransfer.models.bundle import Bundle
@@ -61,10 +61,7 @@ def test_fasta_and_bed_give_the_same_examples(
     result = json.loads(shown)
     assert result["tasks"] == ["HepG2"]
     assert result["split"] == trunk.card.split
-    expected = fasta_examples(
-        classes / "c.fa", "HepG2", window=trunk.window,
-        trunk_split=split_from_card(trunk.card.split), trunk_regions=trunk.regions(),
-    )  # fmt: skip
+    expected = examples_for(FromFasta(classes / "c.fa", "HepG2"), trunk)
     assert result["examples"] == expected.content_hash()
     code, shown, line = run(
         "--labelled", classes / "c.bed", "--genome", world.genome_path, "--out", tmp_path / "b",

@@ -15,8 +15,10 @@ import pytest
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.examples.dataset import ExampleSet, open_examples, save_examples
-from cistransfer.examples.from_matrix import multi_task_examples, single_task_examples
-from cistransfer.examples.split import Split, split_from_card
+from cistransfer.examples.holdout import HoldOut
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromMatrix, FromTFs
+from cistransfer.examples.split import Split
 from cistransfer.genome.bed import read_bed
 from cistransfer.models.bundle import Bundle, open_bundle
 from cistransfer.prediction.table import predict_fasta, predict_regions
@@ -83,9 +85,8 @@ def test_pretrain_equals_the_function(
         "--strategy", short_strategy(), "--out", tmp_path / "cli", *FLOAT,
     )  # fmt: skip
     split = Split(valid=("chr1",), test=("chr2", "chr3"))
-    examples = multi_task_examples(
-        world.matrix, world.genome, ["MAX", "ELF1"], most=300, split=split, seed=2
-    )
+    source = FromTFs(world.matrix, world.genome, ("MAX", "ELF1"), max_regions=300)
+    examples = examples_for(source, holdout=HoldOut.of(split=split), seed=2)
     expected = pretrain(
         tmp_path / "api", examples, strategy=short_strategy(), epochs=1, seed=2,
         device="cpu", precision="float32",
@@ -113,10 +114,7 @@ def test_all_tfs_but_some(call, refused, world, short_strategy: Short, tmp_path:
 def test_finetune_equals_the_function(
     run_folder: Path, trunk: Bundle, world, short_strategy: Short, tmp_path: Path
 ) -> None:
-    examples = single_task_examples(
-        world.matrix, world.genome, "GABPA",
-        split=split_from_card(trunk.card.split), trunk_regions=trunk.regions(),
-    )  # fmt: skip
+    examples = examples_for(FromMatrix(world.matrix, "GABPA", world.genome), trunk)
     expected = finetune(
         tmp_path / "api", examples, trunk, strategy=short_strategy("trunk"),
         device="cpu", precision="float32",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import by_source
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.from_fasta import bed_examples, fasta_examples, labelled_fasta
-from cistransfer.examples.from_lists import listed_examples, listed_split
-from cistransfer.examples.split import Split
+from cistransfer.examples.candidates import labelled_fasta
+from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.codes import decode, encode, reverse_complement
 from cistransfer.genome.fasta import Genome, open_sequences, write_fasta
 from cistransfer.genome.intervals import overlaps_any
@@ -50,7 +50,7 @@ def test_a_literal_file(tmp_path: Path) -> None:
 
 def test_positives_are_the_named_class(tmp_path: Path) -> None:
     write_fasta(tmp_path / "f.fa", records())
-    examples = fasta_examples(tmp_path / "f.fa", "B", split=SPLIT)
+    examples = by_source.fasta(tmp_path / "f.fa", "B", split=SPLIT)
     assert examples.tasks == ("B",)
     assert (examples.labels[:, 0] == (examples.regions["source"] == "B")).all()
     assert examples.regions["part"].tolist() == ["train"] * 10 + ["valid"] * 10 + ["test"] * 10
@@ -62,7 +62,7 @@ def test_case_does_not_matter(tmp_path: Path) -> None:
     write_fasta(tmp_path / "upper.fa", records())
     write_fasta(tmp_path / "lower.fa", {name: text.lower() for name, text in records().items()})
     hashes = {
-        fasta_examples(tmp_path / name, "A", split=SPLIT).content_hash()
+        by_source.fasta(tmp_path / name, "A", split=SPLIT).content_hash()
         for name in ("upper.fa", "lower.fa")
     }
     assert len(hashes) == 1
@@ -70,12 +70,12 @@ def test_case_does_not_matter(tmp_path: Path) -> None:
 
 def test_the_trunks_window_is_cut_out_of_the_middle(tmp_path: Path) -> None:
     write_fasta(tmp_path / "f.fa", records(length=21))
-    examples = fasta_examples(tmp_path / "f.fa", "A", split=SPLIT, window=8)
+    examples = by_source.fasta(tmp_path / "f.fa", "A", split=SPLIT, window=8)
     assert [decode(row) for row in examples.codes] == [t[6:14] for t in records(length=21).values()]
     assert (examples.regions["start"] % 100 == 6).all()
     assert examples.window == 8
     with pytest.raises(InputError, match="its sequences are 21 bp long; the network reads 22 bp"):
-        fasta_examples(tmp_path / "f.fa", "A", split=SPLIT, window=22)
+        by_source.fasta(tmp_path / "f.fa", "A", split=SPLIT, window=22)
 
 
 def test_n_and_repeated_records_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -84,25 +84,27 @@ def test_n_and_repeated_records_are_dropped_and_counted(tmp_path: Path) -> None:
     given[first] = "N" + given[first][1:]
     text = "".join(f">{name}\n{text}\n" for name, text in given.items())
     (tmp_path / "f.fa").write_text(text + f">{second}\n{given[second]}\n")
-    examples = fasta_examples(tmp_path / "f.fa", "A", split=SPLIT)
+    examples = by_source.fasta(tmp_path / "f.fa", "A", split=SPLIT)
     assert len(examples.codes) == 29
-    assert examples.facts["dropped"] == {"with_n": 1, "there_before": 1, "seen_by_trunk": 0}
+    assert examples.facts["dropped"] == {
+        "with_n": 1, "there_before": 1, "no_sequence": 0, "seen_by_trunk": 0,
+    }  # fmt: skip
 
 
 def test_without_places_the_split_is_random(tmp_path: Path) -> None:
     given = {f"{('A', 'B')[at % 2]}:{at}": text for at, text in enumerate(texts(200, 20))}
     write_fasta(tmp_path / "f.fa", given)
-    examples = fasta_examples(tmp_path / "f.fa", "A")
+    examples = by_source.fasta(tmp_path / "f.fa", "A")
     assert examples.facts["split"]["by"] == "random"
     assert examples.regions["part"].value_counts().to_dict() == {
         "train": 160,
         "valid": 20,
         "test": 20,
     }
-    again = fasta_examples(tmp_path / "f.fa", "A", split=Split(by="random", seed=2))
+    again = by_source.fasta(tmp_path / "f.fa", "A", split=Split(by="random", seed=2))
     assert again.regions["part"].tolist() != examples.regions["part"].tolist()
     with pytest.raises(InputError, match="such sequences can only be split at random"):
-        fasta_examples(tmp_path / "f.fa", "A", split=SPLIT)
+        by_source.fasta(tmp_path / "f.fa", "A", split=SPLIT)
 
 
 def test_without_places_a_sequence_is_known_by_itself(tmp_path: Path) -> None:
@@ -114,8 +116,8 @@ def test_without_places_a_sequence_is_known_by_itself(tmp_path: Path) -> None:
         copies |= {name: text, f"{name} lower": text.lower(), f"{name} minus": turned}
     write_fasta(tmp_path / "once.fa", given)
     write_fasta(tmp_path / "thrice.fa", copies)
-    once = fasta_examples(tmp_path / "once.fa", "A")
-    thrice = fasta_examples(tmp_path / "thrice.fa", "A")
+    once = by_source.fasta(tmp_path / "once.fa", "A")
+    thrice = by_source.fasta(tmp_path / "thrice.fa", "A")
     assert thrice.content_hash() == once.content_hash()
     assert thrice.facts["dropped"]["there_before"] == 200
     turned = decode(reverse_complement(encode(given["A:0"])))
@@ -124,26 +126,26 @@ def test_without_places_a_sequence_is_known_by_itself(tmp_path: Path) -> None:
         InputError,
         match=rf"the sequence {given['A:0']} is there both as A and as another class \(1 such seq",
     ):
-        fasta_examples(tmp_path / "both.fa", "A")
+        by_source.fasta(tmp_path / "both.fa", "A")
 
 
 def test_without_places_the_guard_is_off(tmp_path: Path) -> None:
     given = {f"{('A', 'B')[at % 2]}:{at}": text for at, text in enumerate(texts(100, 20))}
     write_fasta(tmp_path / "f.fa", given)
     trunk = pd.DataFrame({"chrom": ["c1"], "start": [0], "end": [20], "part": ["train"]})
-    assert fasta_examples(tmp_path / "f.fa", "A", trunk_regions=trunk).facts["guard"] == "off"
+    assert by_source.fasta(tmp_path / "f.fa", "A", trunk_regions=trunk).facts["guard"] == "off"
     with pytest.raises(InputError, match=r"names a place .* the guard 'all' needs them"):
-        fasta_examples(tmp_path / "f.fa", "A", trunk_regions=trunk, guard="all")
+        by_source.fasta(tmp_path / "f.fa", "A", trunk_regions=trunk, guard="all")
 
 
 def test_without_places_the_seed_makes_the_split(tmp_path: Path) -> None:
     given = {f"{('A', 'B')[at % 2]}:{at}": text for at, text in enumerate(texts(100, 20))}
     write_fasta(tmp_path / "f.fa", given)
-    of_seed = fasta_examples(tmp_path / "f.fa", "A", seed=5)
-    of_split = fasta_examples(tmp_path / "f.fa", "A", split=Split(by="random", seed=5))
+    of_seed = by_source.fasta(tmp_path / "f.fa", "A", seed=5)
+    of_split = by_source.fasta(tmp_path / "f.fa", "A", split=Split(by="random", seed=5))
     assert of_seed.facts["split"]["seed"] == 5
     assert of_seed.content_hash() == of_split.content_hash()
-    assert of_seed.content_hash() != fasta_examples(tmp_path / "f.fa", "A").content_hash()
+    assert of_seed.content_hash() != by_source.fasta(tmp_path / "f.fa", "A").content_hash()
 
 
 def test_the_trunks_chromosomes_are_not_there(tmp_path: Path) -> None:
@@ -152,9 +154,9 @@ def test_the_trunks_chromosomes_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(
         InputError,
         match=r"no chromosome for validation: the trunk's are c8 for validation and c3, c9 for "
-        r"test, found c1, c2, c3; name others with --valid-chroms and --test-chroms",
+        r"test, found c1 \(4\), c2 \(3\), c3 \(3\); name others with --valid-chroms",
     ):
-        fasta_examples(
+        by_source.fasta(
             tmp_path / "f.fa", "A", trunk_split=Split(valid=("c8",), test=("c3", "c9")),
             trunk_regions=trunk,
         )  # fmt: skip
@@ -166,7 +168,7 @@ def test_the_trunks_split_and_guard(tmp_path: Path) -> None:
         {"chrom": ["c3", "c2", "c1"], "start": [2005, 1005, 5], "end": [2010, 1010, 10],
          "part": ["valid", "train", "train"]}
     )  # fmt: skip
-    examples = fasta_examples(tmp_path / "f.fa", "A", trunk_split=SPLIT, trunk_regions=trunk)
+    examples = by_source.fasta(tmp_path / "f.fa", "A", trunk_split=SPLIT, trunk_regions=trunk)
     assert examples.facts["split"] == SPLIT.as_dict()
     assert examples.facts["dropped"]["seen_by_trunk"] == 2
     held = examples.regions[examples.regions["part"] != "train"]
@@ -188,7 +190,7 @@ def test_the_trunks_split_and_guard(tmp_path: Path) -> None:
 def test_wrong_files(tmp_path: Path, text: str, line: str) -> None:
     (tmp_path / "f.fa").write_text(text)
     with pytest.raises(InputError, match=line) as caught:
-        fasta_examples(tmp_path / "f.fa", "A")
+        by_source.fasta(tmp_path / "f.fa", "A")
     assert "\n" not in str(caught.value)
 
 
@@ -198,7 +200,7 @@ def test_a_part_without_a_class(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"the test part \(chromosomes c3\) has 0 of A and 7 of other classes"
     ):
-        fasta_examples(tmp_path / "f.fa", "A", split=SPLIT)
+        by_source.fasta(tmp_path / "f.fa", "A", split=SPLIT)
 
 
 def test_a_bed_file_equals_its_fasta(tmp_path: Path) -> None:
@@ -214,13 +216,13 @@ def test_a_bed_file_equals_its_fasta(tmp_path: Path) -> None:
     (tmp_path / "f.bed").write_text("".join(rows) + "c9\t0\t20\tA\n")
     write_fasta(tmp_path / "f.fa", given)
     source = Genome(tmp_path / "genome.fa")
-    of_bed = bed_examples(tmp_path / "f.bed", source, "A", window=20, split=SPLIT)
-    of_fasta = fasta_examples(tmp_path / "f.fa", "A", split=SPLIT)
+    of_bed = by_source.bed(tmp_path / "f.bed", source, "A", window=20, split=SPLIT)
+    of_fasta = by_source.fasta(tmp_path / "f.fa", "A", split=SPLIT)
     assert of_bed.content_hash() == of_fasta.content_hash()
     assert of_bed.facts["dropped"]["no_sequence"] == 1
     (tmp_path / "three.bed").write_text("c1\t0\t20\n")
     with pytest.raises(InputError, match="expected the class of each region in column 4, found 3"):
-        bed_examples(tmp_path / "three.bed", source, "A", window=20)
+        by_source.bed(tmp_path / "three.bed", source, "A", window=20)
 
 
 def test_the_reverse_strand_is_turned(tmp_path: Path) -> None:
@@ -229,8 +231,8 @@ def test_the_reverse_strand_is_turned(tmp_path: Path) -> None:
     write_fasta(tmp_path / "plus.fa", given)
     write_fasta(tmp_path / "minus.fa", minus)
     assert (
-        fasta_examples(tmp_path / "minus.fa", "A", split=SPLIT).content_hash()
-        == fasta_examples(tmp_path / "plus.fa", "A", split=SPLIT).content_hash()
+        by_source.fasta(tmp_path / "minus.fa", "A", split=SPLIT).content_hash()
+        == by_source.fasta(tmp_path / "plus.fa", "A", split=SPLIT).content_hash()
     )
 
 
@@ -240,13 +242,13 @@ def test_the_real_windows(shared_data: Path) -> None:
     path = folder / "windows" / "HEPG2.600bp.fa.gz"
     lists = read_lists(folder)
     sequences = open_sequences(path)
-    split = listed_split(lists, sequences)
+    of_list = by_source.listed(lists, sequences, "HEPG2")
+    split = split_from_card(of_list.facts["split"])
     assert split.test == ("chr2", "chr3")
-    of_list = listed_examples(lists, sequences, "HEPG2")
-    of_fasta = fasta_examples(path, "HEPG2", split=split)
+    of_fasta = by_source.fasta(path, "HEPG2", split=split)
     assert of_fasta.content_hash() == of_list.content_hash()
     assert of_list.window == 600
     assert of_list.facts["dropped"]["no_sequence"] > 80_000
-    fold = listed_split(lists, sequences, Split(fold="1/3"))
-    assert fold.test == ("chr2", "chr3")
-    assert fold.fold == "1/3"
+    fold = by_source.listed(lists, sequences, "HEPG2", split=Split(fold="1/3")).facts["split"]
+    assert fold["test"] == ["chr2", "chr3"]
+    assert fold["fold"] == "1/3"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import by_source
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import PARTS
-from cistransfer.examples.from_lists import listed_examples
 from cistransfer.examples.split import Split
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, write_fasta
@@ -31,7 +31,7 @@ def test_one_window_is_in_one_part_of_all_cells(tmp_path: Path, by: str) -> None
         (tmp_path / "lists" / f"{cell}.csv").write_text("\n".join(rows) + "\n")
     lists, genome = read_lists(tmp_path / "lists"), Genome(tmp_path / "g.fa")
     sets = {
-        cell: listed_examples(lists, genome, cell, split=Split(by=by, fraction=0.2))
+        cell: by_source.listed(lists, genome, cell, split=Split(by=by, fraction=0.2))
         for cell in "AB"
     }
     table = pd.concat([one.regions for one in sets.values()])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import by_source
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, counts
-from cistransfer.examples.from_matrix import multi_task_examples, single_task_examples
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import gc_fraction
@@ -42,7 +42,7 @@ def _key(examples: ExampleSet) -> list[tuple[str, int]]:
 
 @pytest.mark.parametrize(("regions", "rule"), [("resolved", "sparse"), ("common", "less-sparse")])
 def test_several_tfs(world, regions: str, rule: str) -> None:
-    examples = multi_task_examples(world.matrix, world.genome, TFS, regions=regions)
+    examples = by_source.multi(world.matrix, world.genome, TFS, regions=regions)
     states = world.matrix.states(TFS, rule=rule)
     known = (states >= 0).any(axis=1) if regions == "resolved" else (states >= 0).all(axis=1)
     assert 0 < known.sum() < len(states)
@@ -60,35 +60,35 @@ def test_several_tfs(world, regions: str, rule: str) -> None:
 
 
 def test_the_order_of_tfs_is_the_order_of_columns(world) -> None:
-    one = multi_task_examples(world.matrix, world.genome, TFS)
-    other = multi_task_examples(world.matrix, world.genome, TFS[::-1])
+    one = by_source.multi(world.matrix, world.genome, TFS)
+    other = by_source.multi(world.matrix, world.genome, TFS[::-1])
     assert (one.labels == other.labels[:, ::-1]).all()
 
 
 def test_a_sample_of_regions(world) -> None:
-    make = lambda seed: multi_task_examples(world.matrix, world.genome, TFS, most=200, seed=seed)  # noqa: E731
+    make = lambda seed: by_source.multi(world.matrix, world.genome, TFS, max_regions=200, seed=seed)  # noqa: E731
     assert len(make(1).codes) == 200
     assert make(1).content_hash() == make(1).content_hash()
     assert _key(make(1)) != _key(make(2))
-    everything = multi_task_examples(world.matrix, world.genome, TFS)
+    everything = by_source.multi(world.matrix, world.genome, TFS)
     assert set(_key(make(1))) < set(_key(everything))
 
 
 def test_wrong_requests(world) -> None:
-    for names in ([], ["MAX", "MAX"]):
+    for wrong in ({"tfs": ["MAX", "MAX"]}, {"tfs": ["MAX"], "exclude": ("MAX",)}):
         with pytest.raises(InputError, match="expected different TFs"):
-            multi_task_examples(world.matrix, world.genome, names)
-    with pytest.raises(InputError, match="'resolved' or 'common', found 'some'"):
-        multi_task_examples(world.matrix, world.genome, TFS, regions="some")
+            by_source.multi(world.matrix, world.genome, **wrong)
+    with pytest.raises(InputError, match="regions: expected resolved, common, found 'some'"):
+        by_source.multi(world.matrix, world.genome, TFS, regions="some")
     with pytest.raises(InputError, match=r"HNF4B.*nearest: HNF4"):
-        multi_task_examples(world.matrix, world.genome, ["HNF4B"])
+        by_source.multi(world.matrix, world.genome, ["HNF4B"])
     with pytest.raises(InputError, match=r"HNF4B.*nearest: HNF4"):
-        single_task_examples(world.matrix, world.genome, "HNF4B")
+        by_source.single(world.matrix, world.genome, "HNF4B")
 
 
 def test_windows_with_n_are_dropped_and_counted(world) -> None:
-    whole = multi_task_examples(world.matrix, world.genome, TFS)
-    holed = multi_task_examples(world.matrix, Holed(world.genome, holes=True), TFS)
+    whole = by_source.multi(world.matrix, world.genome, TFS)
+    holed = by_source.multi(world.matrix, Holed(world.genome, holes=True), TFS)
     odd = [key for key in _key(whole) if key[1] % 2]
     assert _key(holed) == odd
     assert 0 < len(odd) < len(whole.codes)
@@ -97,12 +97,12 @@ def test_windows_with_n_are_dropped_and_counted(world) -> None:
 
 
 def test_a_genome_without_a_chromosome(world) -> None:
-    whole = multi_task_examples(world.matrix, world.genome, TFS)
+    whole = by_source.multi(world.matrix, world.genome, TFS)
     lost = whole.facts["split"]["test"][0]
-    part = multi_task_examples(world.matrix, Holed(world.genome, without=lost), TFS)
+    part = by_source.multi(world.matrix, Holed(world.genome, without=lost), TFS)
     assert part.facts["dropped"]["no_sequence"] == (whole.regions["chrom"] == lost).sum() > 0
     assert lost not in part.facts["split"]["test"] + part.facts["split"]["valid"]
-    single = single_task_examples(world.matrix, Holed(world.genome, without=lost), "ELF1")
+    single = by_source.single(world.matrix, Holed(world.genome, without=lost), "ELF1")
     assert lost not in set(single.regions["chrom"])
 
 
@@ -115,8 +115,8 @@ def test_another_assembly(world, split: Split | None) -> None:
             return np.ones(len(regions), dtype=bool)
 
     for make in (
-        lambda: multi_task_examples(world.matrix, Empty(world.genome), TFS, split=split),
-        lambda: single_task_examples(world.matrix, Empty(world.genome), "ELF1", split=split),
+        lambda: by_source.multi(world.matrix, Empty(world.genome), TFS, split=split),
+        lambda: by_source.single(world.matrix, Empty(world.genome), "ELF1", split=split),
     ):
         with pytest.raises(
             InputError, match=r"none of the \d+ regions has .* right genome assembly"
@@ -125,7 +125,7 @@ def test_another_assembly(world, split: Split | None) -> None:
 
 
 def test_one_tf(world) -> None:
-    examples = single_task_examples(world.matrix, world.genome, "ELF1")
+    examples = by_source.single(world.matrix, world.genome, "ELF1")
     states = world.matrix.states(["ELF1"], rule="sparse")[:, 0]
     table = world.matrix.regions
     place = dict(zip(zip(table["chrom"], table["start"], strict=True), states, strict=True))
@@ -140,7 +140,7 @@ def test_one_tf(world) -> None:
 
 @pytest.mark.parametrize("bins", [10, 20])
 def test_each_part_is_gc_matched_in_itself(world, bins: int) -> None:
-    examples = single_task_examples(world.matrix, world.genome, "SPI1", gc_bins=bins)
+    examples = by_source.single(world.matrix, world.genome, "SPI1", gc_bins=bins)
     states = world.matrix.states(["SPI1"], rule="sparse")[:, 0]
     split = examples.facts["split"]
     named = {split["valid"][0]: "valid", split["test"][0]: "test"}
@@ -161,14 +161,14 @@ def test_each_part_is_gc_matched_in_itself(world, bins: int) -> None:
 
 
 def test_more_negatives(world) -> None:
-    one = counts(single_task_examples(world.matrix, world.genome, "SPI1"))["train"]["SPI1"]
-    two = counts(single_task_examples(world.matrix, world.genome, "SPI1", per_bound=2))
+    one = counts(by_source.single(world.matrix, world.genome, "SPI1"))["train"]["SPI1"]
+    two = counts(by_source.single(world.matrix, world.genome, "SPI1", per_bound=2))
     assert two["train"]["SPI1"]["bound"] == one["bound"]
     assert two["train"]["SPI1"]["unbound"] > 1.5 * one["unbound"]
 
 
 def test_a_number_of_positives(world) -> None:
-    make = lambda n, seed=0: single_task_examples(  # noqa: E731
+    make = lambda n, seed=0: by_source.single(  # noqa: E731
         world.matrix, world.genome, "ELF1", positives=n, seed=seed
     )
     sets = {n: make(n) for n in (20, 40, 60)}
@@ -191,13 +191,13 @@ def test_a_number_of_positives(world) -> None:
 def test_too_few_bound_regions_says_how_many(world) -> None:
     states = world.matrix.states(["HNF4G"], rule="sparse")[:, 0]
     with pytest.raises(InputError) as caught:
-        single_task_examples(world.matrix, world.genome, "HNF4G")
+        by_source.single(world.matrix, world.genome, "HNF4G")
     text = str(caught.value)
     assert text.startswith("HNF4G: ")
     assert f"(of {(states == 1).sum()} in all; " in text
     assert text.endswith("at least 20 are needed")
     with pytest.raises(InputError, match="at least 5,000 are needed"):
-        single_task_examples(world.matrix, world.genome, "ELF1", positives=5000)
+        by_source.single(world.matrix, world.genome, "ELF1", positives=5000)
 
 
 def test_a_held_out_chromosome_without_bound_regions(world) -> None:
@@ -209,7 +209,7 @@ def test_a_held_out_chromosome_without_bound_regions(world) -> None:
             return overlaps_any(regions, world.matrix.regions[hide])
 
     with pytest.raises(InputError, match=r"the test part \(chromosomes chr2\) has 0 bound"):
-        single_task_examples(
+        by_source.single(
             world.matrix,
             Without(world.genome),
             "ELF1",
@@ -232,7 +232,7 @@ def test_what_the_trunk_has_seen(world, guard: str | None, split: Split) -> None
     trunk = table.iloc[rows][["chrom", "start", "end"]].assign(
         part=["train", "valid", "train"] * 150
     )
-    examples = single_task_examples(
+    examples = by_source.single(
         world.matrix, world.genome, "ELF1", split=split, trunk_regions=trunk, guard=guard
     )
     seen = overlaps_any(examples.regions, trunk)
@@ -255,7 +255,7 @@ def test_nothing_of_the_callers_is_changed(world) -> None:
     before = world.matrix.regions.copy()
     trunk = regions_table(["chr1"], [0], [5], part=["train"])
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    examples = single_task_examples(world.matrix, world.genome, "ELF1", trunk_regions=trunk)
+    examples = by_source.single(world.matrix, world.genome, "ELF1", trunk_regions=trunk)
     pd.testing.assert_frame_equal(world.matrix.regions, before)
     assert list(trunk.columns) == ["chrom", "start", "end", "part"]
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
@@ -265,7 +265,7 @@ def test_nothing_of_the_callers_is_changed(world) -> None:
 def test_folds_share_their_test_part(world) -> None:
     """One TF's folds: identical test examples, every other region validates once."""
     sets = [
-        single_task_examples(world.matrix, world.genome, "GABPA", split=Split(fold=f"{at}/3"))
+        by_source.single(world.matrix, world.genome, "GABPA", split=Split(fold=f"{at}/3"))
         for at in (1, 2, 3)
     ]
     first = sets[0]
@@ -277,5 +277,5 @@ def test_folds_share_their_test_part(world) -> None:
         held += data.facts["split"]["valid"]
     assert len(held) == len(set(held)) == 4  # of five chromosomes one tests
     assert [data.facts["split"]["fold"] for data in sets] == ["1/3", "2/3", "3/3"]
-    many = multi_task_examples(world.matrix, world.genome, ["ELF1", "MAX"], split=Split(fold="2/3"))
+    many = by_source.multi(world.matrix, world.genome, ["ELF1", "MAX"], split=Split(fold="2/3"))
     assert many.facts["split"] == sets[1].facts["split"]

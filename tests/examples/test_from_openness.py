@@ -6,18 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import by_source
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
+from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import PARTS, ExampleSet, open_examples, save_examples
-from cistransfer.examples.from_openness import (
-    cell_examples,
-    multiclass_examples,
-    pretraining_examples,
-)
 from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode
@@ -64,7 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def test_pretraining_against_tiles(made: Made) -> None:
-    examples = pretraining_examples(
+    examples = by_source.pretraining(
         made.opened, made.genome, leave_out=CELLS, ratio=1.5, window=WINDOW, margin=100, split=SPLIT
     )
     table = examples.regions
@@ -94,7 +91,7 @@ def test_pretraining_against_tiles(made: Made) -> None:
 
 
 def test_too_few_tiles_give_all(made: Made) -> None:
-    examples = pretraining_examples(
+    examples = by_source.pretraining(
         made.opened, made.genome, leave_out=CELLS, ratio=100, window=WINDOW, split=SPLIT
     )
     counted = examples.regions[examples.regions["source"] == "tile"]["chrom"].value_counts()
@@ -103,7 +100,7 @@ def test_too_few_tiles_give_all(made: Made) -> None:
 
 
 def test_pretraining_against_shuffled_copies(made: Made) -> None:
-    examples = pretraining_examples(
+    examples = by_source.pretraining(
         made.opened, made.genome, leave_out=["A"], background="shuffled", ratio=2, window=WINDOW,
         split=SPLIT,
     )  # fmt: skip
@@ -115,14 +112,14 @@ def test_pretraining_against_shuffled_copies(made: Made) -> None:
         for copy in copies:
             assert pairs(codes[copy]) == pairs(codes[original])
             assert (codes[copy] != codes[original]).any()
-    again = pretraining_examples(
+    again = by_source.pretraining(
         made.opened, made.genome, leave_out=["A"], background="shuffled", ratio=2, window=WINDOW,
         split=SPLIT,
     )  # fmt: skip
     assert again.content_hash() == examples.content_hash()
-    less = pretraining_examples(
-        made.opened, made.genome, leave_out=["A"], background="shuffled", ratio=0.5, most=40,
-        window=WINDOW, split=SPLIT, seed=1,
+    less = by_source.pretraining(
+        made.opened, made.genome, leave_out=["A"], background="shuffled", ratio=0.5, window=WINDOW,
+        max_positives=40, split=SPLIT, seed=1,
     )  # fmt: skip
     assert (less.labels == 1).sum() == 40
     assert 18 <= (less.labels == 0).sum() <= 22
@@ -150,10 +147,10 @@ def test_background_from_another_genome(made: Made, tmp_path: Path) -> None:
     write_fasta(tmp_path / "other.fa", parts)
     request = {"leave_out": CELLS, "window": WINDOW}
     with pytest.raises(InputError, match="windows: holds windows, not contiguous sequence"):
-        pretraining_examples(made.opened, windows, split=SPLIT, **request)
+        by_source.pretraining(made.opened, windows, split=SPLIT, **request)
     other = Genome(tmp_path / "other.fa")
-    examples = pretraining_examples(
-        made.opened, windows, background_sequences=other, ratio=0.2, **request
+    examples = by_source.pretraining(
+        made.opened, windows, background_genome=other, ratio=0.2, **request
     )
     tiles = examples.regions["source"] == "tile"
     assert set(examples.regions["chrom"][tiles]) == {"c2", "c3", "c4"}  # c9 has no known region
@@ -164,16 +161,16 @@ def test_background_from_another_genome(made: Made, tmp_path: Path) -> None:
     with pytest.raises(
         InputError,
         match=r"the test part \(chromosomes c1\) has \d+ open windows and 0 background windows "
-        r"\(tiles\); both are needed; background can be tiled on c2, c3, c4",
+        r"\(tiles\); both are needed; .* background windows \(tiles\) are on c2 \(78\), c4 ",
     ):
-        pretraining_examples(
-            made.opened, windows, background_sequences=other,
+        by_source.pretraining(
+            made.opened, windows, background_genome=other,
             split=Split(valid=("c2",), test=("c1",)), **request,
         )  # fmt: skip
 
 
 def test_a_cell_against_named_negatives(made: Made) -> None:
-    examples = cell_examples(
+    examples = by_source.cell(
         made.opened, made.genome, "B", among=CELLS, window=WINDOW, split=SPLIT, ratio=1.5,
         negatives={"others": 2, "nobody": 1},
     )  # fmt: skip
@@ -198,7 +195,7 @@ def test_a_cell_against_named_negatives(made: Made) -> None:
 
 
 def test_counts_and_universal_negatives(made: Made) -> None:
-    examples = cell_examples(
+    examples = by_source.cell(
         made.opened, made.genome, "A", among=CELLS, window=WINDOW, split=SPLIT, ratio=None,
         negatives={"universal": 9, "nobody": 0, "others": 12},
     )  # fmt: skip
@@ -228,7 +225,7 @@ def test_negatives_do_not_show_what_the_cell_opens() -> None:
         def fetch(self, table: pd.DataFrame) -> np.ndarray:
             return np.zeros((len(table), 150), dtype=np.uint8)
 
-    examples = cell_examples(
+    examples = by_source.cell(
         OpenRegions(regions, cells), Random(), "A", among=["A", "B"], window=150, ratio=50,
         split=Split(valid=("c2",), test=("c3",)),
     )  # fmt: skip
@@ -245,7 +242,7 @@ def test_negatives_do_not_show_what_the_cell_opens() -> None:
 def test_one_window_is_in_one_part_of_all_cells(made: Made, by: str) -> None:
     """Wide windows overlap, so that every cell has other candidates."""
     sets = {
-        cell: cell_examples(
+        cell: by_source.cell(
             made.opened, made.genome, cell, among=CELLS, window=390, split=Split(by=by)
         )
         for cell in CELLS
@@ -258,25 +255,25 @@ def test_one_window_is_in_one_part_of_all_cells(made: Made, by: str) -> None:
 
 
 def test_the_guard_keeps_what_the_trunk_has_seen_out_of_the_test_part(made: Made) -> None:
-    trunk = pretraining_examples(
+    trunk = by_source.pretraining(
         made.opened, made.genome, leave_out=CELLS, background="shuffled", window=WINDOW,
         split=Split(valid=("c1",), test=("c2",)),
     ).regions  # fmt: skip
     trunk = trunk[trunk["part"] != "test"]
     request = {"among": CELLS, "window": WINDOW, "split": SPLIT, "trunk_regions": trunk}
-    examples = cell_examples(made.opened, made.genome, "A", **request)
+    examples = by_source.cell(made.opened, made.genome, "A", **request)
     assert examples.facts["guard"] == "heldout"
     for part, seen in (("test", trunk), ("valid", trunk[trunk["part"] == "train"])):
         assert not overlaps_any(examples.regions[examples.regions["part"] == part], seen).any()
     nobody = examples.regions["source"] == "nobody"
     assert set(examples.regions["part"][nobody]) == {"train"}
-    off = cell_examples(made.opened, made.genome, "A", guard="off", **request)
+    off = by_source.cell(made.opened, made.genome, "A", guard="off", **request)
     assert set(off.regions["part"][off.regions["source"] == "nobody"]) == set(PARTS)
 
 
 def test_one_class_a_window(made: Made, tmp_path: Path) -> None:
     sets = {
-        cell: cell_examples(
+        cell: by_source.cell(
             made.opened, made.genome, cell, among=CELLS, window=WINDOW, split=SPLIT,
             negatives={"others": 1, "nobody": 1, "universal": 1}, ratio=3,
         )
@@ -308,7 +305,7 @@ def test_one_class_a_window(made: Made, tmp_path: Path) -> None:
 def test_sets_that_do_not_fit(made: Made) -> None:
     def of(cell: str, among: list[str], **other: object) -> ExampleSet:
         request = {"window": WINDOW, "split": SPLIT, **other}
-        return cell_examples(made.opened, made.genome, cell, among=among, **request)
+        return by_source.cell(made.opened, made.genome, cell, among=among, **request)
 
     a, b = of("A", ["A", "B"]), of("B", ["A", "B"])
     with pytest.raises(InputError, match="examples of B have windows of 40 bp, those of A of 50"):
@@ -340,24 +337,24 @@ def test_sets_that_do_not_fit(made: Made) -> None:
 def test_wrong_cell_requests(made: Made, request_: dict, line: str) -> None:
     request = {"cell": "A", "among": CELLS, "window": WINDOW, "split": SPLIT, **request_}
     with pytest.raises(InputError, match="^" + line):
-        cell_examples(made.opened, made.genome, **request)
+        by_source.cell(made.opened, made.genome, **request)
 
 
 def test_a_cell_without_its_own(made: Made) -> None:
     same = OpenRegions(made.opened.regions, {**made.opened.open, "A": made.opened.open["B"]})
     with pytest.raises(InputError, match="no region is open in A and in no other of A, B"):
-        cell_examples(same, made.genome, "A", among=["A", "B"], window=WINDOW)
+        by_source.cell(same, made.genome, "A", among=["A", "B"], window=WINDOW)
 
 
 def test_wrong_pretraining_requests(made: Made) -> None:
     request = {"leave_out": CELLS, "window": WINDOW, "split": SPLIT}
-    with pytest.raises(InputError, match="no background 'dust'; there are: tiles, shuffled"):
-        pretraining_examples(made.opened, made.genome, background="dust", **request)
+    with pytest.raises(InputError, match="background: expected tiles, shuffled, found 'dust'"):
+        by_source.pretraining(made.opened, made.genome, background="dust", **request)
     with pytest.raises(InputError, match="expected a ratio above 0, found 0"):
-        pretraining_examples(made.opened, made.genome, ratio=0, **request)
+        by_source.pretraining(made.opened, made.genome, ratio=0, **request)
     every = {"Z": np.ones(len(made.opened.regions), dtype=bool)}
     with pytest.raises(InputError, match="every one of the 360 regions is open in one of the cell"):
-        pretraining_examples(
+        by_source.pretraining(
             OpenRegions(made.opened.regions, every), made.genome, leave_out=["Z"], window=WINDOW
         )
 
@@ -368,8 +365,8 @@ def test_the_real_matrix(real_matrix: BindingMatrix, shared_data: Path) -> None:
     opened = real_matrix.open_regions()
     windows = open_sequences(shared_data / "tf-binding-hg38" / "sequences")
     blocks = Genome(shared_data / "genome" / "hg38_blocks.fa.gz")
-    trunk = pretraining_examples(
-        opened, windows, leave_out=cells, background_sequences=blocks, window=200
+    trunk = by_source.pretraining(
+        opened, windows, leave_out=cells, background_genome=blocks, window=200
     )
     split = split_from_card(trunk.facts["split"])
     assert split == Split(valid=("chr22",), test=("chr20",))  # chr21 has most of the tiles
@@ -377,7 +374,7 @@ def test_the_real_matrix(real_matrix: BindingMatrix, shared_data: Path) -> None:
     assert trunk.regions["source"].value_counts().to_dict() == {"open": 129_889, "tile": 28_897}
     assert trunk.facts["dropped"]["with_n"] == 4
     seen = trunk.regions[trunk.regions["part"] != "test"]
-    hepg2 = cell_examples(
+    hepg2 = by_source.cell(
         opened, windows, "HepG2", among=cells, window=200, split=split, trunk_regions=seen
     )
     assert int((hepg2.labels == 1).sum()) == 7_427

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import by_source
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.from_peaks import peak_examples
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.intervals import overlaps_any
@@ -56,8 +56,8 @@ PEAKS = _every(1000, 420, 90)
 
 
 def _make(peaks: pd.DataFrame = PEAKS, open_regions: pd.DataFrame = OPEN, **changes: object):
-    options = {"task": "T", "window": 100, "split": SPLIT, **changes}
-    return peak_examples(peaks, open_regions, Toy(), **options)
+    options = {"tf": "T", "window": 100, "split": SPLIT, **changes}
+    return by_source.peaks(peaks, open_regions, Toy(), **options)
 
 
 def test_peaks_become_windows_on_their_midpoints_or_summits() -> None:
@@ -165,8 +165,8 @@ def test_the_default_split_comes_from_what_has_a_sequence() -> None:
 def test_simulated_peaks(world) -> None:
     data: Path = world.truth.folder
     peaks = read_bed(data / "peaks" / "ELF1.narrowPeak.gz")
-    examples = peak_examples(
-        peaks, read_bed(data / "open.bed.gz"), world.genome, task="ELF1", window=100
+    examples = by_source.peaks(
+        peaks, read_bed(data / "open.bed.gz"), world.genome, tf="ELF1", window=100
     )
     bound = examples.regions[examples.labels[:, 0] == 1]
     summits = set(zip(peaks["chrom"], peaks["summit"], strict=True))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cistransfer.examples.gc import match_gc
+from cistransfer.examples.draw import match_gc
 
 GC = st.lists(st.integers(0, 40), max_size=30)
 

@@ -8,30 +8,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import by_source
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.binding.matrix import BindingMatrix
-from cistransfer.binding.windowing import OpenRegions
-from cistransfer.examples.dataset import ExampleSet, open_examples
-from cistransfer.examples.from_fasta import bed_examples, fasta_examples
-from cistransfer.examples.from_lists import listed_examples
-from cistransfer.examples.from_matrix import multi_task_examples, single_task_examples
-from cistransfer.examples.from_openness import (
-    cell_examples,
-    multiclass_examples,
-    pretraining_examples,
-)
-from cistransfer.examples.from_peaks import peak_examples
+from cistransfer.examples.classes import multiclass_examples
+from cistransfer.examples.dataset import ExampleSet, open_examples, subset
+from cistransfer.examples.draw import Background, Shares
+from cistransfer.examples.sources import FromOpenness
 from cistransfer.examples.split import Split
-from cistransfer.examples.subset import subset
 from cistransfer.examples.write_sets import write_listed_sets, write_sets
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, WindowSequences, open_sequences, write_fasta
 from cistransfer.openness.lists import read_lists
-from cistransfer.openness.of_matrix import matrix_openness
+from cistransfer.openness.regions import OpenRegions
 
 TFS = ["MAX", "ELF1", "HNF4A"]
 CELLS = ["A", "B", "C"]
@@ -183,7 +176,7 @@ class Inputs:
 
     def cells(self, split: Split, **more: object) -> dict[str, ExampleSet]:
         return {
-            cell: cell_examples(
+            cell: by_source.cell(
                 self.opened, self.made, cell, among=CELLS, window=50, split=split, **more
             )
             for cell in CELLS
@@ -199,18 +192,18 @@ Case = Callable[[Inputs], ExampleSet]
 
 
 def _multi(**options: object) -> Case:
-    return lambda i: multi_task_examples(i.matrix, i.genome, TFS, **options)
+    return lambda i: by_source.multi(i.matrix, i.genome, TFS, **options)
 
 
 def _single(tf: str = "ELF1", seen: bool = False, **options: object) -> Case:
-    return lambda i: single_task_examples(
+    return lambda i: by_source.single(
         i.matrix, i.genome, tf, trunk_regions=i.seen if seen else None, **options
     )
 
 
 def _peaks(seen: str = "", blacklist: bool = False, **options: object) -> Case:
-    return lambda i: peak_examples(
-        i.peaks, i.open, i.genome, task="ELF1",
+    return lambda i: by_source.peaks(
+        i.peaks, i.open, i.genome, tf="ELF1",
         trunk_regions=getattr(i, seen) if seen else None,
         blacklist=i.blacklist if blacklist else None,
         **{"window": 100, **options},
@@ -218,25 +211,25 @@ def _peaks(seen: str = "", blacklist: bool = False, **options: object) -> Case:
 
 
 def _fasta(placed: bool = True, seen: bool = False, **options: object) -> Case:
-    return lambda i: fasta_examples(
+    return lambda i: by_source.fasta(
         i.sequences(placed), "B", trunk_regions=i.fasta_seen if seen else None, **options
     )
 
 
 def _bed(seen: bool = False, **options: object) -> Case:
-    return lambda i: bed_examples(
+    return lambda i: by_source.bed(
         i.bed, i.made, "A", window=51, trunk_regions=i.made_seen if seen else None, **options
     )
 
 
 def _pretraining(**options: object) -> Case:
-    return lambda i: pretraining_examples(
+    return lambda i: by_source.pretraining(
         i.opened, i.made, leave_out=CELLS, **{"window": 50, "margin": 100, **options}
     )
 
 
 def _cell(seen: bool = False, blacklist: bool = False, **options: object) -> Case:
-    return lambda i: cell_examples(
+    return lambda i: by_source.cell(
         i.opened, i.made, "B", among=CELLS,
         trunk_regions=i.made_seen if seen else None,
         blacklist=i.made_blacklist if blacklist else None,
@@ -248,11 +241,11 @@ CASES: dict[str, Case] = {
     "multi resolved": _multi(),
     "multi common": _multi(regions="common"),
     "multi rule": _multi(rule="peaks-only"),
-    "multi most": _multi(most=200, seed=1),
-    "multi fold": _multi(split=Split(fold="2/3"), most=300),
+    "multi most": _multi(max_regions=200, seed=1),
+    "multi fold": _multi(split=Split(fold="2/3"), max_regions=300),
     "multi random": _multi(split=Split(by="random", seed=4)),
     "multi neighbours": _multi(split=Split(by="neighbours", fraction=0.2)),
-    "multi holed": lambda i: multi_task_examples(i.matrix, Holed(i.genome), TFS),
+    "multi holed": lambda i: by_source.multi(i.matrix, Holed(i.genome), TFS),
     "single": _single(),
     "single named": _single(split=NAMED),
     "single bins": _single("SPI1", gc_bins=10),
@@ -266,7 +259,7 @@ CASES: dict[str, Case] = {
     "single heldout": _single(split=NAMED, seen=True),
     "single all": _single(split=NAMED, seen=True, guard="all"),
     "single off": _single(split=NAMED, seen=True, guard="off"),
-    "single holed": lambda i: single_task_examples(i.matrix, Holed(i.genome), "ELF1"),
+    "single holed": lambda i: by_source.single(i.matrix, Holed(i.genome), "ELF1"),
     "peaks": _peaks(),
     "peaks wide": _peaks(window=150, per_bound=2.0, gc_bins=10),
     "peaks blacklist": _peaks(blacklist=True),
@@ -291,13 +284,13 @@ CASES: dict[str, Case] = {
     "pretraining fold": _pretraining(split=Split(fold="2/3")),
     "pretraining random": _pretraining(split=Split(by="random")),
     "pretraining shuffled": _pretraining(background="shuffled", ratio=2.4, seed=1),
-    "pretraining most": _pretraining(most=40, seed=1, margin=300),
-    "pretraining most shuffled": _pretraining(background="shuffled", ratio=0.5, most=40),
-    "pretraining blacklist": lambda i: pretraining_examples(
+    "pretraining most": _pretraining(max_positives=40, seed=1, margin=300),
+    "pretraining most shuffled": _pretraining(background="shuffled", ratio=0.5, max_positives=40),
+    "pretraining blacklist": lambda i: by_source.pretraining(
         i.opened, i.made, leave_out=["A"], window=50, blacklist=i.made_blacklist
     ),
-    "pretraining of windows": lambda i: pretraining_examples(
-        i.opened, i.windows, leave_out=CELLS, window=50, background_sequences=i.made, ratio=0.2
+    "pretraining of windows": lambda i: by_source.pretraining(
+        i.opened, i.windows, leave_out=CELLS, window=50, background_genome=i.made, ratio=0.2
     ),
     "cell": _cell(),
     "cell split": _cell(split=MADE, ratio=1.5, negatives={"others": 2, "nobody": 1}),
@@ -314,13 +307,13 @@ CASES: dict[str, Case] = {
     "multiclass published": lambda i: multiclass_examples(
         i.cells(MADE, negatives={"others": 1, "universal": 1}), negatives=False
     ),
-    "list": lambda i: listed_examples(i.lists, i.made, "A"),
-    "list random": lambda i: listed_examples(
+    "list": lambda i: by_source.listed(i.lists, i.made, "A"),
+    "list random": lambda i: by_source.listed(
         i.lists, i.made, "B", split=Split(by="random", fraction=0.2)
     ),
-    "list seen": lambda i: listed_examples(i.lists, i.made, "A", trunk_regions=i.made_seen),
+    "list seen": lambda i: by_source.listed(i.lists, i.made, "A", trunk_regions=i.made_seen),
     "subset": lambda i: subset(
-        _single("SPI1", per_bound=2)(i), fraction=0.5, most={"train": 60}, seed=2
+        _single("SPI1", per_bound=2)(i), fraction=0.5, max_positives={"train": 60}, seed=2
     ),
 }
 
@@ -344,10 +337,14 @@ def test_made_data(inputs: Inputs, case: str) -> None:
 
 
 def test_sets_of_cells(inputs: Inputs, tmp_path: Path) -> None:
+    source = FromOpenness(
+        inputs.opened, tuple(CELLS), inputs.made, window=50, blacklist=inputs.made_blacklist
+    )
     write_sets(
-        tmp_path, inputs.opened, inputs.made, CELLS, backgrounds=["tiles", "shuffled"], window=50,
-        most=100, negatives={"others": 1, "nobody": 1, "universal": 1}, seed=2,
-        published_multiclass=True, blacklist=inputs.made_blacklist,
+        tmp_path, source, backgrounds=["tiles", "shuffled"],
+        background=Background(max_positives=100),
+        negatives=Shares({"others": 1, "nobody": 1, "universal": 1}), seed=2,
+        published_multiclass=True,
     )  # fmt: skip
     assert _written(tmp_path) == GOLDEN["sets of cells"]
 
@@ -362,27 +359,27 @@ def test_real_data(real_matrix: BindingMatrix, shared_data: Path) -> None:
     sequences = open_sequences(shared_data / "tf-binding-hg38" / "sequences")
     blocks = Genome(shared_data / "genome" / "hg38_blocks.fa.gz")
     cells = ["GM12878", "K562", "HepG2", "HCT116", "A549", "MCF-7"]
-    opened = matrix_openness(real_matrix)
+    opened = real_matrix.open_regions()
     peaks = read_bed(shared_data / "encode-peaks-hg38" / "HepG2.HNF4A.narrowPeak.gz")
     accessible = real_matrix.regions[real_matrix.accessible(["HepG2"])[:, 0]]
     blacklist = read_bed(shared_data / "annotation" / "hg38-blacklist.v2.bed")
     seen = real_matrix.regions.iloc[::3].assign(part="train")
     folder = shared_data / "chromtransfer-hg38"
     made = {
-        "multi": multi_task_examples(real_matrix, sequences, ["CEBPA", "FOXA1"], most=20_000),
-        "single": single_task_examples(real_matrix, sequences, "HNF4A", positives=500),
-        "peaks": peak_examples(
-            peaks, accessible, blocks, task="HNF4A", window=200, blacklist=blacklist,
+        "multi": by_source.multi(real_matrix, sequences, ["CEBPA", "FOXA1"], max_regions=20_000),
+        "single": by_source.single(real_matrix, sequences, "HNF4A", positives=500),
+        "peaks": by_source.peaks(
+            peaks, accessible, blocks, tf="HNF4A", window=200, blacklist=blacklist,
             trunk_regions=seen[seen["chrom"] != "chr22"],
             trunk_split=Split(valid=("chr20",), test=("chr22",)),
         ),
-        "pretraining": pretraining_examples(
-            opened, sequences, leave_out=cells, background_sequences=blocks, window=200
+        "pretraining": by_source.pretraining(
+            opened, sequences, leave_out=cells, background_genome=blocks, window=200
         ),
-        "cell": cell_examples(opened, sequences, "HepG2", among=cells, window=200),
-        "list": listed_examples(
+        "cell": by_source.cell(opened, sequences, "HepG2", among=cells, window=200),
+        "list": by_source.listed(
             read_lists(folder), open_sequences(folder / "windows" / "HEPG2.600bp.fa.gz"), "HEPG2"
         ),
-        "fasta": fasta_examples(folder / "windows" / "HEPG2.600bp.fa.gz", "HEPG2", window=200),
+        "fasta": by_source.fasta(folder / "windows" / "HEPG2.600bp.fa.gz", "HEPG2", window=200),
     }  # fmt: skip
     assert {name: _short(one) for name, one in made.items()} == GOLDEN["real data"]

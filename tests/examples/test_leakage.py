@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cistransfer.errors import InputError
-from cistransfer.examples.leakage import GUARDS, leaking
+from cistransfer.examples.holdout import GUARDS, HoldOut
 from cistransfer.genome.bed import regions_table
 
 ROW = st.tuples(
@@ -26,7 +27,7 @@ SEEN = st.tuples(
 Row = tuple[str, int, int, str]
 
 
-def _table(rows: list[Row]) -> object:
+def _table(rows: list[Row]) -> pd.DataFrame:
     return regions_table(
         [row[0] for row in rows],
         [row[1] for row in rows],
@@ -51,13 +52,13 @@ def _leaks(row: Row, seen: list[Row], guard: str) -> bool:
 @given(st.lists(ROW, max_size=10), st.lists(SEEN, max_size=8), st.sampled_from(GUARDS))
 def test_guards(rows: list[Row], seen: list[Row], guard: str) -> None:
     table, trunk = _table(rows), _table(seen)
-    found = leaking(table, table["part"].to_numpy(), trunk, guard)  # type: ignore[index, arg-type]
+    found = HoldOut(None, guard, trunk).leaking(table, table["part"].to_numpy())
     assert found.tolist() == [_leaks(row, seen, guard) for row in rows]
     assert found.dtype == bool
 
 
 def test_without_a_trunk_nothing_leaks() -> None:
     table = _table([("chr1", 0, 5, "test")])
-    assert not leaking(table, np.array(["test"], dtype=object), None, "all").any()  # type: ignore[arg-type]
+    assert not HoldOut(None, "all").leaking(table, np.array(["test"], dtype=object)).any()
     with pytest.raises(InputError, match="no leakage guard 'some'; there are: heldout, all, off"):
-        leaking(table, np.array(["test"], dtype=object), None, "some")  # type: ignore[arg-type]
+        HoldOut(guard="some")

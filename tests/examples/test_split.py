@@ -93,7 +93,7 @@ def test_wrong_splits() -> None:
         assign_parts(_regions(SIZES), Split(valid=("chr2",), test=("chr33",)))
     with pytest.raises(InputError, match="needs validation and test chromosomes"):
         assign_parts(_regions(SIZES), Split())
-    with pytest.raises(InputError, match=r"at least 3 chromosomes, found \['chr1', 'chr2'\]"):
+    with pytest.raises(InputError, match=r"at least 3 chromosomes, found chr1 \(2\), chr2 \(1\)"):
         choose_chromosomes(["chr1", "chr2", "chr1"])
 
 

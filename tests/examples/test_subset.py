@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.dataset import ExampleSet
-from cistransfer.examples.subset import subset
+from cistransfer.examples.dataset import ExampleSet, subset
 from cistransfer.genome.bed import regions_table
 
 
@@ -43,12 +42,12 @@ def test_the_class_ratio_is_kept_and_the_test_part_is_whole() -> None:
 
 def test_most_positives_bring_their_negatives() -> None:
     whole = _examples()
-    kept = _counts(subset(whole, most={"train": 30, "test": 5}))
+    kept = _counts(subset(whole, max_positives={"train": 30, "test": 5}))
     positives, negatives = _counts(whole)["train"]
     assert kept["train"] == (30, round(negatives * 30 / positives))
     assert kept["test"][0] == 5
     assert kept["valid"] == _counts(whole)["valid"]
-    assert _counts(subset(whole, most={"train": 10_000})) == _counts(whole)
+    assert _counts(subset(whole, max_positives={"train": 10_000})) == _counts(whole)
 
 
 def test_rows_are_those_of_the_whole_in_their_order() -> None:

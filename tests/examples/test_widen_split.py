@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import by_source
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cistransfer.errors import InputError
-from cistransfer.examples.from_peaks import peak_examples
 from cistransfer.examples.split import Split, widen_split
 from cistransfer.models.bundle import Bundle
 
@@ -101,8 +101,8 @@ def test_peaks_on_a_genome_of_which_the_trunk_saw_a_part(world, trunk: Bundle) -
     every = pd.DataFrame(world.matrix.regions[["chrom", "start", "end"]])
     seen = every[every["chrom"].isin(chroms[:2])].assign(part="train")
     split = Split(valid=(chroms[2],), test=("chrZ",))
-    made = peak_examples(
-        peaks, every, world.genome, task="X", window=100, trunk_regions=seen, trunk_split=split
+    made = by_source.peaks(
+        peaks, every, world.genome, tf="X", window=100, trunk_regions=seen, trunk_split=split
     )
     parts = made.regions.groupby("part")["chrom"].agg(set).to_dict()
     assert parts["test"] <= set(chroms[3:])
@@ -112,8 +112,8 @@ def test_peaks_on_a_genome_of_which_the_trunk_saw_a_part(world, trunk: Bundle) -
     assert made.facts["split"]["test"] == sorted(parts["test"])
     # a split of one's own goes before the trunk's
     own = Split(valid=(chroms[0],), test=(chroms[1],))
-    made = peak_examples(
-        peaks, every, world.genome, task="X", window=100, split=own, trunk_split=split,
+    made = by_source.peaks(
+        peaks, every, world.genome, tf="X", window=100, split=own, trunk_split=split,
         trunk_regions=seen.iloc[:0],
     )  # fmt: skip
     assert made.facts["split"] == own.as_dict()
@@ -121,9 +121,9 @@ def test_peaks_on_a_genome_of_which_the_trunk_saw_a_part(world, trunk: Bundle) -
 
 def test_peaks_on_nothing_but_what_the_trunk_was_trained_on(world) -> None:
     every = pd.DataFrame(world.matrix.regions[["chrom", "start", "end"]])
-    with pytest.raises(InputError, match="needs validation and test chromosomes"):
-        peak_examples(
-            every.iloc[::2], every, world.genome, task="X", window=100,
+    with pytest.raises(InputError, match="no chromosome for validation: the trunk's are chrY"):
+        by_source.peaks(
+            every.iloc[::2], every, world.genome, tf="X", window=100,
             trunk_regions=every.assign(part="train"),
             trunk_split=Split(valid=("chrY",), test=("chrZ",)),
         )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 
 from cistransfer.errors import InputError
 from cistransfer.examples import write_sets as module
+from cistransfer.examples.sources import FromOpenness
 from cistransfer.examples.write_sets import write_sets
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode
@@ -37,6 +38,10 @@ def opened() -> OpenRegions:
     return OpenRegions(regions, {cell: rng.random(len(start)) < 1 / 3 for cell in "ABCD"})
 
 
+def source(opened: OpenRegions, genome: Genome, *cells: str) -> FromOpenness:
+    return FromOpenness(opened, cells, genome, window=50)
+
+
 def sets_in(out: Path) -> set[str]:
     return {str(found.parent.relative_to(out)) for found in out.rglob("dataset.json")}
 
@@ -45,7 +50,11 @@ def test_sets_that_are_not_made_again_are_removed(
     opened: OpenRegions, genome: Genome, tmp_path: Path
 ) -> None:
     out = tmp_path / "sets"
-    write_sets(out, opened, genome, ["A", "B", "C"], backgrounds=["tiles", "shuffled"], window=50)
+    write_sets(
+        out,
+        source(opened, genome, "A", "B", "C"),
+        backgrounds=["tiles", "shuffled"],
+    )
     assert sets_in(out) == {
         "pretraining", "pretraining-shuffled", "cells/A", "cells/B", "cells/C", "multiclass",
     }  # fmt: skip
@@ -53,7 +62,7 @@ def test_sets_that_are_not_made_again_are_removed(
                  "cells/.A.part/dataset.json"):  # fmt: skip
         (out / mine).parent.mkdir(parents=True, exist_ok=True)
         (out / mine).write_text("mine")
-    table = write_sets(out, opened, genome, ["A", "B"], window=50)
+    table = write_sets(out, source(opened, genome, "A", "B"))
     expected = {"pretraining", "cells/A", "cells/B", "multiclass"}
     assert set(table["set"]) == expected
     assert sets_in(out) == expected | {"models/A", "cells/.A.part"}
@@ -67,14 +76,14 @@ def test_a_run_that_ends_early_leaves_no_table(
     opened: OpenRegions, genome: Genome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "sets"
-    write_sets(out, opened, genome, ["A", "B"], window=50)
+    write_sets(out, source(opened, genome, "A", "B"))
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "save_examples", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_sets(out, opened, genome, ["A", "B"], window=50)
+        write_sets(out, source(opened, genome, "A", "B"))
     assert not (out / "sets.tsv").exists()
     assert (out / "pretraining" / "dataset.json").is_file()
 
@@ -83,19 +92,23 @@ def test_a_request_that_fails_leaves_the_earlier_run(
     opened: OpenRegions, genome: Genome, tmp_path: Path
 ) -> None:
     out = tmp_path / "sets"
-    write_sets(out, opened, genome, ["A", "B"], window=50)
+    write_sets(out, source(opened, genome, "A", "B"))
     with pytest.raises(InputError, match="hold no 'universal' negatives"):
-        write_sets(out, opened, genome, ["A", "C"], window=50, published_multiclass=True)
+        write_sets(
+            out,
+            source(opened, genome, "A", "C"),
+            published_multiclass=True,
+        )
     assert (out / "sets.tsv").is_file()
     assert "cells/B" in sets_in(out)
 
 
 def test_no_background(opened: OpenRegions, genome: Genome, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^expected at least one background: tiles, shuffled"):
-        write_sets(tmp_path, opened, genome, ["A", "B"], backgrounds=[], window=50)
+        write_sets(tmp_path, source(opened, genome, "A", "B"), backgrounds=[])
 
 
 def test_a_file_in_the_way(opened: OpenRegions, genome: Genome, tmp_path: Path) -> None:
     (tmp_path / "sets").write_text("")
     with pytest.raises(InputError, match="sets"):
-        write_sets(tmp_path / "sets", opened, genome, ["A", "B"], window=50)
+        write_sets(tmp_path / "sets", source(opened, genome, "A", "B"))

@@ -11,7 +11,10 @@ import pytest
 from cistransfer.binding.build import build_matrix
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.binding.readers.evidence import Experiment, place_rows
-from cistransfer.examples.from_peaks import peak_examples
+from cistransfer.examples.draw import Matched
+from cistransfer.examples.holdout import HoldOut
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromPeaks
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.fasta import open_sequences, write_fasta
@@ -85,10 +88,11 @@ def test_windows_of_finetuning_are_on_the_summits(tmp_path: Path, genome_path: P
     opened = tmp_path / "open.bed"
     places = [(chrom, start) for chrom in (1, 2) for start in range(60, 2900, 30)]
     opened.write_text("".join(f"chr{c}\t{s}\t{s + 60}\n" for c, s in places))
-    made = peak_examples(
-        peaks, read_bed(opened), open_sequences(genome_path), task="T", window=40,
-        split=Split(by="random", seed=0), gc_bins=1,
-    )  # fmt: skip
+    made = examples_for(
+        FromPeaks(path, opened, genome_path, "T", window=40),
+        holdout=HoldOut(Split(by="random", seed=0)),
+        draw=Matched(gc_bins=1),
+    )
     bound = made.regions[made.labels[:, 0] == 1]
     expected = centre_windows(peaks, 40)[["chrom", "start", "end"]].to_numpy().tolist()
     assert 60 < len(bound) <= peaks.attrs["read"].rows == len(starts)

@@ -127,10 +127,9 @@ def sets(
     Tiles are taken on chromosomes that have open regions in the list.
     """
     from cistransfer.binding.matrix import read_open_regions
+    from cistransfer.examples.draw import Background, Shares
+    from cistransfer.examples.sources import FromOpenness
     from cistransfer.examples.write_sets import write_listed_sets, write_sets
-    from cistransfer.genome.bed import read_bed
-    from cistransfer.genome.fasta import open_sequences
-    from cistransfer.openness.lists import read_lists
     from cistransfer.openness.options import OpenOptions
 
     rule = requested_split(split, valid_chroms, test_chroms, seed, fold)
@@ -144,12 +143,7 @@ def sets(
             if parameter.name in _typed(context) - heard:
                 raise InputError(f"{parameter.opts[0]} has no meaning with --lists; drop it")
         table = write_listed_sets(
-            out,
-            read_lists(lists),
-            open_sequences(genome),
-            chosen,
-            split=rule,
-            published_multiclass=published_multiclass,
+            out, lists, genome, chosen, split=rule, published_multiclass=published_multiclass
         )
     else:
         if not chosen:
@@ -174,22 +168,21 @@ def sets(
                 replicates=replicates,
             )
         )
+        source = FromOpenness(
+            opened,
+            chosen,
+            genome,
+            window=window,
+            background_genome=background_genome,
+            margin=margin,
+            blacklist=blacklist,
+        )
         table = write_sets(
             out,
-            opened,
-            open_sequences(genome),
-            chosen,
+            source,
             backgrounds=comma_list(background),
-            background_sequences=(
-                None if background_genome is None else open_sequences(background_genome)
-            ),
-            background_ratio=background_ratio,
-            margin=margin,
-            most=most,
-            negatives=shares,
-            ratio=ratio,
-            window=window,
-            blacklist=None if blacklist is None else read_bed(blacklist),
+            background=Background(background_ratio, most),
+            negatives=Shares(shares, ratio),
             split=rule,
             published_multiclass=published_multiclass,
             seed=seed,
@@ -333,7 +326,7 @@ def _fractions(text: str) -> tuple[float, ...]:
 
 def _shares(text: str) -> dict[str, float]:
     """Read ``others=0.5,nobody=0.5``."""
-    from cistransfer.examples.from_openness import NEGATIVES, PUBLISHED_NEGATIVES
+    from cistransfer.examples.draw import NEGATIVES, PUBLISHED_NEGATIVES
 
     if text in ("", "published"):
         return dict(PUBLISHED_NEGATIVES if text else NEGATIVES)

@@ -23,14 +23,10 @@ from cistransfer.cli.options import (
 from cistransfer.errors import InputError
 
 if TYPE_CHECKING:
-    from cistransfer.examples.dataset import ExampleSet
-    from cistransfer.examples.split import Split
-    from cistransfer.models.bundle import Bundle
+    from cistransfer.examples.sources import Source
     from cistransfer.motifs.pwm import PWM
 
 __all__ = ["register"]
-
-WINDOW = 200
 
 
 def finetune(
@@ -44,6 +40,13 @@ def finetune(
     ] = None,
     matrix: Annotated[Path | None, typer.Option(help="Binding matrix, with --tf.")] = None,
     tf: Annotated[str | None, typer.Option(help="TF of the matrix, or a name for --peaks.")] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="What counts as bound in --matrix: sparse, peaks-only … [default: sparse; "
+            "peaks-only for a matrix without TFBS]."
+        ),
+    ] = None,
     peaks: Annotated[
         Path | None, typer.Option(help="Your peaks (BED or narrowPeak), with --open.")
     ] = None,
@@ -120,6 +123,9 @@ def finetune(
     '--examples RUN/examples' to train on exactly the examples of another run.
     """
     from cistransfer.examples.dataset import counts, open_examples
+    from cistransfer.examples.draw import Matched
+    from cistransfer.examples.holdout import HoldOut
+    from cistransfer.examples.make import examples_for
     from cistransfer.models.arguments import read_arguments
     from cistransfer.models.bundle import open_bundle
     from cistransfer.models.user_file import is_file_spec
@@ -160,28 +166,27 @@ def finetune(
             "--genome": ((examples, matrix, peaks, labelled), genome),
             "--window": ((peaks, fasta, labelled), window),
             "--blacklist": ((peaks,), blacklist),
+            "--rule": ((matrix,), rule),
             "--fold": ((matrix, peaks, fasta, labelled), fold or None),
         },
     )
     if examples is not None:
         data = open_examples(examples)
     else:
-        if genome is None and fasta is None:
-            raise InputError("--genome is needed to read the sequence of the regions")
-        inherited = None if trunk is None else trunk.card.split
-        rule = requested_split(split, valid_chroms, test_chroms, seed, fold, inherited)
-        data = (
-            _of_classes(
-                fasta, labelled, positive, genome, trunk, rule, window=window, guard=guard,
-                by=split, seed=seed,
-            )
-            if fasta is not None or labelled is not None
-            else _make(
-                matrix, tf, peaks, open_regions, blacklist, genome, trunk, rule,
-                window=window, positives=positives, negatives=negatives, gc_bins=gc_bins,
-                guard=guard, seed=seed, by=split,
-            )
+        source = _source(
+            matrix=matrix, tf=tf, rule=rule, peaks=peaks, open_regions=open_regions,
+            blacklist=blacklist, fasta=fasta, labelled=labelled, positive=positive, genome=genome,
+            window=window,
         )  # fmt: skip
+        wanted = requested_split(split, valid_chroms, test_chroms, seed, fold)
+        matched = peaks is not None or matrix is not None
+        data = examples_for(
+            source,
+            trunk,
+            holdout=HoldOut.of(trunk, wanted, guard),
+            draw=Matched(negatives, gc_bins, positives) if matched else None,
+            seed=seed,
+        )
     table = counts(data)
     for part, tasks in table.items():
         bound = sum(row["bound"] for row in tasks.values())
@@ -231,121 +236,41 @@ def _refuse_unused(source: str, options: dict[str, tuple[tuple[object, ...], obj
             raise InputError(f"{name} has no meaning with {source}; drop it")
 
 
-def _make(
+def _source(
+    *,
     matrix: Path | None,
     tf: str | None,
+    rule: str | None,
     peaks: Path | None,
     open_regions: Path | None,
     blacklist: Path | None,
-    genome: Path | None,
-    trunk: Bundle | None,
-    rule: Split | None,
-    *,
-    window: int | None,
-    positives: int | None,
-    negatives: float,
-    gc_bins: int,
-    guard: str | None,
-    seed: int,
-    by: str,
-) -> ExampleSet:
-    from cistransfer.binding.matrix import open_matrix
-    from cistransfer.examples.from_matrix import single_task_examples
-    from cistransfer.examples.from_peaks import peak_examples
-    from cistransfer.genome.bed import read_bed
-    from cistransfer.genome.fasta import open_sequences
-
-    assert genome is not None
-    inherited = _inherited(trunk, by)
-    seen = None if trunk is None else trunk.regions()
-    if matrix is not None:
-        if tf is None:
-            raise InputError("--matrix needs --tf, the TF to train for")
-        return single_task_examples(
-            open_matrix(matrix),
-            open_sequences(genome),
-            tf,
-            positives=positives,
-            per_bound=negatives,
-            gc_bins=gc_bins,
-            split=rule or inherited,
-            trunk_regions=seen,
-            guard=guard,
-            seed=seed,
-        )
-    assert peaks is not None
-    if open_regions is None:
-        raise InputError("--peaks needs --open, the open regions to draw negatives from")
-    return peak_examples(
-        read_bed(peaks),
-        read_bed(open_regions),
-        open_sequences(genome),
-        task=tf or peaks.name.split(".")[0],
-        window=window or (trunk.window if trunk is not None else WINDOW),
-        positives=positives,
-        per_bound=negatives,
-        gc_bins=gc_bins,
-        split=rule,
-        trunk_split=inherited,
-        trunk_regions=seen,
-        guard=guard,
-        blacklist=None if blacklist is None else read_bed(blacklist),
-        seed=seed,
-    )
-
-
-def _inherited(trunk: Bundle | None, by: str) -> Split | None:
-    """The trunk's split by chromosome, when that is what is wanted."""
-    from cistransfer.examples.split import split_from_card
-
-    split = None if trunk is None else trunk.card.split
-    return split_from_card(split) if split and split.get("by") == by == "chromosome" else None
-
-
-def _of_classes(
     fasta: Path | None,
     labelled: Path | None,
     positive: str | None,
     genome: Path | None,
-    trunk: Bundle | None,
-    rule: Split | None,
-    *,
     window: int | None,
-    guard: str | None,
-    by: str,
-    seed: int,
-) -> ExampleSet:
-    from cistransfer.examples.from_fasta import bed_examples, fasta_examples
-    from cistransfer.genome.fasta import open_sequences
+) -> Source:
+    """The source of examples that the options name."""
+    from cistransfer.examples.sources import FromFasta, FromMatrix, FromPeaks, FromRegions
 
-    if positive is None:
-        raise InputError("--fasta and --labelled need --positive, the class that is positive")
-    width = window or (trunk.window if trunk is not None else None)
-    trunk_split = _inherited(trunk, by)
-    seen = None if trunk is None else trunk.regions()
-    if fasta is not None:
-        return fasta_examples(
-            fasta,
-            positive,
-            window=width,
-            split=rule,
-            trunk_split=trunk_split,
-            trunk_regions=seen,
-            guard=guard,
-            seed=seed,
-        )
-    assert labelled is not None
-    assert genome is not None
-    return bed_examples(
-        labelled,
-        open_sequences(genome),
-        positive,
-        window=width or WINDOW,
-        split=rule,
-        trunk_split=trunk_split,
-        trunk_regions=seen,
-        guard=guard,
-    )
+    if fasta is not None or labelled is not None:
+        if positive is None:
+            raise InputError("--fasta and --labelled need --positive, the class that is positive")
+        if fasta is not None:
+            return FromFasta(fasta, positive, window)
+    if genome is None:
+        raise InputError("--genome is needed to read the sequence of the regions")
+    if labelled is not None:
+        assert positive is not None
+        return FromRegions(labelled, positive, genome, window)
+    if matrix is not None:
+        if tf is None:
+            raise InputError("--matrix needs --tf, the TF to train for")
+        return FromMatrix(matrix, tf, genome, rule)
+    assert peaks is not None
+    if open_regions is None:
+        raise InputError("--peaks needs --open, the open regions to draw negatives from")
+    return FromPeaks(peaks, open_regions, genome, tf, window, blacklist)
 
 
 def _motifs(path: Path | None, tf: str) -> Sequence[PWM]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -94,13 +93,8 @@ def requested_split(
     test: str,
     seed: int,
     fold: str = "",
-    trunk: Mapping[str, Any] | None = None,
 ) -> Split | None:
-    """The split that the options name; None leaves the choice of chromosomes to the examples.
-
-    ``trunk`` is the split on the trunk's card, whose test chromosomes a fold keeps unless others
-    are named.
-    """
+    """The split that the options name; None leaves the choice of chromosomes to the examples."""
     from cistransfer.examples.split import Split
 
     if by != "chromosome":
@@ -110,8 +104,7 @@ def requested_split(
     if fold:
         if valid:
             raise InputError("--fold chooses the validation chromosomes; drop --valid-chroms")
-        kept = (trunk or {}).get("test", ())
-        return Split(test=comma_list(test) or tuple(kept), fold=fold)
+        return Split(test=comma_list(test), fold=fold)
     if not valid and not test:
         return None
     if not valid or not test:

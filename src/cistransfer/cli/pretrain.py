@@ -21,7 +21,7 @@ from cistransfer.cli.options import (
     comma_list,
     requested_split,
 )
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError
 
 if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
@@ -79,6 +79,14 @@ def pretrain(
         str,
         typer.Option(help="resolved (for any of the TFs), or common (for all; as published)."),
     ] = "resolved",
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="What counts as bound: sparse, less-sparse, full, peaks-only or peaks-only-full "
+            "[default: sparse, for common regions less-sparse; peaks-only for a matrix without "
+            "TFBS]."
+        ),
+    ] = None,
     most: Annotated[int | None, typer.Option(min=1, help="Sample at most so many regions.")] = None,
     strategy: Annotated[
         str, typer.Option(help="pretrain, pretrain-published, or a TOML file.")
@@ -125,6 +133,7 @@ def pretrain(
             "--target": target,
             "--group": group,
             "--most": most,
+            "--rule": rule,
             "--valid-chroms": valid_chroms,
             "--test-chroms": test_chroms,
             "--fold": fold,
@@ -150,6 +159,7 @@ def pretrain(
             sources=(modes, partners, partner_names),
             least_common=least_common,
             regions=regions,
+            rule=rule,
             most=most,
             split=requested_split(split, valid_chroms, test_chroms, seed, fold),
             seed=seed,
@@ -212,18 +222,18 @@ def _of_matrix(
     sources: tuple[str | None, Path | None, Path | None],
     least_common: int | None,
     regions: str,
+    rule: str | None,
     most: int | None,
     split: Split | None,
     seed: int,
 ) -> ExampleSet:
     """Examples of the TFs that are named, or chosen for a target or a group."""
     from cistransfer.binding.matrix import open_matrix
-    from cistransfer.examples.from_matrix import multi_task_examples
-    from cistransfer.genome.fasta import open_sequences
+    from cistransfer.examples.holdout import HoldOut
+    from cistransfer.examples.make import examples_for
+    from cistransfer.examples.sources import FromTFs
 
     binding = open_matrix(matrix)
-    for name in set(exclude) - set(binding.tfs):
-        raise InputError(f"{matrix}: no TF {name!r} to leave out; {nearest(name, binding.tfs)}")
     if (target or group) and tfs:
         raise InputError(
             "name the TFs (--tfs), or let them be chosen (--target, --group), not both"
@@ -246,15 +256,8 @@ def _of_matrix(
         )
         say(*choice_lines(choice, found))
         chosen = choice.tfs
-    return multi_task_examples(
-        binding,
-        open_sequences(genome),
-        [name for name in chosen if name not in exclude],
-        regions=regions,
-        most=most,
-        split=split,
-        seed=seed,
-    )
+    source = FromTFs(binding, genome, tuple(chosen), exclude, regions, rule, most)
+    return examples_for(source, holdout=HoldOut.of(split=split), seed=seed)
 
 
 def mean_known(values: Sequence[float | None]) -> float | None:

@@ -16,7 +16,7 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import gc_fraction
 from cistransfer.storage import Kind, read_json, whole_folder, write_json
 
-__all__ = ["EXAMPLES", "PARTS", "ExampleSet", "counts", "open_examples", "save_examples"]
+__all__ = ["EXAMPLES", "PARTS", "ExampleSet", "counts", "open_examples", "save_examples", "subset"]
 
 PARTS = ("train", "valid", "test")
 FORMAT = "cistransfer-examples"
@@ -55,6 +55,12 @@ class ExampleSet:
         if self.labels.shape[1] != len(self.tasks):
             raise ValueError("labels must have one column per task")
 
+    def __repr__(self) -> str:
+        """Tasks and numbers, without the arrays."""
+        tasks = ", ".join(self.tasks[:3]) + (", …" if len(self.tasks) > 3 else "")
+        parts = ", ".join(f"{part} {len(self.rows(part)):,}" for part in PARTS)
+        return f"<ExampleSet {tasks}: {len(self.codes):,} windows of {self.window} bp ({parts})>"
+
     @property
     def window(self) -> int:
         """Length of the windows in bp."""
@@ -67,8 +73,8 @@ class ExampleSet:
     def content_hash(self) -> str:
         """``sha256:…`` over windows, labels, places, parts and tasks: equal means identical."""
         digest = hashlib.sha256("|".join(self.tasks).encode())
-        for at in range(0, len(self.codes), 1 << 16):
-            digest.update(np.ascontiguousarray(self.codes[at : at + (1 << 16)]).tobytes())
+        for i in range(0, len(self.codes), 1 << 16):
+            digest.update(np.ascontiguousarray(self.codes[i : i + (1 << 16)]).tobytes())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         for column in ("chrom", "part"):
             digest.update("\n".join(self.regions[column].astype(str)).encode())
@@ -92,11 +98,77 @@ def counts(examples: ExampleSet) -> dict[str, dict[str, dict[str, int]]]:
     return table
 
 
+def subset(
+    examples: ExampleSet,
+    *,
+    fraction: float = 1.0,
+    max_positives: dict[str, int] | None = None,
+    seed: int = 0,
+) -> ExampleSet:
+    """Keep a share of the training and validation examples, drawn within each class.
+
+    The bootstrap of training sizes of Salvatore et al. 2023 (Table 1): the class ratio is kept.
+    The validation part shrinks with the training part, because who has few examples has few to
+    validate on; the test part does not depend on ``fraction``.
+
+    Parameters
+    ----------
+    examples : ExampleSet
+        Of one task.
+    fraction : float
+        Share of the training and validation examples, in (0, 1].
+    max_positives : dict of part → int, optional
+        Most positives of a part; its negatives shrink with them. Applied before ``fraction``.
+    seed : int
+        Of the draw; with different fractions of one seed the smaller set lies in the larger.
+
+    Returns
+    -------
+    ExampleSet
+        Rows in their old order.
+
+    Raises
+    ------
+    InputError
+        For a fraction out of range, several tasks, or when a class would be empty.
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"expected a fraction above 0 and at most 1, found {fraction}")
+    if len(examples.tasks) != 1:
+        raise InputError(f"expected examples of one task, found {len(examples.tasks)}")
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(examples.codes))
+    labels = np.asarray(examples.labels[:, 0])[order]
+    parts = examples.regions["part"].to_numpy()[order]
+    kept = []
+    for part in PARTS:
+        positives = int(((parts == part) & (labels == 1)).sum())
+        share = min(1.0, (max_positives or {}).get(part, positives) / max(positives, 1))
+        share *= fraction if part != "test" else 1.0
+        for label in (0, 1):
+            rows = order[(parts == part) & (labels == label)]
+            wanted = round(share * len(rows))
+            if len(rows) and not wanted:
+                raise InputError(
+                    f"{examples.tasks[0]}: {fraction:.3g} of the {part} part leaves no "
+                    f"{'positive' if label else 'negative'} of {len(rows)}"
+                )
+            kept.append(rows[:wanted])
+    take = np.sort(np.concatenate(kept))
+    return ExampleSet(
+        np.asarray(examples.codes[take]),
+        np.asarray(examples.labels[take]),
+        examples.regions.iloc[take].reset_index(drop=True),
+        examples.tasks,
+        {**examples.facts, "subset": {"fraction": fraction, "most": max_positives, "seed": seed}},
+    )
+
+
 def gc_histograms(examples: ExampleSet) -> dict[str, list[int]]:
     """Histograms of GC content (20 equal bins from 0 to 1) of bound and of unbound windows."""
     gc = np.empty(len(examples.codes))
-    for at in range(0, len(gc), 1 << 16):
-        gc[at : at + (1 << 16)] = gc_fraction(np.asarray(examples.codes[at : at + (1 << 16)]))
+    for i in range(0, len(gc), 1 << 16):
+        gc[i : i + (1 << 16)] = gc_fraction(np.asarray(examples.codes[i : i + (1 << 16)]))
     edges = np.linspace(0, 1, _GC_BINS + 1)
     bound = (examples.labels == 1).any(axis=1)
     unbound = ~bound & (examples.labels == 0).any(axis=1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,22 +12,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.examples.holdout import SPLITS
 from cistransfer.genome.intervals import overlapping_runs
 
 __all__ = [
-    "SPLITS",
     "Split",
     "assign_parts",
     "choose_chromosomes",
     "chromosome_folds",
+    "complete_split",
+    "counted",
+    "counted_regions",
     "settle_split",
+    "some",
     "split_from_card",
     "widen_split",
 ]
 
-SPLITS = ("chromosome", "random", "neighbours")
-"""Whole chromosomes (default); regions at random, as published; at random, but overlapping windows
-stay together."""
+_LEAST_SHARE = 0.25
+"""Of what a held-out part should hold: chromosomes with less are scaffolds."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class Split:
         if not 0 < self.fraction < 0.5:
             raise InputError(f"the split's fraction must lie in (0, 0.5), found {self.fraction}")
 
+    @property
+    def settled(self) -> bool:
+        """Whether it sends regions to parts: by chromosome it has to name some."""
+        return self.by != "chromosome" or bool(self.valid and self.test)
+
     def as_dict(self) -> dict[str, Any]:
         """The split for a JSON record."""
         facts = asdict(self)
@@ -111,21 +120,63 @@ def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
     """Choose validation and test chromosomes that hold about ``fraction`` of the regions each.
 
     The chromosome whose share is closest to ``fraction`` becomes the test set, the next closest
-    the validation set; ties go to the name that sorts first. Depends on the regions alone.
+    the validation set; ties go to the name that sorts first. Where those hold next to nothing
+    (scaffolds), chromosomes are dealt to the parts from the largest to the smallest, each to the
+    part that lacks most, so that every part has large and small ones. Depends on the regions
+    alone.
 
     Raises
     ------
     InputError
-        With fewer than three chromosomes.
+        With fewer than three chromosomes (names them and their counts).
     """
-    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
-    if len(names) < 3:
+    size = _sizes(chroms)
+    if len(size) < 3:
         raise InputError(
-            f"a split by chromosome needs regions on at least 3 chromosomes, found {list(names)}; "
-            "split at random instead"
+            f"a split by chromosome needs regions on at least 3 chromosomes, found {counted(size)}"
+            "; split with --split neighbours (windows that overlap stay together) or --split "
+            "random, or give regions on more chromosomes"
         )
-    order = np.argsort(np.abs(number / number.sum() - fraction), kind="stable")
-    return Split(valid=(str(names[order[1]]),), test=(str(names[order[0]]),))
+    names, number = list(size), np.array(list(size.values()))
+    share = number / number.sum()
+    order = np.argsort(np.abs(share - fraction), kind="stable")
+    if share[order[:2]].min() >= _LEAST_SHARE * fraction:
+        return Split(valid=(names[order[1]],), test=(names[order[0]],))
+    wanted = {"train": 1 - 2 * fraction, "test": fraction, "valid": fraction}
+    held = dict.fromkeys(wanted, 0)
+    parts: dict[str, list[str]] = {part: [] for part in wanted}
+    dealt = 0
+    for name in sorted(names, key=lambda name: (-size[name], name)):
+        dealt += size[name]
+        part = max(wanted, key=lambda part: wanted[part] * dealt - held[part])
+        parts[part].append(name)
+        held[part] += size[name]
+    if not parts["test"] or not parts["valid"]:
+        return Split(valid=(names[order[1]],), test=(names[order[0]],))
+    return Split(valid=tuple(sorted(parts["valid"])), test=tuple(sorted(parts["test"])))
+
+
+def _sizes(chroms: Iterable[str]) -> dict[str, int]:
+    """Number of regions of each chromosome, by name."""
+    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
+    return dict(zip(names.tolist(), number.tolist(), strict=True))
+
+
+def counted_regions(regions: pd.DataFrame) -> str:
+    """Chromosomes of regions and their numbers, for a message."""
+    return counted(_sizes(regions["chrom"]))
+
+
+def some(names: Iterable[str], n: int = 6) -> str:
+    """The first names of a list, for a message."""
+    listed = list(names)
+    return ", ".join(listed[:n]) + (f", … ({len(listed):,} in all)" if len(listed) > n else "")
+
+
+def counted(size: Mapping[str, int], n: int = 6) -> str:
+    """Chromosomes and their numbers of regions, largest first, for a message."""
+    order = sorted(size, key=lambda name: (-size[name], name))
+    return some([f"{name} ({size[name]:,})" for name in order], n) or "none"
 
 
 def chromosome_folds(chroms: Iterable[str], k: int, *, test: tuple[str, ...] = ()) -> list[Split]:
@@ -156,27 +207,26 @@ def chromosome_folds(chroms: Iterable[str], k: int, *, test: tuple[str, ...] = (
     """
     if k < 2:
         raise InputError(f"expected at least 2 folds, found {k}")
-    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
-    size = dict(zip(names.tolist(), number.tolist(), strict=True))
+    size = _sizes(chroms)
     for name in test:
         if name not in size:
             raise InputError(f"test chromosome {name!r} has no region; {nearest(name, size)}")
-    test = test or choose_chromosomes(np.repeat(names, number)).test
+    test = test or choose_chromosomes(np.repeat(list(size), list(size.values()))).test
     free = sorted(set(size) - set(test), key=lambda name: (-size[name], name))
     if len(free) < k:
         raise InputError(
-            f"{k} folds need at least {k} chromosomes beside the test's ({', '.join(test)}), "
-            f"found {len(free)}: {', '.join(sorted(free)) or 'none'}"
+            f"{k} folds need at least {k} chromosomes beside the test's ({some(test)}), "
+            f"found {len(free)}: {some(sorted(free)) or 'none'}"
         )
     folds: list[list[str]] = [[] for _ in range(k)]
     held = [0] * k
     for name in free:
-        least = held.index(min(held))
-        folds[least].append(name)
-        held[least] += size[name]
+        smallest = held.index(min(held))
+        folds[smallest].append(name)
+        held[smallest] += size[name]
     return [
-        Split(valid=tuple(sorted(fold)), test=tuple(test), fold=f"{at}/{k}")
-        for at, fold in enumerate(folds, start=1)
+        Split(valid=tuple(sorted(fold)), test=tuple(test), fold=f"{i}/{k}")
+        for i, fold in enumerate(folds, start=1)
     ]
 
 
@@ -199,6 +249,40 @@ def settle_split(split: Split | None, chroms: Iterable[str]) -> Split:
     return chromosome_folds(chroms, count, test=split.test)[number - 1]
 
 
+def complete_split(
+    wanted: Split | None, chroms: Iterable[str], test: tuple[str, ...]
+) -> Split | None:
+    """Complete a wanted split with test chromosomes, as far as it leaves them open.
+
+    Parameters
+    ----------
+    wanted : Split or None
+        One that names its chromosomes, or is not by chromosome, is returned as it is. A fold is
+        made of the chromosomes outside the test part (`settle_split`).
+    chroms : iterable of str
+        Chromosome of each region that examples may be made of.
+    test : tuple of str
+
+    Returns
+    -------
+    Split or None
+        The validation chromosome is the one that holds about 10 % of the regions that are not for
+        testing. What was wanted when there are no regions on one of the test chromosomes, and
+        when too few others are left to train and validate on (three, or one for every fold).
+    """
+    if wanted is not None and (wanted.by != "chromosome" or wanted.valid):
+        return wanted
+    regions = list(chroms)
+    test = (wanted.test if wanted is not None else ()) or test
+    needed = int(wanted.fold.partition("/")[2]) if wanted is not None and wanted.fold else 3
+    if not test or not set(test) <= set(regions) or len(set(regions) - set(test)) < needed:
+        return wanted
+    if wanted is not None:
+        return settle_split(Split(test=test, fold=wanted.fold), regions)
+    free = choose_chromosomes(name for name in regions if name not in test)
+    return Split(valid=free.test, test=test)
+
+
 def widen_split(
     split: Split, chroms: Iterable[str], seen: Iterable[str], fraction: float = 0.1
 ) -> Split:
@@ -219,26 +303,28 @@ def widen_split(
         Chromosomes of the regions that the trunk was trained or validated on.
     fraction : float
     """
-    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
-    size = dict(zip(names.tolist(), number.tolist(), strict=True))
+    size = _sizes(chroms)
     total = sum(size.values())
     parts = {
         "test": [name for name in split.test if name in size],
         "valid": [name for name in split.valid if name in size],
     }
-    free = sorted(set(size) - set(seen) - set(split.test) - set(split.valid))
+    held = {part: sum(size[name] for name in names) for part, names in parts.items()}
+    free: dict[int, list[str]] = {}  # by number of regions; the name that sorts first is the last
+    for name in sorted(set(size) - set(seen) - {*split.test, *split.valid}, reverse=True):
+        free.setdefault(size[name], []).append(name)
+    sizes = sorted(free)
     for part in ("test", "valid"):
-        while free and (lack := fraction * total - sum(size[name] for name in parts[part])) > 0:
-            left = total - sum(size[name] for chosen in parts.values() for name in chosen)
-            fitting = [name for name in free if left - size[name] >= total / 2]
+        while (lack := fraction * total - held[part]) > 0:
+            fitting = bisect_right(sizes, total / 2 - sum(held.values()))
             if not fitting:
                 break
-            enough = [name for name in fitting if size[name] >= lack]
-            best = (
-                min(enough, key=size.__getitem__) if enough else max(fitting, key=size.__getitem__)
-            )
-            parts[part].append(best)
-            free.remove(best)
+            enough = bisect_left(sizes, lack)
+            best = sizes[enough if enough < fitting else fitting - 1]
+            parts[part].append(free[best].pop())
+            held[part] += best
+            if not free[best]:
+                sizes.remove(best)
     return Split(valid=tuple(parts["valid"]), test=tuple(parts["test"]))
 
 
@@ -258,17 +344,19 @@ def assign_parts(regions: pd.DataFrame, split: Split) -> NDArray[np.object_]:
     """
     parts = np.full(len(regions), "train", dtype=object)
     if split.by == "chromosome":
+        present = set(regions["chrom"])
         if not split.valid or not split.test:
-            raise InputError("a split by chromosome needs validation and test chromosomes")
-        chroms = regions["chrom"].to_numpy()
-        present = set(chroms)
+            raise InputError(
+                "a split by chromosome needs validation and test chromosomes (--valid-chroms, "
+                f"--test-chroms); there are regions on {counted_regions(regions)}"
+            )
         for part, names in (("valid", split.valid), ("test", split.test)):
             for name in names:
                 if name not in present:
                     raise InputError(
                         f"{part} chromosome {name!r} has no region; {nearest(name, present)}"
                     )
-            parts[np.isin(chroms, names)] = part
+            parts[regions["chrom"].isin(names).to_numpy()] = part
         return parts
     held = int(0.5 + split.fraction * len(regions))
     rng = np.random.default_rng(split.seed)

@@ -5,27 +5,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from cistransfer.errors import InputError
+from cistransfer.examples.candidates import as_sequences
 from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import EXAMPLES, ExampleSet, save_examples
-from cistransfer.examples.from_lists import listed_examples, listed_split
-from cistransfer.examples.from_openness import (
-    BACKGROUNDS,
-    NEGATIVES,
-    cell_examples,
-    pretraining_examples,
-)
-from cistransfer.examples.hold_out import hold_out
+from cistransfer.examples.draw import Background, Shares
+from cistransfer.examples.from_openness import as_lists
+from cistransfer.examples.holdout import PUBLISHED_TEST, HoldOut
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import BACKGROUNDS, FromLists, FromOpenness
 from cistransfer.examples.split import Split, split_from_card
-from cistransfer.genome.fasta import Sequences
+from cistransfer.genome.fasta import Sequences as Bases
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.openness.lists import cell_of_list
-from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.specific import specific_regions
 from cistransfer.storage import remove_folder, safe_name
 from cistransfer.tables import write_tsv
@@ -42,19 +40,11 @@ def folder_of(cell: str) -> str:
 
 def write_sets(
     out: PathLike,
-    opened: OpenRegions,
-    sequences: Sequences,
-    cells: Sequence[str],
+    source: FromOpenness,
     *,
     backgrounds: Sequence[str] = ("tiles",),
-    background_sequences: Sequences | None = None,
-    background_ratio: float = 1.0,
-    margin: int = 300,
-    most: int | None = None,
-    negatives: Mapping[str, float] = NEGATIVES,
-    ratio: float | None = 2.5,
-    window: int = 600,
-    blacklist: pd.DataFrame | None = None,
+    background: Background | None = None,
+    negatives: Shares | None = None,
     split: Split | None = None,
     published_multiclass: bool = False,
     seed: int = 0,
@@ -62,85 +52,72 @@ def write_sets(
     """Write ``pretraining``, ``cells/CELL`` of every cell, ``multiclass`` and ``sets.tsv``.
 
     All sets have one split. By default the test part is chr2 and chr3 (published) where there
-    are windows on both (`hold_out`); without them, the split that `pretraining_examples`
-    chooses. What the pre-training sets train and validate on is kept out of the cells' test parts
-    by the leakage guard.
+    are windows on both; without them, chromosomes are chosen for pre-training. What the
+    pre-training sets train and validate on is kept out of the cells' test parts by the leakage
+    guard.
 
     Parameters
     ----------
     out : path
         Folder; every set in it appears whole or not at all, ``sets.tsv`` last. Sets of an
         earlier run that are not made again are removed.
-    opened : OpenRegions
-    sequences : Sequences
-    cells : sequence of str
-        The chosen cells, at least two.
+    source : FromOpenness
+        Its ``cell`` and ``background`` are set here.
     backgrounds : sequence of str
-        Of `pretraining_examples`, one set each: the first is ``pretraining``, a further one
+        Of `FromOpenness`, one set each: the first is ``pretraining``, a further one
         ``pretraining-NAME``.
-    background_sequences, background_ratio, margin, most
-        Of `pretraining_examples` (``ratio`` there).
-    negatives, ratio
-        Of `cell_examples`.
-    window, blacklist, seed
-        Of both.
+    background : Background, optional
+        How pre-training examples are drawn.
+    negatives : Shares, optional
+        How the cells' are.
     split : Split, optional
     published_multiclass : bool
         Write ``multiclass-published`` too (`multiclass_examples` without negatives).
+    seed : int
 
     Returns
     -------
     DataFrame
         As in ``sets.tsv``: set, part, class, source, windows.
     """
-    folders = _folders(cells)
+    folders = _folders(source.cells)
     if not backgrounds:
         raise InputError(f"expected at least one background: {', '.join(BACKGROUNDS)}; found none")
-    specific_regions(opened, cells)  # checks the names before anything is read
-    windows = centre_windows(opened.regions, window)
-    split = hold_out(split, windows["chrom"][~sequences.missing(windows)])
+    specific_regions(source.opened, source.cells)  # checks the names before anything is read
+    sequences = as_sequences(source.genome)
+    windows = centre_windows(source.opened.regions, source.window)
+    holdout = HoldOut.of(split=split).prefer(PUBLISHED_TEST, windows[~sequences.missing(windows)])
     trunks: dict[str, ExampleSet] = {}
-    for background in dict.fromkeys(backgrounds):
-        trunk = pretraining_examples(
-            opened,
-            sequences,
-            leave_out=cells,
-            background=background,
-            background_sequences=background_sequences if background == "tiles" else None,
-            ratio=background_ratio,
-            window=window,
-            margin=margin,
-            blacklist=blacklist,
-            split=split,
-            most=most,
+    for kind in dict.fromkeys(backgrounds):
+        trunk = examples_for(
+            replace(
+                source,
+                cell=None,
+                background=kind,
+                background_genome=source.background_genome if kind == "tiles" else None,
+            ),
+            holdout=holdout,
+            draw=replace(background or Background(), kind=kind),
+            genome=sequences,
             seed=seed,
         )
-        trunks[f"pretraining-{background}" if trunks else "pretraining"] = trunk
-        split = split_from_card(trunk.facts["split"])
+        trunks[f"pretraining-{kind}" if trunks else "pretraining"] = trunk
+        holdout = HoldOut(split_from_card(trunk.facts["split"]))
     seen = pd.concat([trunk.regions for trunk in trunks.values()])
-    seen = seen[seen["part"] != "test"]
-    sets = {}
-    for cell in cells:
-        sets[cell] = cell_examples(
-            opened,
-            sequences,
-            cell,
-            among=cells,
-            negatives=negatives,
-            ratio=ratio,
-            window=window,
-            blacklist=blacklist,
-            split=split,
-            trunk_regions=seen,
-            seed=seed,
+    holdout = replace(holdout, seen=seen[seen["part"] != "test"])
+    sets = {
+        cell: examples_for(
+            replace(source, cell=cell), holdout=holdout, draw=negatives, genome=sequences, seed=seed
         )
+        for cell in source.cells
+    }
     return _write(Path(out), trunks, sets, folders, published_multiclass)
 
 
 def write_listed_sets(
     out: PathLike,
-    lists: pd.DataFrame,
-    sequences: Sequences,
+    lists: PathLike | pd.DataFrame,
+    genome: PathLike | Bases,
     cells: Sequence[str] = (),
     *,
     split: Split | None = None,
@@ -153,19 +130,21 @@ def write_listed_sets(
     Parameters
     ----------
     out : path
-    lists : DataFrame
-        As `read_lists` gives it.
-    sequences : Sequences
+    lists, genome
+        Of `FromLists`.
     cells : sequence of str
         By default all that have a list.
     split : Split, optional
-        By default `listed_split`.
+        By default the published one.
     published_multiclass : bool
     """
+    lists, sequences = as_lists(lists), as_sequences(genome)
     found = sorted({cell_of_list(rows) for _, rows in lists.groupby("list", sort=True)})
     folders = _folders(cells or found)
-    split = listed_split(lists, sequences, split)
-    sets = {cell: listed_examples(lists, sequences, cell, split=split) for cell in folders}
+    holdout = HoldOut.of(split=split)
+    sets = {
+        cell: examples_for(FromLists(lists, sequences, cell), holdout=holdout) for cell in folders
+    }
     return _write(Path(out), {}, sets, folders, published_multiclass)
 
 

@@ -9,8 +9,14 @@ import pandas as pd
 
 from cistransfer.errors import InputError
 from cistransfer.examples.classes import multiclass_examples
-from cistransfer.examples.dataset import EXAMPLES, ExampleSet, counts, open_examples, save_examples
-from cistransfer.examples.subset import subset
+from cistransfer.examples.dataset import (
+    EXAMPLES,
+    ExampleSet,
+    counts,
+    open_examples,
+    save_examples,
+    subset,
+)
 from cistransfer.examples.write_sets import folder_of
 from cistransfer.storage import read_json, remove_folder, write_json
 from cistransfer.studies.settings import Settings
@@ -147,7 +153,7 @@ def _shrunk(
             most["test"] = plan.most_test
         examples = open_examples(source / "cells" / folder_of(cell))
         # The cap is drawn once; the shares of each draw are drawn out of what it leaves.
-        kept = subset(examples, most=most, seed=plan.seed)
+        kept = subset(examples, max_positives=most, seed=plan.seed)
         if fraction < 1:
             kept = subset(kept, fraction=fraction, seed=plan.seed + 1 + draw)
         save_examples(here.examples, kept)

@@ -36,7 +36,7 @@ def pretrain(
         Run folder; receives ``examples/``, ``history.tsv`` and ``bundle/``. An interrupted run
         goes on, a finished one is opened.
     examples : ExampleSet
-        From `cistransfer.examples.from_matrix.multi_task_examples`, say.
+        From `cistransfer.examples.make.examples_for`, say.
     strategy : str
         Name of a shipped strategy, or a TOML file; ``pretrain`` or ``pretrain-published``.
     architecture, arguments

@@ -1,0 +1,413 @@
+"""Regions that examples may be made of: from a matrix, peaks, and files with names of classes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.binding.matrix import BindingMatrix, open_matrix
+from cistransfer.errors import InputError, nearest
+from cistransfer.genome.bed import read_bed, regions_table
+from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
+from cistransfer.genome.fasta import Sequences, open_sequences, place_of, read_fasta
+from cistransfer.genome.intervals import centre_windows, overlaps_any, sort_regions
+
+if TYPE_CHECKING:
+    from cistransfer.examples.sources import FromFasta, FromMatrix, FromPeaks, FromRegions, FromTFs
+
+__all__ = [
+    "Candidates",
+    "as_regions",
+    "as_sequences",
+    "fetch_known",
+    "labelled_fasta",
+    "no_sequence",
+    "of_fasta",
+    "of_matrix",
+    "of_peaks",
+    "of_regions",
+    "of_tfs",
+]
+
+PathLike = str | os.PathLike[str]
+Codes = NDArray[np.uint8]
+_PLACE = ["chrom", "start", "end"]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Regions that examples may be made of, with their labels.
+
+    Attributes
+    ----------
+    regions : DataFrame
+        Region table of n windows of one width.
+    labels : ndarray of int8, shape (n, tasks)
+        1 bound, 0 unbound, −1 unresolved.
+    source : ndarray of str, shape (n,)
+        What each is (``bound``, ``peak``, ``tile``, a class …).
+    tasks : tuple of str
+    facts : dict
+        How they were found, for the record.
+    codes : ndarray of uint8, shape (n, width), optional
+        Their sequences, without N, where the source has read them.
+    dropped : dict of str → int
+        What is not among them, and why.
+    words : tuple of str and str, optional
+        What the two classes are called in messages: both are needed in every part. None where
+        there are several tasks.
+    voters : DataFrame, optional
+        Regions whose numbers choose chromosomes; by default the candidates, and to fit a trunk's
+        split those that are bound.
+    folds : DataFrame, optional
+        Regions of which folds are made; by default the voters.
+    together : tuple of DataFrame and ndarray of int64, optional
+        Regions that are sent to parts as one, and the row of each candidate among them: so a
+        window is in one part of several example sets.
+    test : tuple of str
+        Chromosomes that test where the split is open and there are regions enough.
+    background : Sequences, optional
+        Where negatives get their bases from, if not from where the positives do.
+    placed : bool
+        Whether the regions are places of a genome.
+    """
+
+    regions: pd.DataFrame
+    labels: NDArray[np.int8]
+    source: NDArray[np.object_]
+    tasks: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+    codes: Codes | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+    words: tuple[str, str] | None = ("bound", "unbound")
+    voters: pd.DataFrame | None = None
+    folds: pd.DataFrame | None = None
+    together: tuple[pd.DataFrame, NDArray[np.int64]] | None = None
+    test: tuple[str, ...] = ()
+    background: Sequences | None = None
+    placed: bool = True
+
+    def __post_init__(self) -> None:
+        n = len(self.regions)
+        lengths = {len(self.labels), len(self.source)}
+        lengths |= {n} if self.codes is None else {len(self.codes)}
+        if lengths != {n} or self.labels.shape[1:] != (len(self.tasks),):
+            raise InputError(
+                f"candidates: expected a label of each of {len(self.tasks)} tasks and a source for "
+                f"each of {n:,} regions, found labels {self.labels.shape} and {len(self.source):,} "
+                "sources"
+            )
+
+    def take(self, rows: NDArray[np.int64]) -> Candidates:
+        """Some of them, in this order."""
+        together = self.together
+        return replace(
+            self,
+            regions=self.regions.iloc[rows].reset_index(drop=True),
+            labels=self.labels[rows],
+            source=self.source[rows],
+            codes=None if self.codes is None else self.codes[rows],
+            together=None if together is None else (together[0], together[1][rows]),
+        )
+
+
+def as_regions(given: PathLike | pd.DataFrame) -> pd.DataFrame:
+    """A region table, read from BED where it is a path."""
+    return given if isinstance(given, pd.DataFrame) else read_bed(given)
+
+
+def as_sequences(given: PathLike | Sequences) -> Sequences:
+    """A source of sequences, opened where it is a path."""
+    return open_sequences(given) if isinstance(given, str | os.PathLike) else given
+
+
+def _as_matrix(given: PathLike | BindingMatrix) -> BindingMatrix:
+    return given if isinstance(given, BindingMatrix) else open_matrix(given)
+
+
+def fetch_known(
+    regions: pd.DataFrame, sequences: Sequences
+) -> tuple[NDArray[np.int64], Codes, dict[str, int]]:
+    """Codes of the regions that have a sequence without N.
+
+    Returns
+    -------
+    kept : ndarray of int64
+        Rows of ``regions``, ascending.
+    codes : ndarray of uint8, shape (len(kept), width)
+    dropped : dict
+        How many had ``no_sequence`` (unknown chromosome, off the end) and how many ``with_n``.
+
+    Raises
+    ------
+    InputError
+        When nothing is left.
+    """
+    found = np.flatnonzero(~sequences.missing(regions))
+    codes = sequences.fetch(regions.iloc[found])
+    clean = ~has_n(codes)
+    with_n = int((~clean).sum())
+    if not clean.any() and len(regions):
+        raise no_sequence(regions, sequences, with_n)
+    dropped = {"no_sequence": len(regions) - len(found), "with_n": with_n}
+    return found[clean], codes[clean], dropped
+
+
+def no_sequence(regions: pd.DataFrame, sequences: Sequences, with_n: int = 0) -> InputError:
+    """The refusal of regions none of which has a sequence."""
+    chrom, start, end = regions[_PLACE].iloc[0]
+    return InputError(
+        f"{sequences.name}: none of the {len(regions):,} regions has a usable sequence "
+        f"({len(regions) - with_n:,} on unknown chromosomes or off their ends, "
+        f"{with_n:,} with N); the first is {chrom}:{start}-{end}: "
+        "is this the right genome assembly?"
+    )
+
+
+def of_matrix(source: FromMatrix) -> Candidates:
+    """Bound and then unbound regions of one TF of a matrix; chromosomes are chosen among all."""
+    matrix = _as_matrix(source.matrix)
+    rule = source.rule or matrix.default_rule
+    states = matrix.states([source.tf], rule=rule)[:, 0]
+    table = matrix.regions
+    rows = np.concatenate([np.flatnonzero(states == 1), np.flatnonzero(states == 0)])
+    return Candidates(
+        table.iloc[rows].reset_index(drop=True),
+        states[rows][:, None],
+        np.where(states[rows] == 1, "bound", "unbound").astype(object),
+        (source.tf,),
+        {"source": matrix.name, "rule": rule},
+        voters=table,
+    )
+
+
+def of_tfs(source: FromTFs, seed: int) -> Candidates:
+    """Regions of a matrix that are resolved for several TFs; folds are made of all its regions."""
+    matrix = _as_matrix(source.matrix)
+    for name in set(source.exclude) - set(matrix.tfs):
+        raise InputError(f"{matrix.path}: no TF {name!r} to leave out; {nearest(name, matrix.tfs)}")
+    tfs = [name for name in source.tfs or matrix.tfs if name not in source.exclude]
+    if not tfs or len(set(tfs)) != len(tfs):
+        raise InputError(f"expected different TFs to train on, found {tfs}")
+    common = source.regions == "common"
+    rule = source.rule or ("less-sparse" if common and matrix.has_tfbs else matrix.default_rule)
+    states = matrix.states(tfs, rule=rule)
+    known = states >= 0
+    rows = np.flatnonzero(known.all(axis=1) if common else known.any(axis=1))
+    if not len(rows):
+        raise InputError(
+            f"no region is resolved for all of {', '.join(tfs)}; drop the TF assayed in the fewest "
+            "cells, or train on every resolved region (--regions resolved)"
+        )
+    most = source.max_regions
+    if most is not None and len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+    return Candidates(
+        matrix.regions.iloc[rows].reset_index(drop=True),
+        states[rows],
+        np.full(len(rows), "matrix", dtype=object),
+        tuple(tfs),
+        {"source": matrix.name, "regions": source.regions, "rule": rule, "most": most},
+        words=None,
+        folds=matrix.regions,
+    )
+
+
+def of_peaks(source: FromPeaks, window: int) -> Candidates:
+    """Windows on the summits of peaks, and on open regions without a peak.
+
+    Bound: a window on each peak's summit (its midpoint without one); windows that occur twice are
+    kept once. Unbound: windows on the centres of open regions, where neither the open region nor
+    the window overlaps a peak or a bound window.
+    """
+    peaks, opened = as_regions(source.peaks), as_regions(source.open_regions)
+    in_open = overlaps_any(peaks, opened)
+    if not in_open.any():
+        raise InputError(
+            f"none of the {len(peaks):,} peaks overlaps one of the {len(opened):,} open "
+            "regions; are both from the same genome assembly, with the same chromosome names "
+            f"(peaks: {_names(peaks)}; open regions: {_names(opened)})?"
+        )
+    bound = sort_regions(centre_windows(peaks, window).drop_duplicates(_PLACE))[_PLACE]
+    unbound = centre_windows(opened, window)
+    free = ~overlaps_any(opened, peaks)
+    free &= ~overlaps_any(unbound, peaks) & ~overlaps_any(unbound, bound)
+    unbound = sort_regions(unbound[free].drop_duplicates(_PLACE))[_PLACE]
+    regions = pd.concat([bound, unbound], ignore_index=True)
+    labels = (np.arange(len(regions)) < len(bound)).astype(np.int8)
+    blacklisted = 0
+    if source.blacklist is not None:
+        listed = overlaps_any(regions, as_regions(source.blacklist))
+        blacklisted = int(listed.sum())
+        regions, labels = regions[~listed].reset_index(drop=True), labels[~listed]
+    name = "peaks" if isinstance(source.peaks, pd.DataFrame) else os.path.basename(source.peaks)
+    return Candidates(
+        regions,
+        labels[:, None],
+        np.where(labels == 1, "peak", "open").astype(object),
+        (source.tf or name.split(".")[0],),
+        {
+            "source": "peaks",
+            "peaks": len(peaks),
+            "peaks_in_open_regions": int(in_open.sum()),
+            "open_regions": len(opened),
+            "blacklisted": blacklisted,
+        },
+    )
+
+
+def _names(regions: pd.DataFrame) -> str:
+    names = list(dict.fromkeys(np.asarray(regions["chrom"])))
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def labelled_fasta(path: PathLike) -> tuple[pd.DataFrame, Codes, bool]:
+    """Read sequences of one length and the class of each, the header's text before the first ``:``.
+
+    Parameters
+    ----------
+    path : path
+        FASTA, plain or gzip, lines of any width.
+
+    Returns
+    -------
+    regions : DataFrame
+        Region table with ``name`` (the class). A record whose header names no place gets a
+        chromosome of its own.
+    codes : ndarray of uint8, shape (n, length)
+        On the plus strand.
+    placed : bool
+        Whether every header names a place.
+
+    Raises
+    ------
+    InputError
+        For a malformed file, records of several lengths, a place of another length than its
+        sequence; names the record.
+    """
+    names: list[str] = []
+    texts: list[str] = []
+    chroms, starts, ends, minus = [], [], [], []
+    placed = True
+    for number, (header, sequence) in enumerate(read_fasta(path), start=1):
+        record = f"{path}, record {number} ('>{header[:60]}')"
+        if texts and len(sequence) != len(texts[0]):
+            raise InputError(
+                f"{record}: expected {len(texts[0])} bp like the first record, found "
+                f"{len(sequence)}; a network is trained on sequences of one length"
+            )
+        place = place_of(header)
+        if place is None:
+            placed = False
+            chrom, start, end, reverse = f"record {number}", 0, len(sequence), False
+        else:
+            chrom, start, end, reverse = place
+        if end - start != len(sequence):
+            raise InputError(f"{record}: names {end - start} bp but holds {len(sequence)}")
+        names.append(header.split(":", 1)[0].strip())
+        chroms.append(chrom)
+        starts.append(start)
+        ends.append(end)
+        minus.append(reverse)
+        texts.append(sequence)
+    codes = encode_many(texts)
+    flip = np.flatnonzero(minus)
+    codes[flip] = reverse_complement(codes[flip])
+    return regions_table(chroms, starts, ends, name=names), codes, placed
+
+
+def of_fasta(source: FromFasta, window: int | None) -> Candidates:
+    """Records of a FASTA file, each once; without places they are known by their sequence."""
+    path = source.fasta
+    regions, codes, placed = labelled_fasta(path)
+    width = codes.shape[1]
+    if window is not None and window != width:
+        if width < window:
+            raise InputError(
+                f"{path}: its sequences are {width} bp long; the network reads {window} bp"
+            )
+        regions = centre_windows(regions, window)
+        left = width // 2 - window // 2
+        codes = codes[:, left : left + window]
+    clean = ~has_n(codes)
+    if not clean.any():
+        raise InputError(f"{path}: every one of its {len(codes):,} sequences holds an N")
+    regions, codes = regions[clean].reset_index(drop=True), codes[clean]
+    if not placed:
+        regions = regions.assign(chrom=_identities(codes), start=0, end=codes.shape[1])
+    dropped = {"with_n": int((~clean).sum())}
+    return _of_names(regions, codes, source.positive, path, dropped, os.path.basename(path), placed)
+
+
+def _identities(codes: Codes) -> list[str]:
+    """A hash of each sequence, the same for its reverse complement."""
+    return [
+        hashlib.sha256(min(plus.tobytes(), minus.tobytes())).hexdigest()
+        for plus, minus in zip(codes, reverse_complement(codes), strict=True)
+    ]
+
+
+def of_regions(source: FromRegions, sequences: Sequences, window: int) -> Candidates:
+    """Windows on the centres of regions whose column 4 is a class, each once."""
+    path = source.labelled
+    listed = read_bed(path)
+    if "name" not in listed:
+        raise InputError(f"{path}: expected the class of each region in column 4, found 3 columns")
+    windows = centre_windows(listed, window)
+    kept, codes, dropped = fetch_known(windows, sequences)
+    regions = windows.iloc[kept].reset_index(drop=True)
+    return _of_names(regions, codes, source.positive, path, dropped, sequences.name, True)
+
+
+def _of_names(
+    regions: pd.DataFrame,
+    codes: Codes,
+    positive: str,
+    path: PathLike,
+    dropped: dict[str, int],
+    genome: str,
+    placed: bool,
+) -> Candidates:
+    classes = Counter(regions["name"])
+    if positive not in classes:
+        raise InputError(f"{path}: no class {positive!r}; {nearest(positive, classes)}")
+    if len(classes) < 2:
+        raise InputError(f"{path}: every sequence is of class {positive!r}; others are needed too")
+    ones = regions["name"].to_numpy() == positive
+    both = regions.assign(one=ones).groupby(_PLACE, sort=False)["one"].nunique() > 1
+    if both.any():
+        chrom, start, end = both.index[both.to_numpy()][0]
+        what = f"{chrom}:{start}-{end}"
+        if not placed:
+            row = int(np.flatnonzero(regions["chrom"] == chrom)[0])
+            what = f"the sequence {decode(codes[row, :30])}{'…' * (codes.shape[1] > 30)}"
+        raise InputError(
+            f"{path}: {what} is there both as {positive} and as another class "
+            f"({int(both.sum()):,} such {'places' if placed else 'sequences'})"
+        )
+    again = regions.duplicated(_PLACE).to_numpy()
+    once = regions[~again].reset_index(drop=True)
+    return Candidates(
+        once[_PLACE],
+        ones[~again].astype(np.int8)[:, None],
+        once["name"].to_numpy(dtype=object),
+        (positive,),
+        {
+            "source": "sequences with the name of their class",
+            "file": os.path.basename(path),
+            "positive": positive,
+            "classes": dict(sorted(classes.items())),
+            "genome": genome,
+        },
+        codes=codes[~again],
+        dropped={**dropped, "there_before": int(again.sum())},
+        words=(f"of {positive}", "of other classes"),
+        placed=placed,
+    )

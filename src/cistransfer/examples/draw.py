@@ -1,0 +1,370 @@
+"""How many examples of which class are drawn from candidates; the order of draws is a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cistransfer.errors import InputError
+from cistransfer.options import check_options, option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cistransfer.examples.make import Drawn, Pool
+
+__all__ = [
+    "KINDS",
+    "MIN_BOUND",
+    "NEGATIVES",
+    "PUBLISHED_NEGATIVES",
+    "All",
+    "Background",
+    "Draw",
+    "Matched",
+    "Shares",
+]
+
+MIN_BOUND = 20
+"""Fewest bound regions that GC-matched examples are made from."""
+
+KINDS = ("others", "nobody", "universal")
+"""Negatives of a cell: what is specific to another of the chosen cells, what is open in none of
+them, what is open in all of them."""
+
+NEGATIVES: Mapping[str, float] = MappingProxyType({"others": 0.5, "nobody": 0.5})
+"""Shares of the kinds by default: what is open elsewhere and what is specific elsewhere weigh the
+same."""
+
+PUBLISHED_NEGATIVES: Mapping[str, float] = MappingProxyType(
+    {"others": 0.02, "nobody": 0.97, "universal": 0.01}
+)
+"""Shares in the released lists of ChromTransfer."""
+
+_CANDIDATES_PER_BOUND = 40
+_MIN_CANDIDATES = 20_000
+_SHUFFLED_AT_ONCE = 8192
+
+
+class Draw(Protocol):
+    """What every way to draw can do."""
+
+    @property
+    def kinds(self) -> tuple[str, ...] | None:
+        """The sources of candidates that it draws from; None: all."""
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether examples lie as the candidates do; else in the order of the genome."""
+
+    def rows(self, pool: Pool, seed: int) -> Drawn:
+        """Draw."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the record says of it."""
+
+
+@dataclass(frozen=True)
+class All:
+    """Every candidate."""
+
+    kinds = None
+    keeps_order = False
+
+    def rows(self, pool: Pool, seed: int) -> Drawn:
+        """Draw."""
+        import numpy as np
+
+        return pool.fetch(np.flatnonzero(pool.usable))
+
+    def facts(self) -> dict[str, Any]:
+        """What the record says of it."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Negatives with the GC content of the positives.
+
+    The split comes first; matching and subsampling happen within each part, so that every part is
+    matched in itself.
+
+    Attributes
+    ----------
+    per_bound : float
+        Unbound regions per bound one.
+    gc_bins : int
+        Equal bins of GC content (10 in the paper).
+    positives : int or None
+        Bound regions to keep for training and validation together; the test part keeps all of its
+        own. None keeps all.
+    """
+
+    per_bound: float = option(
+        1.0, flag="--negatives", min=0.1, help="Unbound regions per bound one, GC-matched."
+    )
+    gc_bins: int = option(20, min=1, help="Bins of GC matching (published: 10).")
+    positives: int | None = option(
+        None, min=1, help="Use so many bound regions for training and validation."
+    )
+
+    kinds = None
+    keeps_order = True
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def rows(self, pool: Pool, seed: int) -> Drawn:
+        """Draw.
+
+        Raises
+        ------
+        InputError
+            When too few bound regions are left (says how many there are and are needed).
+        """
+        import numpy as np
+
+        from cistransfer.genome.codes import gc_fraction
+
+        rng = np.random.default_rng(seed)
+        bound = pool.labels == 1
+        own = np.flatnonzero(bound & pool.usable)
+        others = np.flatnonzero(~bound & pool.usable)
+        many = int(max(_MIN_CANDIDATES, _CANDIDATES_PER_BOUND * self.per_bound * len(own)))
+        others = np.sort(rng.permutation(others)[:many])
+        found = pool.fetch(np.concatenate([own, others]))
+        gc = gc_fraction(found.codes)
+        bound, part_of = bound[found.rows], pool.parts[found.rows]
+        heldin = np.flatnonzero(bound & (part_of != "test"))
+        needed = max(self.positives or 0, MIN_BOUND)
+        if len(heldin) < needed:
+            raise InputError(
+                f"{pool.task}: {len(heldin):,} bound regions can be used for training and "
+                f"validation (of {int((pool.labels == 1).sum()):,} in all; {pool.seen:,} regions "
+                f"were seen by the trunk); at least {needed:,} are needed"
+            )
+        if self.positives is not None:
+            heldin = np.sort(rng.permutation(heldin)[: self.positives])
+        chosen = []
+        for i, part in enumerate(("train", "valid", "test")):
+            mine = (
+                np.flatnonzero(bound & (part_of == part))
+                if part == "test"
+                else heldin[part_of[heldin] == part]
+            )
+            rest = np.flatnonzero(~bound & (part_of == part))
+            like = match_gc(
+                gc[mine], gc[rest], per_bound=self.per_bound, bins=self.gc_bins, seed=seed + 1 + i
+            )
+            chosen += [mine, rest[like]]
+        return found.take(np.sort(np.concatenate(chosen)))
+
+    def facts(self) -> dict[str, Any]:
+        """What the record says of it."""
+        return {
+            "negatives": f"unbound open regions, GC-matched in {self.gc_bins} bins within each "
+            "part",
+            "per_bound": self.per_bound,
+            "positives": self.positives,
+        }
+
+
+@dataclass(frozen=True)
+class Shares:
+    """All positives, and kinds of negatives in shares.
+
+    Attributes
+    ----------
+    negatives : mapping of str → float
+        Kind (one of `KINDS`) → its share of the negatives; shares are divided by their sum. With
+        ``ratio=None``, how many of each kind, shared out to the parts as the positives are. A kind
+        that has fewer in a part gives all it has.
+    ratio : float or None
+        Negatives per positive, in every part.
+    """
+
+    negatives: Mapping[str, float] = field(default_factory=lambda: NEGATIVES)
+    ratio: float | None = option(2.5, min=0.01, help="Negatives per positive of a cell.")
+
+    keeps_order = False
+
+    def __post_init__(self) -> None:
+        for kind, value in self.negatives.items():
+            if kind not in KINDS:
+                raise InputError(f"no kind of negatives {kind!r}; there are: {', '.join(KINDS)}")
+            if not 0 <= value < float("inf"):
+                raise InputError(f"expected a share of at least 0 for {kind}, found {value}")
+        if not self.shares or (self.ratio is not None and self.ratio <= 0):
+            raise InputError("expected at least one kind of negatives and a ratio above 0")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Kinds that are wanted: share, or number with ``ratio=None``."""
+        shares = {kind: float(value) for kind, value in self.negatives.items() if value > 0}
+        whole = 1.0 if self.ratio is None else sum(shares.values())
+        return {kind: value / whole for kind, value in shares.items()}
+
+    @property
+    def kinds(self) -> tuple[str, ...] | None:
+        """The sources of candidates that it draws from."""
+        return ("specific", *self.shares)
+
+    def rows(self, pool: Pool, seed: int) -> Drawn:
+        """Draw."""
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        positive = pool.usable & (pool.labels == 1)
+        in_all = int(positive.sum())
+        rows = []
+        for part in ("train", "valid", "test"):
+            here = pool.usable & (pool.parts == part)
+            mine = np.flatnonzero(positive & here)
+            rows.append(mine)
+            times = len(mine) * self.ratio if self.ratio is not None else len(mine) / max(in_all, 1)
+            for kind, share in self.shares.items():
+                there = np.flatnonzero(here & (pool.source == kind))
+                rows.append(sample_rows(there, round(times * share), rng))
+        return pool.fetch(np.sort(np.concatenate(rows)))
+
+    def facts(self) -> dict[str, Any]:
+        """What the record says of it."""
+        return {"negatives": dict(self.negatives), "ratio": self.ratio}
+
+
+@dataclass(frozen=True)
+class Background:
+    """Positives, and background in every part.
+
+    Attributes
+    ----------
+    ratio : float
+        Background windows per positive, in every part (the paper does not say). A part that has
+        fewer tiles gives all; ``ratio_reached`` in the record says how many.
+    max_positives : int or None
+        Sample at most so many positives.
+    kind : str
+        ``tiles``: the candidates that are negative. ``shuffled``: copies of the positives with the
+        same dinucleotides, at the places of their originals.
+    """
+
+    ratio: float = option(1.0, flag="--background-ratio", help="Background windows per open one.")
+    max_positives: int | None = option(
+        None, flag="--most", min=1, help="Pre-train on a sample of so many open windows."
+    )
+    kind: str = "tiles"
+
+    kinds = None
+    keeps_order = False
+
+    def __post_init__(self) -> None:
+        if self.ratio <= 0:
+            raise InputError(f"expected a ratio above 0, found {self.ratio}")
+        check_options(self)
+
+    def rows(self, pool: Pool, seed: int) -> Drawn:
+        """Draw."""
+        import numpy as np
+
+        rng = np.random.default_rng(seed)
+        positive = pool.labels == 1
+        own = sample_rows(np.flatnonzero(positive & pool.usable), self.max_positives, rng)
+        found = pool.fetch(own)
+        part_of = pool.parts[found.rows]
+        wanted = {
+            part: round(self.ratio * int((part_of == part).sum()))
+            for part in ("train", "valid", "test")
+        }
+        if self.kind == "shuffled":
+            again = np.concatenate(
+                [repeat_rows(np.flatnonzero(part_of == p), n, rng) for p, n in wanted.items()]
+            )
+            return found.with_copies(again, _shuffled(found.codes[again], seed))
+        free = ~positive & pool.usable
+        rows = [
+            sample_rows(np.flatnonzero(free & (pool.parts == part)), n, rng)
+            for part, n in wanted.items()
+        ]
+        return found.joined(pool.fetch(np.concatenate(rows)))
+
+    def facts(self) -> dict[str, Any]:
+        """What the record says of it."""
+        return {"background": self.kind, "ratio": self.ratio, "most": self.max_positives}
+
+
+def match_gc(
+    bound_gc: NDArray[np.float64],
+    candidate_gc: NDArray[np.float64],
+    *,
+    per_bound: float = 1.0,
+    bins: int = 20,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Choose candidates bin by bin so that their GC content is distributed as the bound one.
+
+    Right-closed bins ``(0, 1/bins], …``; a GC content of exactly 0 belongs to the first. A bin
+    with too few candidates gives all it has, so the result may be smaller than asked for
+    (Novakovsky et al. 2021 used ten bins and one candidate per bound window).
+
+    Parameters
+    ----------
+    bound_gc, candidate_gc : ndarray of float64
+        GC fractions from 0 to 1.
+    per_bound : float
+        Candidates per bound window.
+    bins : int
+        Number of equal bins.
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64
+        Indices into ``candidate_gc``, ascending, each at most once.
+    """
+    import numpy as np
+
+    edges = np.linspace(0, 1, bins + 1)[1:-1]
+    bound_bin = np.searchsorted(edges, bound_gc, side="left")
+    candidate_bin = np.searchsorted(edges, candidate_gc, side="left")
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for i in range(bins):
+        wanted = round(per_bound * int((bound_bin == i).sum()))
+        pool = np.flatnonzero(candidate_bin == i)
+        chosen.append(rng.permutation(pool)[:wanted])
+    return np.sort(np.concatenate(chosen))
+
+
+def sample_rows(
+    rows: NDArray[np.int64], n: int | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """At most so many of the rows, ascending; None: all."""
+    import numpy as np
+
+    return rows if n is None or n >= len(rows) else np.sort(rng.permutation(rows)[:n])
+
+
+def repeat_rows(rows: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """So many of the rows, each as often as any other or once more, ascending."""
+    import numpy as np
+
+    whole, rest = divmod(n, max(len(rows), 1))
+    return np.sort(np.concatenate([np.tile(rows, whole), rng.permutation(rows)[:rest]]))
+
+
+def _shuffled(codes: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """One shuffle of each row, in blocks (the shuffle's arrays are 16 times its input)."""
+    import numpy as np
+
+    from cistransfer.genome.shuffle import dinucleotide_shuffle
+
+    starts = range(0, len(codes), _SHUFFLED_AT_ONCE)
+    seeds = np.random.SeedSequence(seed).generate_state(len(starts)).tolist()
+    blocks = [
+        dinucleotide_shuffle(codes[i : i + _SHUFFLED_AT_ONCE], 1, seed=own)[:, 0]
+        for i, own in zip(starts, seeds, strict=True)
+    ]
+    return np.concatenate(blocks) if blocks else codes

@@ -1,0 +1,278 @@
+"""What is held out: the split, what a trunk has seen, and the guard that keeps them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cistransfer.errors import InputError
+from cistransfer.options import check_options, option
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from cistransfer.examples.split import Split
+
+__all__ = ["GUARDS", "PUBLISHED_TEST", "SPLITS", "HoldOut", "HoldOutOptions", "Trunk"]
+
+SPLITS = ("chromosome", "random", "neighbours")
+"""Whole chromosomes (default); regions at random, as published; at random, but overlapping windows
+stay together."""
+
+GUARDS = ("heldout", "all", "off")
+"""``heldout``: drop test regions that overlap a region the trunk trained or validated on, and
+validation regions that overlap one it trained on (the default of splits by chromosome).
+``all``: drop every region that overlaps one the trunk trained or validated on (the published
+rule, and the default of random splits). ``off``: drop nothing."""
+
+PUBLISHED_TEST = ("chr2", "chr3")
+"""Test chromosomes of Salvatore et al. 2023."""
+
+
+class Trunk(Protocol):
+    """What is asked of a trained model (`cistransfer.models.bundle.Bundle`)."""
+
+    @property
+    def card(self) -> Any:
+        """Its record (`cistransfer.models.card.Card`), with its split."""
+
+    @property
+    def window(self) -> int:
+        """Length of its input in bp."""
+
+    def regions(self) -> pd.DataFrame:
+        """What it and its own trunk were trained and validated on, with ``part``."""
+
+
+@dataclass(frozen=True, eq=False)
+class HoldOut:
+    """Which regions train, validate and test, and what must not be among them.
+
+    Attributes
+    ----------
+    split : Split or None
+        None, or a fold without chromosomes, until they are chosen among regions (`settle`).
+    guard : str or None
+        One of `GUARDS`; None is ``heldout`` for splits by chromosome and ``all`` for others.
+    seen : DataFrame or None
+        Region table with ``part`` of what a trunk was trained and validated on.
+    inherited : bool
+        Whether the split is a trunk's: `settle` fits it to the regions.
+    """
+
+    split: Split | None = None
+    guard: str | None = None
+    seen: pd.DataFrame | None = None
+    inherited: bool = False
+
+    def __post_init__(self) -> None:
+        if self.guard is not None and self.guard not in GUARDS:
+            raise InputError(f"no leakage guard {self.guard!r}; there are: {', '.join(GUARDS)}")
+        if self.seen is not None:
+            lacking = [name for name in ("chrom", "start", "end", "part") if name not in self.seen]
+            if lacking:
+                raise InputError(f"what a trunk has seen lacks the columns {', '.join(lacking)}")
+
+    @classmethod
+    def of(
+        cls,
+        trunk: Trunk | None = None,
+        split: Split | str | None = None,
+        guard: str | None = None,
+    ) -> HoldOut:
+        """Say what to hold out from a model that starts from a trunk, or from scratch.
+
+        Parameters
+        ----------
+        trunk : Bundle or None
+            What it has seen is kept out of the held-out parts, unless ``guard`` is ``"off"``.
+        split : Split or str, optional
+            A split, or the name of one (`SPLITS`); by default the trunk's, where that is by
+            chromosome, else chromosomes are chosen. A fold keeps the trunk's test chromosomes.
+        guard : str, optional
+            One of `GUARDS`.
+        """
+        from cistransfer.examples.split import Split, split_from_card
+
+        if isinstance(split, str):
+            split = None if split == "chromosome" else Split(by=split)
+        if trunk is None:
+            return cls(split, guard)
+        theirs = trunk.card.split or {}
+        inherited = split is None and theirs.get("by") == "chromosome"
+        if inherited:
+            split = split_from_card(theirs)
+        elif split is not None and split.fold and not split.valid and not split.test:
+            split = replace(split, test=tuple(theirs.get("test", ())))
+        return cls(split, guard, trunk.regions(), inherited)
+
+    @property
+    def rule(self) -> str:
+        """The guard that is used."""
+        by_chromosome = self.split is None or self.split.by == "chromosome"
+        return self.guard or ("heldout" if by_chromosome else "all")
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of the split is left to be chosen."""
+        split = self.split
+        return split is not None and not self.inherited and split.settled
+
+    def prefer(self, test: tuple[str, ...], regions: pd.DataFrame) -> HoldOut:
+        """Test on some chromosomes, where the split is open and there are regions enough."""
+        from cistransfer.examples.split import complete_split
+
+        return replace(self, split=complete_split(self.split, regions["chrom"], test))
+
+    def settle(
+        self,
+        regions: pd.DataFrame,
+        *,
+        positives: pd.DataFrame | None = None,
+        folds: pd.DataFrame | None = None,
+    ) -> HoldOut:
+        """Choose what the split leaves open among regions that have a sequence.
+
+        Parameters
+        ----------
+        regions : DataFrame
+            Chromosomes are chosen by their numbers of these.
+        positives : DataFrame, optional
+            A trunk's split is fitted to these (`widen_split`); by default to ``regions``.
+        folds : DataFrame, optional
+            Folds are made of these; by default of ``regions``.
+
+        Raises
+        ------
+        InputError
+            When there are too few chromosomes, or a trunk has seen too many of them.
+        """
+        from cistransfer.examples.split import counted_regions, settle_split, some, widen_split
+
+        if self.settled:
+            return self
+        split = self.split
+        if self.inherited and split is not None:
+            wide = regions if positives is None else positives
+            seen = () if self.seen is None else self.seen["chrom"].unique()
+            fitted = widen_split(split, wide["chrom"], seen)
+            if not fitted.valid or not fitted.test:
+                raise InputError(
+                    f"no chromosome for {'test' if fitted.valid else 'validation'}: the trunk's "
+                    f"are {some(split.valid)} for validation and {some(split.test)} for test, "
+                    f"found {counted_regions(wide)}; name others with --valid-chroms and "
+                    "--test-chroms, or split with --split neighbours or --split random"
+                )
+            return replace(self, split=fitted, inherited=False)
+        fold = split is not None and bool(split.fold)
+        voters = folds if fold and folds is not None else regions
+        return replace(self, split=settle_split(split, voters["chrom"]))
+
+    def parts(self, regions: pd.DataFrame) -> NDArray[np.object_]:
+        """``train``, ``valid`` or ``test`` of each region (`assign_parts`)."""
+        from cistransfer.examples.split import assign_parts
+
+        settled = self if self.settled else self.settle(regions)
+        assert settled.split is not None
+        return assign_parts(regions, settled.split)
+
+    def leaking(self, regions: pd.DataFrame, parts: NDArray[np.object_]) -> NDArray[np.bool_]:
+        """Which regions the guard drops: the one place where ``seen`` is compared.
+
+        Parameters
+        ----------
+        regions : DataFrame
+            Region table of n candidates.
+        parts : ndarray of str, shape (n,)
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+        """
+        import numpy as np
+
+        from cistransfer.genome.intervals import overlaps_any
+
+        if self.seen is None or self.rule == "off":
+            return np.zeros(len(regions), dtype=bool)
+        seen = overlaps_any(regions, self.seen)
+        if self.rule == "all":
+            return seen
+        trained = overlaps_any(regions, self.seen[self.seen["part"] == "train"])
+        return np.where(parts == "test", seen, (parts == "valid") & trained)
+
+    def facts(self) -> dict[str, Any]:
+        """The split and the guard for a JSON record."""
+        return {"guard": self.rule, "split": None if self.split is None else self.split.as_dict()}
+
+
+@dataclass(frozen=True)
+class HoldOutOptions:
+    """Training, validation and test.
+
+    Attributes
+    ----------
+    by, valid, test, fold
+        Of `Split`; a fold needs no validation chromosomes, others both or none.
+    guard : str or None
+        Of `HoldOut`.
+    """
+
+    by: str = option(
+        "chromosome",
+        flag="--split",
+        choices=SPLITS,
+        help="chromosome, random (as published), or neighbours (random, but overlapping windows "
+        "stay together).",
+    )
+    valid: tuple[str, ...] = option(
+        (),
+        flag="--valid-chroms",
+        help="Comma list of validation chromosomes [default: the trunk's, or chosen, about 10 %].",
+    )
+    test: tuple[str, ...] = option(
+        (),
+        flag="--test-chroms",
+        help="Comma list of test chromosomes [default: the trunk's, or chosen, about 10 %].",
+    )
+    fold: str = option(
+        "",
+        metavar="I/K",
+        help="Fold I of K by chromosome: it validates, the others train, and the test "
+        "chromosomes are the same in every fold.",
+    )
+    guard: str | None = option(
+        None,
+        choices=GUARDS,
+        help="Drop what the trunk has seen: heldout (from validation and test; default by "
+        "chromosome), all (published; default at random), off.",
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def hold_out(self, trunk: Trunk | None = None, seed: int = 0) -> HoldOut:
+        """What the options say about a trunk; ``seed`` is that of a split at random."""
+        return HoldOut.of(trunk, self.split(seed), self.guard)
+
+    def split(self, seed: int = 0) -> Split | None:
+        """The split that the options name; None leaves the choice of chromosomes open."""
+        from cistransfer.examples.split import Split
+
+        if self.by != "chromosome":
+            if self.valid or self.test or self.fold:
+                raise InputError(
+                    "--valid-chroms, --test-chroms and --fold go with --split chromosome"
+                )
+            return Split(by=self.by, seed=seed)
+        if self.fold:
+            if self.valid:
+                raise InputError("--fold chooses the validation chromosomes; drop --valid-chroms")
+            return Split(test=self.test, fold=self.fold)
+        if not self.valid and not self.test:
+            return None
+        if not self.valid or not self.test:
+            raise InputError("name both --valid-chroms and --test-chroms, or neither")
+        return Split(valid=self.valid, test=self.test)
