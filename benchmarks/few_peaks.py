@@ -41,7 +41,7 @@ from cistransfer.metrics.imbalance import at_imbalance
 from cistransfer.models.bundle import open_bundle
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.files import read_motifs
-from cistransfer.motifs.names import motifs_of
+from cistransfer.motifs.names import given_motifs, motifs_of
 from cistransfer.motifs.scan import sum_occupancy
 from cistransfer.training.finetune import finetune
 from cistransfer.training.strategy import load_strategy
@@ -126,7 +126,7 @@ def main() -> None:
                         scores = score_by(name, examples, codes, seed=draw).logits[:, 0]
                     else:
                         base, _, known = name.partition("+")
-                        given = motifs_of(tf, pwms)[:3] if known == "motif" else ()
+                        given = given_motifs(tf, pwms).pwms if known == "motif" else ()
                         folder = Path(tempfile.mkdtemp(dir=options.out))
                         start = trunk if load_strategy(base).start == "trunk" else None
                         bundle = finetune(

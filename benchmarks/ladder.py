@@ -32,7 +32,7 @@ from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import FromMatrix
 from cistransfer.models.bundle import open_bundle
 from cistransfer.motifs.files import read_motifs
-from cistransfer.motifs.names import motifs_of
+from cistransfer.motifs.names import given_motifs
 from cistransfer.storage import read_json, write_text
 from cistransfer.training.finetune import finetune
 
@@ -66,7 +66,7 @@ def evaluate_one(
     )
     work = folder.with_name(folder.name + "-runs")
     runs = []
-    for name, given in (("default", []), ("default+motif", motifs_of(tf, pwms)[:3])):
+    for name, given in (("default", []), ("default+motif", given_motifs(tf, pwms).pwms)):
         finetune(work / name, examples, trunk, motifs=given, seed=draw)
         runs.append(f"{name}={work / name}")
     finetune(work / "scratch-whole", examples, None, strategy="scratch-whole", seed=draw)

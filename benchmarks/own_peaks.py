@@ -21,7 +21,7 @@ from cistransfer.genome.bed import read_bed
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.models.bundle import open_bundle
 from cistransfer.motifs.files import read_motifs
-from cistransfer.motifs.names import motifs_of
+from cistransfer.motifs.names import given_motifs
 from cistransfer.training.finetune import finetune
 
 OTHERS = ("GM12878.EGR1", "GM12878.SPI1", "HCT116.JUND", "K562.MAX", "HepG2.FOXA1", "K562.MYC")
@@ -47,7 +47,7 @@ def main() -> None:
     examples = examples_for(source, trunk)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "transfer"
-        finetune(run, examples, trunk, motifs=motifs_of("HNF4A", pwms)[:3])
+        finetune(run, examples, trunk, motifs=given_motifs("HNF4A", pwms).pwms)
         print(f"examples and model: {time.monotonic() - began:.1f} s")
         finetune(Path(folder) / "scratch", examples, None)
         result = evaluate_runs(

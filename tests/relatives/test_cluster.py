@@ -11,7 +11,7 @@ from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.motifs.pwm import PWM
 from cistransfer.relatives.agreement import mode_agreement
-from cistransfer.relatives.cluster import cluster_modes, motif_tfs, strengths
+from cistransfer.relatives.cluster import cluster_modes, strengths
 from cistransfer.relatives.modes import BindingModes
 
 
@@ -35,24 +35,6 @@ MOTIFS = [
 @pytest.fixture(scope="module")
 def toy() -> BindingModes:
     return cluster_modes(MOTIFS, n_jobs=1)
-
-
-@pytest.mark.parametrize(
-    ("alt", "expected"),
-    [
-        ("HNF4A", ("HNF4A",)),
-        ("FOSL2::JUND(var.2)", ("FOSL2", "JUND")),
-        ("Ahr::Arnt", ("AHR", "ARNT")),
-        ("SMAD2::SMAD3::SMAD4", ("SMAD2", "SMAD3", "SMAD4")),
-        ("JUN::JUN", ("JUN",)),
-        ("HNF4A_HUMAN.H11MO.0.A", ("HNF4A",)),
-        ("HNF4A.H12CORE.0.P.B", ("HNF4A",)),
-    ],
-)
-def test_names_of_motifs(alt: str, expected: tuple[str, ...]) -> None:
-    flat = np.full((5, 4), 0.25)
-    assert motif_tfs(PWM("MA1", flat, alt_name=alt)) == expected
-    assert motif_tfs(PWM(alt, flat)) == expected
 
 
 def test_toy_modes(toy: BindingModes) -> None:

@@ -274,13 +274,9 @@ def _source(
 
 
 def _motifs(path: Path | None, tf: str) -> Sequence[PWM]:
-    from cistransfer.motifs.files import read_motifs
-    from cistransfer.motifs.names import motifs_of
+    from cistransfer.motifs.names import given_motifs
 
-    if path is None:
-        return []
-    pwms = read_motifs(path)
-    return pwms if len(pwms) == 1 else motifs_of(tf, pwms)[:3]
+    return () if path is None else given_motifs(tf, path).pwms
 
 
 def register(app: typer.Typer) -> None:

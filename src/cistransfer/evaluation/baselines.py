@@ -20,7 +20,7 @@ from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.thresholded import best_threshold
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import choose_device, score_codes
-from cistransfer.motifs.names import motif_tfs, motifs_of
+from cistransfer.motifs.names import given_motifs, motif_tfs, motifs_of
 from cistransfer.motifs.pwm import PWM
 from cistransfer.relatives.cluster import cluster_modes
 from cistransfer.relatives.modes import BindingModes
@@ -68,8 +68,6 @@ BASELINES: dict[str, str] = {
     **{name: entry.summary for name, entry in TRAINED.items()},
 }
 """What `score_by` knows, in words; `sibling` comes beside it where there is a trunk."""
-
-_MOTIFS = 3  # of a TF that a strategy is given, as `cistransfer finetune` does
 
 
 @dataclass(frozen=True)
@@ -265,7 +263,7 @@ def _train(
     entry = TRAINED[name]
     if entry.needs_trunk and trunk is None:
         raise InputError(f"baseline {name!r} reads a trunk's features; name the trunk (--trunk)")
-    motifs = list(pwms) if len(pwms) < 2 else motifs_of(data.tasks[0], pwms)[:_MOTIFS]
+    motifs = given_motifs(data.tasks[0], pwms).pwms if len(pwms) else ()
     with tempfile.TemporaryDirectory(prefix="cistransfer-baseline-") as folder:
         bundle = finetune(
             Path(folder) / "run",

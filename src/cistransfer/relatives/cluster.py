@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.motifs.compare import compare
+from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs
 
-__all__ = ["CUT", "cluster_modes", "motif_tfs", "strengths"]
+__all__ = ["CUT", "cluster_modes", "strengths"]
 
 CUT = 3.0
 """Clusters are cut where motifs match at p = 0.001 on average.
@@ -24,18 +24,6 @@ with TFClass families is best (kappa 0.58; 0.53 at 3.1, where EGR1 leaves SP1).
 """
 
 _MOST = 10.0  # -log10 p from which matches are equally strong
-
-
-def motif_tfs(pwm: PWM) -> tuple[str, ...]:
-    """Name the TFs of a motif (upper case): both partners of a heterodimer.
-
-    JASPAR's names (``FOSL2::JUND(var.2)``, in ``alt_name``) and HOCOMOCO's (``HNF4A_HUMAN…``,
-    ``HNF4A.H12CORE.0.P.B``) are understood; any other name is taken as it is.
-    """
-    name = pwm.alt_name or pwm.name
-    name = re.sub(r"\(var\.\d+\)$", "", name.strip())
-    name = re.sub(r"(_HUMAN|_MOUSE|\.H1\d).*$", "", name)
-    return tuple(dict.fromkeys(part.strip().upper() for part in name.split("::") if part.strip()))
 
 
 def cluster_modes(

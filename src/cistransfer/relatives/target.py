@@ -14,8 +14,9 @@ from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.intervals import centre_windows, overlaps_any
 from cistransfer.motifs.compare import compare
+from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
-from cistransfer.relatives.cluster import motif_tfs, strengths
+from cistransfer.relatives.cluster import strengths
 from cistransfer.relatives.modes import BindingModes
 from cistransfer.relatives.partners import Partners
 
