@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from cistransfer.genome import seen as module
 from cistransfer.genome.codes import reverse_complement
-from cistransfer.genome.seen import BITS, RUN, SHARED, K, fingerprints, share_seen
+from cistransfer.genome.seen import (
+    BITS,
+    RUN,
+    SHARED,
+    K,
+    distinct_fingerprints,
+    fingerprints,
+    share_seen,
+)
 
 MISSING = np.iinfo(np.uint64).max
 
@@ -87,3 +95,12 @@ def test_nothing_known_is_not_seen() -> None:
     assert share_seen(codes, np.array([MISSING], dtype=np.uint64)).tolist() == [0, 0]
     assert share_seen(dna(2, K - 1), seen).tolist() == [0, 0]
     assert share_seen(dna(2, 200), np.empty(0, dtype=np.uint64)).tolist() == [0, 0]
+
+
+def test_distinct_fingerprints_are_those_of_every_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = dna(40, 120)
+    codes[3] = 4
+    expected = np.unique(fingerprints(codes))
+    monkeypatch.setattr(module, "_CHUNK", 1)
+    assert distinct_fingerprints(codes).tolist() == expected[expected != MISSING].tolist()
+    assert distinct_fingerprints(codes[:0]).tolist() == []

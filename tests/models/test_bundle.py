@@ -368,17 +368,20 @@ def test_missing_regions(copy: Path) -> None:
             look(copy)
 
 
-def test_hashes_of_sequences_are_kept_where_they_are_known(saved: Path, tmp_path: Path) -> None:
-    assert "hash" not in open_bundle(saved).regions()
-    hashes = np.array([2**64 - 1, 7], dtype=np.uint64)
+def test_fingerprints_are_kept_where_they_are_known(saved: Path, tmp_path: Path) -> None:
+    assert open_bundle(saved).seen() == {}
+    hashes = np.array([7, 2**36 - 1], dtype=np.uint64)
     save_bundle(
         tmp_path / "b", _model(), architecture=Architecture(**ARCHITECTURE), tasks=["A", "B"],
-        window=100, regions=REGIONS.assign(hash=hashes), example=CODES[:1],
-        facts={"assembly": "hg38"},
+        window=100, regions=REGIONS, example=CODES[:1], facts={"assembly": "hg38"},
+        seen={"valid": hashes[:1], "train": hashes},
     )  # fmt: skip
     bundle = open_bundle(tmp_path / "b")
-    assert bundle.regions()["hash"].tolist() == hashes.tolist()
-    assert bundle.regions()["hash"].dtype == np.uint64
+    assert {part: values.tolist() for part, values in bundle.seen().items()} == {
+        "train": hashes.tolist(),
+        "valid": [7],
+    }
+    assert bundle.seen()["train"].dtype == np.uint64
     assert bundle.card.assembly == "hg38"
     assert open_bundle(saved).card.assembly is None
 

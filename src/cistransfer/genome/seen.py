@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cistransfer.genome.codes import N
 
-__all__ = ["BITS", "SHARED", "fingerprints", "share_seen"]
+__all__ = ["BITS", "SHARED", "distinct_fingerprints", "fingerprints", "share_seen"]
 
 K = 24
 """Length of the k-mers in bp."""
@@ -99,6 +99,18 @@ def _hash(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     mixed *= np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
     return mixed >> np.uint64(64 - BITS)
+
+
+def distinct_fingerprints(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Every minimizer of some windows, sorted, each once; constant memory beside the result."""
+    found = np.empty(0, dtype=np.uint64)
+    waiting: list[NDArray[np.uint64]] = []
+    for begin in range(0, len(codes), _CHUNK):
+        waiting.append(np.unique(fingerprints(codes[begin : begin + _CHUNK])))
+        if len(waiting) == 16:
+            found, waiting = np.unique(np.concatenate([found, *waiting])), []
+    found = np.unique(np.concatenate([found, *waiting]))
+    return found[found != np.iinfo(np.uint64).max]
 
 
 def share_seen(codes: NDArray[np.uint8], seen: NDArray[np.uint64]) -> NDArray[np.float64]:

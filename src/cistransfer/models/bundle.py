@@ -1,8 +1,9 @@
 """A trained model on disk: a folder without a pickle in it.
 
 ``weights.safetensors``, ``card.json`` (what the model is and where it comes from),
-``regions.parquet`` (what it was trained and validated on; the leakage guard reads it) and
-``example.json`` (a few sequences and their scores; `check_bundle` proves that a copy works).
+``regions.parquet`` and ``seen.parquet`` (where it was trained and validated, and fingerprints of
+the sequence there; the leakage guard reads both) and ``example.json`` (a few sequences and their
+scores; `check_bundle` proves that a copy works).
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ __all__ = [
     "write_bundle",
 ]
 
-BUNDLE = Kind("bundle", "card.json", ("weights.safetensors", "regions.parquet", "example.json"))
 _HASHED = ("regions.parquet", "example.json")
+_SEEN = "seen.parquet"
+BUNDLE = Kind("bundle", "card.json", ("weights.safetensors", *_HASHED, _SEEN))
 TOLERANCE = 1e-3
 """How far a re-scored example may lie from the recorded logits (other machines round otherwise)."""
 
@@ -167,22 +169,34 @@ class Bundle:
         return codes
 
     def regions(self) -> pd.DataFrame:
-        """Regions the model was trained and validated on.
+        """Regions the model was trained and validated on; ``part`` is train or valid."""
+        return _table(self.path / "regions.parquet", ("chrom", "start", "end", "part"))
 
-        ``part`` is train or valid; where the bundle has it, ``hash`` (uint64) is that of the
-        region's sequence.
+    def seen(self) -> dict[str, NDArray[np.uint64]]:
+        """Fingerprints of the sequences it was trained and validated on.
+
+        Part (train, valid) → sorted hashes (`cistransfer.genome.seen.fingerprints`); empty for a
+        bundle made before there were any.
         """
-        path = self.path / "regions.parquet"
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path}: missing or damaged: {' '.join(str(error).split())}"
-            ) from error
-        lacking = [name for name in ("chrom", "start", "end", "part") if name not in table]
-        if lacking:
-            raise InputError(f"{path}: lacks the column {lacking[0]!r}")
-        return table
+        path = self.path / _SEEN
+        if not path.exists() and _SEEN not in self.card.files:
+            return {}
+        table = _table(path, ("hash", "part"))
+        return {
+            str(part): np.sort(rows["hash"].to_numpy(np.uint64))
+            for part, rows in table.groupby("part", sort=True)
+        }
+
+
+def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: missing or damaged: {' '.join(str(error).split())}") from error
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise InputError(f"{path}: lacks the column {lacking[0]!r}")
+    return table
 
 
 def _known(
@@ -215,6 +229,7 @@ def save_bundle(
     example: NDArray[np.uint8],
     facts: Mapping[str, Any],
     motifs: Sequence[Mapping[str, Any]] = (),
+    seen: Mapping[str, NDArray[np.uint64]] | None = None,
 ) -> Path:
     """Write a bundle, whole or not at all.
 
@@ -230,13 +245,15 @@ def save_bundle(
     window : int
         Input length in bp.
     regions : DataFrame
-        Region table with ``part`` (train or valid) of the examples used, and maybe ``hash``.
+        Region table with ``part`` (train or valid) of the examples used.
     example : ndarray of uint8, shape (k, window)
         A few sequences to record with their scores.
     facts : mapping
         Further entries of the card (strategy, split, thresholds, metrics …), JSON-ready.
     motifs : sequence of mappings, optional
         ``name``, ``consensus`` and ``sha256`` of the motifs that the head reads.
+    seen : mapping, optional
+        Part → fingerprints of the sequences of these regions.
     """
     beside = None
     if model.motifs is not None:
@@ -268,15 +285,21 @@ def save_bundle(
         },
         str(folder),
     )
-    columns = [name for name in ("chrom", "start", "end", "part", "hash") if name in regions]
     logits = score_codes(model, example) if len(example) else np.zeros((0, len(tasks)))
     content = {
         "sequences": [decode(row) for row in example],
         "logits": logits.astype(float).tolist(),
         "strands": "both",
     }
-    return write_bundle(folder, model.state_dict(), card, weights_hash(model), regions[columns],
-                        content)  # fmt: skip
+    return write_bundle(
+        folder,
+        model.state_dict(),
+        card,
+        weights_hash(model),
+        regions[["chrom", "start", "end", "part"]],
+        content,
+        seen,
+    )
 
 
 def write_bundle(
@@ -286,8 +309,9 @@ def write_bundle(
     weights: str,
     regions: pd.DataFrame,
     example: Mapping[str, Any],
+    seen: Mapping[str, NDArray[np.uint64]] | None = None,
 ) -> Path:
-    """Write the four files of a bundle; the card names the hashes of the others.
+    """Write the files of a bundle; the card names the hashes of the others.
 
     Parameters
     ----------
@@ -297,12 +321,33 @@ def write_bundle(
     with whole_folder(folder, BUNDLE) as temporary:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         (temporary / "weights.safetensors").write_bytes(save_tensors(state))
-        pd.DataFrame(regions).to_parquet(temporary / "regions.parquet", index=False)
+        _write_table(temporary / "regions.parquet", pd.DataFrame(regions), ("start", "end"))
         write_json(temporary / "example.json", dict(example))
-        files = {name: fingerprint(temporary / name) for name in _HASHED}
+        names = list(_HASHED)
+        if seen:
+            _write_seen(temporary / _SEEN, seen)
+            names.append(_SEEN)
+        files = {name: fingerprint(temporary / name) for name in names}
         done = card.model_copy(update={"version": VERSION, "weights": weights, "files": files})
         write_json(temporary / "card.json", done.to_json())
     return Path(folder)
+
+
+def _write_seen(path: Path, seen: Mapping[str, NDArray[np.uint64]]) -> None:
+    hashes = np.concatenate([np.sort(seen[part]) for part in sorted(seen)]).astype(np.int64)
+    parts = np.repeat(sorted(seen), [len(seen[part]) for part in sorted(seen)])
+    _write_table(path, pd.DataFrame({"hash": hashes, "part": parts}), ("hash",))
+
+
+def _write_table(path: Path, table: pd.DataFrame, rising: Sequence[str]) -> None:
+    """Write a table whose ``rising`` columns are kept as differences, two bytes each."""
+    table.to_parquet(
+        path,
+        index=False,
+        compression="zstd",
+        use_dictionary=[name for name in table if name not in rising],
+        column_encoding=dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+    )
 
 
 def find_bundle(path: str | os.PathLike[str]) -> Path:
@@ -394,7 +439,8 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
     loaded = model.state_dict()
     if _hash({name: loaded[new] for name, new in names.items()}) != card.weights:
         raise InputError(f"{weights}: not the weights that card.json describes (hashes differ)")
-    for name in _HASHED if card.version > 1 else ():
+    optional = [_SEEN] if _SEEN in card.files or (folder / _SEEN).exists() else []
+    for name in (*_HASHED, *optional) if card.version > 1 else ():
         if fingerprint(folder / name) != card.files.get(name):
             raise InputError(
                 f"{folder / name}: not the file that card.json describes (hashes differ)"
@@ -451,6 +497,7 @@ def check_bundle(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     bundle = open_bundle(path)
     bundle.regions()
+    bundle.seen()
     example = _json(bundle.path / "example.json")
     try:
         codes = encode_many(example["sequences"])

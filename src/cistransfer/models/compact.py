@@ -66,6 +66,7 @@ def compact_bundle(path: str | os.PathLike[str], out: str | os.PathLike[str]) ->
         weights_hash(model),
         bundle.regions(),
         {**example, "logits": logits.astype(float).tolist()},
+        bundle.seen(),
     )
     change = np.abs(np.reshape(example["logits"], logits.shape) - logits)
     return {

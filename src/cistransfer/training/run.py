@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
+from cistransfer.genome.seen import distinct_fingerprints
 from cistransfer.metrics.calibration import fit_temperature
 from cistransfer.metrics.curves import rank_metrics
 from cistransfer.metrics.resolved import evaluable
@@ -184,6 +186,7 @@ def train_run(
             **fitted,
         },
         motifs=[motif_facts(pwm) for pwm in pwms],
+        seen=_fingerprints(examples, trunk if strategy.start == "trunk" else None),
     )
     checkpoint.unlink(missing_ok=True)
     return open_bundle(place)
@@ -268,6 +271,20 @@ def _seen(examples: ExampleSet, trunk: Bundle | None) -> pd.DataFrame:
         .drop_duplicates(["chrom", "start", "end"])  # keeps "train" where a region was in both
         .reset_index(drop=True)
     )
+
+
+def _fingerprints(examples: ExampleSet, trunk: Bundle | None) -> dict[str, NDArray[np.uint64]]:
+    """Fingerprints of every sequence that this model or its trunk was trained or validated on."""
+    inherited = {} if trunk is None else trunk.seen()
+    if trunk is not None and not inherited:
+        return {}  # a trunk made before there were any: what is not whole says nothing
+    return {
+        part: np.union1d(
+            distinct_fingerprints(examples.codes[examples.rows(part)]),
+            inherited.get(part, np.empty(0, dtype=np.uint64)),
+        )
+        for part in ("train", "valid")
+    }
 
 
 def _trunk_facts(trunk: Bundle | None, strategy: Strategy) -> dict[str, Any] | None:
