@@ -42,15 +42,15 @@ def main() -> None:
     options = parser.parse_args()
     out: Path = options.out
     data, matrix = out / "data", out / "matrix.h5"
-    run(data / "genome.fa", "simulate", "--out", data, "--regions", options.regions)
+    run(data / "genome.fa", "simulate", "--out", data, "--n-regions", options.regions)
     run(
-        matrix, "matrix", "build", "--dhs", data / "wgEncodeRegDnaseClustered.txt.gz",
+        matrix, "matrix", "build", "--open", data / "wgEncodeRegDnaseClustered.txt.gz",
         "--dhs-sources", data / "wgEncodeRegDnaseClusteredSources.txt.gz",
         "--ucsc2encode", data / "ucsc2encode.tsv", "--samples", data / "samples.tsv",
         "--peaks", data / "remap.bed.gz", "--tfbs", data / "unibind_tfbs.tar.gz", "--out", matrix,
     )  # fmt: skip
     examples: tuple[object, ...] = (
-        "--matrix", matrix, "--tf", "HNF4G", "--positives", options.positives,
+        "--matrix", matrix, "--tf", "HNF4G", "--n-positives", options.positives,
         "--genome", data / "genome.fa",
     )  # fmt: skip
     mode_of = {factor.name: factor.mode for factor in FACTORS}
@@ -64,13 +64,13 @@ def main() -> None:
             "--epochs", options.epochs, "--out", trunk,
         )  # fmt: skip
         run(
-            model / "bundle", "finetune", "--from", trunk, "--strategy", options.strategy,
+            model / "bundle", "finetune", "--trunk", trunk, "--strategy", options.strategy,
             *examples, "--out", model,
         )  # fmt: skip
         examples = ("--examples", out / "HNF4G-cofactors" / "examples")
         run(
             found / "summary.json", "interpret", model, "--methods", "attribution,patterns",
-            "--motifs", data / "motifs.meme", "--sequences", options.sequences, "--out", found,
+            "--motifs", data / "motifs.meme", "--max-sequences", options.sequences, "--out", found,
         )  # fmt: skip
         table = pd.read_csv(found / "patterns.tsv", sep="\t")
         modes = [mode_of.get(str(match), str(match)) for match in table["match_name"]]

@@ -10,7 +10,7 @@ mkdir -p "$run"
 
 echo "1/6 build the binding matrix"
 cistransfer matrix build \
-  --dhs "$data/wgEncodeRegDnaseClustered.txt.gz" \
+  --open "$data/wgEncodeRegDnaseClustered.txt.gz" \
   --dhs-sources "$data/wgEncodeRegDnaseClusteredSources.txt.gz" \
   --ucsc2encode "$data/ucsc2encode.tsv" \
   --samples "$data/samples.tsv" \
@@ -25,11 +25,11 @@ cistransfer pretrain --matrix "$run/matrix.h5" --genome "$data/sequences" \
 
 for tf in HNF4A SPI1; do
   echo "3/6 fine-tune for $tf from 500 bound regions; the published recipe; the control from scratch"
-  cistransfer finetune --from "$run/trunk" --matrix "$run/matrix.h5" --tf "$tf" --positives 500 \
+  cistransfer finetune --trunk "$run/trunk" --matrix "$run/matrix.h5" --tf "$tf" --n-positives 500 \
     --genome "$data/sequences" --out "$run/$tf-transfer"
-  cistransfer finetune --from "$run/trunk" --strategy published \
+  cistransfer finetune --trunk "$run/trunk" --strategy published \
     --examples "$run/$tf-transfer/examples" --out "$run/$tf-published"
-  cistransfer finetune --from scratch --examples "$run/$tf-transfer/examples" \
+  cistransfer finetune --trunk scratch --examples "$run/$tf-transfer/examples" \
     --out "$run/$tf-scratch"
   cistransfer check "$run/$tf-transfer"
   echo "4/6 evaluate $tf on chr21"

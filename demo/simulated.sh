@@ -7,11 +7,11 @@ run=$1
 mkdir -p "$run"
 
 echo "1/7 simulate a genome, DHS, peaks and TFBS"
-cistransfer simulate --out "$run/data" --regions 40000
+cistransfer simulate --out "$run/data" --n-regions 40000
 
 echo "2/7 build the binding matrix"
 cistransfer matrix build \
-  --dhs "$run/data/wgEncodeRegDnaseClustered.txt.gz" \
+  --open "$run/data/wgEncodeRegDnaseClustered.txt.gz" \
   --dhs-sources "$run/data/wgEncodeRegDnaseClusteredSources.txt.gz" \
   --ucsc2encode "$run/data/ucsc2encode.tsv" \
   --samples "$run/data/samples.tsv" \
@@ -25,13 +25,13 @@ cistransfer pretrain --matrix "$run/matrix.h5" --genome "$run/data/genome.fa" \
   --out "$run/trunk"
 
 echo "4/7 fine-tune for HNF4G from 60 bound regions"
-cistransfer finetune --from "$run/trunk" --matrix "$run/matrix.h5" --tf HNF4G --positives 60 \
+cistransfer finetune --trunk "$run/trunk" --matrix "$run/matrix.h5" --tf HNF4G --n-positives 60 \
   --motifs "$run/data/motifs.meme" --genome "$run/data/genome.fa" --out "$run/HNF4G-transfer"
 
 echo "5/7 the same examples by the published recipe, and the control from scratch"
-cistransfer finetune --from "$run/trunk" --strategy published \
+cistransfer finetune --trunk "$run/trunk" --strategy published \
   --examples "$run/HNF4G-transfer/examples" --out "$run/HNF4G-published"
-cistransfer finetune --from scratch --examples "$run/HNF4G-transfer/examples" \
+cistransfer finetune --trunk scratch --examples "$run/HNF4G-transfer/examples" \
   --out "$run/HNF4G-scratch"
 
 echo "6/7 score regions"

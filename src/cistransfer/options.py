@@ -19,49 +19,51 @@ options import nothing heavy at their head (numpy, pandas, torch …): ``--help`
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError
 
-__all__ = ["Option", "check_options", "flag_of", "option", "options_of", "title_of"]
+__all__ = [
+    "Option",
+    "arguments",
+    "check_options",
+    "flag_of",
+    "meaningless",
+    "option",
+    "options_of",
+    "title_of",
+    "wrong_choice",
+]
 
 _KEY = "cistransfer.option"
 
 
 @dataclass(frozen=True)
 class Option:
-    """What an option is, beside its name, type and default, which the dataclass holds."""
+    """What an option is, beside its name, type and default, which the dataclass holds.
+
+    The attributes are the parameters of `option`.
+    """
 
     help: str
     flag: str | None = None
     min: float | None = None
     max: float | None = None
     choices: tuple[str, ...] | None = None
+    needs: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
     panel: str | None = None
     cli: Any = None
     metavar: str | None = None
     repeat: bool = False
     positional: bool = False
+    path: bool = False
     read: Callable[[str], Any] | None = None
 
 
-def option(
-    default: Any = MISSING,
-    *,
-    help: str,
-    flag: str | None = None,
-    min: float | None = None,
-    max: float | None = None,
-    choices: tuple[str, ...] | None = None,
-    panel: str | None = None,
-    cli: Any = None,
-    metavar: str | None = None,
-    repeat: bool = False,
-    positional: bool = False,
-    read: Callable[[str], Any] | None = None,
-) -> Any:
+def option(default: Any = MISSING, *, help: str, **described: Any) -> Any:
     """Declare a field of a group of options.
 
     Parameters
@@ -76,6 +78,12 @@ def option(
         Least and greatest value allowed.
     choices : tuple of str, optional
         The words allowed.
+    needs : tuple of str, optional
+        Fields of the group, at least one of which must be set for this one to have a meaning;
+        ``"field=value"`` where it must have this value (``"field="``: be left out).
+    against : tuple of str, optional
+        Fields of the group, any of which, set, leaves this one without a meaning; ``"field=value"``
+        as above.
     panel : str, optional
         Heading in ``--help`` where it is not the group's title.
     cli : type, optional
@@ -87,6 +95,9 @@ def option(
         A tuple is given by repeating the option; otherwise as one comma list.
     positional : bool
         Given by its place instead of by its flag.
+    path : bool
+        A text that may name a file or folder (``general``, or a run folder): a record keeps where
+        it lies.
     read : callable, optional
         Turns the text of the command line into the value; raises ``InputError``.
 
@@ -94,8 +105,7 @@ def option(
     -------
     dataclasses.Field
     """
-    described = Option(help, flag, min, max, choices, panel, cli, metavar, repeat, positional, read)
-    return dataclasses.field(default=default, metadata={_KEY: described})
+    return dataclasses.field(default=default, metadata={_KEY: Option(help, **described)})
 
 
 def options_of(group: Any) -> Iterator[tuple[dataclasses.Field[Any], Option]]:
@@ -103,6 +113,11 @@ def options_of(group: Any) -> Iterator[tuple[dataclasses.Field[Any], Option]]:
     for field in dataclasses.fields(group):
         if _KEY in field.metadata:
             yield field, field.metadata[_KEY]
+
+
+def arguments(group: Any) -> dict[str, Any]:
+    """The values of a group by name, to call a function with (`dataclasses.asdict`, not deep)."""
+    return {field.name: getattr(group, field.name) for field, _ in options_of(group)}
 
 
 def title_of(group: type) -> str:
@@ -117,28 +132,73 @@ def flag_of(field: dataclasses.Field[Any]) -> str:
 
 
 def check_options(group: Any) -> None:
-    """Refuse values outside of what the options of a group allow; for ``__post_init__``.
+    """Refuse what the options of a group do not allow; for ``__post_init__``.
 
     Raises
     ------
     InputError
-        One line: option, what was expected, what was found.
+        One line: option, what was expected, what was found. An option that has no meaning beside
+        the others is refused too, unless it has its default.
     """
+    values = {field.name: getattr(group, field.name) for field in dataclasses.fields(group)}
     for field, described in options_of(group):
-        value = getattr(group, field.name)
-        items = value if isinstance(value, tuple) else (value,)
-        for item in items:
-            if described.choices is not None and isinstance(item, str):
-                if item not in described.choices:
-                    raise InputError(
-                        f"{field.name}: expected {', '.join(described.choices)}, found {item!r}; "
-                        + nearest(item, described.choices)
-                    )
-            elif isinstance(item, int | float) and not isinstance(item, bool):
-                low, high = described.min, described.max
-                if (low is not None and not item >= low) or (high is not None and not item <= high):
-                    allowed = " and ".join(
-                        [f"at least {low:g}"] * (low is not None)
-                        + [f"at most {high:g}"] * (high is not None)
-                    )
-                    raise InputError(f"{field.name}: expected {allowed}, found {item:g}")
+        value = values[field.name]
+        wrong_choice(described, value, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            _out_of_bounds(described, item, field.name)
+        why = meaningless(described, values)
+        if why and value != field.default:
+            raise InputError(f"{field.name} has no meaning {why}")
+
+
+def meaningless(
+    described: Option, values: Mapping[str, Any], names: Mapping[str, str] | None = None
+) -> str:
+    """Why an option has no meaning beside the values of its group; empty when it has.
+
+    Parameters
+    ----------
+    names : mapping, optional
+        How the fields are called in the message.
+
+    Returns
+    -------
+    str
+        ``"without A or B"``, ``"with C"``.
+    """
+
+    def called(condition: str) -> str:
+        name, _, value = condition.partition("=")
+        return f"{names[name] if names else name} {value}".rstrip()
+
+    if described.needs and not any(_holds(each, values) for each in described.needs):
+        return "without " + " or ".join(map(called, described.needs))
+    return "".join(f"with {called(each)}" for each in described.against if _holds(each, values))
+
+
+def _holds(condition: str, values: Mapping[str, Any]) -> bool:
+    name, equals, wanted = condition.partition("=")
+    value = values.get(name)
+    is_set = not (value is None or value is False or (isinstance(value, str | tuple) and not value))
+    if not equals or not is_set:
+        return is_set if not equals else not wanted
+    return wanted in map(str, value if isinstance(value, tuple) else (value,))
+
+
+def wrong_choice(described: Option, value: Any, name: str) -> None:
+    """Refuse a word that is none of the choices."""
+    for item in value if isinstance(value, tuple) else (value,):
+        choices = described.choices
+        if choices is not None and isinstance(item, str) and item not in choices:
+            raise InputError(f"{name}: expected {' or '.join(choices)}, found {item!r}")
+
+
+def _out_of_bounds(described: Option, value: Any, name: str) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    low, high = described.min, described.max
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        allowed = " and ".join(
+            [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
+        )
+        raise InputError(f"{name}: expected {allowed}, found {value:g}")

@@ -47,7 +47,7 @@ def write_inputs(folder: Path, n_rows: int, seed: int = 0) -> dict[str, Any]:
 def test_killed_at_any_moment_leaves_nothing_half_written(tmp_path: Path) -> None:
     write_inputs(tmp_path, 20_000)
     out = tmp_path / "out" / "m.h5"
-    words = ["--dhs", "dhs", "--dhs-sources", "sources", "--peaks", "peaks.bed", "--out", str(out)]
+    words = ["--open", "dhs", "--dhs-sources", "sources", "--peaks", "peaks.bed", "--out", str(out)]
     script = "import sys; from cistransfer.cli.main import main; main()"
     command = [sys.executable, "-c", script, "matrix", "build", *words]
     for delay in (0.4, 0.8, 1.2):

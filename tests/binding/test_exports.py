@@ -217,7 +217,7 @@ def test_commands(
     toy: BindingMatrix, genome: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(toy.path)
-    assert run_app(app, ["matrix", "info", path, "--json", "--sequences", str(genome)]) == 0
+    assert run_app(app, ["matrix", "info", path, "--json", "--genome", str(genome)]) == 0
     result = json.loads(capsys.readouterr().out)
     assert {name: result[name] for name in ("name", "regions", "n_tfs", "experiments")} == {
         "name": "toy", "regions": 8, "n_tfs": 3, "experiments": 4
@@ -230,16 +230,16 @@ def test_commands(
     assert run_app(app, ["matrix", "check", path]) == 0
     assert f"whole; its content is {toy.content_hash}" in capsys.readouterr().out
     out = tmp_path / "x.tsv"
-    words = ["--to", "tsv", "--tf", "P", "--cell", "b", "--rule", "full", "--out", str(out)]
+    words = ["--to", "tsv", "--tfs", "P", "--cells", "b", "--rule", "full", "--out", str(out)]
     assert run_app(app, ["matrix", "export", path, *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"files": [str(out)]}
     assert out.read_text().splitlines()[0] == "chrom\tstart\tend\tP"
-    assert run_app(app, ["matrix", "common", path, "--n", "2", "--json"]) == 0
+    assert run_app(app, ["matrix", "common", path, "--n-tfs", "2", "--json"]) == 0
     chosen = json.loads(capsys.readouterr().out)
     assert chosen["published"] == {"tfs": ["P", "Q"], "regions": 5}
     assert chosen["maximum"]["tfs"] == ["P", "Q"]
     assert run_app(app, ["matrix", "export", path, "--to", "tsf", "--out", str(out)]) == 2
-    assert "no format 'tsf'; nearest: tsv" in capsys.readouterr().err
+    assert "--to: expected npz or h5ad or tsv or fasta, found 'tsf'" in capsys.readouterr().err
 
 
 def test_import_command(

@@ -43,14 +43,14 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 def request(world: Any, out: Path) -> list[object]:
     return [
         "--genome", world.genome_path, "--cells", ",".join(CELLS), "--window", 100,
-        "--margin", 100, "--background-ratio", 0.5, "--out", out,
+        "--background-ratio", 0.5, "--out", out,
     ]  # fmt: skip
 
 
 def test_sets_equal_the_functions(run, world, tmp_path: Path) -> None:
     out = tmp_path / "sets"
     code, shown, _ = run(
-        "--matrix", world.matrix_path, *request(world, out), "--negatives",
+        "--open", world.matrix_path, *request(world, out), "--margin", 100, "--negatives",
         "others=0.5,nobody=0.25,universal=0.25", "--ratio", 1.5, "--published-multiclass",
         "--json",
     )  # fmt: skip
@@ -94,9 +94,9 @@ def test_forms_of_open_regions_agree(run, world, tmp_path: Path) -> None:
     table.to_csv(tmp_path / "open.tsv", sep="\t")
     (10.0**table).to_csv(tmp_path / "signals.tsv", sep="\t")
     forms = [
-        ["--matrix", world.matrix_path],
-        ["--regions", tmp_path / "r.bed", "--open-table", tmp_path / "open.tsv"],
-        ["--regions", tmp_path / "r.bed", "--signals", tmp_path / "signals.tsv", "--threshold", 0],
+        ["--open", world.matrix_path],
+        ["--regions", tmp_path / "r.bed", "--open", tmp_path / "open.tsv"],
+        ["--regions", tmp_path / "r.bed", "--open", tmp_path / "signals.tsv", "--z-above", 0],
     ]
     hashes = set()
     for at, form in enumerate(forms):
@@ -113,7 +113,7 @@ def test_folds_keep_the_published_test_chromosomes(run, world, tmp_path: Path) -
     for fold in ("1/3", "2/3", "3/3"):
         out = tmp_path / fold[0]
         code, _, line = run(
-            "--matrix", world.matrix_path, *request(world, out), "--fold", fold,
+            "--open", world.matrix_path, *request(world, out), "--fold", fold,
         )  # fmt: skip
         assert code == 0, line
         splits = [
@@ -130,20 +130,19 @@ def test_folds_keep_the_published_test_chromosomes(run, world, tmp_path: Path) -
     [
         (["--cells", "GM12878,HepG3"], "no cell 'HepG3' among the open regions; nearest: HepG2"),
         (["--cells", "K562"], "expected at least two different cells, found K562"),
-        (["--cells", ""], "--cells is needed: the cells to make models for"),
+        (["--cells", ""], "--open needs --cells: Comma list of cells"),
         (["--negatives", "others"], "--negatives: expected KIND=SHARE, found 'others'"),
         (["--negatives", "others=a"], "--negatives: expected KIND=SHARE, found 'others=a'"),
         (["--negatives", "some=1"], "no kind of negatives 'some'; there are: others, nobody"),
-        (["--background", "tile"], "background: expected tiles, shuffled, found 'tile'"),
+        (["--background", "tile"], "--background: expected tiles or shuffled, found 'tile'"),
         (["--regions", "r.bed"], "regions has no meaning with {matrix}, a binding matrix; drop it"),
-        (["--open-table", "t.tsv"], "one of --matrix, --dhs, --open, --open-table, --signals"),
-        (["--lists", "lists"], "--matrix has no meaning with --lists; drop it"),
+        (["--lists", "lists"], "(found --open, --lists)"),
         (["--published-multiclass"], "hold no 'universal' negatives (the published ones)"),
     ],
 )
 def test_wrong_requests(run, world, tmp_path: Path, words: list[str], line: str) -> None:
     code, shown, error = run(
-        "--matrix", world.matrix_path, *request(world, tmp_path / "sets"), *words
+        "--open", world.matrix_path, *request(world, tmp_path / "sets"), *words
     )
     assert (code, shown) == (2, "")
     assert line.replace("{matrix}", str(world.matrix_path)) in error

@@ -53,7 +53,7 @@ def test_fasta_and_bed_give_the_same_examples(
     run, classes: Path, world: Any, trunk: Bundle, short_strategy, tmp_path: Path
 ) -> None:
     words = [
-        "--from", trunk.path, "--positive", "HepG2", "--strategy",
+        "--trunk", trunk.path, "--positive", "HepG2", "--strategy",
         short_strategy("trunk", epochs=1), "--json", *FLOAT,
     ]  # fmt: skip
     code, shown, line = run("--fasta", classes / "c.fa", "--out", tmp_path / "f", *words)
@@ -77,12 +77,12 @@ def test_fasta_and_bed_give_the_same_examples(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--fasta", "c.fa"], "--fasta and --labelled need --positive, the class that is positive"),
+        (["--fasta", "c.fa"], "--fasta needs --positive: Class of"),
         (["--fasta", "c.fa", "--positive", "HepG3"], "no class 'HepG3'; nearest: HepG2"),
         (["--fasta", "c.fa", "--positive", "HepG2", "--genome", "g.fa"], "--genome has no meaning"),
         (["--fasta", "c.fa", "--positive", "HepG2", "--tf", "MAX"], "--tf has no meaning with --f"),
         (["--fasta", "c.fa", "--positive", "HepG2", "--window", "900"], "the network reads 900 bp"),
-        (["--labelled", "c.bed", "--positive", "HepG2"], "--genome is needed to read the sequence"),
+        (["--labelled", "c.bed", "--positive", "HepG2"], "--labelled needs --genome: Genome FASTA"),
         (["--labelled", "c.bed", "--fasta", "c.fa"], "found --fasta, --labelled"),
         (["--fasta", "none.fa", "--positive", "HepG2"], "none.fa: no such file"),
     ],
@@ -91,6 +91,6 @@ def test_wrong_requests(
     run, classes: Path, trunk: Bundle, tmp_path: Path, monkeypatch, words: list[str], line: str
 ) -> None:
     monkeypatch.chdir(classes)
-    code, shown, error = run("--from", trunk.path, "--out", tmp_path / "run", *words)
+    code, shown, error = run("--trunk", trunk.path, "--out", tmp_path / "run", *words)
     assert (code, shown) == (2, "")
     assert line in error

@@ -109,10 +109,10 @@ WRONG = {
     "no config": (["rerun", "none.json", "--out", "o"], "none.json: no such file"),
     "two inputs": (
         ["predict", "b", "--out", "o", "--regions", "r", "--fasta", "f"],
-        "name either --regions with --genome, or --fasta",
+        "name one input: --regions with --genome, or --fasta (found --regions, --fasta)",
     ),
     "no source of examples": (
-        ["finetune", "--from", "scratch", "--out", "o"],
+        ["finetune", "--trunk", "scratch", "--out", "o"],
         "name one source of",
     ),
 }
@@ -180,7 +180,7 @@ def test_the_process_leaves_with_these_codes(error: str, code: int, last: str) -
         "import cistransfer.cli.rerun as verb\n"
         "from cistransfer.errors import InputError\n"
         f"def fails(*_): raise {error}\n"
-        f"verb.recorded_arguments = fails\n{MAIN}"
+        f"verb.Config = fails\n{MAIN}"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, "rerun", "x", "--out", "o"],
@@ -207,7 +207,7 @@ def test_models_lists_the_published_size(capsys: pytest.CaptureFixture[str]) -> 
     shown = json.loads(capsys.readouterr().out)
     assert shown["architectures"]["cnn"] == 2_316_101
     assert {"published", "finetune", "scratch"} <= set(shown["strategies"])
-    assert run_app(app, ["models", "--window", "500", "--tasks", "50"]) == 0
+    assert run_app(app, ["models", "--window", "500", "--n-tasks", "50"]) == 0
     assert "4,565,150 parameters" in capsys.readouterr().out
 
 
@@ -222,7 +222,7 @@ def test_ctrl_c_leaves_with_130_and_nothing_half_written(
     long = short_strategy(epochs=10_000, steps=50)
     process = subprocess.Popen(
         [
-            sys.executable, "-c", MAIN, "finetune", "--from", "scratch",
+            sys.executable, "-c", MAIN, "finetune", "--trunk", "scratch",
             "--examples", str(examples), "--out", str(out), "--strategy", long, "--json",
         ],
         stdout=subprocess.PIPE,

@@ -40,7 +40,7 @@ def test_the_same_examples_are_kept(
     [
         (["--tfs", "SPI1"], "--tfs has no meaning with --examples"),
         (["--genome", "x.fa"], "--genome has no meaning with --examples"),
-        (["--n", "3"], "--n has no meaning with --examples"),
+        (["--n-tfs", "3"], "--n-tfs has no meaning with --examples"),
         (["--matrix", "m.h5"], "name one source of examples"),
     ],
 )
@@ -59,4 +59,4 @@ def test_no_source(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 def test_a_matrix_needs_a_genome(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["pretrain", "--out", str(tmp_path / "run"), "--matrix", "m.h5"]
     assert run_app(app, words) == 2
-    assert "--genome is needed" in capsys.readouterr().err
+    assert "--matrix needs --genome" in capsys.readouterr().err

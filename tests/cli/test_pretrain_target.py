@@ -14,7 +14,8 @@ from cistransfer import __version__
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.models.bundle import open_bundle
-from cistransfer.relatives.answer import Sources, find_relatives
+from cistransfer.relatives.answer import find_relatives
+from cistransfer.relatives.options import Sources
 
 Short = Callable[..., str]
 
@@ -24,7 +25,7 @@ def words(world, short_strategy: Short, tmp_path: Path) -> list[str]:
     return [
         "pretrain", "--matrix", str(world.matrix_path), "--genome", str(world.genome_path),
         "--out", str(tmp_path / "run"), "--strategy", short_strategy(epochs=1, steps=1),
-        "--most", "200", "--device", "cpu", "--precision", "float32",
+        "--max-regions", "200", "--device", "cpu", "--precision", "float32",
     ]  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def test_the_tfs_are_those_of_relatives(
     words: list[str], world, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     group: str, n: int, with_target: bool,
 ) -> None:  # fmt: skip
-    options = ["--target", "SPI1", "--group", group, "--n", str(n), "--seed", "4"]
+    options = ["--target", "SPI1", "--group", group, "--n-tfs", str(n), "--seed", "4"]
     options += ["--with-target"] if with_target else []
     assert run_app(app, [*words, *options, "--json"]) == 0
     shown = capsys.readouterr()
@@ -48,7 +49,7 @@ def test_the_tfs_are_those_of_relatives(
     assert all(name in shown.err for name in tasks)  # the person is told
     assert list(open_bundle(tmp_path / "run").tasks) == tasks
     recorded = json.loads((tmp_path / "run" / "config.json").read_text())["arguments"]
-    assert (recorded["target"], recorded["group"], recorded["n"]) == ("SPI1", group, n)
+    assert (recorded["target"], recorded["group"], recorded["n_tfs"]) == ("SPI1", group, n)
 
 
 def test_tfs_that_are_left_out_are_replaced(
@@ -56,7 +57,7 @@ def test_tfs_that_are_left_out_are_replaced(
 ) -> None:
     first = find_relatives(world.matrix, "SPI1", Sources(), group="co-binders")
     best = first.choose("co-binders", 2).tfs[0]
-    options = ["--target", "SPI1", "--n", "2", "--exclude", best]
+    options = ["--target", "SPI1", "--n-tfs", "2", "--exclude-tfs", best]
     assert run_app(app, [*words, *options, "--json"]) == 0
     tasks = json.loads(capsys.readouterr().out)["tasks"]
     assert tasks == list(first.choose("co-binders", 2, exclude=[best]).tfs)
@@ -70,7 +71,7 @@ def test_tfs_that_are_left_out_are_replaced(
         (["--target", "SPI1", "--tfs", "MAX"], "name the TFs (--tfs), or let them be chosen"),
         (["--target", "SPI"], "SPI1"),
         (["--target", "SPI1", "--group", "cobinders"], "co-binders"),
-        (["--n", "2"], "--n has no meaning without --target"),
+        (["--n-tfs", "2"], "--n-tfs has no meaning without --target"),
         (["--with-target"], "--with-target has no meaning without --target"),
         (["--modes", "m.tsv"], "--modes has no meaning without --target"),
     ],

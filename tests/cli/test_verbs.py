@@ -68,7 +68,7 @@ def run_folder(
     """A fine-tuned run, made by the command line."""
     out = tmp_path_factory.mktemp("cli") / "run"
     words = [
-        "finetune", "--from", trunk.path.parent, "--matrix", world.matrix_path, "--tf", "GABPA",
+        "finetune", "--trunk", trunk.path.parent, "--matrix", world.matrix_path, "--tf", "GABPA",
         "--genome", world.genome_path, "--strategy", short_strategy("trunk"), "--out", out, *FLOAT,
     ]  # fmt: skip
     assert run_app(app, [*map(str, words)]) == 0
@@ -80,7 +80,7 @@ def test_pretrain_equals_the_function(
 ) -> None:
     result = call(
         "pretrain", "--matrix", world.matrix_path, "--genome", world.genome_path,
-        "--tfs", "MAX, ELF1", "--most", 300, "--seed", 2, "--epochs", 1,
+        "--tfs", "MAX, ELF1", "--max-regions", 300, "--seed", 2, "--epochs", 1,
         "--valid-chroms", "chr1", "--test-chroms", "chr2,chr3",
         "--strategy", short_strategy(), "--out", tmp_path / "cli", *FLOAT,
     )  # fmt: skip
@@ -102,7 +102,7 @@ def test_pretrain_equals_the_function(
 def test_all_tfs_but_some(call, refused, world, short_strategy: Short, tmp_path: Path) -> None:
     words = [
         "pretrain", "--matrix", world.matrix_path, "--genome", world.genome_path,
-        "--exclude", "HNF4A,HNF4G", "--regions", "common",
+        "--exclude-tfs", "HNF4A,HNF4G", "--region-set", "common",
         "--strategy", short_strategy(epochs=1, steps=1), "--out", tmp_path / "run", *FLOAT,
     ]  # fmt: skip
     result = call(*words)
@@ -127,7 +127,7 @@ def test_the_control_trains_on_the_same_examples(
     call, run_folder: Path, short_strategy: Short, tmp_path: Path
 ) -> None:
     result = call(
-        "finetune", "--from", "scratch", "--examples", run_folder / "examples",
+        "finetune", "--trunk", "scratch", "--examples", run_folder / "examples",
         "--strategy", short_strategy(), "--out", tmp_path / "s", *FLOAT,
     )  # fmt: skip
     assert result["examples"] == open_bundle(run_folder).card.examples
@@ -141,8 +141,8 @@ def test_own_peaks(
 ) -> None:
     data = world.truth.folder
     words = [
-        "finetune", "--from", trunk.path, "--peaks", data / "peaks" / "ELF1.narrowPeak.gz",
-        "--open", data / "open.bed.gz", "--genome", world.genome_path, "--positives", 40,
+        "finetune", "--trunk", trunk.path, "--peaks", data / "peaks" / "ELF1.narrowPeak.gz",
+        "--open", data / "open.bed.gz", "--genome", world.genome_path, "--n-positives", 40,
         "--strategy", short_strategy("trunk", epochs=1), "--out", tmp_path / "run", *FLOAT,
     ]  # fmt: skip
     result = call(*words)
@@ -161,12 +161,12 @@ def test_own_peaks(
     [
         (["--tf", "HNF4B"], "HNF4B"),
         (["--tf", "HNF4G"], "at least 20 are needed"),
-        (["--tf", "ELF1", "--positives", "9999"], "at least 9,999 are needed"),
-        (["--tf", "ELF1", "--split", "cell"], "'random' or 'neighbours', found 'cell'"),
-        (["--tf", "ELF1", "--split", "random", "--valid-chroms", "chr1"], "go with --split"),
+        (["--tf", "ELF1", "--n-positives", "9999"], "at least 9,999 are needed"),
+        (["--tf", "ELF1", "--split", "cell"], "random or neighbours, found 'cell'"),
+        (["--tf", "ELF1", "--split", "random", "--fold", "1/3"], "without --split chromosome"),
         (["--tf", "ELF1", "--valid-chroms", "chr1"], "name both --valid-chroms and --test-chroms"),
         (["--tf", "ELF1", "--valid-chroms", "chr1", "--test-chroms", "chr99"], "'chr99' has no"),
-        (["--tf", "ELF1", "--guard", "some"], "no leakage guard 'some'"),
+        (["--tf", "ELF1", "--guard", "some"], "heldout or all or off, found 'some'"),
         (["--tf", "ELF1", "--strategy", "finetun"], "no strategy 'finetun'; nearest: finetune"),
         (["--tf", "ELF1", "--device", "banana"], "device 'banana' cannot be used here"),
         (["--tf", "ELF1", "--precision", "half"], "'float32' or 'bf16', found 'half'"),
@@ -178,7 +178,7 @@ def test_wrong_requests(
     refused, world, trunk: Bundle, tmp_path: Path, changes: list[str], message: str
 ) -> None:
     line = refused(
-        "finetune", "--from", trunk.path, "--matrix", world.matrix_path,
+        "finetune", "--trunk", trunk.path, "--matrix", world.matrix_path,
         "--genome", world.genome_path, "--out", tmp_path / "run", *changes,
     )  # fmt: skip
     assert message in line
@@ -186,15 +186,15 @@ def test_wrong_requests(
 
 
 def test_options_that_would_be_ignored(refused, run_folder: Path, tmp_path: Path) -> None:
-    words = ["finetune", "--from", "scratch", "--examples", run_folder / "examples", "--out"]
-    line = refused(*words, tmp_path / "x", "--positives", 50)
-    assert "--positives has no meaning with --examples; drop it" in line
+    words = ["finetune", "--trunk", "scratch", "--examples", run_folder / "examples", "--out"]
+    line = refused(*words, tmp_path / "x", "--n-positives", 50)
+    assert "--n-positives has no meaning with --examples; drop it" in line
     assert "name one source of examples" in refused(*words, tmp_path / "x", "--peaks", "p.bed")
 
 
 def test_another_configuration_in_the_same_folder(refused, run_folder: Path, trunk: Bundle) -> None:
     line = refused(
-        "finetune", "--from", trunk.path, "--examples", run_folder / "examples",
+        "finetune", "--trunk", trunk.path, "--examples", run_folder / "examples",
         "--out", run_folder, "--seed", 5,
     )  # fmt: skip
     assert "holds a finished run of another configuration" in line
@@ -244,7 +244,10 @@ def test_predict_sequences(call, refused, run_folder: Path, tmp_path: Path) -> N
     for words, message in (
         (["--regions", "r.bed"], "--regions needs --genome"),
         (["--fasta", tmp_path / "none.fa"], "none.fa: no such file"),
-        (["--fasta", fasta, "--strands", "minus"], "strands must be 'both' or 'forward'"),
+        (
+            ["--fasta", fasta, "--strands", "minus"],
+            "--strands: expected both or forward, found 'minus'",
+        ),
     ):
         assert message in refused("predict", run_folder, "--out", tmp_path / "q.tsv", *words)
     assert not (tmp_path / "q.tsv").exists()
@@ -322,7 +325,7 @@ def test_bad_records(refused, run_folder: Path, tmp_path: Path) -> None:
         ({"command": ["finetun"]}, "no verb 'finetun'; nearest: finetune"),
         (
             {"arguments": {**config["arguments"], "old": 1}},
-            "unknown arguments of finetune: ['old']",
+            "config.json: no option 'old' in 'arguments'; nearest: fold",
         ),
     ):
         path = tmp_path / "config.json"
@@ -351,7 +354,7 @@ def test_a_single_class_validation_set(
     labels[target_examples.rows("valid")] = 0
     folder = save_examples(tmp_path / "set", dataclasses.replace(target_examples, labels=labels))
     line = refused(
-        "finetune", "--from", "scratch", "--examples", folder, "--out", tmp_path / "run",
+        "finetune", "--trunk", "scratch", "--examples", folder, "--out", tmp_path / "run",
         "--strategy", short_strategy(),
     )  # fmt: skip
     assert "the valid part holds 0 bound" in line

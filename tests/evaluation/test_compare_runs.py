@@ -266,7 +266,7 @@ def test_command_prints_the_table_and_equals_the_function(
 ) -> None:
     run = evaluation(tmp_path / "run")
     out = tmp_path / "out"
-    arguments = ["compare", str(run), "--draws", "20", "--out", str(out)]
+    arguments = ["compare", str(run), "--resamples", "20", "--out", str(out)]
     assert run_app(app, arguments) == 0
     printed = capsys.readouterr().out
     assert "| finetune | scratch" in printed

@@ -30,7 +30,7 @@ def folds(
     folder = tmp_path_factory.mktemp("folds")
     for at in (1, 2, 3):
         words = [
-            "finetune", "--from", "scratch", "--matrix", world.matrix_path, "--tf", "GABPA",
+            "finetune", "--trunk", "scratch", "--matrix", world.matrix_path, "--tf", "GABPA",
             "--genome", world.genome_path, "--strategy", short_strategy(), "--fold", f"{at}/3",
             "--out", folder / f"fold{at}", "--device", "cpu", "--precision", "float32",
         ]  # fmt: skip
@@ -110,7 +110,7 @@ def test_what_are_no_folds_of_one_test_part(
         evaluate_runs(tmp_path / "e", folds, part="valid", device="cpu")
     other = tmp_path / "other"
     words = [
-        "finetune", "--from", "scratch", "--matrix", world.matrix_path, "--tf", "GABPA",
+        "finetune", "--trunk", "scratch", "--matrix", world.matrix_path, "--tf", "GABPA",
         "--genome", world.genome_path, "--strategy", short_strategy(), "--fold", "2/3", "--seed", 5,
         "--out", other, "--device", "cpu", "--precision", "float32",
     ]  # fmt: skip
@@ -125,15 +125,15 @@ def test_what_are_no_folds_of_one_test_part(
     [
         (["--fold", "1/9"], "9 folds need at least 9 chromosomes"),
         (["--fold", "one"], "a fold is I/K, such as 1/5; found 'one'"),
-        (["--fold", "1/3", "--valid-chroms", "chr1"], "drop --valid-chroms"),
-        (["--fold", "1/3", "--split", "random"], "go with --split chromosome"),
+        (["--fold", "1/3", "--valid-chroms", "chr1"], "--valid-chroms has no meaning with --fold"),
+        (["--fold", "1/3", "--split", "random"], "without --split chromosome"),
     ],
 )
 def test_wrong_folds(
     options: list[str], message: str, world, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     words = [
-        "finetune", "--from", "scratch", "--matrix", world.matrix_path, "--tf", "GABPA",
+        "finetune", "--trunk", "scratch", "--matrix", world.matrix_path, "--tf", "GABPA",
         "--genome", world.genome_path, "--out", tmp_path / "r", *options,
     ]  # fmt: skip
     assert run_app(app, [*map(str, words)]) == 2
@@ -177,7 +177,7 @@ def test_a_fold_passes_from_trunk_to_model(
     ]  # fmt: skip
     assert run_app(app, [*map(str, words)]) == 0
     own = [
-        "finetune", "--from", tmp_path / "trunk", "--matrix", world.matrix_path, "--tf", "GABPA",
+        "finetune", "--trunk", tmp_path / "trunk", "--matrix", world.matrix_path, "--tf", "GABPA",
         "--genome", world.genome_path, "--strategy", "probe", *device,
     ]  # fmt: skip
     assert run_app(app, [*map(str, own), "--out", str(tmp_path / "run")]) == 0

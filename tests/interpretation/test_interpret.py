@@ -139,8 +139,8 @@ def test_the_command_equals_the_function(run: Path, tmp_path: Path) -> None:
 
     words = [
         "interpret", str(run / "run"), "--out", str(tmp_path / "cli"), "--task", "A", "--part",
-        "test", "--attribution", "mutagenesis", "--strands", "both", "--sequences", "2", "--json",
-        "--methods", "influence,attribution",
+        "test", "--attribution", "mutagenesis", "--strands", "both", "--max-sequences", "2",
+        "--json", "--methods", "influence,attribution",
     ]  # fmt: skip
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
@@ -209,7 +209,7 @@ def test_hits_of_the_user(run: Path, tmp_path: Path) -> None:
         ({"task": "C"}, "no task 'C'"),
         ({"task": "A", "steps": ["filter"]}, "nearest: filters"),
         ({"task": "A", "steps": ["patterns"]}, "needs --motifs"),
-        ({"task": "A", "steps": ["refinement"]}, "needs --compare TRUNK"),
+        ({"task": "A", "steps": ["refinement"]}, "needs --other TRUNK"),
         ({"task": "A", "steps": ["spacing"]}, "needs --pair"),
         ({"task": "A", "method": "shap"}, "no attribution method"),
         ({"task": "A", "part": "tset"}, "nearest: test"),

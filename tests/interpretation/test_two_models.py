@@ -195,7 +195,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _words(runs: Path, out: Path, other: str, *more: str) -> list[str]:
     return [
-        "interpret", str(runs / "a"), "--out", str(out), "--compare", str(runs / other),
+        "interpret", str(runs / "a"), "--out", str(out), "--other", str(runs / other),
         "--methods", "enrichment", "--motifs", str(runs / "motifs.meme"), "--min-sites", "2",
         "--attribution", "gradient-input", "--json", *more,
     ]  # fmt: skip
@@ -223,8 +223,8 @@ def test_the_command(runs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "more", "said"),
     [
-        ("many", [], "has 2 tasks and none is 'A'; name one with --compare-task"),
-        ("many", ["--compare-task", "E"], "no task 'E'"),
+        ("many", [], "has 2 tasks and none is 'A'; name one with --other-task"),
+        ("many", ["--other-task", "E"], "no task 'E'"),
         ("wide", [], "reads 200 bp; the model reads 100 bp"),
         ("nowhere", [], "nowhere"),
     ],

@@ -86,15 +86,15 @@ def test_pretrain_and_finetune_from_scratch(
         "--examples", str(tmp_path / "set"), "--strategy", short_strategy(epochs=1, steps=1),
         "--device", "cpu", "--precision", "float32", "--set", "order=relu-bn",
     ]  # fmt: skip
-    for verb, extra in (("pretrain", []), ("finetune", ["--from", "scratch"])):
+    for verb, extra in (("pretrain", []), ("finetune", ["--trunk", "scratch"])):
         out = tmp_path / verb
         assert run_app(app, [verb, "--out", str(out), *common, *extra]) == 0
         card = json.loads((out / "bundle" / "card.json").read_text())
         assert card["architecture"] == {"name": "cnn", "arguments": {"order": "relu-bn"}}
     capsys.readouterr()
-    trunk = ["finetune", "--from", str(tmp_path / "pretrain"), "--out", str(tmp_path / "x")]
+    trunk = ["finetune", "--trunk", str(tmp_path / "pretrain"), "--out", str(tmp_path / "x")]
     assert run_app(app, [*trunk, *common]) == 2
-    assert "--set goes with --from scratch" in capsys.readouterr().err
+    assert "--set has no meaning without --trunk scratch" in capsys.readouterr().err
 
 
 def test_pretrain_starts_filters_as_given_motifs(

@@ -140,7 +140,9 @@ def test_buried(toy: Any) -> None:
     beside = toy("buried-co-binders", 6, True)
     assert beside.tfs == ("T", "S1", "O1", "NONE", "S2", "O3")
     assert beside.evidence["role"].tolist() == ["target"] + ["relative"] * 4 + ["other"]
-    with pytest.raises(InputError, match=r"only 2 other TFs to bury 5 among, and 4 .*take --n 7"):
+    with pytest.raises(
+        InputError, match=r"only 2 other TFs to bury 5 among, and 4 .*take --n-tfs 7"
+    ):
         toy("buried-co-binders", 9)
 
 
@@ -218,7 +220,7 @@ def test_too_few_members_offer_the_nearest_larger_group(toy: Any) -> None:
     message = str(refused.value)
     assert "share a binding mode with T and can be chosen: 4 (S1, S2, S3, TWO)" in message
     assert "5 are wanted" in message
-    assert "--n 4, or --wider (toy classes: 8 TFs), or --group co-binders" in message
+    assert "--n-tfs 4, or --wider (toy classes: 8 TFs), or --group co-binders" in message
     wide = toy("binding-mode-best", 5, modes=toy_modes(wider=True), wider=True)
     assert wide.tfs == ("S1", "O1", "S2", "O2", "TWO")
     assert "taken instead: toy classes" in wide.notes[0]

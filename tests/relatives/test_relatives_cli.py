@@ -11,7 +11,8 @@ import pytest
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
-from cistransfer.relatives.answer import Sources, find_relatives
+from cistransfer.relatives.answer import find_relatives
+from cistransfer.relatives.options import Sources
 
 TFS = ["A", "B", "C", "D"]
 STATES = [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, -1, 0]]
@@ -36,7 +37,7 @@ def ask(capsys: Any, *words: str) -> dict[str, Any]:
 
 
 def test_json_equals_the_api(files: dict[str, str], make_matrix: Any, capsys: Any) -> None:
-    found = ask(capsys, files["matrix"], "A", "--group", "cofactors", "--n", "2",
+    found = ask(capsys, files["matrix"], "A", "--group", "cofactors", "--n-tfs", "2",
                 "--modes", files["modes"])  # fmt: skip
     matrix = make_matrix(STATES, TFS)
     choice = find_relatives(matrix, "A", Sources(modes=files["modes"])).choose("cofactors", 2)
@@ -50,9 +51,9 @@ def test_json_equals_the_api(files: dict[str, str], make_matrix: Any, capsys: An
 def test_words_and_files(files: dict[str, str], capsys: Any) -> None:
     folder = Path(files["folder"])
     table, figure, modes = folder / "out.tsv", folder / "out.svg", folder / "again.tsv"
-    words = ["relatives", files["matrix"], "A", "--n", "2", "--modes", files["modes"],
+    words = ["relatives", files["matrix"], "A", "--n-tfs", "2", "--modes", files["modes"],
              "--partners", files["pairs"], "--out", str(table), "--figure", str(figure),
-             "--save-modes", str(modes), "--compare-modes", files["modes"],
+             "--save-modes", str(modes), "--check-modes", files["modes"],
              "--check-partners"]  # fmt: skip
     assert run_app(app, words) == 0
     text = capsys.readouterr().out
@@ -69,14 +70,14 @@ def test_words_and_files(files: dict[str, str], capsys: Any) -> None:
 
 
 def test_all_groups_and_own_peaks(files: dict[str, str], capsys: Any) -> None:
-    found = ask(capsys, files["matrix"], "A", "--group", "all", "--n", "1", "--modes",
+    found = ask(capsys, files["matrix"], "A", "--group", "all", "--n-tfs", "1", "--modes",
                 files["modes"])["groups"]  # fmt: skip
     assert found["cofactors"]["tfs"] == ["C"]
     assert "protein partners" in found["partners"]["refused"]
     assert run_app(app, ["relatives", files["matrix"], "A", "--group", "all", "--modes",
                          files["modes"]]) == 0  # fmt: skip
     assert "not possible here:" in capsys.readouterr().out
-    mine = ask(capsys, files["matrix"], "MINE", "--peaks", files["peaks"], "--n", "1")
+    mine = ask(capsys, files["matrix"], "MINE", "--peaks", files["peaks"], "--n-tfs", "1")
     assert mine["tfs"] == ["A"]
     general = ask(capsys, files["matrix"], "--group", "general", "--modes", files["modes"])
     assert general["tfs"] == ["A", "C"]
@@ -89,7 +90,7 @@ def test_all_groups_and_own_peaks(files: dict[str, str], capsys: Any) -> None:
         (["A", "--group", "cofactor"], "no group 'cofactor'; nearest: cofactors"),
         (["Z"], "no TF 'Z' in this matrix"),
         (["A", "--group", "partners", "--modes", "MODES"], "needs protein partners"),
-        (["A", "--partner-names", "MODES"], "an info file alone says nothing"),
+        (["A", "--partner-names", "MODES"], "--partner-names has no meaning without --partners"),
         (["--peaks", "PEAKS"], "of which TF? name the target"),
         (["A", "--check-partners"], "to check partners, name them"),
         (["A", "--save-modes", "OUT"], "no binding modes to save"),

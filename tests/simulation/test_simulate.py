@@ -264,7 +264,7 @@ def test_command_equals_function(tmp_path: Path) -> None:
     from cistransfer.cli.main import app
 
     out = tmp_path / "cli"
-    words = ["simulate", "--out", str(out), "--seed", "4", "--regions", "200", "--json"]
+    words = ["simulate", "--out", str(out), "--seed", "4", "--n-regions", "200", "--json"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)

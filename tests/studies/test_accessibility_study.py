@@ -76,8 +76,8 @@ def settings(short_strategy: Short) -> Settings:
         baselines=("gc",),
         fractions=(0.5,),
         draws=2,
-        most=18,
-        most_test=15,
+        max_positives=18,
+        max_test_positives=15,
         pretraining_epochs=1,
         multiclass_epochs=1,
     )
@@ -117,8 +117,8 @@ def test_the_whole_comparison(sets: Path, settings: Settings, tmp_path: Path) ->
     again = accessibility_study(place, sets, settings, **CPU)
     pd.testing.assert_frame_equal(again, table)
     assert stamps == {path: path.stat().st_mtime_ns for path in place.rglob("weights.safetensors")}
-    with pytest.raises(InputError, match="holds a study with most = 18, asked for 20"):
-        accessibility_study(place, sets, Settings(**{**vars(settings), "most": 20}), **CPU)
+    with pytest.raises(InputError, match="holds a study with max_positives = 18, asked for 20"):
+        accessibility_study(place, sets, Settings(**{**vars(settings), "max_positives": 20}), **CPU)
 
 
 def test_a_trunk_of_the_users(sets: Path, settings: Settings, tmp_path: Path) -> None:
@@ -146,10 +146,9 @@ def test_a_trunk_of_the_users(sets: Path, settings: Settings, tmp_path: Path) ->
     )
     pretrain(tmp_path / "leaking", seen, strategy=settings.pretraining, seed=0, **CPU)
     leaking = Settings(**{**vars(short), "trunk": str(tmp_path / "leaking")})
+    whole = Settings(**{**vars(leaking), "max_test_positives": None})
     with pytest.raises(InputError, match="the trunk has learned from 40 of the 40 test regions"):
-        accessibility_study(
-            tmp_path / "other", sets, Settings(**{**vars(leaking), "most_test": None}), **CPU
-        )
+        accessibility_study(tmp_path / "other", sets, whole, **CPU)
 
 
 def test_a_study_of_other_sets_is_refused(sets: Path, settings: Settings, tmp_path: Path) -> None:
@@ -197,7 +196,12 @@ def test_a_trunk_of_another_architecture(sets: Path, settings: Settings, tmp_pat
         architecture="danq", seed=0, **CPU,
     )  # fmt: skip
     given = Settings(
-        **{**vars(settings), "trunk": str(tmp_path / "trunk"), "fractions": (1.0,), "most": 10}
+        **{
+            **vars(settings),
+            "trunk": str(tmp_path / "trunk"),
+            "fractions": (1.0,),
+            "max_positives": 10,
+        }
     )
     accessibility_study(tmp_path / "study", sets, given, **CPU)
     for run in (tmp_path / "study").rglob("card.json"):
@@ -218,8 +222,9 @@ def test_command(
     words = [
         "accessibility", "study", "--sets", str(sets), "--out", str(tmp_path / "study"),
         "--architecture", "cnn", "--strategies", f"probe,{short}", "--pretraining", short,
-        "--percent", "100", "--most", "10", "--most-test", "10", "--pretraining-epochs", "1",
-        "--multiclass-epochs", "1", "--jobs", "1", "--device", "cpu", "--json",
+        "--percent", "100", "--max-positives", "10", "--max-test-positives", "10",
+        "--pretraining-epochs", "1", "--multiclass-epochs", "1", "--jobs", "1",
+        "--device", "cpu", "--json",
     ]  # fmt: skip
     assert run_app(app, words) == 0
     said = json.loads(capsys.readouterr().out)

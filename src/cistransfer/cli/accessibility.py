@@ -2,336 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cistransfer import cpus
-from cistransfer.cli.command import AsJson, finish, record
-from cistransfer.cli.options import (
-    Device,
-    Fold,
-    Precision,
-    Seed,
-    SplitBy,
-    TestChroms,
-    ValidChroms,
-    comma_list,
-    requested_split,
-)
+from cistransfer.cli.groups import GENOME, Device, Precision, Seed
+from cistransfer.cli.plan import goes_with
+from cistransfer.cli.verb import Done, verb
 from cistransfer.errors import InputError
+from cistransfer.examples.holdout import SplitOptions
+from cistransfer.openness.options import OpenOptions
+from cistransfer.options import arguments, option
 from cistransfer.studies.settings import QUICK, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["accessibility_app", "register"]
-
-DEFAULTS = Settings()
-
-accessibility_app = typer.Typer(
-    help="Chromatin accessibility by transfer: example sets of cells, the comparison.",
-    no_args_is_help=True,
-)
-
-
-def _file(text: str) -> Any:
-    return typer.Option(metavar="PATH", help=text)
-
-
-@accessibility_app.command("sets")
-def sets(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(metavar="SETS", help="Folder to write.")],
-    genome: Annotated[
-        Path, _file("Genome FASTA, or FASTA file or folder of windows, of the regions.")
-    ],
-    cells: Annotated[
-        str, typer.Option(help="Comma list of cells to make models for [with --lists: all].")
-    ] = "",
-    matrix: Annotated[Path | None, _file("Open regions of a binding matrix (M.h5).")] = None,
-    dhs: Annotated[Path | None, _file("Or UCSC's clustered DHS table.")] = None,
-    dhs_sources: Annotated[Path | None, _file("Its sources table.")] = None,
-    ucsc2encode: Annotated[Path | None, _file("UCSC source name to ENCODE term (TSV).")] = None,
-    samples: Annotated[Path | None, _file("Sample sheet: names of the cells.")] = None,
-    open_sheet: Annotated[
-        Path | None,
-        typer.Option("--open", metavar="PATH", help="Or a sheet (TSV: cell, file) of BED files."),
-    ] = None,
-    regions: Annotated[
-        Path | None, _file("Regions (BED) of --open, --open-table or --signals.")
-    ] = None,
-    open_table: Annotated[Path | None, _file("Or a table of regions x cells, 0/1.")] = None,
-    open_above: Annotated[float, typer.Option(help="Open where --open-table is above this.")] = 0.0,
-    signals: Annotated[
-        Path | None, _file("Or a table of regions x replicates (CELL or CELL.1, CELL.2).")
-    ] = None,
-    threshold: Annotated[
-        float, typer.Option(help="Open where the Z-score of log10 is above this, in any replicate.")
-    ] = 1.64,
-    replicates: Annotated[
-        Path | None, _file("Columns of --signals and their cells (TSV: column, cell).")
-    ] = None,
-    lists: Annotated[
-        Path | None, _file("Or ChromTransfer's lists (chrom:start-end,label): folder or file.")
-    ] = None,
-    window: Annotated[int, typer.Option(min=1, help="Window in bp.")] = 600,
-    background: Annotated[
-        str,
-        typer.Option(
-            help="Of pre-training: tiles (far from open regions; published), shuffled, or "
-            "tiles,shuffled for a set of each."
-        ),
-    ] = "tiles",
-    background_genome: Annotated[
-        Path | None, _file("Genome to tile, where --genome holds windows.")
-    ] = None,
-    background_ratio: Annotated[
-        float, typer.Option(min=0.01, help="Background windows per open one.")
-    ] = 1.0,
-    margin: Annotated[
-        int, typer.Option(min=0, help="Least distance of tiles from open regions, in bp.")
-    ] = 300,
-    blacklist: Annotated[Path | None, _file("Regions to avoid (BED).")] = None,
-    most: Annotated[
-        int | None, typer.Option(min=1, help="Pre-train on a sample of so many open windows.")
-    ] = None,
-    negatives: Annotated[
-        str,
-        typer.Option(
-            help="Of a cell: shares of others (specific to another), nobody (open in none of the "
-            "cells), universal (open in all), as others=0.5,nobody=0.5 (default), or 'published'."
-        ),
-    ] = "",
-    ratio: Annotated[float, typer.Option(min=0.01, help="Negatives per positive of a cell.")] = 2.5,
-    published_multiclass: Annotated[
-        bool,
-        typer.Option(
-            "--published-multiclass",
-            help="Write the published multi-class set too, which lacks most negatives.",
-        ),
-    ] = False,
-    split: SplitBy = "chromosome",
-    valid_chroms: ValidChroms = "",
-    test_chroms: TestChroms = "",
-    fold: Fold = "",
-    seed: Seed = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Write SETS/pretraining, SETS/cells/CELL, SETS/multiclass and SETS/sets.tsv.
-
-    Pre-training: windows that are open, but in none of the cells, against background. Cells:
-    windows open in that one of the cells alone, against named negatives. Multi-class: all cells'
-    windows, one class each. The split is one for all; test is chr2 and chr3 where there are both.
-    Tiles are taken on chromosomes that have open regions in the list.
-    """
-    from cistransfer.binding.matrix import read_open_regions
-    from cistransfer.examples.draw import Background, Shares
-    from cistransfer.examples.sources import FromOpenness
-    from cistransfer.examples.write_sets import write_listed_sets, write_sets
-    from cistransfer.openness.options import OpenOptions
-
-    rule = requested_split(split, valid_chroms, test_chroms, seed, fold)
-    chosen = comma_list(cells)
-    if lists is not None:
-        heard = {
-            "out", "genome", "cells", "lists", "split", "valid_chroms", "test_chroms", "fold",
-            "published_multiclass", "seed", "as_json",
-        }  # fmt: skip
-        for parameter in context.command.params:
-            if parameter.name in _typed(context) - heard:
-                raise InputError(f"{parameter.opts[0]} has no meaning with --lists; drop it")
-        table = write_listed_sets(
-            out, lists, genome, chosen, split=rule, published_multiclass=published_multiclass
-        )
-    else:
-        if not chosen:
-            raise InputError("--cells is needed: the cells to make models for")
-        shares = _shares(negatives)
-        given = [
-            path for path in (matrix, dhs, open_sheet, open_table, signals) if path is not None
-        ]
-        if len(given) != 1:
-            raise InputError(
-                "open regions are needed: one of --matrix, --dhs, --open, --open-table, --signals"
-            )
-        opened = read_open_regions(
-            OpenOptions(
-                given[0],
-                regions=regions,
-                dhs_sources=dhs_sources,
-                ucsc2encode=ucsc2encode,
-                samples=samples,
-                open_above=None if open_table is None else open_above,
-                z_above=None if signals is None else threshold,
-                replicates=replicates,
-            )
-        )
-        source = FromOpenness(
-            opened,
-            chosen,
-            genome,
-            window=window,
-            background_genome=background_genome,
-            margin=margin,
-            blacklist=blacklist,
-        )
-        table = write_sets(
-            out,
-            source,
-            backgrounds=comma_list(background),
-            background=Background(background_ratio, most),
-            negatives=Shares(shares, ratio),
-            split=rule,
-            published_multiclass=published_multiclass,
-            seed=seed,
-        )
-    record(context, out)
-    finish(
-        {"folder": str(out), "sets": table.to_dict("records")},
-        as_json,
-        [*_lines(table), f"written: {out} (see sets.tsv)"],
-    )
-
-
-@accessibility_app.command("study")
-def study(
-    context: typer.Context,
-    sets: Annotated[Path, _file("Folder of 'cistransfer accessibility sets'.")],
-    out: Annotated[Path, typer.Option(metavar="STUDY", help="Study folder.")],
-    architecture: Annotated[
-        str, typer.Option(help="Network: see 'cistransfer models'.")
-    ] = DEFAULTS.architecture,
-    trunk: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN",
-            help="Start from this trunk ('general': the shipped one) instead of pre-training.",
-        ),
-    ] = None,
-    strategies: Annotated[
-        str, typer.Option(help="Comma list of strategies for the cells' models.")
-    ] = ",".join(DEFAULTS.strategies),
-    pretraining: Annotated[str, typer.Option(help="Strategy of the trunk.")] = DEFAULTS.pretraining,
-    multiclass: Annotated[
-        str,
-        typer.Option(help="Strategy of the multi-class networks (or chromtransfer-multiclass)."),
-    ] = DEFAULTS.multiclass,
-    baselines: Annotated[
-        str, typer.Option(help="Comma list of baselines: see 'cistransfer evaluate'.")
-    ] = ",".join(DEFAULTS.baselines),
-    shares: Annotated[
-        str, typer.Option("--percent", help="Comma list: per cent of the training set.")
-    ] = ",".join(f"{100 * share:g}" for share in DEFAULTS.fractions),
-    draws: Annotated[
-        int, typer.Option(min=1, help="Draws of each share below 100.")
-    ] = DEFAULTS.draws,
-    most: Annotated[
-        int, typer.Option(min=0, help="Most positives of a cell to train on; 0: all.")
-    ] = DEFAULTS.most or 0,
-    most_test: Annotated[
-        int, typer.Option(min=0, help="Most positives of a cell to test on; 0: all.")
-    ] = DEFAULTS.most_test or 0,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Most epochs of a cell's models.")
-    ] = None,
-    pretraining_epochs: Annotated[
-        int, typer.Option(min=1, help="Epochs of the trunk.")
-    ] = DEFAULTS.pretraining_epochs,
-    multiclass_epochs: Annotated[
-        int, typer.Option(min=1, help="Epochs of the multi-class networks.")
-    ] = DEFAULTS.multiclass_epochs,
-    quick: Annotated[
-        bool,
-        typer.Option("--quick", help="Minutes instead of an hour, to see it work; not a result."),
-    ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes, one thread each [default: all cores].")
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Compare transfer with scratch, multi-class and the pre-trained network on every cell.
-
-    Writes STUDY/results.tsv, tables and figures; 'cistransfer compare STUDY/results.tsv' tests the
-    differences. Repeating the command goes on where it stopped.
-    """
-    from dataclasses import replace
-
-    from cistransfer.studies.accessibility import accessibility_study
-    from cistransfer.studies.overview import write_overview
-
-    settings = Settings(
-        architecture=architecture,
-        pretraining=pretraining,
-        multiclass=multiclass,
-        strategies=comma_list(strategies),
-        baselines=comma_list(baselines),
-        fractions=_fractions(shares),
-        draws=draws,
-        most=most or None,
-        most_test=most_test or None,
-        epochs=epochs,
-        pretraining_epochs=pretraining_epochs,
-        multiclass_epochs=multiclass_epochs,
-        trunk=trunk,
-        seed=seed,
-    )
-    if quick:
-        typed = _typed(context)
-        named = {"fractions": "shares"}
-        settings = replace(
-            settings, **{key: v for key, v in QUICK.items() if named.get(key, key) not in typed}
-        )
-    table = accessibility_study(
-        out,
-        sets,
-        settings,
-        jobs=jobs or cpus.allowed(),
-        device=device,
-        precision=precision,
-    )
-    record(context, out)
-    summary = write_overview(out, table)
-    finish(
-        {
-            "folder": str(out),
-            "results": table.astype(object).where(table.notna(), None).to_dict("records"),
-        },
-        as_json,
-        [*summary.splitlines(), f"written: {out} (results.tsv, summary.md, figures)"],
-    )
-
-
-def _typed(context: typer.Context) -> set[str]:
-    """Names of the parameters that the user gave."""
-    return {
-        name
-        for name in context.params
-        if (source := context.get_parameter_source(name)) is not None
-        and source.name == "COMMANDLINE"
-    }
-
-
-def _fractions(text: str) -> tuple[float, ...]:
-    """Read per cents."""
-    try:
-        return tuple(float(part) / 100 for part in comma_list(text))
-    except ValueError as error:
-        raise InputError(f"--percent: expected numbers such as 5,100, found {text!r}") from error
+__all__ = ["register", "sets", "study"]
 
 
 def _shares(text: str) -> dict[str, float]:
     """Read ``others=0.5,nobody=0.5``."""
-    from cistransfer.examples.draw import NEGATIVES, PUBLISHED_NEGATIVES
+    from cistransfer.examples.draw import PUBLISHED_NEGATIVES
 
-    if text in ("", "published"):
-        return dict(PUBLISHED_NEGATIVES if text else NEGATIVES)
+    if text == "published":
+        return dict(PUBLISHED_NEGATIVES)
     shares = {}
-    for item in comma_list(text):
+    for item in filter(None, map(str.strip, text.split(","))):
         kind, equals, number = item.partition("=")
         try:
             shares[kind.strip()] = float(number)
@@ -340,6 +40,206 @@ def _shares(text: str) -> dict[str, float]:
         if not equals:
             raise InputError(f"--negatives: expected KIND=SHARE, found {item!r}")
     return shares
+
+
+@dataclass(frozen=True)
+class Output:
+    """Output."""
+
+    out: Path = option(metavar="SETS", help="Folder to write.")
+    published_multiclass: bool = option(
+        False, help="Write the published multi-class set too, which lacks most negatives."
+    )
+
+
+@dataclass(frozen=True)
+class Genome:
+    """Genome."""
+
+    genome: Path = option(help=GENOME)
+
+
+@dataclass(frozen=True)
+class FromLists:
+    """The released lists."""
+
+    lists: Path = option(help="ChromTransfer's lists (chrom:start-end,label): folder or file.")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells."""
+
+    cells: tuple[str, ...] = option(help="Comma list of cells to make models for.")
+
+
+@dataclass(frozen=True)
+class ListedCells:
+    """Cells."""
+
+    cells: tuple[str, ...] = option(
+        (), help="Comma list of cells to make models for [with --lists: all]."
+    )
+
+
+@dataclass(frozen=True)
+class Background:
+    """Pre-training."""
+
+    backgrounds: tuple[str, ...] = option(
+        ("tiles",),
+        flag="--background",
+        choices=("tiles", "shuffled"),
+        help="Of pre-training: tiles (far from open regions; published), shuffled, or "
+        "tiles,shuffled for a set of each.",
+    )
+    background_genome: Path | None = option(
+        None, needs=("backgrounds=tiles",), help="Genome to tile, where --genome holds windows."
+    )
+    background_ratio: float = option(1.0, min=0.01, help="Background windows per open one.")
+    margin: int = option(
+        300,
+        min=0,
+        needs=("backgrounds=tiles",),
+        help="Least distance of tiles from open regions, in bp.",
+    )
+    max_regions: int | None = option(
+        None, min=1, help="Pre-train on a sample of so many open windows."
+    )
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Negatives of a cell."""
+
+    negatives: Mapping[str, float] | None = option(
+        None,
+        read=_shares,
+        metavar="KIND=SHARE,…",
+        help="Of a cell: shares of others (specific to another), nobody (open in none of the "
+        "cells), universal (open in all), as others=0.5,nobody=0.5 (default), or 'published'.",
+    )
+    ratio: float = option(2.5, min=0.01, help="Negatives per positive of a cell.")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows."""
+
+    window: int = option(600, min=1, help="Window in bp.")
+    blacklist: Path | None = option(None, help="Regions to avoid (BED).")
+
+
+def sets(
+    output: Output,
+    genome: Genome,
+    source: Annotated[OpenOptions | FromLists, "source of open regions"],
+    cells: Annotated[Cells | None, goes_with(OpenOptions)],
+    listed: Annotated[ListedCells | None, goes_with(FromLists)],
+    windows: Annotated[Windows | None, goes_with(OpenOptions)],
+    background: Annotated[Background | None, goes_with(OpenOptions)],
+    negatives: Annotated[Negatives | None, goes_with(OpenOptions)],
+    split: SplitOptions,
+    seed: Seed,
+) -> Done:
+    """Write SETS/pretraining, SETS/cells/CELL, SETS/multiclass and SETS/sets.tsv.
+
+    Pre-training: windows that are open, but in none of the cells, against background. Cells:
+    windows open in that one of the cells alone, against named negatives. Multi-class: all cells'
+    windows, one class each. The split is one for all; test is chr2 and chr3 where there are both.
+    Tiles are taken on chromosomes that have open regions in the list.
+    """
+    from cistransfer.binding.matrix import read_open_regions
+    from cistransfer.examples.draw import NEGATIVES, Shares
+    from cistransfer.examples.draw import Background as Drawn
+    from cistransfer.examples.sources import FromOpenness
+    from cistransfer.examples.write_sets import write_listed_sets, write_sets
+
+    common: dict[str, Any] = {
+        "split": split.split(seed.seed),
+        "published_multiclass": output.published_multiclass,
+    }
+    if isinstance(source, FromLists):
+        assert listed is not None
+        table = write_listed_sets(output.out, source.lists, genome.genome, listed.cells, **common)
+    else:
+        assert cells is not None
+        assert windows is not None
+        assert background is not None
+        assert negatives is not None
+        opened = FromOpenness(
+            read_open_regions(source),
+            cells.cells,
+            genome.genome,
+            background_genome=background.background_genome,
+            margin=background.margin,
+            **arguments(windows),
+        )
+        table = write_sets(
+            output.out,
+            opened,
+            backgrounds=background.backgrounds,
+            background=Drawn(background.background_ratio, background.max_regions),
+            negatives=Shares(negatives.negatives or NEGATIVES, negatives.ratio),
+            seed=seed.seed,
+            **common,
+        )
+    return Done(
+        {"folder": str(output.out), "sets": table.to_dict("records")},
+        [*_lines(table), f"written: {output.out} (see sets.tsv)"],
+        written=[output.out],
+    )
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """Study."""
+
+    sets: Path = option(help="Folder of 'cistransfer accessibility sets'.")
+    out: Path = option(metavar="STUDY", help="Study folder.")
+    quick: bool = option(False, help="Minutes instead of an hour, to see it work; not a result.")
+    jobs: int | None = option(None, min=1, help="Processes, one thread each [default: all cores].")
+
+
+def study(
+    options: StudyOptions,
+    settings: Settings,
+    device: Device,
+    precision: Precision,
+    given: frozenset[str],
+) -> Done:
+    """Compare transfer with scratch, multi-class and the pre-trained network on every cell.
+
+    Writes STUDY/results.tsv, tables and figures; 'cistransfer compare STUDY/results.tsv' tests the
+    differences. Repeating the command goes on where it stopped.
+    """
+    from cistransfer import cpus
+    from cistransfer.studies.accessibility import accessibility_study
+    from cistransfer.studies.overview import write_overview
+
+    quick = {}
+    if options.quick:
+        settings = settings.quick(given | ({"fractions"} if "percent" in given else set()))
+        quick = {name: getattr(settings, name) for name in QUICK if name != "fractions"}
+    table = accessibility_study(
+        options.out,
+        options.sets,
+        settings,
+        jobs=options.jobs or cpus.allowed(),
+        device=device.device,
+        precision=precision.precision,
+    )
+    summary = write_overview(options.out, table)
+    return Done(
+        {
+            "folder": str(options.out),
+            "results": table.astype(object).where(table.notna(), None).to_dict("records"),
+        },
+        [*summary.splitlines(), f"written: {options.out} (results.tsv, summary.md, figures)"],
+        written=[options.out],
+        used={"percent": [100 * share for share in settings.fractions]},
+        settled=quick,
+    )
 
 
 def _lines(table: pd.DataFrame) -> list[str]:
@@ -359,4 +259,10 @@ def _lines(table: pd.DataFrame) -> list[str]:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the application."""
-    app.add_typer(accessibility_app, name="accessibility")
+    accessibility = typer.Typer(
+        help="Chromatin accessibility by transfer: example sets of cells, the comparison.",
+        no_args_is_help=True,
+    )
+    verb(accessibility, "sets", sets)
+    verb(accessibility, "study", study)
+    app.add_typer(accessibility, name="accessibility")

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from cistransfer.cli.command import AsJson, finish
-from cistransfer.cli.options import OwnNetworks
+from cistransfer.cli.groups import OneBundle, OwnNetworks
+from cistransfer.cli.verb import Done, verb
 
-__all__ = ["register"]
+__all__ = ["check", "register"]
 
 
-def check(
-    bundle: Annotated[Path, typer.Argument(help="Run folder or bundle.")],
-    architecture: OwnNetworks = None,
-    as_json: AsJson = False,
-) -> None:
+def check(model: OneBundle, networks: OwnNetworks) -> Done:
     """Score a bundle's example again and compare with the recorded scores."""
     from cistransfer.models.bundle import check_bundle
 
-    result = check_bundle(bundle)
-    finish(
+    networks.register()
+    result = check_bundle(model.bundle)
+    return Done(
         result,
-        as_json,
         [
             f"{result['bundle']} works: {result['sequences']} example sequences, "
             f"largest difference {result['largest_difference']:.1e}"
@@ -34,4 +27,4 @@ def check(
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
-    app.command("check")(check)
+    verb(app, "check", check)

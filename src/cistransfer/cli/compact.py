@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish
-from cistransfer.cli.options import OwnNetworks
+from cistransfer.cli.groups import OneBundle, OwnNetworks
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
 
-__all__ = ["register"]
+__all__ = ["Copy", "compact", "register"]
 
 
-def compact(
-    bundle: Annotated[Path, typer.Argument(help="Run folder or bundle.")],
-    out: Annotated[Path, typer.Option(help="Folder of the copy.")],
-    architecture: OwnNetworks = None,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Copy:
+    """Output."""
+
+    out: Path = option(help="Folder of the copy.")
+
+
+def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
     """Write a copy of a bundle with weights in half precision, for sharing."""
     from cistransfer.models.compact import compact_bundle
 
-    result = compact_bundle(bundle, out)
-    finish(
+    networks.register()
+    result = compact_bundle(model.bundle, copy.out)
+    return Done(
         result,
-        as_json,
         [
             f"{result['bundle']}: {result['bytes'] / 1e6:.1f} MB, example logits changed by up to "
             f"{result['largest_difference']:.1e}"
@@ -35,4 +38,4 @@ def compact(
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
-    app.command("compact")(compact)
+    verb(app, "compact", compact)

@@ -2,82 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish, record
+from cistransfer.cli.groups import Seed
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
 
-__all__ = ["register"]
+__all__ = ["Comparison", "Intervals", "Tables", "compare", "register"]
 
 
-def compare(
-    context: typer.Context,
-    runs: Annotated[
-        list[Path],
-        typer.Argument(help="Evaluation folders, study folders, or tables of results."),
-    ],
-    metric: Annotated[str, typer.Option(help="aucpr, aucpr_1to10, auroc, mcc …")] = "aucpr",
-    reference: Annotated[
-        str | None,
-        typer.Option(help="Strategy to compare with [default: scratch, else the first]."),
-    ] = None,
-    motif: Annotated[str, typer.Option(help="Strategy that is the motif, for recovery.")] = "pwm",
-    full: Annotated[str, typer.Option(help="Strategy with all peaks, for recovery.")] = "full",
-    by_size: Annotated[
-        bool | None,
-        typer.Option(
-            "--by-size/--pooled",
-            help="A row per training size [default: where TFs share sizes].",
-        ),
-    ] = None,
-    level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
-    draws: Annotated[int, typer.Option(min=0, help="Resamples of test regions; 0: none.")] = 1000,
-    blocks: Annotated[
-        bool,
-        typer.Option("--blocks", help="Resample blocks of neighbouring test regions (1 Mb)."),
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the intervals.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for tables, comparison.md and figures.")
-    ] = None,
-    figures: Annotated[str, typer.Option(help="png, svg or pdf.")] = "png",
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared."""
+
+    runs: tuple[Path, ...] = option(
+        positional=True, help="Evaluation folders, study folders, or tables of results."
+    )
+    metric: str = option("aucpr", help="aucpr, aucpr_1to10, auroc, mcc …")
+    reference: str | None = option(
+        None, help="Strategy to compare with [default: scratch, else the first]."
+    )
+    motif_strategy: str = option("pwm", help="Strategy that is the motif, for recovery.")
+    full_strategy: str = option("full", help="Strategy with all peaks, for recovery.")
+    by_size: bool | None = option(
+        None,
+        flag="--by-size/--pooled",
+        help="A row per training size [default: where TFs share sizes].",
+    )
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals."""
+
+    confidence: float = option(0.95, help="Coverage of the intervals.")
+    resamples: int = option(1000, min=0, help="Resamples of test regions; 0: none.")
+    blocks: bool = option(False, help="Resample blocks of neighbouring test regions (1 Mb).")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Output."""
+
+    out: Path | None = option(None, help="Folder for tables, comparison.md and figures.")
+    figure_format: str = option(
+        "png", choices=("png", "svg", "pdf"), needs=("out",), help="png, svg or pdf, with --out."
+    )
+
+
+def compare(what: Comparison, intervals: Intervals, seed: Seed, tables: Tables) -> Done:
     """Compare strategies on equal TFs, test regions and draws; print the table for a paper."""
     from cistransfer.evaluation.compare_runs import compare_runs, in_words
     from cistransfer.tables import records
 
-    tables = compare_runs(
-        runs,
-        metric=metric,
-        reference=reference,
-        motif=motif,
-        full=full,
-        by_size=by_size,
-        level=level,
-        draws=draws,
-        by_blocks=blocks,
-        seed=seed,
+    out = tables.out
+    made = compare_runs(
+        what.runs,
+        metric=what.metric,
+        reference=what.reference,
+        motif=what.motif_strategy,
+        full=what.full_strategy,
+        by_size=what.by_size,
+        level=intervals.confidence,
+        draws=intervals.resamples,
+        by_blocks=intervals.blocks,
+        seed=seed.seed,
         out=out,
-        figures=figures,
+        figures=tables.figure_format,
     )
-    if out is not None:
-        record(context, out)
-    used = str(tables["comparison"]["reference"].iloc[0])
-    shown = {name: records(table) for name, table in tables.items() if name != "results"}
-    printed = {name: table for name, table in tables.items() if name != "groups"}
-    finish(
-        {"metric": metric, "reference": used, "out": str(out) if out else None, **shown},
-        as_json,
-        [
-            in_words(printed, metric, used, level, blocks).rstrip(),
-            *([f"\nwritten: {out}"] if out else []),
-        ],
+    used = str(made["comparison"]["reference"].iloc[0])
+    shown = {name: records(table) for name, table in made.items() if name != "results"}
+    printed = {name: table for name, table in made.items() if name != "groups"}
+    text = in_words(printed, what.metric, used, intervals.confidence, intervals.blocks).rstrip()
+    return Done(
+        {"metric": what.metric, "reference": used, "out": str(out) if out else None, **shown},
+        [text, *([f"\nwritten: {out}"] if out else [])],
+        written=[out] if out else [],
+        used={"reference": used},
     )
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
-    app.command("compare")(compare)
+    verb(app, "compare", compare)

@@ -2,74 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish, record
-from cistransfer.cli.options import Device, OwnNetworks, comma_list
-from cistransfer.errors import InputError
+from cistransfer.cli.groups import Device, OwnNetworks
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
 
-__all__ = ["register"]
+__all__ = ["Baselines", "Evaluated", "evaluate", "register"]
+
+_WITH_MOTIFS = ("baselines=motif", "baselines=mode-motif", "baselines=stack")
 
 
-def evaluate(
-    context: typer.Context,
-    runs: Annotated[list[str], typer.Argument(help="Run folders, or NAME=FOLDER.")],
-    out: Annotated[Path, typer.Option(help="Evaluation folder.")],
-    examples: Annotated[
-        Path | None, typer.Option(help="Example set [default: the one the runs share].")
-    ] = None,
-    part: Annotated[str, typer.Option(help="test, valid or train.")] = "test",
-    baselines: Annotated[
-        str,
-        typer.Option(
-            help="Comma list of baselines, fitted on the training part: prevalence, gc, motif, "
-            "mode-motif, denovo, kmer, lsgkm; with --trunk probe and stack; scratch."
-        ),
-    ] = "",
-    motifs: Annotated[
-        Path | None,
-        typer.Option(help="MEME or JASPAR file for the baselines 'motif', 'mode-motif', 'stack'."),
-    ] = None,
-    modes: Annotated[
-        str | None,
-        typer.Option(
-            help="Binding modes for 'mode-motif' (TSV, TFClass OBO, CIS-BP TSV, motifs) "
-            "[default: --motifs, clustered]."
-        ),
-    ] = None,
-    trunk: Annotated[
-        str | None,
-        typer.Option(
-            help="Also read this trunk's own output, of the TF or its nearest sibling; baselines "
-            "'probe' and 'stack' read its features."
-        ),
-    ] = None,
-    protocol: Annotated[
-        str,
-        typer.Option(
-            "--as",
-            help="own: both strands, each model's own threshold and temperature; published: the "
-            "forward strand, called at a probability of 0.5.",
-        ),
-    ] = "own",
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Resamples for the intervals of the AUCPR; 0: none [default: 1000; with more "
-            "than ten tasks none].",
-        ),
-    ] = None,
-    allow_seen: Annotated[
-        bool, typer.Option("--allow-seen", help="Evaluate on regions a model was trained on.")
-    ] = False,
-    device: Device = "auto",
-    architecture: OwnNetworks = None,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Evaluated:
+    """What is evaluated."""
+
+    runs: tuple[str, ...] = option(positional=True, path=True, help="Run folders, or NAME=FOLDER.")
+    out: Path = option(help="Evaluation folder.")
+    examples: Path | None = option(None, help="Example set [default: the one the runs share].")
+    part: str = option("test", choices=("test", "valid", "train"), help="test, valid or train.")
+    protocol: str = option(
+        "own",
+        flag="--as",
+        choices=("own", "published"),
+        help="own: both strands, each model's own threshold and temperature; published: the "
+        "forward strand, called at a probability of 0.5.",
+    )
+    resamples: int | None = option(
+        None,
+        min=0,
+        help="Resamples for the intervals of the AUCPR; 0: none [default: 1000; with more than ten "
+        "tasks none].",
+    )
+    allow_seen: bool = option(False, help="Evaluate on regions a model was trained on.")
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What the models have to beat."""
+
+    baselines: tuple[str, ...] = option(
+        (),
+        help="Comma list of baselines, fitted on the training part: prevalence, gc, motif, "
+        "mode-motif, denovo, kmer, lsgkm; with --trunk probe and stack; scratch.",
+    )
+    motifs: Path | None = option(
+        None,
+        needs=_WITH_MOTIFS,
+        help="MEME or JASPAR file for the baselines 'motif', 'mode-motif', 'stack'.",
+    )
+    modes: str | None = option(
+        None,
+        path=True,
+        needs=("baselines=mode-motif",),
+        help="Binding modes for 'mode-motif' (TSV, TFClass OBO, CIS-BP TSV, motifs) [default: "
+        "--motifs, clustered].",
+    )
+    trunk: str | None = option(
+        None,
+        path=True,
+        help="Also read this trunk's own output, of the TF or its nearest sibling; baselines "
+        "'probe' and 'stack' read its features.",
+    )
+
+
+def evaluate(what: Evaluated, against: Baselines, device: Device, networks: OwnNetworks) -> Done:
     """Evaluate models on identical examples; thresholds come from each model's validation part.
 
     Runs that are folds of one test part (--fold) are evaluated on it together.
@@ -77,27 +77,24 @@ def evaluate(
     from cistransfer.evaluation.runs import evaluate_runs
     from cistransfer.motifs.files import read_motifs
 
-    names = comma_list(baselines)
-    if modes is not None and "mode-motif" not in names:
-        raise InputError("--modes has no meaning without --baselines mode-motif; drop it")
+    networks.register()
     found = evaluate_runs(
-        out,
-        runs,
-        examples=examples,
-        part=part,
-        baselines=names,
-        pwms=read_motifs(motifs) if motifs is not None else (),
-        modes=modes,
-        trunk=trunk,
-        protocol=protocol,
-        draws=draws,
-        allow_seen=allow_seen,
-        device=device,
+        what.out,
+        what.runs,
+        examples=what.examples,
+        part=what.part,
+        baselines=against.baselines,
+        pwms=read_motifs(against.motifs) if against.motifs is not None else (),
+        modes=against.modes,
+        trunk=against.trunk,
+        protocol=what.protocol,
+        draws=what.resamples,
+        allow_seen=what.allow_seen,
+        device=device.device,
     )
-    record(context, out)
-    finish(found.to_json(), as_json, found.lines())
+    return Done(found.to_json(), found.lines(), written=[what.out])
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
-    app.command("evaluate")(evaluate)
+    verb(app, "evaluate", evaluate)

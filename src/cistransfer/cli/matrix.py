@@ -2,142 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish
-from cistransfer.errors import InputError
+from cistransfer.cli.groups import GENOME
+from cistransfer.cli.verb import Done, verb
+from cistransfer.openness.options import OpenOptions
+from cistransfer.options import arguments, option
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from cistransfer.binding.build import BuildReport
 
-matrix_app = typer.Typer(
-    help="Build, import, inspect and export binding matrices.", no_args_is_help=True
-)
+__all__ = ["build", "check", "common", "export", "import_", "info", "register"]
 
-Matrix = Annotated[Path, typer.Argument(metavar="M.h5", help="A binding matrix.")]
-Out = Annotated[Path, typer.Option("--out", metavar="PATH", help="The matrix file to write (.h5).")]
-Rule = Annotated[
-    str | None,
-    typer.Option(
-        "--rule",
-        metavar="RULE",
-        help="sparse (default), less-sparse, full, peaks-only, peaks-only-full.",
-    ),
-]
-GenomeName = Annotated[
-    str, typer.Option("--genome-name", metavar="NAME", help="Name of the assembly.")
-]
-Name = Annotated[
-    str | None, typer.Option("--name", metavar="NAME", help="Name of the matrix (the file's).")
-]
-Sequences = Annotated[
-    Path | None,
-    typer.Option("--sequences", metavar="PATH", help="Genome FASTA, or FASTA of windows."),
-]
+RULES = "sparse (default), less-sparse, full, peaks-only, peaks-only-full."
 
 
-def _file(flag: str, text: str) -> Any:
-    return typer.Option(flag, metavar="PATH", help=text)
+@dataclass(frozen=True)
+class Written:
+    """The matrix."""
+
+    out: Path = option(help="The matrix file to write (.h5).")
+    genome: str = option("hg38", flag="--assembly", help="Name of the assembly.")
+    name: str | None = option(None, help="Name of the matrix (the file's).")
 
 
-@matrix_app.command("build")
+@dataclass(frozen=True)
+class Evidence:
+    """Binding."""
+
+    peaks: tuple[Path, ...] = option(
+        (),
+        repeat=True,
+        help="ReMap BED, folder of them, or sheet (.tsv: file, tf, cell); repeatable.",
+    )
+    tfbs: tuple[Path, ...] = option(
+        (), repeat=True, help="UniBind tar, folder, BED or sheet (.tsv); repeatable."
+    )
+    assayed: str | None = option(
+        None,
+        choices=("tfbs", "peaks", "either", "both"),
+        help="What makes a TF assayed in a cell: tfbs (published; default), peaks, either, both.",
+    )
+    treated: bool = option(False, help="Use experiments on treated cells too.")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows."""
+
+    window: int = option(200, min=0, help="Region width in bp; 0: as they are.")
+    chrom_sizes: Path | None = option(None, help="Chromosome lengths (.chrom.sizes or .fai).")
+    edges: str = option(
+        "drop", choices=("drop", "clip"), help="Windows off a chromosome: drop or clip."
+    )
+    exclude: tuple[Path, ...] = option(
+        (),
+        flag="--blacklist",
+        repeat=True,
+        help="Leave out windows that touch these regions (BED; repeatable).",
+    )
+
+
 def build(
-    out: Out,
-    dhs: Annotated[
-        Path | None, _file("--dhs", "UCSC's clustered DHS table (wgEncodeRegDnaseClustered).")
-    ] = None,
-    dhs_sources: Annotated[Path | None, _file("--dhs-sources", "Its sources table.")] = None,
-    ucsc2encode: Annotated[
-        Path | None, _file("--ucsc2encode", "UCSC source name to ENCODE term (TSV).")
-    ] = None,
-    open_sheet: Annotated[
-        Path | None,
-        _file("--open", "Instead of --dhs: sheet (TSV: cell, file) of BED files of open regions."),
-    ] = None,
-    regions: Annotated[
-        Path | None, _file("--regions", "With --open or --open-table: the regions (BED).")
-    ] = None,
-    open_table: Annotated[
-        Path | None,
-        _file("--open-table", "Instead of --dhs: table of regions x cells (0/1 or a signal)."),
-    ] = None,
-    open_above: Annotated[
-        float, typer.Option("--open-above", help="A region is open where the table is above this.")
-    ] = 0.0,
-    samples: Annotated[
-        Path | None,
-        _file("--samples", "Sample sheet (TSV): cell, dhs_source, peaks_name, tfbs_name."),
-    ] = None,
-    peaks: Annotated[
-        list[Path] | None,
-        _file("--peaks", "ReMap BED, folder of them, or sheet (.tsv: file, tf, cell); repeatable."),
-    ] = None,
-    tfbs: Annotated[
-        list[Path] | None,
-        _file("--tfbs", "UniBind tar, folder, BED or sheet (.tsv); repeatable."),
-    ] = None,
-    window: Annotated[
-        int,
-        typer.Option("--window", min=0, metavar="BP", help="Region width; 0: as they are."),
-    ] = 200,
-    assayed: Annotated[
-        str | None,
-        typer.Option(
-            "--assayed",
-            metavar="RULE",
-            help="What makes a TF assayed in a cell: tfbs (published; default), peaks, either, "
-            "both.",
-        ),
-    ] = None,
-    chrom_sizes: Annotated[
-        Path | None, _file("--chrom-sizes", "Chromosome lengths (.chrom.sizes or .fai).")
-    ] = None,
-    edges: Annotated[
-        str,
-        typer.Option("--edges", metavar="RULE", help="Windows off a chromosome: drop or clip."),
-    ] = "drop",
-    exclude: Annotated[
-        list[Path] | None,
-        _file("--exclude", "Leave out windows that touch these regions (blacklist, gaps)."),
-    ] = None,
-    treated: Annotated[
-        bool, typer.Option("--treated", help="Use experiments on treated cells too.")
-    ] = False,
-    genome: GenomeName = "hg38",
-    name: Name = None,
-    as_json: AsJson = False,
-) -> None:
+    matrix: Written,
+    opened: OpenOptions,
+    evidence: Evidence,
+    windows: Windows,
+) -> Done:
     """Build the three-state TF x region matrix from open regions, peaks and TFBS predictions."""
     from cistransfer.binding.build import build_matrix
-    from cistransfer.openness.options import OpenOptions
 
-    given = [path for path in (dhs, open_sheet, open_table) if path is not None]
-    if len(given) != 1:
-        raise InputError("open regions are needed: one of --dhs, --open and --open-table")
     report = build_matrix(
-        out,
-        OpenOptions(
-            given[0],
-            regions=regions,
-            dhs_sources=dhs_sources,
-            ucsc2encode=ucsc2encode,
-            samples=samples,
-            open_above=None if open_table is None else open_above,
-        ),
-        peaks=peaks or (),
-        tfbs=tfbs or (),
-        window=window,
-        assayed=assayed,
-        genome=genome,
-        name=name,
-        treated=treated,
-        edges=edges,
-        chrom_sizes=chrom_sizes,
-        exclude=exclude or (),
+        matrix.out,
+        opened,
+        genome=matrix.genome,
+        name=matrix.name,
+        **arguments(evidence),
+        **arguments(windows),
     )
+    return Done(asdict(report), [*_lines(report), f"written: {matrix.out}"], written=[matrix.out])
+
+
+def _lines(report: BuildReport) -> list[str]:
+    """What the matrix holds, and what was not used."""
     lines = [
         f"{report.regions:,} regions, {report.cells} cells, {report.tfs} TFs, "
         f"{report.experiments:,} experiments (TF x cell)",
@@ -168,8 +119,7 @@ def build(
             f"{sum(report.not_assayed.values()):,} peak rows of {len(report.not_assayed)} "
             "TF x cell that are not assayed were not used"
         )
-    lines += report.notes
-    finish(asdict(report), as_json, [*lines, f"written: {out}"])
+    return [*lines, *report.notes]
 
 
 def _placed(
@@ -186,29 +136,29 @@ def _placed(
     ]
 
 
-def _listed(what: str, unmatched: list[dict[str, Any]], most: int = 20) -> list[str]:
+def _listed(what: str, unmatched: list[dict[str, Any]], max_lines: int = 20) -> list[str]:
     lines = [
         f"unmatched {each.get('kind', '')} {what} {each['name']!r}: {each['rows']:,} rows; "
         f"{each['nearest']}".replace("  ", " ")
-        for each in unmatched[:most]
+        for each in unmatched[:max_lines]
     ]
-    if len(unmatched) > most:
-        lines.append(f"… and {len(unmatched) - most} more unmatched (--json lists all)")
+    if len(unmatched) > max_lines:
+        lines.append(f"… and {len(unmatched) - max_lines} more unmatched (--json lists all)")
     return lines
 
 
-@matrix_app.command("import")
-def import_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The published files.")],
-    out: Out,
-    genome: GenomeName = "hg38",
-    name: Name = None,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Published:
+    """The published files."""
+
+    folder: Path = option(positional=True, metavar="DIR", help="The published files.")
+
+
+def import_(published: Published, matrix: Written) -> Done:
     """Import the authors' published matrices (.npz, FASTA, index pickles)."""
     from cistransfer.binding.published.read import import_published
 
-    report = import_published(folder, out, genome=genome, name=name)
+    report = import_published(published.folder, matrix.out, genome=matrix.genome, name=matrix.name)
     lines = [
         f"{report.tfs} TFs in {report.cells} cells, {report.experiments} experiments; "
         f"{report.regions:,} of {report.regions_in_files:,} regions have a known place",
@@ -216,129 +166,130 @@ def import_(
     ]
     if report.cells_without_experiments:
         lines.append(f"{len(report.cells_without_experiments)} cells hold none of the TFs")
-    finish(asdict(report), as_json, [*lines, f"written: {out}"])
+    return Done(asdict(report), [*lines, f"written: {matrix.out}"], written=[matrix.out])
 
 
-@matrix_app.command("info")
-def info(
-    matrix: Matrix,
-    rule: Rule = None,
-    sequences: Sequences = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option("--figures", metavar="DIR", help="Write figures into this folder."),
-    ] = None,
-    tfclass: Annotated[
-        Path | None, _file("--tfclass", "Order the heat map by TFClass (OBO); else clustered.")
-    ] = None,
-    symbols: Annotated[
-        Path | None, _file("--symbols", "Ensembl ids and symbols (TSV), to find TFs in TFClass.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Opened:
+    """The matrix."""
+
+    matrix: Path = option(positional=True, metavar="M.h5", help="A binding matrix.")
+    rule: str | None = option(None, help=RULES)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown."""
+
+    genome: Path | None = option(None, help=GENOME + " For their GC content.")
+    figures: Path | None = option(None, metavar="DIR", help="Write figures into this folder.")
+    tfclass: Path | None = option(
+        None, needs=("figures",), help="Order the heat map by TFClass (OBO); else clustered."
+    )
+    symbols: Path | None = option(
+        None, needs=("tfclass",), help="Ensembl ids and symbols (TSV), to find TFs in TFClass."
+    )
+
+
+def info(matrix: Opened, shown: Shown) -> Done:
     """Print what a matrix holds per TF and per cell; with --figures, draw it."""
     from cistransfer.binding.facts.counts import describe, facts_of, header
     from cistransfer.binding.matrix import open_matrix
 
-    opened = open_matrix(matrix)
-    facts = facts_of(opened, rule, sequences=sequences)
+    opened = open_matrix(matrix.matrix)
+    facts = facts_of(opened, matrix.rule, sequences=shown.genome)
     written: list[str] = []
-    if figures is not None:
+    if shown.figures is not None:
         from cistransfer.binding.facts.figures import write_figures
 
-        written = [str(path) for path in write_figures(figures, opened, facts, tfclass, symbols)]
-    finish(
+        paths = write_figures(shown.figures, opened, facts, shown.tfclass, shown.symbols)
+        written = [str(path) for path in paths]
+    return Done(
         {**header(opened), **facts.as_json(), "figures": written},
-        as_json,
         [*describe(opened, facts), *(f"written: {path}" for path in written)],
     )
 
 
-@matrix_app.command("check")
-def check(matrix: Matrix, as_json: AsJson = False) -> None:
+@dataclass(frozen=True)
+class Checked:
+    """The matrix."""
+
+    matrix: Path = option(positional=True, metavar="M.h5", help="A binding matrix.")
+
+
+def check(checked: Checked) -> Done:
     """Read a whole matrix file and compare it with its content hash."""
     from cistransfer.binding.matrix import open_matrix
 
-    opened = open_matrix(matrix)
+    opened = open_matrix(checked.matrix)
     opened.check()
-    finish(
-        {"path": str(matrix), "content_hash": opened.content_hash},
-        as_json,
-        [f"{matrix}: whole; its content is {opened.content_hash}"],
+    return Done(
+        {"path": str(checked.matrix), "content_hash": opened.content_hash},
+        [f"{checked.matrix}: whole; its content is {opened.content_hash}"],
     )
 
 
-@matrix_app.command("export")
-def export(
-    matrix: Matrix,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="PATH", help="File (h5ad, tsv) or folder (npz, fasta).")
-    ],
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="npz, h5ad, tsv or fasta.")],
-    layout: Annotated[
-        str,
-        typer.Option(
-            "--layout",
-            metavar="WHAT",
-            help="tfs: regions x TFs; cells: each TF x cell apart; scores: 3-D scores 0 to 4.",
-        ),
-    ] = "tfs",
-    rule: Rule = None,
-    tf: Annotated[
-        list[str] | None, typer.Option("--tf", metavar="TF", help="Only this TF; repeatable.")
-    ] = None,
-    cell: Annotated[
-        list[str] | None, typer.Option("--cell", metavar="CELL", help="Only this cell; repeatable.")
-    ] = None,
-    sequences: Sequences = None,
-    width: Annotated[
-        int | None, typer.Option("--width", min=1, metavar="BP", help="Width of the sequences.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Export:
+    """What is exported."""
+
+    out: Path = option(help="File (h5ad, tsv) or folder (npz, fasta).")
+    to: str = option(choices=("npz", "h5ad", "tsv", "fasta"), help="npz, h5ad, tsv or fasta.")
+    layout: str = option(
+        "tfs",
+        choices=("tfs", "cells", "scores"),
+        help="tfs: regions x TFs; cells: each TF x cell apart; scores: 3-D scores 0 to 4.",
+    )
+    tfs: tuple[str, ...] = option((), help="Comma list: only these TFs.")
+    cells: tuple[str, ...] = option((), help="Comma list: only these cells.")
+    sequences: Path | None = option(None, flag="--genome", help=GENOME)
+    width: int | None = option(None, flag="--window", min=1, help="Width of the sequences in bp.")
+
+
+def export(matrix: Opened, what: Export) -> Done:
     """Write a matrix as the published .npz and FASTA files, AnnData or TSV."""
     from cistransfer.binding.export import export_matrix
     from cistransfer.binding.matrix import open_matrix
 
     written = export_matrix(
-        open_matrix(matrix),
-        out,
-        to,
-        layout=layout,
-        rule=rule,
-        tfs=tf,
-        cells=cell,
-        sequences=sequences,
-        width=width,
+        open_matrix(matrix.matrix),
+        what.out,
+        what.to,
+        layout=what.layout,
+        rule=matrix.rule,
+        tfs=what.tfs or None,
+        cells=what.cells or None,
+        sequences=what.sequences,
+        width=what.width,
     )
     paths = [str(path) for path in written]
     shown = paths if len(paths) < 8 else [*paths[:4], f"… {len(paths)} files in all"]
-    finish({"files": paths}, as_json, [f"written: {path}" for path in shown])
+    return Done({"files": paths}, [f"written: {path}" for path in shown])
 
 
-@matrix_app.command("common")
-def common(
-    matrix: Matrix,
-    n: Annotated[int, typer.Option("--n", min=1, metavar="N", help="How many TFs.")],
-    rule: Annotated[
-        str, typer.Option("--rule", metavar="RULE", help="Rule of the states.")
-    ] = "less-sparse",
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Chosen:
+    """The choice."""
+
+    matrix: Path = option(positional=True, metavar="M.h5", help="A binding matrix.")
+    n: int = option(flag="--n-tfs", min=1, help="How many TFs.")
+    rule: str = option("less-sparse", help="View of the matrix.")
+
+
+def common(chosen: Chosen) -> Done:
     """Choose N TFs resolved in many common regions: the published rule and the maximum."""
     from cistransfer.binding.facts.common import common_regions, maximise_common, most_resolved
     from cistransfer.binding.matrix import open_matrix
 
-    opened = open_matrix(matrix)
-    published = most_resolved(opened, n, rule)
-    regions = len(common_regions(opened, published, rule))
-    best = maximise_common(opened, n, rule)
+    opened = open_matrix(chosen.matrix)
+    published = most_resolved(opened, chosen.n, chosen.rule)
+    regions = len(common_regions(opened, published, chosen.rule))
+    best = maximise_common(opened, chosen.n, chosen.rule)
     bound = (
         "the maximum" if best.proven else f"the best found; no choice has more than {best.bound:,}"
     )
-    finish(
+    return Done(
         {"published": {"tfs": list(published), "regions": regions}, "maximum": asdict(best)},
-        as_json,
         [
             f"published rule (most resolved): {regions:,} common regions: {' '.join(published)}",
             f"most common regions: {best.regions:,} ({bound}): {' '.join(best.tfs)}",
@@ -348,4 +299,13 @@ def common(
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the application."""
-    app.add_typer(matrix_app, name="matrix")
+    matrix = typer.Typer(
+        help="Build, import, inspect and export binding matrices.", no_args_is_help=True
+    )
+    verb(matrix, "build", build)
+    verb(matrix, "import", import_)
+    verb(matrix, "info", info)
+    verb(matrix, "check", check)
+    verb(matrix, "export", export)
+    verb(matrix, "common", common)
+    app.add_typer(matrix, name="matrix")

@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
 
-__all__ = ["register"]
+__all__ = ["Sizes", "models", "register"]
 
 
-def models(
-    window: Annotated[int, typer.Option(min=1, help="Window in bp.")] = 200,
-    tasks: Annotated[int, typer.Option(min=1, help="Number of outputs.")] = 1,
-    architecture: Annotated[
-        list[str] | None, typer.Option(help="Also your own network, FILE.py:CLASS (repeatable).")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """Networks to count."""
+
+    window: int = option(200, min=1, help="Window in bp.")
+    n_tasks: int = option(1, min=1, help="Number of outputs.")
+    architecture: tuple[str, ...] = option(
+        (), repeat=True, path=True, help="Also your own network, FILE.py:CLASS (repeatable)."
+    )
+
+
+def models(sizes: Sizes) -> Done:
     """List architectures with their parameter counts, and training strategies."""
     from cistransfer.models.registry import list_architectures
     from cistransfer.training.strategy import shipped_strategies
 
-    sizes = list_architectures(window=window, n_tasks=tasks, files=architecture or ())
+    window, tasks = sizes.window, sizes.n_tasks
+    counts = list_architectures(window=window, n_tasks=tasks, files=sizes.architecture)
     strategies = shipped_strategies()
-    wide = max(map(len, [*sizes, *strategies])) + 2
-    finish(
-        {"window": window, "tasks": tasks, "architectures": sizes, "strategies": strategies},
-        as_json,
-        [
-            f"architectures ({window} bp, {tasks} outputs):",
-            *(
-                f"  {name:<{wide}}"
-                + (
-                    f"{size:>12,} parameters"
-                    if size is not None
-                    else f"not for windows of {window} bp"
-                )
-                for name, size in sizes.items()
-            ),
-            "strategies:",
-            *(f"  {name:<{wide}}{summary}" for name, summary in strategies.items()),
-        ],
+    wide = max(map(len, [*counts, *strategies])) + 2
+    lines = [f"architectures ({window} bp, {tasks} outputs):"]
+    for name, count in counts.items():
+        small = f"not for windows of {window} bp"
+        lines.append(f"  {name:<{wide}}" + (f"{count:>12,} parameters" if count else small))
+    lines += ["strategies:", *(f"  {name:<{wide}}{what}" for name, what in strategies.items())]
+    return Done(
+        {"window": window, "tasks": tasks, "architectures": counts, "strategies": strategies},
+        lines,
     )
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
-    app.command("models")(models)
+    verb(app, "models", models)

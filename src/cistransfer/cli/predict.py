@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish, record, say
-from cistransfer.cli.options import Device, OwnNetworks
-from cistransfer.errors import InputError
+from cistransfer.cli.command import say
+from cistransfer.cli.groups import Device, OneBundle, OwnNetworks, Regions, Sequences
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
 
-__all__ = ["register"]
+__all__ = ["Scores", "predict", "register"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores."""
+
+    out: Path = option(help="TSV to write (.gz compresses).")
+    strands: str = option("both", choices=("both", "forward"), help="both (averaged), or forward.")
 
 
 def predict(
-    context: typer.Context,
-    bundle: Annotated[Path, typer.Argument(help="Run folder or bundle.")],
-    out: Annotated[Path, typer.Option(help="TSV to write (.gz compresses).")],
-    regions: Annotated[Path | None, typer.Option(help="BED or narrowPeak, with --genome.")] = None,
-    genome: Annotated[
-        Path | None, typer.Option(help="Genome FASTA, or FASTA file or folder of windows.")
-    ] = None,
-    fasta: Annotated[Path | None, typer.Option(help="Sequences to score instead.")] = None,
-    strands: Annotated[str, typer.Option(help="both (averaged), or forward.")] = "both",
-    device: Device = "auto",
-    architecture: OwnNetworks = None,
-    as_json: AsJson = False,
-) -> None:
+    model: OneBundle,
+    scored: Annotated[Regions | Sequences, "input"],
+    scores: Scores,
+    device: Device,
+    networks: OwnNetworks,
+) -> Done:
     """Score regions of a genome, or sequences: the input's rows in their order, plus a score."""
     from cistransfer.genome.bed import read_bed
     from cistransfer.genome.fasta import open_sequences
@@ -35,31 +38,32 @@ def predict(
     from cistransfer.models.score import choose_device
     from cistransfer.prediction.table import predict_fasta, predict_regions, write_predictions
 
-    if (regions is None) == (fasta is None):
-        raise InputError("name either --regions with --genome, or --fasta")
-    model = open_bundle(bundle)
-    model.model.to(choose_device(device))
-    if fasta is not None:
-        table = predict_fasta(model, fasta, strands=strands)
+    networks.register()
+    bundle = open_bundle(model.bundle)
+    used = choose_device(device.device)
+    bundle.model.to(used)
+    if isinstance(scored, Sequences):
+        table = predict_fasta(bundle, scored.fasta, strands=scores.strands)
     else:
-        if genome is None:
-            raise InputError("--regions needs --genome")
-        assert regions is not None
-        table = predict_regions(
-            model, read_bed(regions, keep=True), open_sequences(genome), strands=strands
-        )
-    write_predictions(out, table)
-    record(context, out)
+        regions, genome = read_bed(scored.regions, keep=True), open_sequences(scored.genome)
+        table = predict_regions(bundle, regions, genome, strands=scores.strands)
+    write_predictions(scores.out, table)
     unscored = int(table.iloc[:, -2].isna().sum())
     if (table["note"] != "").any():
         say("some rows have no score or hold N; see column 'note'")
-    finish(
-        {"out": str(out), "rows": len(table), "unscored": unscored, "tasks": list(model.tasks)},
-        as_json,
-        [f"{len(table):,} rows, {unscored:,} without a score: {out}"],
+    return Done(
+        {
+            "out": str(scores.out),
+            "rows": len(table),
+            "unscored": unscored,
+            "tasks": list(bundle.tasks),
+        },
+        [f"{len(table):,} rows, {unscored:,} without a score: {scores.out}"],
+        written=[scores.out],
+        used={"device": str(used)},
     )
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
-    app.command("predict")(predict)
+    verb(app, "predict", predict)

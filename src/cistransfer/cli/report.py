@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from cistransfer.cli.command import AsJson, finish
-from cistransfer.cli.options import OwnNetworks
+from cistransfer.cli.groups import OwnNetworks
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
 
-__all__ = ["register"]
+__all__ = ["Page", "register", "report"]
 
 
-def report(
-    evaluations: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Folders that 'cistransfer evaluate' or 'cistransfer interpret' wrote."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="HTML file to write.")],
-    title: Annotated[
-        str, typer.Option(help="Title of the page.")
-    ] = "Transfer and scratch on held-out regions",
-    architecture: OwnNetworks = None,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True)
+class Page:
+    """The page."""
+
+    evaluations: tuple[Path, ...] = option(
+        positional=True,
+        help="Folders that 'cistransfer evaluate' or 'cistransfer interpret' wrote.",
+    )
+    out: Path = option(help="HTML file to write.")
+    title: str = option("Transfer and scratch on held-out regions", help="Title of the page.")
+
+
+def report(page: Page, networks: OwnNetworks) -> Done:
     """Write one self-contained HTML page: numbers, curves, examples, what models learned."""
     from cistransfer.report.page import write_report
 
-    path = write_report(out, evaluations, title=title)
-    finish({"report": str(path)}, as_json, [f"report: {path}"])
+    networks.register()
+    path = write_report(page.out, page.evaluations, title=page.title)
+    return Done({"report": str(path)}, [f"report: {path}"], written=[path])
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the application."""
-    app.command("report")(report)
+    verb(app, "report", report)

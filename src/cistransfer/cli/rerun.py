@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cistransfer.cli.command import recorded_arguments, recorded_folder
+from cistransfer.cli.record import Config
+from cistransfer.errors import InputError, nearest
 
 __all__ = ["register"]
 
@@ -17,12 +17,19 @@ def rerun(
     context: typer.Context,
     config: Annotated[Path, typer.Argument(help="A run folder or its config.json.")],
     out: Annotated[Path, typer.Option(help="Where the repeated run goes.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As the verb that is repeated.")] = False,
 ) -> None:
-    """Repeat a run from its config.json into another place."""
+    """Repeat a run into another place: the run's verb with '--config CONFIG --out OUT'."""
     root: Any = context.find_root().command
-    words = recorded_arguments(config, root, {"out": str(out.absolute())})
-    with contextlib.chdir(recorded_folder(config)):
-        code = root.main(args=words, prog_name="cistransfer", standalone_mode=False)
+    words = Config(config).words
+    command = root
+    for word in words:
+        verbs = getattr(command, "commands", {})
+        if word not in verbs:
+            raise InputError(f"{config}: no verb {word!r}; {nearest(word, verbs)}")
+        command = verbs[word]
+    words = [*words, "--config", str(config), "--out", str(out), *["--json"] * as_json]
+    code = root.main(args=words, prog_name="cistransfer", standalone_mode=False)
     if isinstance(code, int) and code:
         raise typer.Exit(code)
 

@@ -104,11 +104,14 @@ class Matched:
     """
 
     per_bound: float = option(
-        1.0, flag="--negatives", min=0.1, help="Unbound regions per bound one, GC-matched."
+        1.0, flag="--ratio", min=0.1, help="Unbound regions per bound one, GC-matched."
     )
     gc_bins: int = option(20, min=1, help="Bins of GC matching (published: 10).")
     positives: int | None = option(
-        None, min=1, help="Use so many bound regions for training and validation."
+        None,
+        flag="--n-positives",
+        min=1,
+        help="Use so many bound regions for training and validation.",
     )
 
     kinds = None
@@ -253,7 +256,7 @@ class Background:
 
     ratio: float = option(1.0, flag="--background-ratio", help="Background windows per open one.")
     max_positives: int | None = option(
-        None, flag="--most", min=1, help="Pre-train on a sample of so many open windows."
+        None, flag="--max-regions", min=1, help="Pre-train on a sample of so many open windows."
     )
     kind: str = "tiles"
 

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from cistransfer.examples.split import Split
 
-__all__ = ["GUARDS", "PUBLISHED_TEST", "SPLITS", "HoldOut", "HoldOutOptions", "Trunk"]
+__all__ = [
+    "GUARDS",
+    "PUBLISHED_TEST",
+    "SPLITS",
+    "HoldOut",
+    "HoldOutOptions",
+    "SplitOptions",
+    "Trunk",
+]
 
 SPLITS = ("chromosome", "random", "neighbours")
 """Whole chromosomes (default); regions at random, as published; at random, but overlapping windows
@@ -209,15 +217,13 @@ class HoldOut:
 
 
 @dataclass(frozen=True)
-class HoldOutOptions:
+class SplitOptions:
     """Training, validation and test.
 
     Attributes
     ----------
     by, valid, test, fold
         Of `Split`; a fold needs no validation chromosomes, others both or none.
-    guard : str or None
-        Of `HoldOut`.
     """
 
     by: str = option(
@@ -230,49 +236,60 @@ class HoldOutOptions:
     valid: tuple[str, ...] = option(
         (),
         flag="--valid-chroms",
+        needs=("by=chromosome",),
+        against=("fold",),
         help="Comma list of validation chromosomes [default: the trunk's, or chosen, about 10 %].",
     )
     test: tuple[str, ...] = option(
         (),
         flag="--test-chroms",
+        needs=("by=chromosome",),
         help="Comma list of test chromosomes [default: the trunk's, or chosen, about 10 %].",
     )
     fold: str = option(
         "",
         metavar="I/K",
+        needs=("by=chromosome",),
         help="Fold I of K by chromosome: it validates, the others train, and the test "
         "chromosomes are the same in every fold.",
-    )
-    guard: str | None = option(
-        None,
-        choices=GUARDS,
-        help="Drop what the trunk has seen: heldout (from validation and test; default by "
-        "chromosome), all (published; default at random), off.",
     )
 
     def __post_init__(self) -> None:
         check_options(self)
-
-    def hold_out(self, trunk: Trunk | None = None, seed: int = 0) -> HoldOut:
-        """What the options say about a trunk; ``seed`` is that of a split at random."""
-        return HoldOut.of(trunk, self.split(seed), self.guard)
 
     def split(self, seed: int = 0) -> Split | None:
         """The split that the options name; None leaves the choice of chromosomes open."""
         from cistransfer.examples.split import Split
 
         if self.by != "chromosome":
-            if self.valid or self.test or self.fold:
-                raise InputError(
-                    "--valid-chroms, --test-chroms and --fold go with --split chromosome"
-                )
             return Split(by=self.by, seed=seed)
         if self.fold:
-            if self.valid:
-                raise InputError("--fold chooses the validation chromosomes; drop --valid-chroms")
             return Split(test=self.test, fold=self.fold)
         if not self.valid and not self.test:
             return None
         if not self.valid or not self.test:
             raise InputError("name both --valid-chroms and --test-chroms, or neither")
         return Split(valid=self.valid, test=self.test)
+
+
+@dataclass(frozen=True)
+class HoldOutOptions(SplitOptions):
+    """Training, validation and test.
+
+    Attributes
+    ----------
+    guard : str or None
+        Of `HoldOut`.
+    """
+
+    guard: str | None = option(
+        None,
+        panel="Leakage guard",
+        choices=GUARDS,
+        help="Drop what the trunk has seen: heldout (from validation and test; default by "
+        "chromosome), all (published; default at random), off.",
+    )
+
+    def hold_out(self, trunk: Trunk | None = None, seed: int = 0) -> HoldOut:
+        """What the options say about a trunk; ``seed`` is that of a split at random."""
+        return HoldOut.of(trunk, self.split(seed), self.guard)

@@ -144,16 +144,17 @@ class FromTFs(Source):
     tfs: tuple[str, ...] = option(
         (), help="Comma list of TFs to train on [default: all of the matrix]."
     )
-    exclude: tuple[str, ...] = option((), help="Comma list of TFs to leave out.")
+    exclude: tuple[str, ...] = option(
+        (), flag="--exclude-tfs", help="Comma list of TFs to leave out."
+    )
     regions: str = option(
         "resolved",
+        flag="--region-set",
         choices=("resolved", "common"),
         help="resolved (for any of the TFs), or common (for all; as published).",
     )
     rule: str | None = option(None, help=_RULE)
-    max_regions: int | None = option(
-        None, flag="--most", min=1, help="Sample at most so many regions."
-    )
+    max_regions: int | None = option(None, min=1, help="Sample at most so many regions.")
 
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0

@@ -221,7 +221,7 @@ def _chosen(
             raise InputError(f"no interpretation method {step!r}; {nearest(step, STEPS)}")
         if lacking.get(step):
             wanted = {
-                "refinement": "--compare TRUNK and --motifs",
+                "refinement": "--other TRUNK and --motifs",
                 "enrichment": "--motifs or --hits",
                 "spacing": "--pair and --motifs",
             }.get(step, "--motifs")

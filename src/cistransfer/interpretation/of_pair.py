@@ -65,7 +65,7 @@ def open_other(
     elif needed:
         raise InputError(
             f"{other.path}: the other model has {len(other.tasks)} tasks and none is {wanted!r}; "
-            f"name one with --compare-task ({nearest(wanted, other.tasks)})"
+            f"name one with --other-task ({nearest(wanted, other.tasks)})"
         )
     other.model.to(next(bundle.model.parameters()).device)
     names = _names(bundle, task, other, number or 0)
@@ -84,7 +84,7 @@ def write_comparison(
     if other.task is None:
         return {
             "note": f"not compared: none of the {len(other.bundle.tasks)} tasks of "
-            f"{other.bundle.path} is {run.bundle.tasks[run.task]}; name one with --compare-task"
+            f"{other.bundle.path} is {run.bundle.tasks[run.task]}; name one with --other-task"
         }
     with bar("scoring (other model)", len(run.material.codes)) as running:
         logits = score_codes(other.bundle.model, run.material.codes, tick=running.advance)

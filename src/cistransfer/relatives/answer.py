@@ -16,60 +16,17 @@ from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed
 from cistransfer.relatives.agreement import mode_agreement
 from cistransfer.relatives.choose import Choice, choose_group
-from cistransfer.relatives.cluster import CUT
 from cistransfer.relatives.groups import GROUPS, group_named
 from cistransfer.relatives.modes import BindingModes, write_modes_table
+from cistransfer.relatives.options import Sources
 from cistransfer.relatives.partner_check import check_partners
 from cistransfer.relatives.partners import Partners, read_pairs, read_string
 from cistransfer.relatives.read_modes import read_modes, read_profiles
 from cistransfer.relatives.target import Target, find_target
 
-__all__ = ["Relatives", "Sources", "find_relatives", "read_sources"]
+__all__ = ["Relatives", "find_relatives", "read_sources"]
 
 StrPath = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where the evidence comes from: files, as the command line names them.
-
-    Attributes
-    ----------
-    modes : path or str, optional
-        Binding modes (see `cistransfer.relatives.read_modes.read_modes`). Where a group needs
-        them and none are named, JASPAR's motifs are clustered, if pyjaspar is installed.
-    level, cut, symbols
-        How to read them (see there).
-    partners : path, optional
-        STRING's links file (with ``partner_names``), or a table of TF, partner, score.
-    partner_names : path, optional
-        STRING's info file.
-    least_score : float, optional
-        Least score of a partner; by default 0.4 for STRING and none for a table.
-    peaks : path, optional
-        The target's own peaks (BED or narrowPeak).
-    cell : str, optional
-        Cell of the matrix in which they were made.
-    accessible : path, optional
-        BED of the regions open in their cell.
-    motif : path, optional
-        The target's motif (a motif file of any format).
-    profiles : path or str, optional
-        Motifs of known TFs to match it with, when the modes are not made of motifs.
-    """
-
-    modes: StrPath | None = None
-    level: str = "family"
-    cut: float = CUT
-    symbols: StrPath | None = None
-    partners: StrPath | None = None
-    partner_names: StrPath | None = None
-    least_score: float | None = None
-    peaks: StrPath | None = None
-    cell: str | None = None
-    accessible: StrPath | None = None
-    motif: StrPath | None = None
-    profiles: StrPath | None = None
 
 
 @dataclass(frozen=True)
@@ -253,10 +210,6 @@ def read_sources(
     if source is not None:
         modes = read_modes(
             source, tfs, level=sources.level, cut=sources.cut, symbols=sources.symbols
-        )
-    if sources.partner_names is not None and sources.partners is None:
-        raise InputError(
-            f"{sources.partner_names}: an info file alone says nothing; give the links file as well"
         )
     partners = None
     least = {} if sources.least_score is None else {"least": sources.least_score}

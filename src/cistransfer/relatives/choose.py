@@ -302,7 +302,7 @@ def _buried(question: Question, wider: bool) -> tuple[Question, list[str]]:
     if len(others) < wanted:
         raise InputError(
             f"only {len(others)} other TFs to bury {len(five)} among, and {wanted} are wanted; "
-            f"take --n {len(others) + len(five) + with_target}"
+            f"take --n-tfs {len(others) + len(five) + with_target}"
         )
     return relevant, [*five, *others[:wanted]]
 
@@ -332,7 +332,7 @@ def _what_to_drop(vectors: BindingVectors, tfs: list[str], fixed: list[str], lea
     common = vectors.common(left)
     if common < least:
         return f"no dropping helps (even {', '.join(left)} have {common:,})"
-    return f"drop {', '.join(dropped)} (--exclude) and {common:,} are left"
+    return f"drop {', '.join(dropped)} (--exclude-tfs) and {common:,} are left"
 
 
 def _answer(vectors: BindingVectors, question: Question, picked: list[str], seed: int) -> Choice:
@@ -382,5 +382,5 @@ def _notes(question: Question, evidence: pd.DataFrame) -> list[str]:
         named = ", ".join(
             f"{tf} ({bound})" for tf, bound in zip(poor["tf"], poor["bound"], strict=True)
         )
-        notes.append(f"few bound regions: {named}; --least-bound {_POOR} leaves such TFs out")
+        notes.append(f"few bound regions: {named}; --min-bound {_POOR} leaves such TFs out")
     return notes

@@ -13,15 +13,9 @@ from cistransfer.motifs.compare import compare
 from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs
+from cistransfer.relatives.options import CUT
 
-__all__ = ["CUT", "cluster_modes", "strengths"]
-
-CUT = 3.0
-"""Clusters are cut where motifs match at p = 0.001 on average.
-
-Between 2.5 and 3 the modes of the six published targets come out as published, and the agreement
-with TFClass families is best (kappa 0.58; 0.53 at 3.1, where EGR1 leaves SP1).
-"""
+__all__ = ["cluster_modes", "strengths"]
 
 _MOST = 10.0  # -log10 p from which matches are equally strong
 

@@ -181,7 +181,7 @@ def _too_few(question: Question, members: list[str], step: Question | None) -> s
         found = f"TFs that can be chosen: {len(members)}"
     else:
         found = f"TFs in the group for {name}: {len(members)}"
-    offers = [f"--n {len(members) + question.with_target}"] if members else []
+    offers = [f"--n-tfs {len(members) + question.with_target}"] if members else []
     while step is not None:
         larger = len(group_members(step))
         if larger >= question.n:

@@ -11,8 +11,9 @@ from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.motifs.tfclass import LEVELS, read_tfclass
 from cistransfer.relatives.cisbp import is_cisbp_header, read_cisbp
-from cistransfer.relatives.cluster import CUT, cluster_modes
+from cistransfer.relatives.cluster import cluster_modes
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs, read_modes_table
+from cistransfer.relatives.options import CUT
 from cistransfer.storage import open_text
 
 __all__ = ["read_modes", "read_profiles", "tfclass_modes"]
@@ -92,7 +93,7 @@ def read_modes(
     level : str
         Level of TFClass (see `cistransfer.motifs.tfclass.LEVELS`).
     cut : float
-        Where clusters of motifs are cut (see `cistransfer.relatives.cluster.CUT`).
+        Where clusters of motifs are cut (see `cistransfer.relatives.options.CUT`).
     symbols : path, optional
         Table of Ensembl identifiers and symbols for TFClass (CIS-BP's table has them).
 

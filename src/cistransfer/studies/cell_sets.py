@@ -148,9 +148,10 @@ def _shrunk(
     size = f"{100 * fraction:g}"
     here = Cell(cell, fraction, draw, place / "cells" / folder_of(cell) / f"{size}-{draw}")
     if not here.examples.exists():
-        most = {} if plan.most is None else {"train": plan.most, "valid": max(1, plan.most // 3)}
-        if plan.most_test is not None:
-            most["test"] = plan.most_test
+        cap = plan.max_positives
+        most = {} if cap is None else {"train": cap, "valid": max(1, cap // 3)}
+        if plan.max_test_positives is not None:
+            most["test"] = plan.max_test_positives
         examples = open_examples(source / "cells" / folder_of(cell))
         # The cap is drawn once; the shares of each draw are drawn out of what it leaves.
         kept = subset(examples, max_positives=most, seed=plan.seed)

@@ -1,0 +1,114 @@
+"""Groups of options that several verbs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cistransfer.options import option
+
+if TYPE_CHECKING:
+    from cistransfer.examples.dataset import ExampleSet
+    from cistransfer.models.bundle import Bundle
+
+__all__ = [
+    "GENOME",
+    "Device",
+    "FromSet",
+    "OneBundle",
+    "OwnNetworks",
+    "Precision",
+    "Regions",
+    "Seed",
+    "Sequences",
+    "used_by",
+]
+
+GENOME = "Genome FASTA, or FASTA file or folder of windows."
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Computing."""
+
+    seed: int = option(0, min=0, help="Seed of everything random.")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Computing."""
+
+    device: str = option("auto", help="auto, cpu, cuda, cuda:1 …")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Computing."""
+
+    precision: str = option(
+        "auto", help="auto (bf16 where the processor computes it), float32 or bf16."
+    )
+
+
+@dataclass(frozen=True)
+class OneBundle:
+    """Model."""
+
+    bundle: Path = option(positional=True, help="Run folder or bundle.")
+
+
+@dataclass(frozen=True)
+class OwnNetworks:
+    """Model."""
+
+    architecture: tuple[str, ...] = option(
+        (),
+        repeat=True,
+        path=True,
+        help="FILE.py:CLASS of a bundle whose network is your own (repeatable).",
+    )
+
+    def register(self) -> None:
+        """Read the files, so that bundles find their networks."""
+        from cistransfer.models.registry import register_architecture
+
+        for spec in self.architecture:
+            register_architecture(spec)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of a genome."""
+
+    regions: Path = option(help="BED or narrowPeak, with --genome.")
+    genome: Path = option(help=GENOME)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences."""
+
+    fasta: Path = option(help="FASTA of sequences.")
+
+
+@dataclass(frozen=True)
+class FromSet:
+    """Examples: a set that was made before."""
+
+    examples: Path = option(help="Example set of another run (RUN/examples).")
+
+
+def used_by(bundle: Bundle, data: ExampleSet) -> dict[str, Any]:
+    """What a training settled, for its record."""
+    return {
+        "examples": data.content_hash(),
+        "tasks": list(bundle.tasks),
+        "window": bundle.window,
+        "split": data.facts.get("split"),
+        "guard": data.facts.get("guard"),
+        "strategy": bundle.card.strategy.name,
+        "architecture": bundle.card.architecture.model_dump(mode="json"),
+        "device": bundle.card.device,
+        "precision": bundle.card.precision,
+    }

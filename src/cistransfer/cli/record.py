@@ -1,0 +1,126 @@
+"""The record of a run (``config.json``): what was asked, what was used; reading it back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cistransfer import __version__
+from cistransfer.errors import InputError
+from cistransfer.storage import is_stream, read_json, write_json
+
+__all__ = ["FORMAT", "Config", "plain", "read_config", "write_config"]
+
+FORMAT = 2
+"""Of the record: 1 named every option of the verb, also those that had no meaning in the run."""
+
+
+class Config:
+    """A record that was read.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    words : list of str
+        Of the verb.
+    arguments : dict
+        Value of each option that was recorded.
+    folder : Path
+        What texts that name files are relative to (format 1).
+    old : bool
+        Whether it is of format 1.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path / "config.json" if path.is_dir() else path
+        content = read_json(self.path)
+        if not isinstance(content, dict) or not {"command", "arguments"} <= set(content):
+            raise InputError(
+                f"{self.path}: expected a run's config.json with 'command' and 'arguments'"
+            )
+        self.words: list[str] = list(content["command"])
+        self.arguments: dict[str, Any] = dict(content["arguments"])
+        self.folder = Path(str(content.get("folder", ".")))
+        self.old = content.get("format", 1) < FORMAT
+
+
+def read_config(path: Path, words: list[str]) -> Config:
+    """Read the record of a run of the verb ``words``, a ``config.json`` or the folder with it.
+
+    Records of format 1 get today's names.
+    """
+    config = Config(path)
+    if config.words != words:
+        raise InputError(
+            f"{config.path} is of 'cistransfer {' '.join(config.words)}', "
+            f"not of 'cistransfer {' '.join(words)}'"
+        )
+    if config.old:
+        names = _OLD_NAMES.get(" ".join(words), {})
+        config.arguments = {
+            names.get(name, name): value for name, value in config.arguments.items()
+        }
+    return config
+
+
+def write_config(
+    path: Path, words: list[str], arguments: Mapping[str, Any], used: Mapping[str, Any]
+) -> None:
+    """Write what was asked and used: ``config.json`` in a folder, ``FILE.config.json`` by a file.
+
+    There is none of what went to a pipe or a device.
+
+    Parameters
+    ----------
+    path : path
+        What the verb wrote.
+    words : list of str
+        Of the verb.
+    arguments : mapping
+        Value of every option that had a meaning in the run; ``--config`` reads them.
+    used : mapping
+        What was settled while it ran: the split that was made, the guard in force …
+    """
+    if is_stream(path):
+        return
+    place = path / "config.json" if path.is_dir() else path.with_name(path.name + ".config.json")
+    content = {
+        "cistransfer": __version__,
+        "format": FORMAT,
+        "command": words,
+        "arguments": dict(arguments),
+        "used": plain(used),
+        "folder": str(Path.cwd()),
+    }
+    write_json(place, content)
+
+
+def plain(value: Any, path: bool = False, folder: Path | None = None) -> Any:
+    """A value as JSON, files by their absolute path.
+
+    Parameters
+    ----------
+    path : bool
+        A text may name a file (also ``NAME=FILE`` and ``FILE.py:CLASS``); if it is there, it is
+        made absolute.
+    folder : Path, optional
+        What it is relative to [default: the current one].
+    """
+    if isinstance(value, Path):
+        return str(value) if str(value) == "-" else str((folder or Path.cwd()) / value)
+    if isinstance(value, str) and path:
+        head, equals, tail = value.rpartition("=")
+        name, ending, rest = tail.partition(".py:")
+        file = (folder or Path.cwd()) / (name + ending.removesuffix(":"))
+        return f"{head}{equals}{file}{ending[3:]}{rest}" if tail and file.exists() else value
+    if isinstance(value, list | tuple):
+        return [plain(item, path, folder) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, path, folder) for key, item in value.items()}
+    return value
+
+
+_OLD_NAMES: dict[str, dict[str, str]] = {}
+"""Names of options in records of format 1, by verb, where they differ from today's."""

@@ -1,0 +1,220 @@
+"""How a function becomes a verb: groups of options in, a `Done` out.
+
+::
+
+    def finetune(
+        source: Annotated[FromMatrix | FromPeaks, "source of examples"],
+        draw: Annotated[Matched | None, goes_with(FromMatrix)],
+        seed: Seed,
+    ) -> Done: ...
+
+    verb(app, "finetune", finetune)
+
+Which options have a meaning together is told in `cistransfer.cli.plan`. The rest is here and the
+same for all verbs: the help by groups, ``--json``, ``--config``, the record, what is printed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from cistransfer.cli.command import finish
+from cistransfer.cli.plan import Asked, Given, Plan
+from cistransfer.cli.record import plain, write_config
+from cistransfer.options import flag_of, title_of
+
+__all__ = ["Done", "verb"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a verb hands back.
+
+    Attributes
+    ----------
+    result : mapping
+        The one object that ``--json`` prints.
+    lines : sequence of str
+        What a person reads instead.
+    written : sequence of Path
+        What the record is written in (a folder) or beside (a file).
+    used : mapping
+        For the record: what was settled while it ran.
+    settled : mapping
+        Values of options that were not those asked, by their names in the record.
+    """
+
+    result: Mapping[str, Any]
+    lines: Sequence[str] = ()
+    written: Sequence[Path] = ()
+    used: Mapping[str, Any] = field(default_factory=dict)
+    settled: Mapping[str, Any] = field(default_factory=dict)
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists the options by group."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write one section per group, in their order; arguments first."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for parameter in self.get_params(ctx):
+            shown = parameter.get_help_record(ctx)
+            if shown is not None:
+                is_argument = parameter.param_type_name == "argument"
+                title = getattr(parameter, "rich_help_panel", None) or "Other options"
+                sections.setdefault("Arguments" if is_argument else title, []).append(shown)
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command line, older spellings among them."""
+        names = RENAMED.get(" ".join(ctx.command_path.split()[1:]), {})
+        words = []
+        for word in args:
+            flag, equals, rest = word.partition("=")
+            words.append(names.get(flag, flag) + equals + rest)
+        return super().parse_args(ctx, words)
+
+
+RENAMED: dict[str, dict[str, str]] = {"finetune": {"--from": "--trunk"}}
+"""Spellings that are still read, by verb."""
+
+
+def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
+    """Add a function to the application as a verb (see the module)."""
+    plan = Plan(function)
+    wants_given = "given" in inspect.signature(function).parameters
+
+    def command(context: typer.Context, **options: Any) -> None:
+        given = _given(plan, context)
+        settled = plan.settle(given)
+        extra = {"given": frozenset(given.values)} if wants_given else {}
+        done = function(**settled.groups, **extra)
+        arguments = settled.arguments | plain(done.settled)
+        for path in done.written:
+            write_config(path, _words(context), arguments, done.used)
+        finish(dict(done.result), options["as_json"], done.lines)
+
+    signature = _signature(plan)
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
+    command.__doc__ = function.__doc__
+    command.plan = plan  # type: ignore[attr-defined]
+    command.verb = function  # type: ignore[attr-defined]
+    app.command(name, cls=GroupedCommand)(command)
+
+
+def _words(context: typer.Context) -> list[str]:
+    return context.command_path.split()[1:]
+
+
+def _given(plan: Plan, context: typer.Context) -> Given:
+    """The options that were typed or came from a config."""
+    sources = {name: context.get_parameter_source(name) for name in plan.options}
+    named = {name: source.name for name, source in sources.items() if source is not None}
+    return Given(
+        {name: context.params[name] for name, source in named.items() if source != "DEFAULT"},
+        frozenset(name for name, source in named.items() if source == "COMMANDLINE"),
+    )
+
+
+def _signature(plan: Plan) -> inspect.Signature:
+    """The signature that typer reads: a parameter per option."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+
+    def config(context: typer.Context, value: Path | None) -> None:
+        if value is not None:
+            context.default_map = plan.of_record(value, _words(context))
+
+    config_option = typer.Option(
+        metavar="FILE",
+        is_eager=True,
+        callback=config,
+        help="Options from a run's config.json, or its folder; those given here replace them.",
+    )
+    json_option = typer.Option(
+        "--json", help="Print one JSON object on stdout; the rest on stderr."
+    )
+    own = [
+        ("context", typer.Context, inspect.Parameter.empty),
+        *((asked.name, *_typer_option(plan, asked)) for asked in plan.options.values()),
+        ("config", Annotated[Path | None, config_option], None),
+        ("as_json", Annotated[bool, json_option], False),
+    ]
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, kind, annotation=annotation, default=default)
+            for name, annotation, default in own
+        ]
+    )
+
+
+def _typer_option(plan: Plan, asked: Asked) -> tuple[Any, Any]:
+    """Annotation and default of an option for typer."""
+    place, described = asked.places[0], asked.described
+    flag = flag_of(place.field)
+    default = None if asked.default in (MISSING, (), "") else asked.default
+    if default is not None and described.read is not None:
+        default = None
+    elif default is not None and asked.several:
+        default = list(default) if asked.as_list else ",".join(map(str, default))
+    kind: Any = list[asked.kind] if asked.as_list else str if asked.several else asked.kind  # type: ignore[name-defined]
+    always = not place.slot.alternatives and place.slot.users is None
+    required = always and asked.default is MISSING
+    if default is None and not required:
+        kind = kind | None
+    bounds: dict[str, Any] = {}
+    if asked.kind in (int, float) and not asked.several:
+        bounds = {"min": described.min, "max": described.max}
+    metavar = described.metavar or _metavar(asked)
+    if described.positional:
+        declared = typer.Argument(metavar=metavar, help=described.help, **bounds)
+    else:
+        panel, note = _panel(plan, asked)
+        declared = typer.Option(
+            flag,
+            metavar=metavar,
+            help=described.help + note,
+            rich_help_panel=described.panel or panel,
+            **bounds,
+        )
+    return Annotated[kind, declared], inspect.Parameter.empty if required else default
+
+
+def _metavar(asked: Asked) -> str | None:
+    """What stands for the value in the help."""
+    if asked.described.positional or asked.kind is bool:
+        return asked.flag if asked.described.positional else None
+    word = {Path: "PATH", int: "N", float: "X"}.get(asked.kind, "TEXT")
+    choices = "|".join(asked.described.choices or ())
+    if choices and len(choices) < 30:
+        word = choices
+    return f"{word},…" if asked.several and not asked.as_list else word
+
+
+def _panel(plan: Plan, asked: Asked) -> tuple[str, str]:
+    """Heading of an option in the help; with which alternatives it goes, where that differs."""
+    place = asked.places[0]
+    title = title_of(place.group)
+    groups = [each.group for each in asked.places if each.slot.alternatives]
+    if groups:
+        flags = [plan.keys[group].flag for group in groups]
+        return title, f" [with {', '.join(flags)}]" if len(flags) > 1 else ""
+    if any(each.slot.users is None for each in asked.places):
+        return title, ""
+    users = {user for each in asked.places for user in each.slot.users or () if user is not None}
+    slots = [slot for slot in plan.slots if slot.alternatives and users & set(slot.groups)]
+    others = [group for slot in slots for group in slot.groups if group not in users]
+    if slots and len(others) < len(users):
+        flags = [plan.called(other) for other in others]
+        return title + (f" (not with {', '.join(flags)})" if flags else ""), ""
+    return f"{title} (with {', '.join(sorted(map(plan.called, users)))})", ""
