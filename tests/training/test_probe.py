@@ -333,15 +333,21 @@ def test_a_feature_that_never_varies_has_no_weight() -> None:
     assert (model.head.weight[:, :4] != 0).any()
 
 
-def test_a_penalty_that_is_too_weak_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_penalty_that_is_too_weak_is_refused(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
     def never(*_: Any) -> None:
         warnings.warn("limit", ConvergenceWarning, stacklevel=1)
 
     monkeypatch.setattr(LogisticRegression, "fit", never)
+    monkeypatch.setattr("cistransfer.cpus.n_workers", lambda: workers)
+    before = list(warnings.filters)
     with pytest.raises(InputError, match="does not converge with strength 100 and motif scale 1"):
         fit_probe(tiny(), tiny_examples(), probe(strengths=[100.0]), seed=0)
+    assert warnings.filters == before
 
 
 @pytest.mark.parametrize("entry", ["strengths", "motif_scales"])
@@ -366,3 +372,16 @@ def test_one_row_of_history() -> None:
     assert (history[0]["phase"], history[0]["epoch"]) == ("probe", 1)
     assert 0 < history[0]["valid_loss"] < 2
     assert data.window == WINDOW
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_the_fit_does_not_depend_on_the_number_of_workers(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, heads = tiny_examples(n=80, n_tasks=1), []
+    for n in (1, workers):
+        monkeypatch.setattr("cistransfer.cpus.n_workers", lambda n=n: n)
+        model = beside([random_pwm(4), random_pwm(5, 1)], 1)
+        fit_probe(model, data, probe(), seed=6)
+        heads.append(snapshot(model.head))
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer.baselines.fitted import training_rows
+from cistransfer.cpus import one_thread
 from cistransfer.genome.codes import N
 
 __all__ = ["KmerModel", "fit_kmer", "kmer_counts"]
@@ -76,9 +77,10 @@ def fit_kmer(codes: NDArray[np.uint8], labels: NDArray[np.int8], seed: int = 0) 
         return loss + 0.5 * float(weights @ weights), np.append(gradient, residual.sum())
 
     start = np.zeros(counts.shape[1] + 1)
-    found = minimize(
-        loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}
-    )
+    with one_thread():
+        found = minimize(
+            loss_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}
+        )
     return KmerModel(np.asarray(spread @ found.x[:-1]), float(found.x[-1]))
 
 

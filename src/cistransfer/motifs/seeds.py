@@ -87,8 +87,11 @@ def find_seeds(
         near.sort(axis=1)
         fresh = np.ones(near.shape, dtype=bool)
         fresh[:, 1:] = near[:, 1:] != near[:, :-1]
-        hits = np.bincount(near[positive][fresh[positive]], minlength=nothing + 1)[:nothing]
-        held = np.bincount(near[fresh], minlength=nothing + 1)[:nothing]
+        hits, others = (
+            np.bincount(near[rows][fresh[rows]], minlength=nothing + 1)[:nothing]
+            for rows in (positive, ~positive)
+        )
+        held = hits + others
         present = np.flatnonzero(hits)
         value = half_g(hits[present], held[present], n_positive, n)
         best = np.argsort(-value, kind="stable")[:keep]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cistransfer.cpus import each
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.motifs.pwm import PWM, UNIFORM, consensus
@@ -70,10 +71,10 @@ def choose_motifs(
     if many:
         folds, n_motifs = max(2, folds // 2), _MAX_FOUND
     fold = folds_of(labels, folds, seed)
-    found = [
-        _find(codes[fold != number], labels[fold != number], strategy, n_motifs, seed)
-        for number in range(fold.max() + 1)
-    ]
+    found = each(
+        lambda left: _find(codes[fold != left], labels[fold != left], strategy, n_motifs, seed),
+        range(fold.max() + 1),
+    )
     bags = max(len(pwms) for pwms in found)
     versions = [pwms[bag] if bag < len(pwms) else _NOTHING for bag in range(bags) for pwms in found]
     return [*kept, *versions], {"bags": bags, "folds": len(found)} if bags else {}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cistransfer.cpus import each, one_thread
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import auroc
@@ -19,6 +21,8 @@ from cistransfer.training.motifs import folds_of
 from cistransfer.training.strategy import Probe
 
 __all__ = ["fit_probe"]
+
+Rows = NDArray[np.int64]
 
 _LEAST_SPREAD = 1e-6
 _EQUAL = 1e-9
@@ -68,13 +72,25 @@ def fit_probe(
             raise InputError(
                 f"{task}: a probe needs two training examples of each class, found {least}"
             )
-        best = _choose(features[known], truth, n_motifs, phase, seed)
-        weights, bias = _fit(features[known], truth, n_motifs, **best)
+        with one_thread(), _convergence_matters():
+            best = _choose(features[known], truth, n_motifs, phase, seed)
+            weights, bias = _fit(features[known], truth, n_motifs, **best)
         chosen.append(best)
         with torch.no_grad():
             head.weight[column].copy_(torch.from_numpy(weights))
             head.bias[column] = bias
     return chosen
+
+
+@contextlib.contextmanager
+def _convergence_matters() -> Iterator[None]:
+    """Make a regression that does not converge an error, also in other threads (entered once:
+    filters of warnings belong to the process)."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        yield
 
 
 def _out_of_fold(
@@ -108,16 +124,24 @@ def _choose(
     cut = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     splits = list(cut.split(features, truth))
     price = phase.caution / len(truth) ** 0.5
+    options = [
+        (strength, motif_scale, far + off)
+        for strength, far in _steps(phase.strengths)
+        for motif_scale, off in (_steps(phase.motif_scales) if n_motifs else [(1.0, 0)])
+    ]
+
+    def merit_of(task: tuple[tuple[float, float, int], tuple[Rows, Rows]]) -> float:
+        (strength, motif_scale, _), (inside, outside) = task
+        weights, _ = _fit(features[inside], truth[inside], n_motifs, strength, motif_scale)
+        return float(auroc(truth[outside], features[outside] @ weights))
+
+    found = each(merit_of, [(option, split) for option in options for split in splits])
     best, chosen = -math.inf, (1.0, 1.0)
-    for strength, far in _steps(phase.strengths):
-        for motif_scale, off in _steps(phase.motif_scales) if n_motifs else [(1.0, 0)]:
-            merits = []
-            for inside, outside in splits:
-                weights, _ = _fit(features[inside], truth[inside], n_motifs, strength, motif_scale)
-                merits.append(auroc(truth[outside], features[outside] @ weights))
-            merit = float(np.mean(merits)) - price * (far + off)
-            if merit > best + _EQUAL:
-                best, chosen = merit, (strength, motif_scale)
+    for number, (strength, motif_scale, steps) in enumerate(options):
+        merits = found[number * len(splits) : (number + 1) * len(splits)]
+        merit = float(np.mean(merits)) - price * steps
+        if merit > best + _EQUAL:
+            best, chosen = merit, (strength, motif_scale)
     return {"strength": chosen[0], "motif_scale": chosen[1]}
 
 
@@ -153,16 +177,14 @@ def _fit(
     centre, spread = features.mean(axis=0), features.std(axis=0)
     scale = np.where(spread > _LEAST_SPREAD, spread, np.inf)
     scale[len(scale) - n_motifs :] /= motif_scale
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            fitted = LogisticRegression(C=strength, max_iter=5000).fit(
-                (features - centre) / scale, truth
-            )
-        except ConvergenceWarning as warning:
-            raise InputError(
-                f"the probe does not converge with strength {strength:g} and motif scale "
-                f"{motif_scale:g}; try lower ones"
-            ) from warning
+    try:
+        fitted = LogisticRegression(C=strength, max_iter=5000).fit(
+            (features - centre) / scale, truth
+        )
+    except ConvergenceWarning as warning:
+        raise InputError(
+            f"the probe does not converge with strength {strength:g} and motif scale "
+            f"{motif_scale:g}; try lower ones"
+        ) from warning
     weights = fitted.coef_[0] / scale
     return weights, float(fitted.intercept_[0] - weights @ centre)
