@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cistransfer.binding.facts import common
+from cistransfer.binding.facts.cobinding import binding_vectors
 from cistransfer.binding.facts.common import (
-    common_curve,
     common_regions,
     maximise_common,
     most_resolved,
@@ -32,7 +32,7 @@ def toy(states: list[list[int]]) -> Any:
         def __len__(self) -> int:
             return len(table)
 
-        def states(self, names: Any = None, rule: str = "sparse") -> Any:
+        def states(self, names: Any = None, rule: str = "sparse", cells: Any = None) -> Any:
             chosen = tfs if names is None else [names] if isinstance(names, str) else names
             return table[:, [tfs.index(name) for name in chosen]]
 
@@ -89,7 +89,7 @@ def test_published_rule_breaks_ties_by_name() -> None:
     assert resolved_counts(matrix) == {"TF00": 2, "TF01": 2, "TF02": 2, "TF03": 2}
     assert most_resolved(matrix, 2) == ("TF00", "TF01")
     assert common_regions(matrix, ["TF00", "TF02"]).tolist() == [1]
-    assert common_curve(matrix, [0, 1, 3]) == {0: 3, 1: 2, 3: 1}
+    assert binding_vectors(matrix, "less-sparse").common_curve([0, 1, 3]) == {0: 3, 1: 2, 3: 1}
 
 
 @pytest.mark.parametrize("n", [0, 3])

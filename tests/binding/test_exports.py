@@ -5,18 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from toymatrix import SCORES
+from toymatrix import SCORES, toy_parts
 
+from cistransfer.binding import export as export_module
 from cistransfer.binding.export import export_matrix
+from cistransfer.binding.facts import figures
 from cistransfer.binding.facts.cobinding import binding_vectors, cobinding
 from cistransfer.binding.facts.counts import facts_of, gc_of_regions, neighbour_overlap
 from cistransfer.binding.facts.figures import clustered_order, tfclass_order, write_figures
-from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.binding.file import write_matrix
+from cistransfer.binding.matrix import BindingMatrix, open_matrix
+from cistransfer.binding.published.read import import_published
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
@@ -32,7 +38,7 @@ def genome(tmp_path: Path) -> Path:
 
 
 def test_tsv(toy: BindingMatrix, tmp_path: Path) -> None:
-    (path,) = export_matrix(toy, tmp_path / "m.tsv", "tsv", tfs=["Q", "P"])
+    (path,) = export_matrix(toy, tmp_path / "m.tsv", "tsv", tfs=["Q", "P"]).files
     assert path.read_text().splitlines()[:3] == [
         "chrom\tstart\tend\tQ\tP",
         "chr1\t100\t160\t1\t0",
@@ -92,6 +98,8 @@ def test_anndata_missing(
         ("tsv", {"rule": "z"}, "no rule 'z'"),
         ("npz", {"tfs": ["P"]}, "holds all TFs"),
         ("npz", {"tfs": ["P"], "layout": "scores"}, "holds all TFs and cells"),
+        ("npz", {"width": 9}, "width has no meaning with npz"),
+        ("tsv", {"chroms": ["chr1"]}, "chroms has no meaning with tsv"),
     ],
 )
 def test_exports_that_cannot_be(
@@ -99,12 +107,105 @@ def test_exports_that_cannot_be(
 ) -> None:
     with pytest.raises(InputError, match=message):
         export_matrix(toy, tmp_path / "out", to, **options)  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["toy.h5"]
+
+
+def renamed(tmp_path: Path, tfs: list[str], cells: list[str]) -> BindingMatrix:
+    """The literal matrix with other names."""
+    parts = toy_parts()
+    names = dict(zip("abcd", cells, strict=True)) | dict(zip("PQR", tfs, strict=True))
+    table = parts.experiments.assign(
+        tf=parts.experiments["tf"].map(names), cell=parts.experiments["cell"].map(names)
+    )
+    write_matrix(tmp_path / "n.h5", replace(parts, cells=cells, experiments=table))
+    return open_matrix(tmp_path / "n.h5")
+
+
+def test_names_never_become_paths(tmp_path: Path) -> None:
+    tfs, cells = ["../../P", "NKX2/5", "R"], ["/a", "..", "c d", "d\x01"]
+    matrix = renamed(tmp_path, tfs, cells)
+    for rule in ("sparse", "less-sparse"):
+        found = export_matrix(matrix, tmp_path / "out", "npz", layout="cells", rule=rule)
+        assert {path.parent for path in found.files} == {tmp_path / "out"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["n.h5", "out"]
+    for name in [*(tmp_path / "out").glob("matrix2d.-a.*"), *(tmp_path / "out").glob("*c_d*")]:
+        name.unlink()
+    import_published(tmp_path / "out", tmp_path / "back.h5")
+    back = open_matrix(tmp_path / "back.h5")
+    assert list(back.tfs) == sorted(tfs)
+    np.testing.assert_array_equal(back.states(tfs), matrix.states(tfs))
+
+
+def test_names_that_would_be_one_file(tmp_path: Path) -> None:
+    matrix = renamed(tmp_path, ["P", "Q", "R"], ["P", "b c", "b_c", "d"])
+    with pytest.raises(InputError, match=r"TF 'P' and cell 'P' would be written to one file"):
+        export_matrix(matrix, tmp_path / "out", "npz", layout="cells")
+    with pytest.raises(InputError, match=r"cell 'b c' and cell 'b_c' would be written to one file"):
+        export_matrix(matrix, tmp_path / "out", "npz", layout="cells", tfs=["Q"])
+    assert not (tmp_path / "out").exists()
+    export_matrix(matrix, tmp_path / "out", "npz", layout="cells", tfs=["Q"], cells=["P", "b c"])
+
+
+def test_an_export_that_breaks_off_leaves_nothing(
+    toy: BindingMatrix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export_module, "write_per_cell", full)
+    with pytest.raises(OSError, match="No space left"):
+        export_matrix(toy, out, "npz", layout="cells")
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    with pytest.raises(OSError, match="No space left"):
+        export_matrix(toy, tmp_path / "new", "npz", layout="cells")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "toy.h5"]
+    monkeypatch.undo()
+    export_matrix(toy, out, "npz")
+    assert (out / "mine.txt").read_text() == "keep"
+    assert len(list(out.iterdir())) == 5
+
+
+def test_a_genome_that_lacks_a_chromosome(
+    toy: BindingMatrix, genome: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = tmp_path / "part.fa"
+    part.write_text("".join(genome.read_text().partition(">chr2")[:1]))
+    words = ["matrix", "export", str(toy.path), "--to", "fasta", "--genome", str(part)]
+    assert run_app(app, [*words, "--out", str(tmp_path / "fasta")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"left out: 3 regions on chr2, of which {part} holds no sequence"
+    assert sorted(path.name for path in (tmp_path / "fasta").iterdir()) == [
+        "sequences.60bp.chr1.fa.gz",
+        "sequences.60bp.chr10.fa.gz",
+    ]
+    one = [*words, "--chroms", "chr10", "--out", str(tmp_path / "one")]
+    assert run_app(app, one) == 0
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["sequences.60bp.chr10.fa.gz"]
+    assert run_app(app, [*one[:-1], str(tmp_path / "no"), "--chroms", "chr2"]) == 2
+    assert "no chromosome 'chr2'" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+def test_sequences_of_regions_of_many_widths(tmp_path: Path, genome: Path) -> None:
+    parts = toy_parts()
+    regions = parts.regions.assign(end=parts.regions["end"] + np.arange(8))
+    settings = {**parts.settings, "window": 0}
+    write_matrix(tmp_path / "w.h5", replace(parts, regions=regions, settings=settings))
+    matrix = open_matrix(tmp_path / "w.h5")
+    with pytest.raises(InputError, match=r"its regions have 8 widths; say how wide"):
+        export_matrix(matrix, tmp_path / "out", "fasta", sequences=genome)
+    done = export_matrix(matrix, tmp_path / "out", "fasta", sequences=genome, width=40)
+    assert len(done.files) == 3
 
 
 def test_a_folder_is_no_file(toy: BindingMatrix, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file name for tsv, found a folder"):
         export_matrix(toy, tmp_path, "tsv")
-    with pytest.raises(InputError, match="expected a folder for npz, found a file"):
+    with pytest.raises(InputError, match="expected a folder, found a file"):
         export_matrix(toy, toy.path, "npz")
 
 
@@ -206,6 +307,54 @@ def test_orders(tmp_path: Path) -> None:
         tfclass_order(tmp_path / "e.obo", tfs)
 
 
+def test_the_heat_map_uses_symbols_and_synonyms(
+    tmp_path: Path, toy: BindingMatrix, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two genes that only the table of symbols tells apart: P is the second, Q the first."""
+    obo = tmp_path / "two.obo"
+    obo.write_text(
+        "[Term]\nid: 1.1.1.1.1\nname: One\nxref: ENSEMBL:ENSG2\nsubset: Genus\n"
+        "[Term]\nid: 1.1.1.1.2\nname: Two\nxref: ENSEMBL:ENSG1\nsubset: Genus\n"
+    )
+    table = tmp_path / "symbols.tsv"
+    table.write_text("ensembl\tsymbol\nENSG1\tP\nENSG2\tQ\n")
+    drawn: list[tuple[list[str], str]] = []
+    plot = figures.plot_cosine
+
+    def watched(similarity: Any, names: Any, title: str = "") -> Any:
+        drawn.append((list(names), title))
+        return plot(similarity, names, title)
+
+    words = ["matrix", "info", str(toy.path), "--figures", str(tmp_path / "f")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "plot_cosine", watched)
+        assert run_app(app, [*words, "--tfclass", str(obo)]) == 0
+        assert run_app(app, [*words, "--tfclass", str(obo), "--symbols", str(table)]) == 0
+    title = "toy (less-sparse), TFs in the order of TFClass"
+    assert drawn == [(["P", "Q", "R"], title), (["Q", "P", "R"], title)]
+    capsys.readouterr()
+    for more, line in (
+        (["--tfclass", str(obo), "--symbols", "nowhere"], "nowhere: no such file"),
+        (["--symbols", str(table)], "no meaning without --tfclass"),
+    ):
+        assert run_app(app, [*words, *more]) == 2
+        assert line in capsys.readouterr().err
+    assert run_app(app, [*words[:3], "--tfclass", str(obo)]) == 2
+    assert "no meaning without --figures" in capsys.readouterr().err
+    axes = plot(np.eye(2), ["a", "b"], title).axes[0]
+    assert axes.get_title() == title
+
+
+def test_the_published_tfs_are_found_in_the_real_tfclass(shared_data: Path) -> None:
+    folder = shared_data / "motifs"
+    tfs = ["ZZZ", "HNF4A", "JUN", "MYC", "FOS", "SP1"]
+    for symbols in (None, folder / "human_TFs_cisbp2.00_families.tsv"):
+        order = [tfs[i] for i in tfclass_order(folder / "TFClass_human.obo.gz", tfs, symbols)]
+        assert order[-1] == "ZZZ"
+        assert abs(order.index("FOS") - order.index("JUN")) == 1
+        assert order.index("JUN") < order.index("MYC") < order.index("HNF4A")
+
+
 def test_figures_are_drawn(toy: BindingMatrix, tmp_path: Path) -> None:
     paths = write_figures(tmp_path / "figures", toy, facts_of(toy))
     assert [path.name for path in paths] == ["matrix.png", "cosine.png", "bound.png", "common.png"]
@@ -232,7 +381,7 @@ def test_commands(
     out = tmp_path / "x.tsv"
     words = ["--to", "tsv", "--tfs", "P", "--cells", "b", "--rule", "full", "--out", str(out)]
     assert run_app(app, ["matrix", "export", path, *words, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"files": [str(out)]}
+    assert json.loads(capsys.readouterr().out) == {"files": [str(out)], "left_out": {}}
     assert out.read_text().splitlines()[0] == "chrom\tstart\tend\tP"
     assert run_app(app, ["matrix", "common", path, "--n-tfs", "2", "--json"]) == 0
     chosen = json.loads(capsys.readouterr().out)

@@ -68,6 +68,13 @@ def test_a_number_that_does_not_fit_is_refused() -> None:
             narrowed(np.array([3, wrong]), np.uint8)
 
 
+def test_a_name_that_hdf5_cannot_hold(tmp_path: Path) -> None:
+    parts = dataclasses.replace(toy_parts(), cells=["a", "b", "c", "d\0"])
+    with pytest.raises(InputError, match=r"cannot hold the character NUL, found 'd\\x00'"):
+        write_matrix(tmp_path / "m.h5", parts)
+    assert list(tmp_path.iterdir()) == []
+
+
 def change(name: str, value: Any) -> Callable[[Any], None]:
     def apply(file: Any) -> None:
         data = np.asarray(value) if not isinstance(value, list) else value

@@ -66,7 +66,7 @@ def test_import_then_export_equals_the_published_file(
     imported: Imported, shared_data: Path, tmp_path: Path, tf: str, rule: str
 ) -> None:
     matrix, _ = imported
-    files = export_matrix(matrix, tmp_path, "npz", layout="cells", rule=rule, tfs=[tf])
+    files = export_matrix(matrix, tmp_path, "npz", layout="cells", rule=rule, tfs=[tf]).files
     name = f"matrix2d.{tf}.ReMap+UniBind.{rule}.npz"
     assert name in {path.name for path in files}
     place = shared_data / "published-matrix-format" / LAYOUT
@@ -125,12 +125,19 @@ def test_fasta_in_the_published_layout(
 ) -> None:
     matrix, _ = imported
     place = shared_data / "published-matrix-format" / LAYOUT
+    one = place / "sequences.200bp.chr21.fa.gz"
     with pytest.raises(InputError, match="no sequence for chrY"):
-        export_matrix(matrix, tmp_path, "fasta", sequences=place / "sequences.200bp.chr21.fa.gz")
+        export_matrix(matrix, tmp_path / "no", "fasta", sequences=one, chroms=["chr21", "chrY"])
+    with pytest.raises(InputError, match="no region on chromosome 'chr2'; nearest: chr21"):
+        export_matrix(matrix, tmp_path / "no", "fasta", sequences=one, chroms=["chr2"])
+    assert list(tmp_path.iterdir()) == []
+    only = export_matrix(matrix, tmp_path / "only", "fasta", sequences=one)
+    assert [path.name for path in only.files] == ["sequences.200bp.chr21.fa.gz"]
+    assert only.left_out == {"chrY": 1905}
     (tmp_path / "in").mkdir()
     for name in ("sequences.500bp.chrY.fa.gz", "sequences.200bp.chr21.fa.gz"):
         shutil.copy(place / name, tmp_path / "in")
-    files = export_matrix(matrix, tmp_path / "out", "fasta", sequences=tmp_path / "in")
+    files = export_matrix(matrix, tmp_path / "out", "fasta", sequences=tmp_path / "in").files
     assert [path.name for path in files] == [
         "sequences.200bp.chr21.fa.gz",
         "sequences.200bp.chrY.fa.gz",

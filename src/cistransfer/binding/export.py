@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
+import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +18,7 @@ import pandas as pd
 
 from cistransfer import progress
 from cistransfer.binding.matrix import VIEWS, BindingMatrix, View
+from cistransfer.binding.published.indices import published_name
 from cistransfer.binding.published.write import (
     write_aggregated,
     write_indices,
@@ -27,13 +32,28 @@ from cistransfer.genome.fasta import open_sequences
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.storage import safe_name, whole_file
 
-__all__ = ["FORMATS", "anndata_of", "export_matrix"]
+__all__ = ["FORMATS", "Exported", "anndata_of", "export_matrix"]
 
 FORMATS = ("npz", "h5ad", "tsv", "fasta")
 
 PathLike = str | os.PathLike[str]
 
 _ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote.
+
+    Attributes
+    ----------
+    files : list of Path
+    left_out : dict of str → int
+        Chromosomes that the sequences lack, and their regions.
+    """
+
+    files: list[Path]
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def export_matrix(
@@ -47,8 +67,9 @@ def export_matrix(
     cells: Sequence[str] | None = None,
     sequences: PathLike | None = None,
     width: int | None = None,
-) -> list[Path]:
-    """Write a matrix in another format.
+    chroms: Sequence[str] | None = None,
+) -> Exported:
+    """Write a matrix in another format, whole or not at all.
 
     Parameters
     ----------
@@ -70,11 +91,12 @@ def export_matrix(
         Genome FASTA or windows, for ``fasta``.
     width : int, optional
         Width of the sequences, for ``fasta``; the regions' own when not given.
+    chroms : names, optional
+        Only the sequences of these chromosomes, for ``fasta``.
 
     Returns
     -------
-    list of Path
-        The files written.
+    Exported
     """
     if to not in FORMATS:
         raise InputError(f"no format {to!r}; {nearest(to, FORMATS)}")
@@ -84,26 +106,69 @@ def export_matrix(
     if to == "fasta":
         if sequences is None:
             raise InputError("a FASTA export needs the genome's sequence (sequences)")
-        return _write_fasta_files(target, matrix, sequences, width)
+        return _write_fasta_files(target, matrix, sequences, width, chroms)
+    for name, value in (("sequences", sequences), ("width", width), ("chroms", chroms)):
+        if value is not None:
+            raise InputError(f"{name} has no meaning with {to}; drop it")
     chosen = matrix.view(layout, rule, tfs, cells)
     if to in ("h5ad", "tsv"):
         if target.is_dir():
             raise InputError(f"{target}: expected a file name for {to}, found a folder")
         (_write_anndata if to == "h5ad" else _write_tsv)(target, chosen)
-        return [target]
-    if target.exists() and not target.is_dir():
-        raise InputError(f"{target}: expected a folder for npz, found a file")
-    written = write_indices(target, matrix)
-    if layout == "scores":
-        if tfs is not None or cells is not None:
-            raise InputError("the published 3-D array holds all TFs and cells; choose none")
-        return [*written, write_scores(target, matrix)]
-    if layout == "cells":
-        written += write_per_tf(target, matrix, chosen.rule, tfs)
-        return written + write_per_cell(target, matrix, chosen.rule, cells)
-    if tfs is not None:
+        return Exported([target])
+    if layout == "scores" and not (tfs is None and cells is None):
+        raise InputError("the published 3-D array holds all TFs and cells; choose none")
+    if layout == "tfs" and tfs is not None:
         raise InputError("the published array holds all TFs; choose none, or export tsv or h5ad")
-    return [*written, write_aggregated(target, matrix, chosen.rule, cells=cells)]
+    if layout == "cells":
+        _check_names(matrix.tfs if tfs is None else tfs, matrix.cells if cells is None else cells)
+    with _files_of(target) as (folder, written):
+        written += write_indices(folder, matrix)
+        if layout == "scores":
+            written.append(write_scores(folder, matrix))
+        elif layout == "cells":
+            written += write_per_tf(folder, matrix, chosen.rule, tfs)
+            written += write_per_cell(folder, matrix, chosen.rule, cells)
+        else:
+            written.append(write_aggregated(folder, matrix, chosen.rule, cells=cells))
+    return Exported([target / path.name for path in written])
+
+
+def _check_names(tfs: Sequence[str], cells: Sequence[str]) -> None:
+    """Refuse TFs and cells whose files would have one name."""
+    named = [(published_name(tf), f"TF {tf!r}") for tf in tfs]
+    named += [(published_name(cell), f"cell {cell!r}") for cell in cells]
+    for name, count in Counter(name for name, _ in named).items():
+        if count > 1:
+            both = " and ".join(what for other, what in named if other == name)
+            raise InputError(
+                f"{both} would be written to one file (matrix2d.{name}…npz); choose TFs and cells "
+                "without one of them"
+            )
+
+
+@contextmanager
+def _files_of(target: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """A folder to write files into, which then lie in ``target``: all of them or none.
+
+    Other files in ``target`` stay.
+    """
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: expected a folder, found a file")
+    held = target if target.is_dir() else target.absolute().parent
+    try:
+        held.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=held))
+    except OSError as error:
+        raise InputError(f"{target}: cannot write: {error.strerror or error}") from error
+    written: list[Path] = []
+    try:
+        yield folder, written
+        target.mkdir(exist_ok=True)
+        for path in written:
+            os.replace(path, target / path.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -199,37 +264,43 @@ def _write_anndata(path: PathLike, shown: View) -> None:
 
 
 def _write_fasta_files(
-    folder: PathLike, matrix: BindingMatrix, sequences: PathLike, width: int | None = None
-) -> list[Path]:
+    target: Path,
+    matrix: BindingMatrix,
+    sequences: PathLike,
+    width: int | None,
+    chroms: Sequence[str] | None,
+) -> Exported:
     """Write the regions' sequences in the published layout, one file per chromosome.
 
     ``sequences.<L>bp.<chrom>.fa.gz`` with headers ``>index::chrom:start-end`` (upper case).
-
-    Parameters
-    ----------
-    folder : path
-    matrix : BindingMatrix
-    sequences : path
-        A genome FASTA, or windows (`cistransfer.genome.fasta.open_sequences`).
-    width : int, optional
-        Wider or narrower windows on the same centres; the regions' own width when not given.
-
-    Raises
-    ------
-    InputError
-        When a region's sequence is not in ``sequences``.
+    A chromosome of which the source holds no region is left out and said, unless it was asked for.
     """
     source = open_sequences(sequences)
     regions = matrix.regions if width is None else centre_windows(matrix.regions, width)
     regions = regions.assign(id=matrix.region_ids)
-    length = int((regions["end"] - regions["start"]).iat[0])
-    written = []
-    for chrom, table in progress.track(list(regions.groupby("chrom", sort=False)), "Writing FASTA"):
-        codes = source.fetch(table)
-        path = Path(folder) / f"sequences.{length}bp.{safe_name(str(chrom))}.fa.gz"
-        with _text_out(path) as out:
-            for at, row in enumerate(table.itertuples(index=False)):
-                header = f">{row.id}::{row.chrom}:{row.start}-{row.end}\n"
-                out.write(f"{header}{decode(codes[at])}\n".encode())
-        written.append(path)
-    return written
+    widths = (regions["end"] - regions["start"]).unique()
+    if len(widths) > 1:
+        raise InputError(
+            f"{matrix.path}: its regions have {len(widths):,} widths; say how wide the sequences "
+            "are to be (width)"
+        )
+    tables = {str(chrom): table for chrom, table in regions.groupby("chrom", sort=False)}
+    for chrom in chroms or ():
+        if chrom not in tables:
+            raise InputError(
+                f"{matrix.path}: no region on chromosome {chrom!r}; {nearest(chrom, tables)}"
+            )
+    asked = tables if chroms is None else {chrom: tables[chrom] for chrom in chroms}
+    lacking = {chrom: len(part) for chrom, part in asked.items() if source.missing(part).all()}
+    if chroms is not None or len(lacking) == len(asked):
+        lacking = {}  # fetch says what is missing
+    with _files_of(target) as (folder, written):
+        for chrom in progress.track([each for each in asked if each not in lacking], "FASTA"):
+            codes = source.fetch(asked[chrom])
+            path = folder / f"sequences.{widths[0]}bp.{safe_name(chrom)}.fa.gz"
+            with _text_out(path) as out:
+                for i, row in enumerate(asked[chrom].itertuples(index=False)):
+                    header = f">{row.id}::{row.chrom}:{row.start}-{row.end}\n"
+                    out.write(f"{header}{decode(codes[i])}\n".encode())
+            written.append(path)
+    return Exported([target / path.name for path in written], lacking)

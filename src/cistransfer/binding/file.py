@@ -140,6 +140,9 @@ def _image(parts: MatrixParts) -> bytes:
 
         def put(name: str, data: Any, dtype: Any, chunk: int = _CHUNK) -> None:
             if dtype is text:
+                for each in data:
+                    if "\0" in each:
+                        raise InputError(f"a name cannot hold the character NUL, found {each!r}")
                 file.create_dataset(name, data=data, dtype=text)
                 return
             array = narrowed(np.asarray(data), dtype)

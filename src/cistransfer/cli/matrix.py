@@ -10,6 +10,7 @@ import typer
 
 from cistransfer.cli.groups import GENOME
 from cistransfer.cli.verb import Done, verb
+from cistransfer.errors import InputError
 from cistransfer.openness.options import OpenOptions
 from cistransfer.options import arguments, option
 
@@ -196,6 +197,10 @@ def info(matrix: Opened, shown: Shown) -> Done:
     from cistransfer.binding.facts.counts import describe, facts_of, header
     from cistransfer.binding.matrix import open_matrix
 
+    if shown.tfclass is not None and shown.figures is None:
+        raise InputError("--tfclass orders a figure; it has no meaning without --figures")
+    if shown.symbols is not None and shown.tfclass is None:
+        raise InputError("--symbols finds TFs in TFClass; it has no meaning without --tfclass")
     opened = open_matrix(matrix.matrix)
     facts = facts_of(opened, matrix.rule, sequences=shown.genome)
     written: list[str] = []
@@ -244,6 +249,7 @@ class Export:
     cells: tuple[str, ...] = option((), help="Comma list: only these cells.")
     sequences: Path | None = option(None, flag="--genome", help=GENOME)
     width: int | None = option(None, flag="--window", min=1, help="Width of the sequences in bp.")
+    chroms: tuple[str, ...] = option((), help="Comma list: only sequences of these chromosomes.")
 
 
 def export(matrix: Opened, what: Export) -> Done:
@@ -251,7 +257,7 @@ def export(matrix: Opened, what: Export) -> Done:
     from cistransfer.binding.export import export_matrix
     from cistransfer.binding.matrix import open_matrix
 
-    written = export_matrix(
+    exported = export_matrix(
         open_matrix(matrix.matrix),
         what.out,
         what.to,
@@ -261,10 +267,18 @@ def export(matrix: Opened, what: Export) -> Done:
         cells=what.cells or None,
         sequences=what.sequences,
         width=what.width,
+        chroms=what.chroms or None,
     )
-    paths = [str(path) for path in written]
+    paths = [str(path) for path in exported.files]
     shown = paths if len(paths) < 8 else [*paths[:4], f"… {len(paths)} files in all"]
-    return Done({"files": paths}, [f"written: {path}" for path in shown])
+    lines = [
+        f"left out: {count:,} regions on {name}, of which {what.sequences} holds no sequence"
+        for name, count in exported.left_out.items()
+    ]
+    return Done(
+        {"files": paths, "left_out": exported.left_out},
+        [*lines, *(f"written: {path}" for path in shown)],
+    )
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pandas as pd
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
+from cistransfer.genome.fasta import place_of
 from cistransfer.storage import open_text
 
 __all__ = ["cell_of_list", "is_list_row", "list_kinds", "read_list", "read_lists"]
 
 PathLike = str | os.PathLike[str]
 
-_ROW = re.compile(r"^(?P<chrom>[^\s:,]+):(?P<start>\d{1,12})-(?P<end>\d{1,12}),(?P<label>[^,]+)$")
 _SUFFIXES = (".csv", ".csv.gz")
 _NOBODY = "Negative"
 _NEGATIVE = "_NEG"
@@ -24,7 +23,16 @@ _NEGATIVE = "_NEG"
 
 def is_list_row(line: str) -> bool:
     """Whether a line of text is a row of such a list."""
-    return _ROW.match(line) is not None
+    return _row(line) is not None
+
+
+def _row(text: str) -> tuple[str, int, int, str] | None:
+    """Chromosome, start, end and label of a row."""
+    place, comma, label = text.rpartition(",")
+    found = place_of(place)
+    if not (comma and label and found) or place != f"{found[0]}:{found[1]}-{found[2]}":
+        return None
+    return *found[:3], label
 
 
 def read_list(path: PathLike) -> pd.DataFrame:
@@ -50,10 +58,10 @@ def read_list(path: PathLike) -> pd.DataFrame:
             if not text:
                 continue
             where = f"{path}, line {number}"
-            match = _ROW.match(text)
-            if match is None:
+            row = _row(text)
+            if row is None:
                 raise InputError(f"{where}: expected 'chrom:start-end,label', found {text[:60]!r}")
-            start, end = int(match["start"]), int(match["end"])
+            chrom, start, end, label = row
             if start >= end:
                 raise InputError(f"{where}: expected start < end, found {start} and {end}")
             width = width or end - start
@@ -65,10 +73,10 @@ def read_list(path: PathLike) -> pd.DataFrame:
             if place in seen:
                 raise InputError(f"{where}: window {place} is there twice (line {seen[place]})")
             seen[place] = number
-            chroms.append(match["chrom"])
+            chroms.append(chrom)
             starts.append(start)
             ends.append(end)
-            labels.append(match["label"].strip())
+            labels.append(label.strip())
     if not chroms:
         raise InputError(f"{path}: expected windows, found an empty file")
     return regions_table(chroms, starts, ends, label=labels)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cistransfer.binding.file import narrowed
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError, nearest
 from cistransfer.progress import track
@@ -83,6 +84,21 @@ class BindingVectors:
         rows = self.resolved[[self.at(tf) for tf in tfs]]
         return int(np.bitwise_count(np.bitwise_and.reduce(rows, axis=0)).sum())
 
+    def common_curve(self, sizes: Sequence[int]) -> dict[int, int]:
+        """For each N of ``sizes``, regions resolved for all of the N most resolved TFs.
+
+        Ties go by name (the published code leaves them to an unstable sort).
+        """
+        counts = self.resolved_counts()
+        order = sorted(range(len(self.tfs)), key=lambda i: (-counts[i], self.tfs[i]))
+        held = pack(np.ones(self.n_regions, dtype=np.bool_))
+        curve = {0: self.n_regions} if 0 in sizes else {}
+        for n, i in enumerate(order, start=1):
+            held &= self.resolved[i]
+            if n in sizes:
+                curve[n] = int(np.bitwise_count(held).sum())
+        return curve
+
     def common_without(self, tfs: Sequence[str]) -> list[int]:
         """For each of the TFs, the number of regions resolved for all the others."""
         rows = self.resolved[[self.at(tf) for tf in tfs]]
@@ -131,7 +147,7 @@ def binding_vectors(
     resolved = []
     for tf in track(names, "binding vectors"):
         states = matrix.states(tf, rule, cells)[:, 0]
-        bound.append(np.flatnonzero(states == 1).astype(np.int32))
+        bound.append(narrowed(np.flatnonzero(states == 1), np.int32))
         resolved.append(pack(states >= 0))
     words = np.array(resolved) if resolved else np.empty((0, 0), dtype=np.uint64)
     return BindingVectors(tuple(names), rule, len(matrix), tuple(bound), words)

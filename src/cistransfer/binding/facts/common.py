@@ -17,7 +17,6 @@ from cistransfer.errors import InputError
 
 __all__ = [
     "CommonChoice",
-    "common_curve",
     "common_regions",
     "maximise_common",
     "most_resolved",
@@ -62,20 +61,6 @@ def most_resolved(matrix: BindingMatrix, n: int, rule: str = "less-sparse") -> t
     _check_n(matrix, n)
     counts = resolved_counts(matrix, rule)
     return tuple(sorted(counts, key=lambda tf: (-counts[tf], tf))[:n])
-
-
-def common_curve(
-    matrix: BindingMatrix, sizes: Sequence[int], rule: str = "less-sparse"
-) -> dict[int, int]:
-    """Regions resolved in all of the top-N TFs of the published rule, for each N of ``sizes``."""
-    top = most_resolved(matrix, max(1, *sizes), rule)
-    common = np.ones(len(matrix), dtype=bool)
-    curve = {0: len(matrix)} if 0 in sizes else {}
-    for rank, tf in enumerate(top, start=1):
-        common &= matrix.states(tf, rule)[:, 0] >= 0
-        if rank in sizes:
-            curve[rank] = int(common.sum())
-    return curve
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer import progress
+from cistransfer.binding.facts.cobinding import BindingVectors, pack
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import gc_fraction
@@ -104,7 +105,7 @@ def facts_of(
     resolved_at = matrix.rule_table(joint) >= 0
     gc = gc_of_regions(matrix, sequences) if sequences is not None else None
     rows = []
-    packed: dict[str, NDArray[np.uint8]] = {}
+    packed: list[NDArray[np.uint64]] = []
     for tf in progress.track(matrix.tfs, "Counting TFs"):
         level = matrix.levels(tf)
         per_level = np.bincount(level, minlength=5)
@@ -123,20 +124,15 @@ def facts_of(
                 f"gc_{name}": _mean(gc[state == at]) for at, name in ((1, "bound"), (0, "unbound"))
             }
         rows.append(row)
-        packed[tf] = np.packbits(resolved_at[level])
+        packed.append(pack(resolved_at[level]))
     tfs = pd.DataFrame(rows)
-    resolved = {tf: int(np.bitwise_count(bits).sum()) for tf, bits in packed.items()}
-    common, held = {}, np.packbits(np.ones(len(matrix), dtype=bool))
-    for rank, tf in enumerate(sorted(packed, key=lambda tf: (-resolved[tf], tf)), start=1):
-        held &= packed[tf]
-        if rank in wanted:
-            common[rank] = int(np.bitwise_count(held).sum())
+    vectors = BindingVectors(matrix.tfs, joint, len(matrix), (), np.array(packed))
     return Facts(
         rule=settled,
         tfs=tfs,
         cells=_cells(matrix, table),
         few=tfs.loc[tfs["bound"] <= FEW, "tf"].tolist(),
-        common=common,
+        common=vectors.common_curve(wanted),
         overlap={width: neighbour_overlap(matrix.regions, width) for width in (200, 500, 1000)},
         gc=None if gc is None else _summary(gc),
         states={name: int(tfs[name].sum()) for name in ("bound", "unbound", "unresolved")},

@@ -72,7 +72,12 @@ def write_figures(
     names = [matrix.tfs[at] for at in order]
     drawn = {
         "matrix": plot_matrix(matrix, facts),
-        "cosine": plot_cosine(similarity[np.ix_(order, order)], names),
+        "cosine": plot_cosine(
+            similarity[np.ix_(order, order)],
+            names,
+            f"{matrix.name} ({joint}), TFs "
+            + ("by similarity" if tfclass is None else "in the order of TFClass"),
+        ),
         "bound": plot_bound(facts.tfs),
         "common": plot_common(facts.common),
     }
@@ -151,7 +156,7 @@ def plot_matrix(matrix: BindingMatrix, facts: Facts, columns: int = 1500) -> Any
     return made
 
 
-def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str]) -> Any:
+def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str], title: str = "") -> Any:
     """Draw cosine similarities in the given order (Fig. 2); grey where undefined."""
     side = max(4.0, min(12.0, 1.5 + 0.075 * len(names)))
     made, (axes,) = figure(side + 1, side)
@@ -166,6 +171,7 @@ def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str]) -> Any:
     _name_rows(axes, names)
     step = _step(len(names))
     axes.set_xticks(range(0, len(names), step), list(names)[::step], rotation=90, fontsize=5)
+    axes.set_title(title)
     made.colorbar(
         image, ax=axes, shrink=0.6, label="cosine of shared resolved regions", extend="max"
     )

@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from cistransfer.errors import InputError
-from cistransfer.storage import open_bytes, whole_file
+from cistransfer.storage import open_bytes, safe_name, whole_file
 
-__all__ = ["read_index", "read_region_index", "write_index"]
+__all__ = ["published_name", "read_index", "read_region_index", "write_index"]
+
+
+def published_name(name: str) -> str:
+    """A TF or cell as the published file names have it: blank → ``_``, slash → ``-``."""
+    return safe_name(name.replace(" ", "_").replace("/", "-"))
 
 
 class _Plain(pickle.Unpickler):

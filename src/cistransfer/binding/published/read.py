@@ -25,10 +25,10 @@ from cistransfer.binding.file import (
     unchanged_since,
     write_matrix,
 )
-from cistransfer.binding.published.indices import read_index, read_region_index
+from cistransfer.binding.published.indices import published_name, read_index, read_region_index
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.fasta import read_fasta
+from cistransfer.genome.fasta import place_of, read_fasta
 
 __all__ = ["ImportReport", "import_published", "npy_rows"]
 
@@ -36,8 +36,7 @@ PathLike = str | os.PathLike[str]
 _Evidence = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 _MATRIX = re.compile(r"^matrix2d\.(?P<tf>.+)\.ReMap\+UniBind\.sparse\.npz$")
-_FASTA = re.compile(r"^sequences\.(?P<width>\d+)bp\.(?P<chrom>[^.]+)\.fa(\.gz)?$")
-_HEADER = re.compile(r"^(?P<id>\d+)::(?P<chrom>[^:\s]+):(?P<start>\d+)-(?P<end>\d+)$")
+_FASTA = re.compile(r"^sequences\.(?P<width>\d+)bp\.(?P<chrom>.+)\.fa(\.gz)?$")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,9 @@ def import_published(
     open_in: dict[str, NDArray[np.bool_]] = {}
     n_columns = 0
     for tf, sparse_file in progress.track(sorted(files.items()), "Importing TFs", len(files)):
-        less_file = sparse_file.with_name(f"matrix2d.{tf}.ReMap+UniBind.less-sparse.npz")
+        less_file = sparse_file.with_name(
+            f"matrix2d.{published_name(tf)}.ReMap+UniBind.less-sparse.npz"
+        )
         if not less_file.is_file():
             raise InputError(f"{sparse_file}: {less_file.name} is missing")
         read += [("matrix", sparse_file), ("matrix", less_file)]
@@ -169,12 +170,13 @@ def import_published(
 
 def _tf_files(place: Path, tfs: Mapping[str, int], cells: Mapping[str, int]) -> dict[str, Path]:
     """Find each TF's sparse array; the arrays of single cells, which lie beside, are passed by."""
-    cell_files = {cell.replace(" ", "_").replace("/", "-") for cell in cells}
+    cell_files = {published_name(cell) for cell in cells}
+    tf_of = {published_name(tf): tf for tf in tfs}
     files = {}
     for file in sorted(place.iterdir()):
         match = _MATRIX.match(file.name)
-        if match and match["tf"] in tfs:
-            files[match["tf"]] = file
+        if match and match["tf"] in tf_of:
+            files[tf_of[match["tf"]]] = file
         elif match and match["tf"] not in cell_files:
             raise InputError(
                 f"{file}: {match['tf']!r} is neither a TF of tfs_idx nor a cell of samples_idx; "
@@ -310,14 +312,19 @@ def _from_fasta(place: Path) -> tuple[pd.DataFrame, list[tuple[str, PathLike]]]:
     rows = []
     for width, file in found.values():
         for header, _ in read_fasta(file):
-            match = _HEADER.match(header)
-            if match is None or int(match["end"]) - int(match["start"]) != width:
+            number, _, _ = header.partition("::")
+            found_place = place_of(header)
+            if (
+                found_place is None
+                or not (number.isascii() and number.isdigit() and len(number) < 16)
+                or found_place[2] - found_place[1] != width
+            ):
                 raise InputError(
                     f"{file}: expected headers '>index::chrom:start-end' of {width} bp, "
                     f"found '>{header[:60]}'"
                 )
-            start = int(match["start"]) + (width - window) // 2
-            rows.append((match["chrom"], start, start + window, int(match["id"])))
+            start = found_place[1] + (width - window) // 2
+            rows.append((found_place[0], start, start + window, int(number)))
     table = pd.DataFrame(rows, columns=["chrom", "start", "end", "id"])
     if table["id"].duplicated().any():
         raise InputError(f"{place}: two FASTA records have the index {table['id'].mode()[0]}")

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer import progress
+from cistransfer.binding.file import narrowed
 from cistransfer.binding.matrix import BindingMatrix, as_float
-from cistransfer.binding.published.indices import write_index
-from cistransfer.errors import InputError
-from cistransfer.storage import safe_name, whole_file
+from cistransfer.binding.published.indices import published_name, write_index
+from cistransfer.storage import whole_file
 
 __all__ = ["RULE_NAMES", "write_aggregated", "write_indices", "write_per_cell", "write_per_tf",
            "write_scores"]  # fmt: skip
@@ -61,7 +61,7 @@ def write_per_tf(
         states = dict(zip(assayed, matrix.states_by_cell(tf, rule, assayed).T, strict=True))
         # Where a TF is not assayed its score is 0 everywhere.
         blank = np.full(len(matrix), matrix.rule_table(rule)[0], dtype=np.int8)
-        path = Path(folder) / f"matrix2d.{_safe(tf)}.{RULE_NAMES[rule]}.npz"
+        path = Path(folder) / f"matrix2d.{published_name(tf)}.{RULE_NAMES[rule]}.npz"
         _write_npz(
             path,
             (len(matrix.cells), len(matrix)),
@@ -77,7 +77,7 @@ def write_per_cell(
     """Write ``matrix2d.<cell>.<rule>.npz`` of each cell: float64, regions × TFs."""
     paths = []
     for cell in progress.track(list(matrix.cells if cells is None else cells), "Writing cells"):
-        path = Path(folder) / f"matrix2d.{_safe(cell)}.{RULE_NAMES[rule]}.npz"
+        path = Path(folder) / f"matrix2d.{published_name(cell)}.{RULE_NAMES[rule]}.npz"
         _write_states(path, matrix.states(None, rule, cell))
         paths.append(path)
     return paths
@@ -106,7 +106,7 @@ def write_scores(folder: PathLike, matrix: BindingMatrix) -> Path:
     for at, tf in enumerate(progress.track(matrix.tfs, "Reading scores")):
         for cell in matrix.cells_of(tf):
             scores = matrix.scores(tf, cell)
-            region = np.flatnonzero(scores).astype(np.int32)
+            region = narrowed(np.flatnonzero(scores), np.int32)
             data.append(scores[region])
             coords.append(
                 np.stack([np.full_like(region, row_of[cell]), region, np.full_like(region, at)])
@@ -141,11 +141,3 @@ def _write_npz(path: Path, shape: tuple[int, ...], blocks: Iterable[NDArray[np.f
         np.lib.format.write_array_header_1_0(stream, header)
         for block in blocks:
             stream.write(np.ascontiguousarray(block, dtype="<f8").tobytes())
-
-
-def _safe(name: str) -> str:
-    """A name as the published file names have it: blank → ``_``, slash → ``-``."""
-    safe = name.replace(" ", "_").replace("/", "-")
-    if safe.startswith("."):
-        raise InputError(f"{name!r} cannot be part of a file name")
-    return safe_name(safe)
