@@ -282,6 +282,7 @@ def _unknown(found: object) -> InputError:
 
 
 def _what(found: object) -> str:
+    found = found.item() if isinstance(found, np.generic) else found
     text = " ".join(repr(found).split())
     return f"{type(found).__name__} {text if len(text) <= 60 else text[:59] + '…'}"
 

@@ -150,9 +150,14 @@ class Form:
         InputError
             For a row that is no region; names the line.
         """
-        begin, end = block.numbers[self.start] - self.base, block.numbers[self.end]
-        start = np.maximum(begin, 0)
-        bad = (begin >= end) | (end <= 0)
+        begin, end = block.numbers[self.start], block.numbers[self.end]
+        if self.base:
+            begin = begin - self.base
+        below = begin < 0
+        clipped = int(np.count_nonzero(below))
+        bad = begin >= end
+        if clipped:
+            bad |= below & (end <= 0)
         if bad.any():
             row, where = block.where(bad)
             found = f"found {block.numbers[self.start][row]} and {end[row]}"
@@ -160,15 +165,18 @@ class Form:
                 raise InputError(f"{where}: expected an end behind position 0, {found}")
             rule = "start ≤ end (1-based)" if self.base else "start < end (0-based, half-open)"
             raise InputError(f"{where}: expected {rule}, {found}")
-        clipped = int((begin < 0).sum())
-        if self.summit is None or self.summit not in block.numbers:
+        start = np.maximum(begin, 0) if clipped else begin
+        given = block.numbers.get(self.summit) if self.summit is not None else None
+        if given is None:
             return Placement(start, end, place_summits(start, end), 0, 0, clipped)
-        given = block.numbers[self.summit]
-        summit = given - self.summit_base + (begin if self.summit_from == "start" else 0)
-        summit[given < 0] = -1
-        known = int(((summit >= start) & (summit < end)).sum())
-        outside = int((given >= 0).sum()) - known
-        return Placement(start, end, place_summits(start, end, summit), known, outside, clipped)
+        summit = given - self.summit_base if self.summit_base else given
+        if self.summit_from == "start":
+            summit = np.where(given < 0, -1, summit + begin)
+        known = int(np.count_nonzero((summit >= start) & (summit < end)))
+        if known < len(start):
+            summit = place_summits(start, end, summit)
+        outside = int(np.count_nonzero(given >= 0)) - known
+        return Placement(start, end, summit, known, outside, clipped)
 
 
 @dataclass(frozen=True)
