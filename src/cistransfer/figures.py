@@ -80,8 +80,8 @@ _FIXED = {
     "pwm": GREEN,
     "motif": GREEN,
     "full": INK,
-    "prevalence": "#999999",
-    "gc": "#BBBBBB",
+    "prevalence": GREY,
+    "gc": "#8C6D31",
 }
 _DPI = 150
 
@@ -171,7 +171,9 @@ def finish(panel: Axes, x: str, y: str, title: str = "", *, size: float = 10) ->
 
 
 def legend(panel: Axes, outside: bool = False, **options: Any) -> None:
-    """Add a legend without a frame, beside the panel where it would hide data."""
+    """Add a legend without a frame, beside the panel where it would hide data; none for nothing."""
+    if "handles" not in options and not panel.get_legend_handles_labels()[0]:
+        return
     if outside:
         options = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), **options}
     panel.legend(**{"frameon": False, "fontsize": 8.5, **options})

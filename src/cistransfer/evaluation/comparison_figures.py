@@ -152,7 +152,7 @@ def difference_by_size(
     known = list(dict.fromkeys(results["strategy"].astype(str)))
     reference = reference_of(known, reference)
     shown = [strategy] if strategy else [name for name in known if name != reference]
-    made, (panel,) = figure(5.6, 3.9, grid=True)
+    made, (panel,) = figure(6.9, 3.9, grid=True)
     paint = colours(known)
     every: set[float] = set()
     for number, name in enumerate(shown):
@@ -203,7 +203,7 @@ def difference_by_size(
         va="bottom",
     )
     finish(panel, "training positives", f"difference in {display(metric)}")
-    legend(panel, outside=len(shown) > 4)
+    legend(panel, outside=True)
     return made
 
 
@@ -223,7 +223,7 @@ def size_curve(
     last = numbers[-1] * 2.2
     table["x"] = ranks.where(np.isfinite(ranks), last)
     strategies = list(dict.fromkeys(table["strategy"]))
-    made, (panel,) = figure(5.8, 4.0, grid=True)
+    made, (panel,) = figure(7.0, 4.0, grid=True)
     paint = colours(strategies)
     bands = len(strategies) <= MAX_BANDS
     for number, strategy in enumerate(strategies):
@@ -253,7 +253,7 @@ def size_curve(
     if not np.isfinite(ranks).all():
         panel.set_xticks([*numbers, last], [*(f"{size:,.0f}" for size in numbers), "all"])
     finish(panel, "training positives", display(metric))
-    legend(panel, outside=len(strategies) > 5)
+    legend(panel, outside=True)
     return made
 
 
@@ -274,7 +274,7 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
     if shown.empty:
         raise InputError("recovery curve: recovery is defined for no TF at a numbered size")
     strategies = list(dict.fromkeys(shown["strategy"]))
-    made, (panel,) = figure(5.6, 4.0, grid=True)
+    made, (panel,) = figure(6.9, 4.0, grid=True)
     paint = colours(strategies)
     crowded = shown.groupby(["tf", "strategy"]).ngroups > 40
     medians = shown.groupby(["strategy", "x"])["recovery"].median()
@@ -339,5 +339,5 @@ def recovery_curve(table: pd.DataFrame) -> Figure:
         )
     size_ticks(panel, sorted(set(shown["x"])))
     finish(panel, "training positives", "recovery")
-    legend(panel, outside=len(drawn) > 4)
+    legend(panel, outside=True)
     return made

@@ -103,8 +103,10 @@ class Bundle:
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities of logits ``(n, tasks)``."""
+        from scipy.special import expit
+
         scaled: NDArray[np.float64] = np.asarray(logits, dtype=np.float64) / self.temperatures
-        return 1 / (1 + np.exp(-np.clip(scaled, -700, 700)))
+        return np.asarray(expit(scaled))
 
     def score(
         self,

@@ -104,7 +104,7 @@ def _heat_map(
                 if row != column and np.isfinite(value):
                     panel.text(
                         column, row, f"{value:.2f}"[1:] if value < 1 else "1", ha="center",
-                        va="center", fontsize=7.5, color="white" if value > 0.6 * top else "black",
+                        va="center", fontsize=7.5, color="white" if value > 0.45 * top else "black",
                     )  # fmt: skip
     for spine in panel.spines.values():
         spine.set_visible(False)

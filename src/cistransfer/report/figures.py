@@ -56,7 +56,8 @@ def ranking_curves(
 ) -> Figure:
     """Draw precision against recall and the ROC curve of several models on the same rows.
 
-    Dashed is chance: the prevalence on the left, the diagonal on the right.
+    Dashed is chance: the prevalence on the left, the diagonal on the right. Scores that are all
+    equal rank nothing and have no line of their own.
 
     Parameters
     ----------
@@ -69,10 +70,9 @@ def ranking_curves(
     made, (left, right) = figure(4.8, 4.0, columns=2, grid=True)
     paint = colours(list(scores))
     for name, values in scores.items():
-        for panel, curve, area in (
-            (left, pr_curve, aucpr),
-            (right, roc_curve, auroc),
-        ):
+        if np.ptp(np.asarray(values)) == 0:
+            continue
+        for panel, curve, area in ((left, pr_curve, aucpr), (right, roc_curve, auroc)):
             panel.plot(
                 *_thin(curve(labels, values)),
                 color=paint[name],
@@ -82,11 +82,13 @@ def ranking_curves(
     left.axhline(chance, color=GUIDE, linestyle="--", linewidth=1)
     left.annotate(
         f"prevalence {chance:.3f}",
-        (0.01, chance),
-        xytext=(2, 3),
+        (0.99, chance),
+        xytext=(0, -3),
         textcoords="offset points",
         fontsize=8,
         color=NOTE,
+        ha="right",
+        va="top",
     )
     right.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
     for panel in (left, right):
@@ -154,8 +156,6 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
         whose weights were kept; a dashed line, where a phase begins. A row may lack its
         ``train_loss`` (a probe, the start of a phase); a single row is one dot and its value.
     """
-    from matplotlib.ticker import MaxNLocator
-
     lacking = [name for name in ("train_loss", "valid_loss") if name not in history.columns]
     if lacking or history.empty:
         raise InputError(
@@ -164,6 +164,8 @@ def learning_curve(history: pd.DataFrame, *, title: str = "") -> Figure:
         )
     ranked = "valid_aucpr" in history.columns
     made, panels = figure(4.6, 3.6, columns=2 if ranked else 1, grid=True)
+    from matplotlib.ticker import MaxNLocator
+
     epoch = np.arange(1, len(history) + 1)
     trained = history["train_loss"].to_numpy(dtype=float)
     if not np.isnan(trained).all():

@@ -132,7 +132,7 @@ def _part(folder: Path) -> dict[str, Any]:
     return {
         "title": ", ".join(shown) + (" …" if len(found.tasks) > len(shown) else ""),
         "warning": _warning(found),
-        "notes": _notes(found),
+        "published": found.protocol == "published",
         "headlines": [_headline(task, found.models) for task in shown],
         "metric_names": ["model", "task", *_columns(False).values()],
         "metrics": _metric_rows(_columns(False), found),
@@ -150,29 +150,17 @@ def _warning(found: Evaluation) -> str:
     """Word what is not held out; empty when all is."""
     if found.part != "test":
         return f"These are the {found.part} regions; the models have seen them."
-    seen = {model.name: model.seen for model in found.models if model.seen}
-    return "; ".join(
-        f"{name} or its trunk was trained or validated on {count:,} of these regions"
-        for name, count in seen.items()
-    ) + ("." if seen else "")
-
-
-def _notes(found: Evaluation) -> list[str]:
-    """Word what a reader must know of how the numbers were made."""
-    notes = []
-    if found.protocol == "published":
-        notes.append(
-            "Scored as published: the forward strand, called at a probability of 0.5, without a "
-            "temperature."
-        )
-    beside = {model.name: model.neighbours for model in found.models if model.neighbours}
-    if beside:
-        counts = ", ".join(f"{name} {count:,}" for name, count in beside.items())
-        notes.append(
-            "The split is random: regions that overlap a training window of the same model "
-            f"({counts}) make every number look better than on new chromosomes."
-        )
-    return notes
+    said = [
+        f"{model.name} or its trunk was trained or validated on {model.seen:,} of these regions"
+        for model in found.models
+        if model.seen
+    ] + [
+        f"the split is random, and {model.neighbours:,} of these regions overlap windows that "
+        f"{model.name} was trained or validated on"
+        for model in found.models
+        if model.neighbours
+    ]
+    return "; ".join(said) + ("." if said else "")
 
 
 def _headline(task: str, models: Sequence[ModelScore]) -> dict[str, str]:

@@ -149,9 +149,7 @@ def plot_matrix(matrix: BindingMatrix, facts: Facts, columns: int = 1500) -> Any
             Patch(color=_UNBOUND, label="unbound"),
             Patch(facecolor=_UNRESOLVED, edgecolor="grey", label="unresolved"),
         ],
-        loc="lower right",
-        frameon=True,
-        framealpha=0.9,
+        outside=True,
     )
     return made
 
@@ -170,8 +168,9 @@ def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str], title: st
     )
     _name_rows(axes, names)
     step = _step(len(names))
-    axes.set_xticks(range(0, len(names), step), list(names)[::step], rotation=90, fontsize=5)
-    axes.set_title(title)
+    axes.set_xticks(range(0, len(names), step), list(names)[::step], rotation=90)
+    axes.tick_params(axis="x", labelsize=_letters(names))
+    axes.set_title(title, fontsize=10, loc="left")
     made.colorbar(
         image, ax=axes, shrink=0.6, label="cosine of shared resolved regions", extend="max"
     )
@@ -181,22 +180,22 @@ def plot_cosine(similarity: NDArray[np.float64], names: Sequence[str], title: st
 def plot_bound(tfs: pd.DataFrame) -> Any:
     """Draw the number of bound regions of each TF, most first, and the line of 500."""
     table = tfs.sort_values(["bound", "tf"], ascending=[False, True])
-    made, (axes,) = figure(max(5.0, min(16.0, 1.5 + 0.1 * len(table))), 4)
+    made, (axes,) = figure(max(6.0, min(16.0, 3.0 + 0.1 * len(table))), 4)
     place = np.arange(len(table))
     few = (table["bound"] <= 500).to_numpy()
-    axes.bar(place[~few], table["bound"].to_numpy()[~few], color=BLUE, label="bound regions")
-    axes.bar(
-        place[few],
-        np.maximum(table["bound"].to_numpy()[few], 0.8),
-        color=ORANGE,
-        label="at most 500",
-    )
+    height = np.maximum(table["bound"].to_numpy(), 0.8)
+    for rows, colour, label in ((~few, BLUE, "more than 500"), (few, ORANGE, "at most 500")):
+        if rows.any():
+            axes.bar(place[rows], height[rows], color=colour, label=label)
     axes.axhline(500, color=GUIDE, linewidth=0.8, linestyle="--")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_minor_formatter("")
     axes.set_xlim(-1, len(table))
     finish(axes, "", "bound regions")
-    axes.set_xticks(place, table["tf"].tolist(), rotation=90, fontsize=5 if len(table) > 40 else 8)
-    legend(axes)
+    axes.set_xticks(place, table["tf"].tolist(), rotation=90)
+    axes.tick_params(axis="x", labelsize=_letters(table["tf"]))
+    legend(axes, outside=True)
     return made
 
 
@@ -215,5 +214,9 @@ def _step(n: int) -> int:
 
 def _name_rows(axes: Any, names: Sequence[str]) -> None:
     step = _step(len(names))
-    size = 5 if len(names) > 40 else 8
-    axes.set_yticks(range(0, len(names), step), list(names)[::step], fontsize=size)
+    axes.set_yticks(range(0, len(names), step), list(names)[::step], fontsize=_letters(names))
+
+
+def _letters(names: Sequence[str]) -> int:
+    """Size of letters at which so many names fit."""
+    return 5 if len(names) > 40 else 8
