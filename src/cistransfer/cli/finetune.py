@@ -133,6 +133,8 @@ def finetune(
         guard, data = seen.guard, open_examples(source.examples)
     else:
         assert holdout is not None
+        if trunk is None and holdout.guard is not None:
+            raise InputError("--guard has no meaning with --trunk scratch; drop it")
         guard, held = holdout.guard, holdout.hold_out(trunk, seed.seed)
         data = examples_for(source, trunk, holdout=held, draw=draw, seed=seed.seed)
     table = counts(data)

@@ -20,6 +20,7 @@ VERBS = (
     "matrix",
     "relatives",
     "accessibility",
+    "examples",
     "pretrain",
     "finetune",
     "evaluate",

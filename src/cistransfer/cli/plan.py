@@ -130,6 +130,12 @@ class Asked:
                 f"{self.flag}: expected a comma list of {self.kind.__name__}, found {raw!r}"
             ) from error
 
+    def as_paths(self, recorded: Any) -> Any:
+        """A recorded value with its texts as paths, where it is one."""
+        if self.kind is not Path:
+            return recorded
+        return [Path(item) for item in recorded] if isinstance(recorded, list) else Path(recorded)
+
     def raw(self, recorded: Any) -> Any:
         """What the command line would have given for a recorded value."""
         if isinstance(recorded, list):
@@ -140,10 +146,21 @@ class Asked:
 
 @dataclass(frozen=True)
 class Given:
-    """Options that were given: values as the command line has them, and those typed there."""
+    """Options that were given.
+
+    Attributes
+    ----------
+    values : mapping
+        As the command line has them.
+    typed : set of str
+        Those of the command line; the others are a config's.
+    lenient : bool
+        Whether those of the config that have no meaning are left out.
+    """
 
     values: Mapping[str, Any]
     typed: frozenset[str]
+    lenient: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,7 +207,12 @@ class Plan:
 
     def called(self, user: User) -> str:
         """The flag of an alternative, or of an option."""
-        return self.keys[user].flag if isinstance(user, type) else self.options[str(user)].flag
+        if not isinstance(user, type):
+            return self.options[str(user)].flag
+        key = self.keys[user]
+        twins = [group for group, other in self.keys.items() if other is key and group is not user]
+        own = _needed(user).difference(*map(_needed, twins)) if twins else ()
+        return " and ".join([key.flag, *(self.options[name].flag for name in sorted(own))])
 
     def settle(self, given: Given) -> Settled:
         """Fill the groups that are meant; refuse what is missing or would be ignored.
@@ -214,7 +236,7 @@ class Plan:
             for group in slot.groups:
                 if slot.has_meaning(group, chosen):
                     user = next((each for each in chosen & set(slot.users or ()) if each), group)
-                    fields = self._fields(user, group, values, given.typed)
+                    fields = self._fields(user, group, values, given)
                     groups[slot.name] = group(**fields)
                     arguments |= self._recorded(group, fields, given)
         return Settled(groups, dict(sorted(arguments.items())))
@@ -222,15 +244,17 @@ class Plan:
     def _chosen(self, given: Given) -> tuple[set[User], bool]:
         """The alternatives that are meant, and whether the command line changed the config's."""
         chosen: set[User] = set()
-        changed = False
+        changed = given.lenient
         for slot in self.slots:
             if not slot.alternatives:
                 continue
             keys = {group: self.keys[group] for group in slot.groups}
             typed = [group for group, key in keys.items() if key.name in given.typed]
             found = typed or [group for group, key in keys.items() if key.name in given.values]
+            if len({keys[group].name for group in found}) == 1:
+                found = [max(found, key=lambda group: self._fit(group, given))]
             if len(found) > 1 or not (found or slot.optional):
-                words = ", ".join(keys[group].flag for group in found) or "none"
+                words = ", ".join(dict.fromkeys(keys[each].flag for each in found)) or "none"
                 raise InputError(f"name one {slot.noun}: {self._ways(slot)} (found {words})")
             changed = changed or bool(typed)
             chosen |= set(found) or {None}
@@ -238,6 +262,11 @@ class Plan:
             if raw and self.has_meaning(self.options[name], chosen):
                 chosen.add(name)
         return chosen, changed
+
+    def _fit(self, group: type, given: Given) -> tuple[int, int]:
+        """How well what was given fits one of several alternatives that are told by one option."""
+        needed = _needed(group)
+        return len(needed & set(given.values)), -len(needed - set(given.values))
 
     def _ways(self, slot: Slot) -> str:
         """Word the alternatives, each with what it needs."""
@@ -264,7 +293,7 @@ class Plan:
         return f"{asked.flag} has no meaning without {' or '.join(lacking)}; drop it"
 
     def _fields(
-        self, user: User, group: type, values: Mapping[str, Any], typed: frozenset[str]
+        self, user: User, group: type, values: Mapping[str, Any], given: Given
     ) -> dict[str, Any]:
         """Values of a group's fields, after refusing what it does not allow.
 
@@ -279,9 +308,8 @@ class Plan:
                 fields[field.name] = value
                 wrong_choice(described[field], fields[field.name], flags[field.name])
             elif field.default is MISSING:
-                raise InputError(
-                    f"{self.called(user)} needs {flags[field.name]}: {described[field].help}"
-                )
+                key = self.called(user).partition(" ")[0]
+                raise InputError(f"{key} needs {flags[field.name]}: {described[field].help}")
             else:
                 fields[field.name] = field.default
         for field, option in described.items():
@@ -289,7 +317,8 @@ class Plan:
             if why and _name(field) in values:
                 conditions = {each.partition("=")[0] for each in (*option.needs, *option.against)}
                 beside = {_name(other) for other in described if other.name in conditions}
-                if _name(field) in typed or not beside & typed:
+                changed = given.lenient or bool(beside & given.typed)
+                if _name(field) in given.typed or not changed:
                     raise InputError(f"{flags[field.name]} has no meaning {why}; drop it")
                 fields[field.name] = field.default
         return fields
@@ -310,11 +339,10 @@ class Plan:
                 recorded[_name(field)] = plain(value, path=option.path)
         return recorded
 
-    def of_record(self, path: Path, words: list[str]) -> dict[str, Any]:
-        """Values of a record, as the command line would have given them.
+    def of_record(self, path: Path, words: list[str]) -> tuple[dict[str, Any], bool]:
+        """Values of a record, as the command line would have given them; whether it is lenient.
 
-        Of a record of format 1, which named every option, those are left out that had no meaning
-        in the run or their default.
+        Records of format 1 named every option, also those that had no meaning in the run.
         """
         config = read_config(path, words)
         values: dict[str, Any] = {}
@@ -326,17 +354,9 @@ class Plan:
                     + nearest(name, self.options)
                 )
             if value is not None and value != [] and value != "":
-                is_path = asked.described.path or asked.kind is Path
-                values[name] = asked.raw(plain(value, is_path, config.folder))
-        if not config.old:
-            return values
-        chosen: set[User] = {g for g, key in self.keys.items() if key.name in values}
-        return {
-            name: value
-            for name, value in values.items()
-            if self.has_meaning(self.options[name], chosen or {None})
-            and value != self.options[name].raw(plain(self.options[name].default))
-        }
+                where = plain(asked.as_paths(value), asked.described.path, config.folder)
+                values[name] = asked.raw(where)
+        return values, config.old
 
 
 def _slots(function: Callable[..., Any]) -> Iterator[Slot]:
@@ -353,6 +373,11 @@ def _slots(function: Callable[..., Any]) -> Iterator[Slot]:
         noun = next((note for note in notes if isinstance(note, str)), name)
         if dataclasses.is_dataclass(groups[0]):
             yield Slot(name, groups, is_union and users is None, type(None) in parts, noun, users)
+
+
+def _needed(group: type) -> set[str]:
+    """Names of the options that a group cannot be without."""
+    return {_name(field) for field, _ in options_of(group) if field.default is MISSING}
 
 
 def _name(field: dataclasses.Field[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,10 @@ from cistransfer.examples.holdout import SplitOptions
 from cistransfer.examples.sources import FromTFs
 from cistransfer.options import arguments, option
 from cistransfer.relatives.options import GroupOptions, Sources
+
+if TYPE_CHECKING:
+    from cistransfer.examples.dataset import ExampleSet
+    from cistransfer.models.bundle import Bundle
 
 __all__ = ["pretrain", "register"]
 
@@ -100,6 +104,11 @@ def pretrain(
         device=device.device,
         precision=precision.precision,
     )
+    return _done(network.out, data, bundle)
+
+
+def _done(out: Path, data: ExampleSet, bundle: Bundle) -> Done:
+    """What is said and recorded of a trunk."""
     aucpr, auroc = (mean_known(bundle.card.validation[name]) for name in ("aucpr", "auroc"))
     return Done(
         {
@@ -117,7 +126,7 @@ def pretrain(
             f"validation, mean over tasks: AUROC {auroc or float('nan'):.3f}, "
             f"AUCPR {aucpr or float('nan'):.3f}",
         ],
-        written=[network.out],
+        written=[out],
         used=used_by(bundle, data),
     )
 

@@ -58,10 +58,7 @@ def read_config(path: Path, words: list[str]) -> Config:
             f"not of 'cistransfer {' '.join(words)}'"
         )
     if config.old:
-        names = _OLD_NAMES.get(" ".join(words), {})
-        config.arguments = {
-            names.get(name, name): value for name, value in config.arguments.items()
-        }
+        config.arguments = _today(" ".join(words), config.arguments)
     return config
 
 
@@ -122,5 +119,70 @@ def plain(value: Any, path: bool = False, folder: Path | None = None) -> Any:
     return value
 
 
-_OLD_NAMES: dict[str, dict[str, str]] = {}
+def _today(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a record of format 1 by the names of today."""
+    given = {name: value for name, value in arguments.items() if value not in (None, "", [])}
+    if verb == "accessibility sets":
+        if "signals" not in given:
+            given.pop("threshold", None)
+        if "open_table" not in given:
+            given.pop("open_above", None)
+    if verb == "accessibility study":  # 0 was all
+        given = {n: v for n, v in given.items() if not (n.startswith("most") and v == 0)}
+    names = _OLD_NAMES.get(verb, {})
+    return {names.get(name, name): value for name, value in given.items()}
+
+
+_OLD_NAMES: dict[str, dict[str, str]] = {
+    "simulate": {"regions": "n_regions", "chromosomes": "n_chroms"},
+    "relatives": {
+        "n": "n_tfs",
+        "level": "tfclass_level",
+        "least_score": "min_score",
+        "accessible": "open",
+        "motif": "target_motif",
+        "exclude": "exclude_tfs",
+        "least_common": "min_common",
+        "least_bound": "min_bound",
+        "compare_modes": "check_modes",
+    },
+    "accessibility sets": {
+        "matrix": "open",
+        "dhs": "open",
+        "open_sheet": "open",
+        "open_table": "open",
+        "signals": "open",
+        "threshold": "z_above",
+        "most": "max_regions",
+    },
+    "accessibility study": {
+        "shares": "percent",
+        "most": "max_positives",
+        "most_test": "max_test_positives",
+    },
+    "pretrain": {
+        "n": "n_tfs",
+        "exclude": "exclude_tfs",
+        "least_common": "min_common",
+        "regions": "region_set",
+        "most": "max_regions",
+        "settings": "set",
+    },
+    "finetune": {
+        "start": "trunk",
+        "open_regions": "open",
+        "positives": "n_positives",
+        "negatives": "ratio",
+        "settings": "set",
+    },
+    "evaluate": {"draws": "resamples", "protocol": "as_"},
+    "compare": {
+        "motif": "motif_strategy",
+        "full": "full_strategy",
+        "level": "confidence",
+        "draws": "resamples",
+        "figures": "figure_format",
+    },
+    "interpret": {"compare": "other", "compare_task": "other_task", "sequences": "max_sequences"},
+}
 """Names of options in records of format 1, by verb, where they differ from today's."""

@@ -89,6 +89,9 @@ RENAMED: dict[str, dict[str, str]] = {"finetune": {"--from": "--trunk"}}
 """Spellings that are still read, by verb."""
 
 
+_LENIENT = "cistransfer.lenient"
+
+
 def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
     """Add a function to the application as a verb (see the module)."""
     plan = Plan(function)
@@ -124,6 +127,7 @@ def _given(plan: Plan, context: typer.Context) -> Given:
     return Given(
         {name: context.params[name] for name, source in named.items() if source != "DEFAULT"},
         frozenset(name for name, source in named.items() if source == "COMMANDLINE"),
+        lenient=bool(context.meta.get(_LENIENT)),
     )
 
 
@@ -133,7 +137,8 @@ def _signature(plan: Plan) -> inspect.Signature:
 
     def config(context: typer.Context, value: Path | None) -> None:
         if value is not None:
-            context.default_map = plan.of_record(value, _words(context))
+            values, context.meta[_LENIENT] = plan.of_record(value, _words(context))
+            context.default_map = values
 
     config_option = typer.Option(
         metavar="FILE",
@@ -207,7 +212,7 @@ def _panel(plan: Plan, asked: Asked) -> tuple[str, str]:
     title = title_of(place.group)
     groups = [each.group for each in asked.places if each.slot.alternatives]
     if groups:
-        flags = [plan.keys[group].flag for group in groups]
+        flags = list(dict.fromkeys(plan.keys[group].flag for group in groups))
         return title, f" [with {', '.join(flags)}]" if len(flags) > 1 else ""
     if any(each.slot.users is None for each in asked.places):
         return title, ""

@@ -1,0 +1,88 @@
+"""``cistransfer examples``: an example set, for several models or for your own code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cistransfer.cli.groups import Seed
+from cistransfer.cli.plan import goes_with
+from cistransfer.cli.verb import Done, verb
+from cistransfer.examples.draw import Matched
+from cistransfer.examples.holdout import HoldOutOptions
+from cistransfer.examples.sources import (
+    FromFasta,
+    FromLists,
+    FromMatrix,
+    FromPeaks,
+    FromRegions,
+    FromTFs,
+)
+from cistransfer.options import option
+
+__all__ = ["examples", "register"]
+
+
+@dataclass(frozen=True)
+class ExampleSet:
+    """Example set."""
+
+    out: Path = option(metavar="SET", help="Folder to write.")
+    trunk: str | None = option(
+        None,
+        path=True,
+        help="Trunk (run folder or bundle) to be fine-tuned on them: its window and split are "
+        "taken, and what it has seen is held out.",
+    )
+
+
+def examples(
+    made: ExampleSet,
+    source: Annotated[
+        FromPeaks | FromMatrix | FromTFs | FromFasta | FromRegions | FromLists, "source of examples"
+    ],
+    draw: Annotated[Matched | None, goes_with(FromPeaks, FromMatrix)],
+    holdout: HoldOutOptions,
+    seed: Seed,
+) -> Done:
+    """Make an example set from any source, as 'finetune' and 'pretrain' do.
+
+    Give it to them, to 'evaluate' or to 'interpret' as --examples SET.
+    """
+    from cistransfer.errors import InputError
+    from cistransfer.examples.dataset import counts, save_examples
+    from cistransfer.examples.make import examples_for
+    from cistransfer.models.bundle import open_bundle
+
+    if made.trunk is None and holdout.guard is not None:
+        raise InputError("--guard has no meaning without --trunk; drop it")
+    trunk = None if made.trunk is None else open_bundle(made.trunk)
+    held = holdout.hold_out(trunk, seed.seed)
+    data = examples_for(source, trunk, holdout=held, draw=draw, seed=seed.seed)
+    save_examples(made.out, data)
+    table = counts(data)
+    facts = {
+        "tasks": list(data.tasks),
+        "content_hash": data.content_hash(),
+        "dropped": data.facts.get("dropped"),
+        "split": data.facts.get("split"),
+        "guard": data.facts.get("guard"),
+    }
+    return Done(
+        {"out": str(made.out), "counts": table, **facts},
+        [
+            *(f"{part}: {len(data.rows(part)):,} windows" for part in table),
+            f"content {facts['content_hash']}",
+            f"written: {made.out}",
+        ],
+        written=[made.out],
+        used=facts,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    verb(app, "examples", examples)

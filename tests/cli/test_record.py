@@ -1,0 +1,116 @@
+"""Records of format 1 (before groups of options) are still configs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from cistransfer.cli.main import app
+from cistransfer.cli.plan import Given
+from cistransfer.cli.record import plain
+
+# As cistransfer 0.1.0 wrote them before groups of options.
+OLD: dict[str, dict[str, Any]] = {
+    "finetune": {
+        "architecture": None, "blacklist": None, "device": "cpu", "examples": "/r/examples",
+        "fasta": None, "fold": "", "gc_bins": 20, "genome": None, "guard": None, "labelled": None,
+        "matrix": None, "motif_tf": None, "motifs": None, "negatives": 1.0, "open_regions": None,
+        "out": "/r/new", "peaks": None, "positive": None, "positives": None, "precision": "auto",
+        "seed": 3, "settings": None, "split": "random", "start": "scratch", "strategy": None,
+        "test_chroms": "", "tf": None, "valid_chroms": "", "window": None,
+    },
+    "pretrain": {
+        "architecture": "danq", "device": "auto", "epochs": 2, "examples": None,
+        "exclude": "SPI1,MAX", "fold": "", "genome": "/d/g.fa", "group": "random",
+        "least_common": None, "matrix": "/d/m.h5", "modes": None, "most": 500, "motifs": None,
+        "n": 4, "out": "/r/trunk", "partner_names": None, "partners": None, "precision": "auto",
+        "regions": "common", "seed": 0, "settings": ["kernels=3"], "split": "chromosome",
+        "strategy": "pretrain", "target": "HNF4A", "test_chroms": "chr1", "tfs": "",
+        "valid_chroms": "chr2", "with_target": True,
+    },
+    "evaluate": {
+        "allow_seen": False, "architecture": None, "baselines": "gc,kmer", "device": "auto",
+        "draws": 7, "examples": None, "modes": None, "motifs": "/d/m.meme", "out": "/r/e",
+        "part": "test", "runs": ["a", "b=c"], "trunk": None,
+    },
+    "accessibility study": {
+        "architecture": "cnn", "baselines": "gc", "device": "auto", "draws": 2, "epochs": None,
+        "jobs": 1, "most": 0, "most_test": 30, "multiclass": "multiclass", "multiclass_epochs": 8,
+        "out": "/r/s", "precision": "auto", "pretraining": "pretrain", "pretraining_epochs": 8,
+        "quick": False, "seed": 0, "sets": "/r/sets", "shares": "5,100", "strategies": "finetune",
+        "trunk": None,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def settled(tmp_path: Path):
+    def read(verb: str):
+        command = typer.main.get_command(app)
+        for word in verb.split():
+            command = command.commands[word]
+        content = {"command": verb.split(), "arguments": OLD[verb], "folder": str(tmp_path)}
+        (tmp_path / "config.json").write_text(json.dumps(content))
+        plan = command.callback.plan
+        values, lenient = plan.of_record(tmp_path, verb.split())
+        typed = {
+            name: value.split(",") if plan.options[name].as_list and isinstance(value, str)
+            else plan.options[name].kind(value) if plan.options[name].kind is Path
+            and not plan.options[name].several else value
+            for name, value in values.items()
+        }  # fmt: skip
+        return plan.settle(Given(typed, frozenset(), lenient))
+
+    return read
+
+
+def test_what_had_no_meaning_is_left_out(settled) -> None:
+    """--split random beside --examples was recorded, and never done."""
+    found = settled("finetune")
+    assert found.arguments == {
+        "device": "cpu", "examples": "/r/examples", "out": "/r/new", "precision": "auto",
+        "seed": 3, "trunk": "scratch",
+    }  # fmt: skip
+    assert found.groups["holdout"] is None
+
+
+def test_names_and_lists_are_todays(settled) -> None:
+    found = settled("pretrain").arguments
+    assert found["exclude_tfs"] == ["SPI1", "MAX"]
+    assert (found["n_tfs"], found["max_regions"], found["region_set"]) == (4, 500, "common")
+    assert (found["valid_chroms"], found["test_chroms"]) == (["chr2"], ["chr1"])
+    assert found["set"] == ["kernels=3"]
+    assert (found["target"], found["group"], found["with_target"]) == ("HNF4A", "random", True)
+    evaluated = settled("evaluate").arguments
+    assert (evaluated["runs"], evaluated["resamples"]) == (["a", "b=c"], 7)
+    assert "motifs" not in evaluated  # no baseline read them
+    study = settled("accessibility study")
+    assert study.groups["settings"].fractions == (0.05, 1.0)
+    assert study.groups["settings"].max_positives is None
+    assert study.groups["settings"].max_test_positives == 30
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("run", "{here}/run"),
+        ("NAME=run", "NAME={here}/run"),
+        ("net.py:Net", "{here}/net.py:Net"),
+        ("general", "general"),
+        ("NAME=general", "NAME=general"),
+        ("a=b=run", "a=b={here}/run"),
+        ("", ""),
+        ("-", "-"),
+    ],
+)
+def test_texts_that_name_files_become_absolute(value: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "net.py").touch()
+    here = expected.replace("{here}", str(tmp_path))
+    assert plain(value, path=True, folder=tmp_path) == here
+    assert plain([value], path=True, folder=tmp_path) == [here]
+    assert plain(value) == value
