@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import shutil
 import threading
 import zipfile
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from cistransfer.errors import InputError
 from cistransfer.motifs.files import Motifs, read_motifs, write_meme
+from cistransfer.motifs.formats import parse_motifs
 from cistransfer.motifs.pwm import PWM, consensus
 
 HEAD = "MEME version 4\n\nALPHABET= ACGT\n\n"
@@ -104,6 +106,8 @@ def test_reads_a_bare_pfm_and_jaspar_probabilities(tmp_path):
         (GOOD.replace("0.1 0.2 0.3 0.4", "0.1 0.2 0.3"), "line 7: expected four probabilities (A"),
         (GOOD.replace("0.1 0.2 0.3 0.4", "0.5 0.5 0.5 0.5"), "sum 2"),
         (GOOD.replace("0.1 0.2 0.3 0.4", "8 0 1 1"), "counts?"),
+        (">m\n1 2\n1 nan\n1 2\n1 2\n", "line 3: expected a row of counts, found '1 nan'"),
+        (">m\n1 2\n1 1e99\n1 2\n1 2\n", "line 3: expected a row of counts"),
         (GOOD.replace("0.1 0.2 0.3 0.4", "1_0 0 0 0"), "line 7: expected four probabilities, fou"),
         (GOOD.replace("0.1 0.2 0.3 0.4", "1.5 -0.5 0 0"), "line 7"),
         (GOOD.replace("0.1 0.2 0.3 0.4", "0.1 x 0.3 0.4"), "line 7: expected four probabilities"),
@@ -247,6 +251,7 @@ EITHER = "1 97 1 1\n1 1 97 1\n1 1 1 97\n97 1 1 1\n"  # adds up to 100 both ways:
         (">m\n" + lines(SQUARE), "AGTA"),  # rows add up to 1, columns do not
         (">m\n" + lines(np.array(SQUARE).T * 50), "AGTA"),  # columns do
         (">m\n" + lines(np.log(4 * np.array(SQUARE)), form="{:.6f}"), "AGTA"),
+        (">m\n" + lines(np.log2(4 * np.array(SQUARE).T), form="{:.6f}"), "AGTA"),
         (">MA0001.1 X\n2 0 0 9\n0 9 0 0\n7 0 8 0\n0 0 1 0\n", "GCGA"),  # JASPAR's rule
         ("A [ 97 97 1 1 ]\nC [ 1 1 97 1 ]\nG [ 1 1 1 1 ]\nT [ 1 1 1 97 ]\n", "AACT"),
         ("A C G T\n" + EITHER, "CGTA"),
@@ -290,6 +295,33 @@ def test_bad_lines_of_other_formats(tmp_path, text, words):
     assert words in str(error.value)
     assert str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_spoiled_files_are_refused_in_one_line_or_read():
+    """Letters changed, lines lost or doubled, thousands of times: no other error, no warning."""
+    rng = random.Random(0)
+    texts = [text for text, *_ in FORMATS.values()] + [GOOD]
+    letters = "ACGTU0123456789.-+eE \t>#[]/:_nanif" + "PXIDMOTé|"
+    refused: list[str] = []
+    for _ in range(3_000):
+        spoiled = (rng.choice(texts) + rng.choice(["", rng.choice(texts)])).split("\n")
+        for _ in range(rng.randint(1, 3)):
+            i = rng.randrange(len(spoiled))
+            how = rng.random()
+            if how < 0.3:
+                spoiled[i] = ""
+            elif how < 0.5:
+                spoiled.insert(i, rng.choice(spoiled))
+            elif spoiled[i]:
+                j = rng.randrange(len(spoiled[i]))
+                new = rng.choice(letters) * rng.randint(0, 2)
+                spoiled[i] = spoiled[i][:j] + new + spoiled[i][j + 1 :]
+        try:
+            assert parse_motifs("file", spoiled, "stem").pwms
+        except InputError as error:
+            refused.append(str(error))
+    assert 500 < len(refused) < 2_500
+    assert all(said.startswith("file") and "\n" not in said for said in refused)
 
 
 def test_log_odds_made_with_another_background(tmp_path):

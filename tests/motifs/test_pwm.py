@@ -30,6 +30,17 @@ def test_pwm_is_frozen_and_copied():
         pwm.probabilities[0, 0] = 1
 
 
+def test_a_pwm_is_shown_in_short():
+    assert repr(PWM("MA1", np.array([PURE, FLAT]), "TF")) == "PWM(MA1 TF: AN, 2 bp)"
+    assert repr(PWM("m", np.array([PURE]))) == "PWM(m: A, 1 bp)"
+
+
+def test_a_threshold_is_of_the_whole_motif():
+    pwm = PWM("m", np.array([FLAT, PURE]), threshold=1.5)
+    assert reverse_complement_pwm(pwm).threshold == 1.5
+    assert trim(pwm).threshold is None
+
+
 @pytest.mark.parametrize(
     ("matrix", "words"),
     [

@@ -52,7 +52,7 @@ class Baselines:
     motifs: Path | None = option(
         None,
         needs=_WITH_MOTIFS,
-        help="MEME or JASPAR file for the baselines 'motif', 'mode-motif', 'stack'.",
+        help="Motifs of any format, or jaspar for the baselines 'motif', 'mode-motif', 'stack'.",
     )
     modes: str | None = option(
         None,

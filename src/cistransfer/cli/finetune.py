@@ -78,7 +78,7 @@ class Motifs:
     """Motifs."""
 
     motifs: Path | None = option(
-        None, help="MEME or JASPAR file; the TF's motifs in it are read by the head too."
+        None, help="Motifs of any format, or jaspar; the TF's are read by the head too."
     )
     motif_tf: str | None = option(
         None, needs=("motifs",), help="Whose motifs to take from --motifs [default: the TF's]."

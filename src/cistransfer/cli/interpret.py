@@ -63,7 +63,7 @@ class Methods:
     task: str | None = option(None, help="Task to explain, where there are more.")
     motifs: Path | None = option(
         None,
-        help="Known motifs: MEME or JASPAR file.",
+        help="Known motifs: a file of any format, or jaspar.",
     )
     pair: tuple[str, str] | None = option(
         None,

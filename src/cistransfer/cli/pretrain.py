@@ -43,7 +43,7 @@ class Network:
         help="Argument of the architecture, such as variant=paper (repeatable).",
     )
     motifs: Path | None = option(
-        None, help="MEME or JASPAR file, for strategies that start filters as motifs."
+        None, help="Motifs of any format, or jaspar, for strategies that start filters as motifs."
     )
     epochs: int | None = option(None, min=1, help="Most epochs.")
 

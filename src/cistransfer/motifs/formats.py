@@ -30,6 +30,9 @@ Line = tuple[int, str]
 _ATTRIBUTE = re.compile(r"(\w+)=\s*([^\s=]*)(?=\s|$)")
 _ROUNDING = 0.02
 _EXACT = 1e-5
+_HUGE = 1e15
+_MAX_ODDS = 100.0
+_ODDS = (("e", np.exp), ("2", np.exp2))
 _DNA = {"ACGT", "ACGTN"}
 _RNA = {"ACGU", "ACGUN"}
 _MEME = re.compile(
@@ -188,12 +191,12 @@ def _kind(line: str) -> str | None:
 
 
 def _numbers(line: str) -> list[float] | None:
-    if "_" in line:  # Python reads 1_0 as 10
-        return None
+    """The numbers of a line, or None where one is none: not finite, or 1_0, Python's 10."""
     try:
-        return [float(field) for field in line.split()]
+        values = [float(field) for field in line.split()]
     except ValueError:
         return None
+    return values if "_" not in line and all(abs(value) < _HUGE for value in values) else None
 
 
 def _base_row(line: str) -> tuple[str, list[float]] | None:
@@ -301,11 +304,15 @@ def _header(header: str) -> tuple[str, str, str, float | None]:
 
 def _by_sums(block: _Block, text: _Text) -> str | None:
     """What a row of 4 × 4 numbers is: what adds up to the same everywhere is a position."""
-    matrix = np.exp(block.matrix) if (block.matrix < 0).any() else block.matrix
-    rows, columns = (
-        bool(np.ptp(total) <= _ROUNDING * max(float(total.max()), 1e-9))
-        for total in (matrix.sum(axis=1), matrix.sum(axis=0))
-    )
+    odds = [power(np.minimum(block.matrix, _MAX_ODDS)) for _, power in _ODDS]
+    tried = odds if (block.matrix < 0).any() else [block.matrix]
+    for matrix in tried:
+        rows, columns = (
+            bool(np.ptp(total) <= _ROUNDING * max(float(total.max()), 1e-9))
+            for total in (matrix.sum(axis=1), matrix.sum(axis=0))
+        )
+        if rows or columns:
+            break
     if _JASPAR_ID.match(block.name):
         if rows and not columns:
             raise text.error(
@@ -363,8 +370,8 @@ def _of_log_odds(
     """Probabilities of log-odds, and the base of their logarithm: the one that adds up to 1."""
     shares = np.asarray(background, dtype=np.float64)
     totals = {}
-    for base, power in (("e", np.exp), ("2", np.exp2)):
-        odds = shares * power(matrix)
+    for base, power in _ODDS:
+        odds = shares * power(np.minimum(matrix, _MAX_ODDS))
         totals[base] = odds.sum(axis=1)
         if (np.abs(totals[base] - 1) <= _ROUNDING).all():
             return odds / totals[base][:, None], base

@@ -105,11 +105,11 @@ def score_tail(
     density = np.ones(1)
     low = 0
     for row in np.asarray(weights, dtype=np.int64):
-        least = int(row.min())
-        wider = np.zeros(len(density) + int(row.max()) - least)
+        lowest = int(row.min())
+        wider = np.zeros(len(density) + int(row.max()) - lowest)
         for score, share in zip(row.tolist(), background, strict=True):
-            wider[score - least : score - least + len(density)] += share * density
-        density, low = wider, low + least
+            wider[score - lowest : score - lowest + len(density)] += share * density
+        density, low = wider, low + lowest
     return low, np.minimum(np.cumsum(density[::-1])[::-1], 1.0)
 
 
@@ -177,8 +177,8 @@ def _scan(codes: Codes, index: tuple[Ints, Ints], scan: _Scan) -> tuple[Ints, In
     counts = bounds[scan.words + 1] - bounds[scan.words]
     total = int(counts.sum())
     ends = np.cumsum(counts)
-    at = np.arange(total) + np.repeat(bounds[scan.words] - (ends - counts), counts)
-    rows, starts = np.divmod(order[at], length)
+    places = np.arange(total) + np.repeat(bounds[scan.words] - (ends - counts), counts)
+    rows, starts = np.divmod(order[places], length)
     starts -= scan.core
     fits = (starts >= 0) & (starts + width <= length)
     rows, starts = rows[fits], starts[fits]
