@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cistransfer.binding.build import BuildReport, build_matrix
+from cistransfer.binding.facts.counts import describe, facts_of, header
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.binding.readers.collect import EvidenceBits
 from cistransfer.errors import InputError
@@ -359,7 +360,11 @@ def test_rows_are_counted_where_they_lie(folder: Path) -> None:
     text = remap(*rows, (115, "G.P.nobody")) + remap((115, "G.P.K562")).replace("chr1", "chr7")
     write(folder, "r.bed", text)
     write(folder, "t/X.K562.P.pwm.bed", "chr1\t110\t115\nchr1\t10\t15\n")
-    _, report = build(folder, peaks=[folder / "r.bed"], tfbs=[folder / "t"])
+    matrix, report = build(folder, peaks=[folder / "r.bed"], tfbs=[folder / "t"])
+    assert header(matrix)["placed"] == {"peaks": [6, 4, 2], "tfbs": [2, 2, 1]}
+    assert (
+        "peaks: 6 rows read, 4 of a chosen cell and a TF assayed there, 2 of these in open regions"
+    ) in describe(matrix, facts_of(matrix))
     assert (report.peak_rows, report.peak_rows_used, report.peak_rows_placed) == (6, 4, 2)
     assert report.peak_chroms == {"chr1": [4, 3], "chr7": [1, 0]}  # P is not assayed in HepG2
     assert (report.tfbs_rows, report.tfbs_rows_used, report.tfbs_rows_placed) == (2, 2, 1)

@@ -197,7 +197,7 @@ def test_region_index_and_damaged_pickles(tmp_path: Path) -> None:
     path = tmp_path / "regions_idx.pickle.gz"
     write_index(path, {("chr1", 0, 9): 0, ("chr2", 5, 7): 1})
     assert read_region_index(path) == {("chr1", 0, 9): 0, ("chr2", 5, 7): 1}
-    for wrong in ({("chr1", 0): 0}, {("chr1", "0", 9): 0}, {"chr1": 0}):
+    for wrong in ({("chr1", 0): 0}, {("chr1", "0", 9): 0}, {"chr1": 0}, {("c", 0, 1 << 70): 0}):
         path.write_bytes(gzip.compress(pickle.dumps(wrong)))
         with pytest.raises(InputError, match=r"expected \(str, int, int\) → int"):
             read_region_index(path)

@@ -159,6 +159,7 @@ def sets(
         "split": split.split(seed.seed),
         "published_multiclass": output.published_multiclass,
     }
+    notes: list[str] = []
     if isinstance(source, FromLists):
         assert listed is not None
         table = write_listed_sets(output.out, source.lists, genome.genome, listed.cells, **common)
@@ -167,8 +168,10 @@ def sets(
         assert windows is not None
         assert background is not None
         assert negatives is not None
+        regions = read_open_regions(source)
+        notes += regions.notes
         opened = FromOpenness(
-            read_open_regions(source),
+            regions,
             cells.cells,
             genome.genome,
             background_genome=background.background_genome,
@@ -186,7 +189,7 @@ def sets(
         )
     return Done(
         {"folder": str(output.out), "sets": table.to_dict("records")},
-        [*_lines(table), f"written: {output.out} (see sets.tsv)"],
+        [*notes, *_lines(table), f"written: {output.out} (see sets.tsv)"],
         written=[output.out],
     )
 

@@ -223,6 +223,8 @@ def header(matrix: BindingMatrix) -> dict[str, Any]:
         "kinds_known": matrix.kinds_known,
         "content_hash": matrix.content_hash,
         "left_out": matrix.settings.get("left_out", {}),
+        "placed": matrix.settings.get("placed", {}),
+        "notes": matrix.settings.get("notes", []),
     }
 
 
@@ -235,6 +237,12 @@ def describe(matrix: BindingMatrix, facts: Facts) -> list[str]:
         f"{len(matrix.cells)} cells, {len(matrix.tfs)} TFs, "
         f"{len(matrix.experiments):,} experiments (TF x cell)",
         f"rule {facts.rule}: {states}",
+        *(
+            f"{kind}: {read:,} rows read, {used:,} of a chosen cell and a TF assayed there, "
+            f"{placed:,} of these in open regions"
+            for kind, (read, used, placed) in matrix.settings.get("placed", {}).items()
+            if read
+        ),
         "",
         *_lines(facts.tfs),
         "",

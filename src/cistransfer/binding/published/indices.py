@@ -77,7 +77,7 @@ def read_region_index(path: str | os.PathLike[str]) -> dict[tuple[str, int, int]
 def _is_region(key: Any) -> bool:
     return (
         type(key) is tuple and len(key) == 3 and type(key[0]) is str
-        and type(key[1]) is int and type(key[2]) is int
+        and type(key[1]) is int and type(key[2]) is int and 0 <= key[1] < key[2] < 1 << 40
     )  # fmt: skip
 
 
