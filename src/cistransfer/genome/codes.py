@@ -14,13 +14,14 @@ __all__ = ["N", "decode", "encode", "encode_many", "gc_fraction", "has_n", "reve
 Codes = NDArray[np.uint8]
 
 N = 4
-"""The code of every letter that is not A, C, G or T (in either case)."""
+"""The code of every letter that is not A, C, G, T or U (in either case)."""
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
 _CODE = np.full(256, N, dtype=np.uint8)
 for _code, _letter in enumerate("ACGT"):
     _CODE[ord(_letter)] = _CODE[ord(_letter.lower())] = _code
+_CODE[ord("U")] = _CODE[ord("u")] = _CODE[ord("T")]
 
 
 def encode(sequence: str | bytes) -> Codes:
@@ -29,7 +30,7 @@ def encode(sequence: str | bytes) -> Codes:
     Parameters
     ----------
     sequence : str or bytes
-        DNA letters; U is not accepted as T and becomes N.
+        DNA letters; U, as RNA is written, is T.
 
     Returns
     -------

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +15,8 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import encode, reverse_complement
+from cistransfer.genome.faidx import Faidx, open_faidx
+from cistransfer.genome.twobit import TwoBit, is_two_bit
 from cistransfer.storage import open_text, whole_file
 
 __all__ = [
@@ -126,8 +126,10 @@ def open_sequences(path: str | os.PathLike[str]) -> Sequences:
         if not files:
             raise InputError(f"{source}: expected FASTA files (*.fa, *.fa.gz), found none")
         return WindowSequences(files, name=source.name)
+    if is_two_bit(source):
+        return Genome(source)
     with open_text(source) as handle:
-        first = handle.readline()
+        first = next((line for line in handle if line.strip()), "")
     if not first.startswith(">"):
         raise InputError(
             f"{source}, line 1: expected a FASTA header ('>…'), found {first.strip()[:40]!r}"
@@ -138,34 +140,34 @@ def open_sequences(path: str | os.PathLike[str]) -> Sequences:
 
 
 class Genome:
-    """A genome FASTA with random access (an index is made once, by pyfaidx).
-
-    A gzip file (plain or bgzip) is unpacked once into the cache folder, because neither pyfaidx
-    nor htslib reads plain gzip at random. The cache is ``$CISTRANSFER_CACHE``, else
-    ``$XDG_CACHE_HOME/cistransfer``, else ``~/.cache/cistransfer``.
+    """A genome with random access: a FASTA (see `cistransfer.genome.faidx`) or a 2bit file.
 
     Parameters
     ----------
     path : path
-        FASTA file, plain or gzip.
+        FASTA, plain or compressed, from a file or a pipe; or 2bit.
+
+    Attributes
+    ----------
+    sizes : dict of str → int
+        Length of each chromosome, in the file's order.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        import pyfaidx
-
         self.path = Path(path)
-        plain, index = _plain_and_index(self.path)
-        try:
-            self._fasta = pyfaidx.Fasta(
-                str(plain), indexname=str(index), as_raw=True, read_ahead=None
-            )
-        except pyfaidx.UnsupportedCompressionFormat as error:
-            raise InputError(f"{path}: {error}") from error
-        except (pyfaidx.FastaIndexingError, pyfaidx.IndexNotFoundError, ValueError) as error:
-            raise InputError(f"{path}: not a well-formed FASTA file: {error}") from error
-        self.sizes: dict[str, int] = {name: len(self._fasta[name]) for name in self._fasta.keys()}  # noqa: SIM118
-        if not self.sizes:
-            raise InputError(f"{path}: expected FASTA records, found none")
+        if self.path.is_dir():
+            raise InputError(f"{path}: expected a FASTA file, found a folder")
+        self._source: Faidx | TwoBit = (
+            TwoBit(self.path) if is_two_bit(self.path) else open_faidx(self.path)
+        )
+        self.sizes: dict[str, int] = {
+            name: record.length for name, record in self._source.records.items()
+        }
+
+    @property
+    def uracils(self) -> int:
+        """Letters U, as RNA is written, among what was fetched: they are read as T."""
+        return self._source.uracils
 
     @property
     def name(self) -> str:
@@ -205,10 +207,9 @@ class Genome:
                 f"which is {self.sizes[chrom]:,} bp long"
             )
         codes = np.empty((len(regions), width), dtype=np.uint8)
-        faidx = self._fasta.faidx
         for row in np.lexsort((starts, chroms)):
             start = int(starts[row])
-            codes[row] = encode(str(faidx.fetch(chroms[row], start + 1, start + width)))
+            codes[row] = self._source.fetch(str(chroms[row]), start, start + width)
         return codes
 
 
@@ -299,49 +300,3 @@ def _one_width(regions: pd.DataFrame) -> int:
     if len(widths) > 1:
         raise ValueError(f"regions must have one width, found {len(widths)} different ones")
     return int(widths[0]) if len(widths) else 0
-
-
-def _cache_folder() -> Path:
-    explicit = os.environ.get("CISTRANSFER_CACHE")
-    if explicit:
-        return Path(explicit)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "cistransfer"
-
-
-def _plain_and_index(path: Path) -> tuple[Path, Path]:
-    """Return an uncompressed FASTA and a writable place for its index."""
-    try:
-        stat = path.stat()
-        with open(path, "rb") as handle:
-            zipped = handle.read(2) == b"\x1f\x8b"
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: expected a FASTA file, found a folder") from error
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot read: {error.strerror}") from error
-    beside = path.with_name(path.name + ".fai")
-    current = beside.exists() and beside.stat().st_mtime >= stat.st_mtime
-    if not zipped and (current or os.access(path.parent, os.W_OK)):
-        return path, beside
-    identity = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-    folder = _cache_folder() / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot write the index of {path.name} there: {error.strerror}; "
-            "set CISTRANSFER_CACHE to a folder that can be written"
-        ) from error
-    if not zipped:
-        return path, folder / beside.name
-    plain = folder / (path.stem if path.suffix in (".gz", ".bgz") else path.name)
-    if not plain.exists():
-        with (
-            whole_file(plain) as temporary,
-            open_text(path) as source,
-            open(temporary, "w", encoding="utf-8") as target,
-        ):
-            shutil.copyfileobj(source, target, 1 << 22)
-    return plain, plain.with_name(plain.name + ".fai")

@@ -60,6 +60,7 @@ _BINARY = (
     (b"\x26\xfc\x8f\x88", "a bigWig file"),
     (b"\x88\x8f\xfc\x26", "a bigWig file"),
 )
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")  # what no text holds
 _ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: it begins with the same two bytes
@@ -86,7 +87,7 @@ def open_text(path: PathLike) -> Iterator[IO[str]]:
     with open_bytes(path) as stream:
         head = stream.peek(4096)[:4096]  # type: ignore[attr-defined]
         encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), "utf-8")
-        if encoding in ("utf-8", "utf-8-sig") and b"\x00" in head:
+        if encoding in ("utf-8", "utf-8-sig") and _CONTROL.search(head):
             known = (name for magic, name in _BINARY if head.startswith(magic))
             raise InputError(f"{path}: expected text, found {next(known, 'binary data')}")
         errors = _LATIN1 if encoding in ("utf-8", "utf-8-sig") else "replace"
