@@ -198,7 +198,6 @@ def _out_of_bounds(described: Option, value: Any, name: str) -> None:
         return
     low, high = described.min, described.max
     if (low is not None and not value >= low) or (high is not None and not value <= high):
-        allowed = " and ".join(
-            [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
-        )
+        bounds = (("at least", low), ("at most", high))
+        allowed = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
         raise InputError(f"{name}: expected {allowed}, found {value:g}")

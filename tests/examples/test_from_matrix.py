@@ -78,7 +78,7 @@ def test_wrong_requests(world) -> None:
     for wrong in ({"tfs": ["MAX", "MAX"]}, {"tfs": ["MAX"], "exclude": ("MAX",)}):
         with pytest.raises(InputError, match="expected different TFs"):
             by_source.multi(world.matrix, world.genome, **wrong)
-    with pytest.raises(InputError, match="regions: expected resolved, common, found 'some'"):
+    with pytest.raises(InputError, match="regions: expected resolved or common, found 'some'"):
         by_source.multi(world.matrix, world.genome, TFS, regions="some")
     with pytest.raises(InputError, match=r"HNF4B.*nearest: HNF4"):
         by_source.multi(world.matrix, world.genome, ["HNF4B"])

@@ -20,6 +20,7 @@ from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, WindowSequences, open_sequences, write_fasta
 from cistransfer.genome.intervals import overlaps_any
+from cistransfer.openness.lists import read_lists
 from cistransfer.openness.regions import OpenRegions
 
 CHROMS = ("c1", "c2", "c3", "c4")
@@ -340,6 +341,16 @@ def test_wrong_cell_requests(made: Made, request_: dict, line: str) -> None:
         by_source.cell(made.opened, made.genome, **request)
 
 
+def test_open_regions_of_a_file(world) -> None:
+    """A matrix is read as its open regions are."""
+    cells = world.matrix.cells[:3]
+    made = [
+        by_source.cell(opened, world.genome, cells[0], among=cells, window=100)
+        for opened in (world.matrix.open_regions(), world.matrix_path)
+    ]
+    assert made[0].content_hash() == made[1].content_hash()
+
+
 def test_a_cell_without_its_own(made: Made) -> None:
     same = OpenRegions(made.opened.regions, {**made.opened.open, "A": made.opened.open["B"]})
     with pytest.raises(InputError, match="no region is open in A and in no other of A, B"):
@@ -348,7 +359,7 @@ def test_a_cell_without_its_own(made: Made) -> None:
 
 def test_wrong_pretraining_requests(made: Made) -> None:
     request = {"leave_out": CELLS, "window": WINDOW, "split": SPLIT}
-    with pytest.raises(InputError, match="background: expected tiles, shuffled, found 'dust'"):
+    with pytest.raises(InputError, match="background: expected tiles or shuffled, found 'dust'"):
         by_source.pretraining(made.opened, made.genome, background="dust", **request)
     with pytest.raises(InputError, match="expected a ratio above 0, found 0"):
         by_source.pretraining(made.opened, made.genome, ratio=0, **request)
@@ -380,3 +391,26 @@ def test_the_real_matrix(real_matrix: BindingMatrix, shared_data: Path) -> None:
     assert int((hepg2.labels == 1).sum()) == 7_427
     assert hepg2.facts["dropped"]["seen_by_trunk"] == 0
     assert hepg2.facts["ratio_reached"]["train"] == pytest.approx(2.5, abs=0.001)
+
+
+@pytest.mark.parametrize("by", ["random", "neighbours"])
+def test_one_listed_window_is_in_one_part_of_all_cells(tmp_path: Path, by: str) -> None:
+    rng = np.random.default_rng(0)
+    write_fasta(tmp_path / "g.fa", {"c1": decode(rng.integers(0, 4, 4900, dtype=np.uint8))})
+    (tmp_path / "lists").mkdir()
+    for at, cell in enumerate("AB"):
+        # 20 windows each of its own, of the other cell, of none; 5 off the chromosome's end.
+        rows = [f"c1:{i * 60 + at * 20}-{i * 60 + at * 20 + 30},{cell}" for i in range(20)]
+        rows += [f"c1:{i * 60 + 20 - at * 20}-{i * 60 + 50 - at * 20},{cell}_NEG" for i in range(5)]
+        rows += [f"c1:{2000 + i * 40}-{2030 + i * 40},Negative" for i in range(60)]
+        rows += [f"c1:{5000 + i * 40}-{5030 + i * 40},{cell}_NEG" for i in range(5 + at)]
+        (tmp_path / "lists" / f"{cell}.csv").write_text("\n".join(rows) + "\n")
+    lists, genome = read_lists(tmp_path / "lists"), Genome(tmp_path / "g.fa")
+    sets = {
+        cell: by_source.listed(lists, genome, cell, split=Split(by=by, fraction=0.2))
+        for cell in "AB"
+    }
+    table = pd.concat([one.regions for one in sets.values()])
+    assert len(sets["A"].codes) == len(sets["B"].codes) == 85
+    assert (table.groupby(["chrom", "start"])["part"].nunique() == 1).all()
+    assert set(multiclass_examples(sets).regions["part"]) == set(PARTS)

@@ -16,6 +16,7 @@ from cistransfer.examples.split import (
     chromosome_folds,
     settle_split,
     split_from_card,
+    widen_split,
 )
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.intervals import overlapping_runs
@@ -170,3 +171,59 @@ def test_neighbours_that_overlap_stay_together() -> None:
     assert (again == parts).all()
     assert (assign_parts(regions, Split(by="neighbours", seed=5)) != parts).any()
     assert len(set(assign_parts(regions, Split(by="random", seed=4))[where == "chr1"])) == 3
+
+
+def _scaffolds(n: int) -> pd.DataFrame:
+    """Many scaffolds, a few of them large, in no order."""
+    rng = np.random.default_rng(n)
+    size = np.maximum(1, (rng.pareto(1.2, n) * 2).astype(int))
+    names = np.array([f"scaffold_{i}" for i in range(n)], dtype=object)
+    chroms = rng.permutation(np.repeat(names, np.minimum(size, min(400, n // 14))))
+    start = np.arange(len(chroms)) * 300
+    return regions_table(chroms, start, start + 200)
+
+
+@pytest.mark.parametrize("n", [200, 3_000, 100_000])
+def test_scaffolds_are_dealt_to_the_parts(n: int) -> None:
+    regions = _scaffolds(n)
+    size = regions["chrom"].value_counts()
+    assert size.max() < 0.025 * len(regions)  # none is a tenth
+    split = choose_chromosomes(regions["chrom"])
+    parts = assign_parts(regions, split)
+    for part in ("valid", "test"):
+        assert (parts == part).sum() == pytest.approx(0.1 * len(regions), rel=0.02)
+        own = size[list(getattr(split, part))]
+        assert own.max() > size.max() / 2  # large ones
+        assert own.min() == size.min()  # and small ones
+    shuffled = regions.sample(frac=1, random_state=1)["chrom"]
+    assert choose_chromosomes(shuffled) == split
+
+
+def test_a_trunks_split_on_many_scaffolds() -> None:
+    regions = _scaffolds(100_000)
+    split = widen_split(Split(valid=("chr8",), test=("chr9",)), regions["chrom"], ["chr1"])
+    parts = assign_parts(regions, split)
+    for part in ("valid", "test"):
+        assert 0.1 <= (parts == part).mean() < 0.11
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        # yeast: 16 chromosomes by length in kb, and a mitochondrial one
+        {"I": 230, "II": 813, "III": 317, "IV": 1532, "V": 577, "VI": 270, "VII": 1091,
+         "VIII": 563, "IX": 440, "X": 746, "XI": 667, "XII": 1078, "XIII": 924, "XIV": 784,
+         "XV": 1091, "XVI": 948, "M": 86},
+        # zebrafish: 25 of about 4 %
+        {f"chr{i}": 60 - i for i in range(1, 26)},
+        # fly: four arms of a fifth, and small ones
+        {"2L": 235, "2R": 253, "3L": 281, "3R": 321, "X": 235, "4": 13, "Y": 37},
+    ],
+)  # fmt: skip
+def test_genomes_with_chromosomes_keep_whole_ones(size: dict[str, int]) -> None:
+    regions = _regions(size)
+    split = choose_chromosomes(regions["chrom"])
+    assert len(split.valid) == len(split.test) == 1
+    parts = assign_parts(regions, split)
+    for part in ("valid", "test"):
+        assert (parts == part).mean() > 0.025

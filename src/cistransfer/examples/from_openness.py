@@ -13,19 +13,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cistransfer.binding.matrix import read_open_regions
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.candidates import Candidates, as_regions, as_sequences, no_sequence
 from cistransfer.genome.fasta import Sequences
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.openness.background import tile_background
 from cistransfer.openness.lists import list_kinds, read_lists
+from cistransfer.openness.options import OpenOptions
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.specific import open_in, specific_regions
 
 if TYPE_CHECKING:
     from cistransfer.examples.sources import FromLists, FromOpenness
 
-__all__ = ["as_lists", "of_cell", "of_lists", "of_many_cells"]
+__all__ = ["as_lists", "as_opened", "of_cell", "of_lists", "of_many_cells"]
 
 PathLike = str | os.PathLike[str]
 _PLACE = ["chrom", "start", "end"]
@@ -40,7 +42,7 @@ def of_many_cells(source: FromOpenness, sequences: Sequences) -> Candidates:
     Chromosomes are chosen by their tiles, which may be known on fewer of them, else by their open
     windows.
     """
-    opened, cells = source.opened, source.cells
+    opened, cells = as_opened(source.opened), source.cells
     open_in(opened, cells)  # checks the names before anything is read
     blacklist = None if source.blacklist is None else as_regions(source.blacklist)
     windows, dropped = opened.windows(
@@ -97,9 +99,10 @@ def of_cell(source: FromOpenness, cell: str) -> Candidates:
     among = source.cells
     if cell not in among:
         raise InputError(f"cell {cell!r} is not among the chosen cells; {nearest(cell, among)}")
-    specific_regions(source.opened, among)  # checks the names before anything is read
+    opened = as_opened(source.opened)
+    specific_regions(opened, among)  # checks the names before anything is read
     exclude = [] if source.blacklist is None else [as_regions(source.blacklist)]
-    windows, dropped = source.opened.windows(source.window, exclude=exclude)
+    windows, dropped = opened.windows(source.window, exclude=exclude)
     category = specific_regions(windows, among).to_numpy()
     kinds = np.full(len(category), "", dtype=object)
     kinds[category == cell] = "specific"
@@ -137,6 +140,11 @@ def _misleading(windows: OpenRegions, cell: str, kinds: NDArray[np.object_]) -> 
         rows = np.flatnonzero(which)
         bad[rows] = overlaps_any(windows.regions.iloc[rows], windows.regions[where])
     return bad
+
+
+def as_opened(given: OpenRegions | OpenOptions | PathLike) -> OpenRegions:
+    """Open regions, read where they are not."""
+    return given if isinstance(given, OpenRegions) else read_open_regions(given)
 
 
 def as_lists(given: PathLike | pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cistransfer.binding.matrix import BindingMatrix
     from cistransfer.examples.candidates import Candidates
     from cistransfer.genome.fasta import Sequences
+    from cistransfer.openness.options import OpenOptions
     from cistransfer.openness.regions import OpenRegions
 
 __all__ = [
@@ -283,7 +284,8 @@ class FromOpenness(Source):
 
     Attributes
     ----------
-    opened : OpenRegions
+    opened : OpenRegions, OpenOptions or path
+        See `cistransfer.binding.matrix.read_open_regions`.
     cells : tuple of str
         The chosen cells (six in the paper).
     genome : path or Sequences
@@ -301,7 +303,7 @@ class FromOpenness(Source):
         Neither open windows nor tiles share a base with it.
     """
 
-    opened: OpenRegions
+    opened: OpenRegions | OpenOptions | PathLike
     cells: tuple[str, ...] = option(help="Comma list of cells to make models for.")
     genome: PathLike | Sequences = option(help=_GENOME, cli=Path)
     cell: str | None = option(None, help="The cell to make examples for.")

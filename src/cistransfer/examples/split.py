@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -158,8 +159,7 @@ def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
 
 def _sizes(chroms: Iterable[str]) -> dict[str, int]:
     """Number of regions of each chromosome, by name."""
-    names, number = np.unique(np.asarray(list(chroms), dtype=object), return_counts=True)
-    return dict(zip(names.tolist(), number.tolist(), strict=True))
+    return dict(sorted(Counter(chroms).items()))
 
 
 def counted_regions(regions: pd.DataFrame) -> str:

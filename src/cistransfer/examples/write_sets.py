@@ -16,7 +16,7 @@ from cistransfer.examples.candidates import as_sequences
 from cistransfer.examples.classes import multiclass_examples
 from cistransfer.examples.dataset import EXAMPLES, ExampleSet, save_examples
 from cistransfer.examples.draw import Background, Shares
-from cistransfer.examples.from_openness import as_lists
+from cistransfer.examples.from_openness import as_lists, as_opened
 from cistransfer.examples.holdout import PUBLISHED_TEST, HoldOut
 from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import BACKGROUNDS, FromLists, FromOpenness
@@ -83,9 +83,11 @@ def write_sets(
     folders = _folders(source.cells)
     if not backgrounds:
         raise InputError(f"expected at least one background: {', '.join(BACKGROUNDS)}; found none")
-    specific_regions(source.opened, source.cells)  # checks the names before anything is read
+    opened = as_opened(source.opened)
+    source = replace(source, opened=opened)
+    specific_regions(opened, source.cells)  # checks the names before anything is read
     sequences = as_sequences(source.genome)
-    windows = centre_windows(source.opened.regions, source.window)
+    windows = centre_windows(opened.regions, source.window)
     holdout = HoldOut.of(split=split).prefer(PUBLISHED_TEST, windows[~sequences.missing(windows)])
     trunks: dict[str, ExampleSet] = {}
     for kind in dict.fromkeys(backgrounds):

@@ -105,6 +105,9 @@ def examples_of_cells(
         if new:
             for made in set(place.glob(_SETS)) - before:
                 remove_folder(made, EXAMPLES)
+                for folder in list(made.parents)[:3]:  # size, cell, cells
+                    if folder.is_dir() and not any(folder.iterdir()):
+                        folder.rmdir()
             (place / "study.json").unlink()
         raise
     return whole, parts
