@@ -13,8 +13,7 @@ from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
-from cistransfer.models.arguments import read_arguments
-from cistransfer.models.registry import build_model
+from cistransfer.models.registry import build_model, read_arguments
 
 OWN = """
 from torch import nn

@@ -11,7 +11,7 @@ from toys import WINDOW, phase, tiny, tiny_examples
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.bed import regions_table
-from cistransfer.models.dropout import Dropout
+from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.model import Model
 from cistransfer.models.registry import build_model
 from cistransfer.training.loop import fit

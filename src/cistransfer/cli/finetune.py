@@ -66,7 +66,7 @@ class Start:
 
     def network(self) -> dict[str, Any]:
         """What a network from scratch is made of."""
-        from cistransfer.models.arguments import read_arguments
+        from cistransfer.models.registry import read_arguments
 
         name = self.architecture or "cnn"
         read = read_arguments(name, self.settings) if self.settings else None

@@ -77,7 +77,7 @@ def pretrain(
     from cistransfer.examples.dataset import counts, open_examples
     from cistransfer.examples.holdout import HoldOut
     from cistransfer.examples.make import examples_for
-    from cistransfer.models.arguments import read_arguments
+    from cistransfer.models.registry import read_arguments
     from cistransfer.motifs.files import read_motifs
     from cistransfer.training.pretrain import pretrain as train
 

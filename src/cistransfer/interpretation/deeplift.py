@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of, output_of
+from cistransfer.interpretation.layers import ELEMENTWISE, POOLS
 from cistransfer.interpretation.references import make_references
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.score import evaluating, one_hot
@@ -26,23 +27,6 @@ __all__ = ["deeplift"]
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_ELEMENTWISE = (
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.CELU,
-    nn.SELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Mish,
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.Softplus,
-    nn.Hardswish,
-    nn.Hardsigmoid,
-)
-_POOLS = (nn.MaxPool1d, nn.MaxPool2d)
 _PATHS = (MotifFeatures,)  # smooth, but neither elementwise nor pooling: see `_PathRule`
 _NODES = 24
 _SAME = 1e-6
@@ -158,14 +142,14 @@ class _Tape:
         """Store the sequences' activations, then hand the references a rescaled output."""
         if self.stage == 0:
             seen = [inputs[0].detach(), output.detach()]
-            if isinstance(module, _POOLS):
+            if isinstance(module, POOLS):
                 seen.append(_argmax(module, inputs[0]))
             self.calls.setdefault(module, []).append(tuple(seen))
             return None
         turn = self.turn.get(module, 0)
         self.turn[module] = turn + 1
         seen_x = self.calls[module][turn]
-        if isinstance(module, _POOLS):
+        if isinstance(module, POOLS):
             return _PoolRule.apply(inputs[0], output.detach(), module, self.per, *seen_x)
         if isinstance(module, _PATHS):
             return _PathRule.apply(inputs[0], output.detach(), module, self.per, *seen_x)
@@ -178,7 +162,7 @@ def _hooked(model: nn.Module) -> Iterator[_Tape]:
     handles = []
     inplace = []
     for module in model.modules():
-        if isinstance(module, (*_ELEMENTWISE, *_POOLS, *_PATHS)):
+        if isinstance(module, (*ELEMENTWISE, *POOLS, *_PATHS)):
             if getattr(module, "inplace", False):
                 inplace.append(module)
                 module.inplace = False

@@ -9,10 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of
-from cistransfer.models.normalisation import scale_and_shift
+from cistransfer.models.kernels.normalisation import scale_and_shift
 from cistransfer.models.score import evaluating, one_hot
 
 __all__ = [
+    "CONVOLUTIONS",
+    "ELEMENTWISE",
+    "NORMS",
+    "POOLS",
     "chain_of",
     "first_convolution",
     "first_filters",
@@ -21,8 +25,26 @@ __all__ = [
     "run_filters",
 ]
 
-_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+ELEMENTWISE = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+)
+"""Activations: each number by itself. What a layer is, every method of this room reads here."""
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+POOLS = (nn.MaxPool1d, nn.MaxPool2d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 
 
 def leaf_calls(
@@ -88,8 +110,8 @@ def fold_norms(layers: Sequence[nn.Module]) -> list[nn.Module]:
     for layer in layers:
         before = folded[-1] if folded else None
         if (
-            isinstance(layer, _NORMS)
-            and isinstance(before, nn.Conv1d | nn.Conv2d | nn.Linear)
+            isinstance(layer, NORMS)
+            and isinstance(before, (*CONVOLUTIONS, nn.Linear))
             and layer.running_mean is not None
             and layer.running_var is not None
         ):
@@ -114,7 +136,7 @@ def first_convolution(model: nn.Module, length: int) -> nn.Module:
 
     calls = leaf_calls(model, torch.zeros((2, 4, length), device=device_of(model)))
     for module in calls:
-        if isinstance(module, nn.Conv1d | nn.Conv2d) and module.in_channels == 4:
+        if isinstance(module, CONVOLUTIONS) and module.in_channels == 4:
             return module
         if not isinstance(module, nn.Identity | nn.Dropout):
             break
@@ -134,7 +156,7 @@ def first_filters(model: nn.Module, length: int) -> list[nn.Module]:
     calls = leaf_calls(model, torch.zeros((2, 4, length), device=device_of(model)))
     block = [convolution]
     for module in calls[calls.index(convolution) + 1 :]:
-        if not isinstance(module, (*_NORMS, *_ACTIVATIONS)):
+        if not isinstance(module, (*NORMS, *ELEMENTWISE)):
             break
         block.append(module)
     return block

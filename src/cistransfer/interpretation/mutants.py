@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from cistransfer.genome.codes import N
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import chain_of, fold_norms, run_chain
-from cistransfer.interpretation.packed import PackedMatrix
 from cistransfer.interpretation.reach import (
     Held,
     Taps,
@@ -63,18 +62,13 @@ class AllMutants:
         width: Any = self.rest[0].out_features if self._has_linear() else 0
         self.rows = max(1, min(rows, _MOST_FLOATS // (3 * largest // self.step + last + width)))
         self.taps = {
-            number: Taps(layer, max(1, self.rows // self.step))
+            number: Taps(layer)
             for number, layer in enumerate(self.followed)
             if number and is_convolution(layer)
         }
         self.margin = 2 * (self.step + sum(width_of(layer) for layer in self.followed))
-        self.columns: dict[tuple[int, int], PackedMatrix] = {}
+        self.columns: dict[tuple[int, int], Tensor] = {}
         self.n_held = 0
-        self.products = {
-            number: PackedMatrix(layer.weight, self.rows, layer.bias)
-            for number, layer in enumerate(self.rest)
-            if number and _is_linear(layer)
-        }
 
     @staticmethod
     def of(model: nn.Module, length: int, task: int, rows: int) -> AllMutants | None:
@@ -180,14 +174,14 @@ class AllMutants:
             if low >= high:
                 here[:] = before[:, None, None]
                 continue
-            multiply = self.columns.get((low, high))
-            if multiply is None:
-                multiply = PackedMatrix(places[low:high].flatten(0, 1).t(), self.rows)
-                self.n_held += multiply.weight.numel()
+            columns = self.columns.get((low, high))
+            if columns is None:
+                columns = places[low:high].flatten(0, 1)
+                self.n_held += columns.numel()
                 if self.n_held <= _MOST_FLOATS:
-                    self.columns[low, high] = multiply
+                    self.columns[low, high] = columns
             change = changes[:, begin:end, :, low - start : high - start]
-            product = multiply(change.reshape(-1, (high - low) * change.shape[4]))
+            product = change.reshape(-1, (high - low) * change.shape[4]) @ columns
             torch.add(product.view(here.shape), before[:, None, None], out=here)
         return out
 
@@ -195,16 +189,16 @@ class AllMutants:
         """Layers behind the first linear one, for the mutants of one sequence; ``x`` is used up."""
         for number in range(1, len(self.rest)):
             layer: Any = self.rest[number]
-            if number not in self.products:
+            if not _is_linear(layer):
                 x = x.relu_() if type(layer) is nn.ReLU else layer(x)
                 continue
-            x, product = x.flatten(1), self.products[number]
+            x, weight = x.flatten(1), layer.weight
             if type(self.rest[number - 1]) is nn.ReLU and x.shape[1] >= _MANY_UNITS:
                 on = torch.nonzero(x.amax(dim=0))[:, 0]
                 if 0 < len(on) < _FEW_UNITS * x.shape[1]:
                     x = x.index_select(1, on)
-                    product = PackedMatrix(layer.weight.index_select(1, on), len(x), layer.bias)
-            x = product(x)
+                    weight = weight.index_select(1, on)
+            x = nn.functional.linear(x, weight, layer.bias)
         return x
 
     def _whole(self, changes: Tensor, spans: list[Span], x: Tensor) -> Tensor:

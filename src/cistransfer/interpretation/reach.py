@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cistransfer.interpretation.packed import PackedMatrix
+from cistransfer.interpretation.layers import CONVOLUTIONS, ELEMENTWISE, NORMS, POOLS
 from cistransfer.models.blocks import Conv
-from cistransfer.models.normalisation import BatchNorm2d
+from cistransfer.models.kernels.normalisation import BatchNorm2d
 
 __all__ = [
     "Held",
@@ -39,24 +39,8 @@ __all__ = [
     "width_of",
 ]
 
-_LOCAL = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.SELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Softplus,
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.Identity,
-)
-_POOLS = (nn.MaxPool1d, nn.MaxPool2d)
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
-_KNOWN = {kind.forward for kind in (*_LOCAL, *_POOLS, *_CONVOLUTIONS, nn.Linear, Conv, BatchNorm2d)}
+_LOCAL = (*NORMS, *ELEMENTWISE, nn.Identity)
+_KNOWN = {kind.forward for kind in (*_LOCAL, *POOLS, *CONVOLUTIONS, nn.Linear, Conv, BatchNorm2d)}
 _MOST_COMBS = 64
 
 
@@ -67,12 +51,12 @@ def is_known(layer: nn.Module) -> bool:
 
 def is_convolution(layer: nn.Module) -> bool:
     """Whether a layer is a convolution of any kind."""
-    return isinstance(layer, _CONVOLUTIONS)
+    return isinstance(layer, CONVOLUTIONS)
 
 
 def is_local(layer: Any) -> bool:
     """Whether a layer works on each position by itself."""
-    normed = isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
+    normed = isinstance(layer, NORMS)
     return (
         isinstance(layer, _LOCAL)
         and is_known(layer)
@@ -92,14 +76,14 @@ def is_simple(layer: nn.Module) -> bool:
     """
     if not is_known(layer):
         return False
-    if isinstance(layer, _POOLS):
+    if isinstance(layer, POOLS):
         return (
             along(layer.kernel_size) == along(layer.stride)
             and along(layer.padding) == 0
             and along(layer.dilation) == 1
             and not layer.ceil_mode
         )
-    if isinstance(layer, _CONVOLUTIONS):
+    if isinstance(layer, CONVOLUTIONS):
         level = isinstance(layer, nn.Conv1d) or (layer.kernel_size[0], layer.padding[0]) == (1, 0)
         return (
             level
@@ -121,7 +105,7 @@ def pools_first(layers: Sequence[nn.Module]) -> list[nn.Module]:
     chain = list(layers)
     for at in range(len(chain) - 1):
         pair = chain[at], chain[at + 1]
-        if type(pair[0]) is nn.ReLU and isinstance(pair[1], _POOLS):
+        if type(pair[0]) is nn.ReLU and isinstance(pair[1], POOLS):
             chain[at], chain[at + 1] = pair[1], pair[0]
     return chain
 
@@ -129,7 +113,7 @@ def pools_first(layers: Sequence[nn.Module]) -> list[nn.Module]:
 def pool_behind(layers: Sequence[nn.Module], number: int) -> int:
     """Width of the simple pooling that follows a layer, local layers between or none; else 1."""
     for layer in layers[number + 1 :]:
-        if isinstance(layer, _POOLS) and is_simple(layer):
+        if isinstance(layer, POOLS) and is_simple(layer):
             return along(layer.kernel_size)
         if not is_local(layer):
             break
@@ -144,12 +128,12 @@ def comb_step(layers: Sequence[nn.Module]) -> tuple[int, int]:
     """
     step, pooled = 1, True
     for number, layer in enumerate(layers):
-        if isinstance(layer, _POOLS):
+        if isinstance(layer, POOLS):
             # one pooling for each convolution: its stretches were laid out for that one
             if not is_simple(layer) or pooled or step * along(layer.kernel_size) > _MOST_COMBS:
                 return step, number
             step, pooled = step * along(layer.kernel_size), True
-        elif isinstance(layer, _CONVOLUTIONS):
+        elif isinstance(layer, CONVOLUTIONS):
             if not is_simple(layer):
                 return step, number
             pooled = False
@@ -167,7 +151,7 @@ def stretch_sizes(layers: Sequence[nn.Module]) -> tuple[int, int]:
             pool = pool_behind(layers, number)
             width, channels = width + along(known.kernel_size) - 1, known.out_channels
             width = -(-(width + pool - 1) // pool) * pool
-        elif isinstance(layer, _POOLS):
+        elif isinstance(layer, POOLS):
             width = -(-width // along(known.kernel_size))
         largest = max(largest, width * channels)
     return largest, width * channels
@@ -268,14 +252,14 @@ def convolved(taps: Taps, before: Held, after: Held, stretches: Stretches, pool:
     values = change.new_empty((count, n, three, width, below.shape[4]))
     values[..., :shift, :] = below[..., :shift, :]
     values[..., shift + len(products) :, :] = below[..., shift + len(products) :, :]
-    for place, (product, first, last) in enumerate(products):
+    for place, (matrix, first, last) in enumerate(products):
         # those of the comb that have this place inside of the sequence
         low = min(count, max(0, -((start + place) // step)))
         high = max(low, min(count, -((start + place - after.length) // step)))
         here = values[..., shift + place, :]
         if low < high:
             read = change[low:high, :, :, first:last].reshape(-1, (last - first) * channels)
-            part = product(read).view(high - low, n, three, -1)
+            part = nn.functional.linear(read, matrix).view(high - low, n, three, -1)
             torch.add(part, below[low:high, ..., shift + place, :], out=here[low:high])
         if high - low < count:
             here[:low] = 0
@@ -296,17 +280,14 @@ class Taps:
     ----------
     layer : Conv1d or Conv2d
         A simple one.
-    rows : int
-        About how many mutants are convolved at a time.
     """
 
-    def __init__(self, layer: Any, rows: int) -> None:
+    def __init__(self, layer: Any) -> None:
         self.weight = layer.weight if layer.weight.dim() == 3 else layer.weight[:, :, 0]
         self.kernel, self.padding = self.weight.shape[2], along(layer.padding)
-        self._rows = rows
-        self._made: dict[int, list[tuple[PackedMatrix, int, int]]] = {}
+        self._made: dict[int, list[tuple[Tensor, int, int]]] = {}
 
-    def products(self, width: int) -> list[tuple[PackedMatrix, int, int]]:
+    def products(self, width: int) -> list[tuple[Tensor, int, int]]:
         """For each of ``width + kernel − 1`` outputs its matrix and the inputs it reads."""
         if width not in self._made:
             made = []
@@ -314,7 +295,7 @@ class Taps:
                 low, high = max(0, place - self.kernel + 1), min(place + 1, width)
                 tap = low + self.kernel - 1 - place
                 part = self.weight[:, :, tap : tap + high - low].permute(0, 2, 1)
-                made.append((PackedMatrix(part.flatten(1), self._rows), low, high))
+                made.append((part.flatten(1).detach(), low, high))
             self._made[width] = made
         return self._made[width]
 
@@ -322,7 +303,7 @@ class Taps:
 def follow(layer: Any, stretches: Stretches) -> Stretches:
     """Run a pooling or a local layer on stretches."""
     values, start, step = stretches.values, stretches.start, stretches.step
-    if isinstance(layer, _POOLS):
+    if isinstance(layer, POOLS):
         kernel = along(layer.kernel_size)
         places = values.unflatten(3, (-1, kernel)).unbind(4)
         values = torch.maximum(places[0], places[1]) if kernel > 1 else places[0]
@@ -331,7 +312,7 @@ def follow(layer: Any, stretches: Stretches) -> Stretches:
         return Stretches(values, start // kernel, step // kernel)
     if type(layer) is nn.ReLU:
         return Stretches(values.relu_(), start, step)
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+    if isinstance(layer, NORMS):
         rows = values.reshape(-1, values.shape[4], 1, 1)
         return Stretches(run_flat(layer, rows).reshape(values.shape), start, step)
     return Stretches(layer(values), start, step)

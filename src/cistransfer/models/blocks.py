@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cistransfer.models.convolution import convolve
-from cistransfer.models.dropout import Dropout
-from cistransfer.models.normalisation import BatchNorm2d, scale_and_shift
-from cistransfer.models.pooling import window_maximum
+from cistransfer.models.kernels import in_use
+from cistransfer.models.kernels.convolution import convolve
+from cistransfer.models.kernels.dropout import Dropout
+from cistransfer.models.kernels.normalisation import BatchNorm2d, scale_and_shift
+from cistransfer.models.kernels.pooling import window_maximum
 
 __all__ = ["Conv", "ConvBlock", "conv_block", "dense_block", "lift"]
 
@@ -61,16 +62,14 @@ class ConvBlock(nn.Sequential):
     and the ReLU then has a fraction of the work. Where no gradient is asked for, a batch norm right
     behind the convolution is part of its weights. The modules run one after another in evaluation
     mode with gradients and where one of them has a hook, because attribution hooks them; and always
-    where ``plain`` is set.
+    without kernels (`cistransfer.models.kernels.use`).
     """
-
-    plain = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length // pool)``."""
         modules = list(self)
         gradients = torch.is_grad_enabled() and not self.training
-        if self.plain or gradients or not _is_whole(modules) or any(map(_is_hooked, modules)):
+        if not in_use() or gradients or not _is_whole(modules) or any(map(_is_hooked, modules)):
             return super().forward(x)
         conv, *middle, pool = modules
         late = middle.pop() if isinstance(middle[-1], nn.ReLU) else nn.Identity()

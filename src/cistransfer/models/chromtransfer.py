@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.models.blocks import Conv, lift
-from cistransfer.models.dropout import Dropout
+from cistransfer.models.kernels.dropout import Dropout
 
 __all__ = ["ChromTransfer"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,68 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.storage import whole_file
+from cistransfer.training.strategy import Phase
 
-__all__ = ["State", "load_state", "optimiser_tensors", "save_state"]
+__all__ = [
+    "Progress",
+    "State",
+    "epoch_row",
+    "load_state",
+    "optimiser_tensors",
+    "save_state",
+    "tensors_of",
+]
 
 
-@dataclass
-class State:
+@dataclass(kw_only=True)
+class Progress:
+    """How a model has done in a phase so far: its epochs, the best of them, its weights then."""
+
+    epoch: int = 0
+    best_merit: float | None = None
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Forget the epochs of the phase before; the history goes on."""
+        self.epoch, self.best_merit, self.best_epoch, self.best = 0, None, 0, {}
+
+    def record(
+        self,
+        phase: Phase,
+        model: nn.Module,
+        train_loss: float,
+        measured: tuple[float, float],
+        seconds: float = 0.0,
+    ) -> None:
+        """Add the epoch's row to the history, and keep the weights if none were better.
+
+        Parameters
+        ----------
+        train_loss : float
+            NaN before the first epoch.
+        measured : (float, float)
+            Loss and AUCPR on the validation part.
+        """
+        merit = -measured[0] if phase.monitor == "loss" else measured[1]
+        best = self.best_merit is None or merit > self.best_merit
+        if best:
+            self.best_merit, self.best_epoch = merit, self.epoch
+            self.best = tensors_of(model)
+        self.history.append(epoch_row(phase.name, self.epoch, train_loss, measured, seconds, best))
+
+    def stops(self, phase: Phase) -> bool:
+        """Whether patience is at its end."""
+        return phase.patience is not None and self.epoch - self.best_epoch >= phase.patience
+
+
+@dataclass(kw_only=True)
+class State(Progress):
     """Where a training stands at the end of an epoch; enough to go on bit-identically.
 
     Random numbers need no place here: every epoch draws them from (seed, phase, epoch).
@@ -28,13 +81,33 @@ class State:
 
     run: str
     phase: int = 0
-    epoch: int = 0
-    best_merit: float | None = None
-    best_epoch: int = 0
     model: dict[str, Tensor] = field(default_factory=dict)
-    best: dict[str, Tensor] = field(default_factory=dict)
     optimiser: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def epoch_row(
+    phase: str,
+    epoch: int,
+    train_loss: float,
+    measured: tuple[float, float],
+    seconds: float = 0.0,
+    best: bool = True,
+) -> dict[str, Any]:
+    """A row of ``history.tsv``."""
+    return {
+        "phase": phase,
+        "epoch": epoch,
+        "train_loss": None if math.isnan(train_loss) else train_loss,
+        "valid_loss": measured[0],
+        "valid_aucpr": measured[1],
+        "seconds": round(seconds, 3),
+        "best": best,
+    }
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of every tensor of a model."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 def save_state(path: Path, state: State) -> None:

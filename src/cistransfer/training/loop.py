@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
@@ -20,7 +20,14 @@ from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
 from cistransfer.training.allocator import keeping_freed_memory
 from cistransfer.training.batches import draws, epoch_seed, steps_in_epoch
-from cistransfer.training.checkpoint import State, load_state, optimiser_tensors, save_state
+from cistransfer.training.checkpoint import (
+    State,
+    epoch_row,
+    load_state,
+    optimiser_tensors,
+    save_state,
+    tensors_of,
+)
 from cistransfer.training.freeze import apply_phase
 from cistransfer.training.loss import Loss, choose_loss, masked_loss
 from cistransfer.training.probe import fit_probe
@@ -125,14 +132,13 @@ def fit(
         if isinstance(phase, Probe):
             fit_probe(model, examples, phase, seed=seed)
             state.history.append(
-                _epoch_row(phase.name, 1, math.nan, validate(model, examples, loss))
+                epoch_row(phase.name, 1, math.nan, validate(model, examples, loss))
             )
-            state.history[-1]["best"] = True
         else:
             with keeping_freed_memory():
                 _gradient_phase(model, examples, phase, number, state, seed, precision, loss, keep)
-        state.phase, state.epoch, state.best_merit, state.best_epoch = number + 1, 0, None, 0
-        state.model, state.best, state.optimiser = _tensors(model), {}, {}
+        state.begin()
+        state.phase, state.model, state.optimiser = number + 1, tensors_of(model), {}
         keep()
     return state.history
 
@@ -156,12 +162,11 @@ def _gradient_phase(
     steps = phase.steps_per_epoch or steps_in_epoch(len(train), phase)
     if phase.start_counts and state.epoch == 0:
         measured = validate(model, examples, loss, phase.validation_strands)
-        state.best_merit, state.best = _merit(phase, measured), _tensors(model)
-        state.history.append(_epoch_row(phase.name, 0, math.nan, measured) | {"best": True})
+        state.record(phase, model, math.nan, measured)
     with bar(phase.name, phase.epochs * steps) as running:
         running.advance(state.epoch * steps)
         for epoch in range(state.epoch, phase.epochs):
-            if state.best and _stop(state, phase):
+            if state.best and state.stops(phase):
                 break
             began = time.monotonic()
             apply_phase(model, phase)
@@ -180,16 +185,10 @@ def _gradient_phase(
             _refuse_nan(train_loss, "training", epoch, phase)
             measured = validate(model, examples, loss, phase.validation_strands)
             _refuse_nan(measured[0], "validation", epoch, phase)
-            row = _epoch_row(phase.name, epoch + 1, train_loss, measured)
-            merit = -measured[0] if phase.monitor == "loss" else measured[1]
-            row["best"] = state.best_merit is None or merit > state.best_merit
-            row["seconds"] = round(time.monotonic() - began, 3)
-            if row["best"]:
-                state.best_merit, state.best_epoch, state.best = merit, epoch + 1, _tensors(model)
             state.epoch = epoch + 1
-            state.history.append(row)
+            state.record(phase, model, train_loss, measured, time.monotonic() - began)
             running.note(f"validation loss {measured[0]:.4f}, AUCPR {measured[1]:.3f}")
-            state.model, state.optimiser = _tensors(model), optimiser_tensors(optimiser)
+            state.model, state.optimiser = tensors_of(model), optimiser_tensors(optimiser)
             keep()
     model.load_state_dict(state.best)
 
@@ -207,32 +206,6 @@ def validate(
     ranked = rank_metrics(labels, logits)["aucpr"]
     known = ranked[~np.isnan(ranked)]
     return loss, float(known.mean()) if len(known) else 0.0
-
-
-def _epoch_row(
-    phase: str, epoch: int, train_loss: float, measured: tuple[float, float]
-) -> dict[str, Any]:
-    return {
-        "phase": phase,
-        "epoch": epoch,
-        "train_loss": None if math.isnan(train_loss) else train_loss,
-        "valid_loss": measured[0],
-        "valid_aucpr": measured[1],
-        "seconds": 0.0,
-        "best": False,
-    }
-
-
-def _merit(phase: Phase, measured: tuple[float, float]) -> float:
-    return -measured[0] if phase.monitor == "loss" else measured[1]
-
-
-def _stop(state: State, phase: Phase) -> bool:
-    return phase.patience is not None and state.epoch - state.best_epoch >= phase.patience
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
 def _cuda_devices(model: nn.Module) -> list[torch.device]:

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.models.blocks import ConvBlock
-from cistransfer.models.dropout import dropout_factor
+from cistransfer.models import kernels
+from cistransfer.models.kernels.dropout import dropout_factor
 from cistransfer.models.model import Model
-from cistransfer.models.normalisation import BatchNorm2d
 from cistransfer.models.score import one_hot, reverse_codes
 from cistransfer.training.batches import Draw, draws, epoch_seed, shifted, steps_in_epoch
+from cistransfer.training.checkpoint import Progress
 from cistransfer.training.freeze import apply_phase, parameter_groups
 from cistransfer.training.loop import validate
 from cistransfer.training.loss import Loss, choose_loss
@@ -81,7 +81,7 @@ def fit_stacked(
     ]
     for number in range(len(phases[0])):
         _stacked_phase(runs, number, precision)
-    return [run.history for run in runs]
+    return [run.progress.history for run in runs]
 
 
 @dataclass
@@ -93,18 +93,14 @@ class _Run:
     phases: list[Phase]
     seed: int
     measure: Loss
-    history: list[dict[str, Any]] = field(default_factory=list)
+    progress: Progress = field(default_factory=Progress)
     codes: Tensor = field(default_factory=lambda: torch.empty(0))
     labels: Tensor = field(default_factory=lambda: torch.empty(0))
     batches: Iterator[Draw] = field(default_factory=lambda: iter(()))
     generator: torch.Generator = field(default_factory=torch.Generator)
-    epoch: int = 0
     step: int = 0
     steps: int = 0
     losses: list[Tensor] = field(default_factory=list)
-    best_merit: float | None = None
-    best_epoch: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
     began: float = 0.0
     done: bool = False
 
@@ -115,8 +111,8 @@ class _Run:
         self.codes = torch.from_numpy(np.asarray(self.examples.codes[rows])).to(device)
         self.labels = torch.from_numpy(np.asarray(self.examples.labels[rows])).to(device)
         self.steps = phase.steps_per_epoch or steps_in_epoch(len(rows), phase)
-        self.epoch, self.step, self.best_merit, self.best_epoch = 0, 0, None, 0
-        self.best, self.done = {}, False
+        self.progress.begin()
+        self.step, self.done = 0, False
         if phase.start_counts:
             self.record(number, math.nan)
         self.open(number)
@@ -124,30 +120,17 @@ class _Run:
     def open(self, number: int) -> None:
         """Begin an epoch with the random numbers that it has alone."""
         self.began, self.losses = time.monotonic(), []
-        rng = np.random.default_rng([self.seed, number, self.epoch])
+        rng = np.random.default_rng([self.seed, number, self.progress.epoch])
         self.batches = draws(len(self.codes), self.phases[number], rng)
-        self.generator.manual_seed(epoch_seed(self.seed, number, self.epoch))
+        self.generator.manual_seed(epoch_seed(self.seed, number, self.progress.epoch))
 
-    def record(self, number: int, train_loss: float) -> None:
-        """Validate the model, add a row of history and keep the best weights."""
+    def record(self, number: int, train_loss: float) -> float:
+        """Validate the model, add a row of history and keep the best weights; the loss."""
         phase = self.phases[number]
-        loss, aucpr = validate(self.model, self.examples, self.measure, phase.validation_strands)
-        merit = -loss if phase.monitor == "loss" else aucpr
-        best = self.best_merit is None or merit > self.best_merit
-        if best:
-            self.best_merit, self.best_epoch = merit, self.epoch
-            self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
-        self.history.append(
-            {
-                "phase": phase.name,
-                "epoch": self.epoch,
-                "train_loss": None if math.isnan(train_loss) else train_loss,
-                "valid_loss": loss,
-                "valid_aucpr": aucpr,
-                "seconds": round(time.monotonic() - self.began, 3) if self.epoch else 0.0,
-                "best": best,
-            }
-        )
+        measured = validate(self.model, self.examples, self.measure, phase.validation_strands)
+        seconds = time.monotonic() - self.began if self.progress.epoch else 0.0
+        self.progress.record(phase, self.model, train_loss, measured, seconds)
+        return measured[0]
 
 
 class _Stack:
@@ -161,17 +144,15 @@ class _Stack:
             name: torch.stack([model.state_dict()[name] for model in models])
             for name in models[0].state_dict()
         }
-        names = {id(parameter): name for name, parameter in models[0].named_parameters()}
         self.rates: dict[str, Tensor] = {}
         self.l2: dict[str, float] = {}
         for at, run in enumerate(runs):
+            own = {id(parameter): name for name, parameter in run.model.named_parameters()}
             for group in parameter_groups(run.model, run.phases[number]):
-                own = {id(p): name for name, p in run.model.named_parameters()}
                 for parameter in group["params"]:
                     name = own[id(parameter)]
                     self.rates.setdefault(name, torch.zeros(len(runs)))[at] = group["lr"]
                     self.l2[name] = group["l2"]
-        assert set(self.rates) <= set(names.values())
         self.first = {name: torch.zeros_like(self.tensors[name]) for name in self.rates}
         self.second = {name: torch.zeros_like(self.tensors[name]) for name in self.rates}
         self.count = torch.zeros(len(runs))
@@ -258,7 +239,7 @@ def _stacked_phase(runs: list[_Run], number: int, precision: str) -> None:
                 runs[at].losses.append(loss)
                 runs[at].step += 1
     for run in runs:
-        run.model.load_state_dict(run.best)
+        run.model.load_state_dict(run.progress.best)
 
 
 def _end_epoch(at: int, run: _Run, number: int, stack: _Stack) -> None:
@@ -266,17 +247,16 @@ def _end_epoch(at: int, run: _Run, number: int, stack: _Stack) -> None:
     phase = run.phases[number]
     loss = float(torch.stack(run.losses).double().mean())
     stack.give(at, run.model)
-    run.epoch += 1
+    progress = run.progress
+    progress.epoch += 1
     if math.isfinite(loss):
-        run.record(number, loss)
-        loss = run.history[-1]["valid_loss"]
+        loss = run.record(number, loss)
     if not math.isfinite(loss):
         raise InputError(
-            f"model {at}: the loss is not a number in epoch {run.epoch} of phase {phase.name!r}; "
-            f"try a lower learning rate than {phase.learning_rate:g}"
+            f"model {at}: the loss is not a number in epoch {progress.epoch} of phase "
+            f"{phase.name!r}; try a lower learning rate than {phase.learning_rate:g}"
         )
-    stopped = phase.patience is not None and run.epoch - run.best_epoch >= phase.patience
-    run.done = stopped or run.epoch == phase.epochs
+    run.done = progress.stops(phase) or progress.epoch == phase.epochs
     if not run.done:
         run.open(number)
 
@@ -312,17 +292,16 @@ def _forward(
     def logits(tensors: dict[str, Tensor], own: dict[str, Tensor], x: Tensor) -> Tensor:
         return torch.func.functional_call(skeleton, (tensors, own), (x,))
 
-    with torch.autocast(codes.device.type, torch.bfloat16, enabled=precision == "bf16"):
+    bits = torch.autocast(codes.device.type, torch.bfloat16, enabled=precision == "bf16")
+    with bits, kernels.use(False):  # which no `vmap` could take apart
         scores = torch.vmap(logits)(taken, masks, x)
     return torch.vmap(measure)(scores.float(), labels)
 
 
 def _skeleton(model: nn.Module) -> nn.Module:
-    """Copy a model for stacking: modules one after another, dropout from given masks."""
+    """Copy a model for stacking: dropout from given masks."""
     made = copy.deepcopy(model)
     for name, module in list(made.named_modules()):
-        if isinstance(module, ConvBlock | BatchNorm2d):
-            module.plain = True
         if isinstance(module, nn.Dropout):
             parent, _, own = name.rpartition(".")
             given = _GivenDropout(module.p).train(module.training)

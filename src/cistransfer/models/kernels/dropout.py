@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cistransfer.models.kernels import in_use
+
 __all__ = ["Dropout", "dropout_factor"]
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -25,7 +27,12 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop elements in training mode, and scale the others up."""
-        plain = not self.training or x.device.type != "cpu" or not x.dtype.is_floating_point
+        plain = (
+            not in_use()
+            or not self.training
+            or x.device.type != "cpu"
+            or not x.dtype.is_floating_point
+        )
         if plain or not 0 < round(self.p * _STEPS) < _STEPS:
             return super().forward(x)
         factor = dropout_factor(x, self.p)

@@ -1,4 +1,4 @@
-"""The kernels of the training step equal those of PyTorch: dropout, max-pooling, their order."""
+"""Kernels equal the plain functions beside them: dropout, max-pooling, convolution, their order."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cistransfer.models import kernels
 from cistransfer.models.blocks import Conv, ConvBlock, conv_block
-from cistransfer.models.convolution import convolve
-from cistransfer.models.dropout import Dropout
-from cistransfer.models.normalisation import BatchNorm2d
-from cistransfer.models.pooling import window_maximum
+from cistransfer.models.kernels.convolution import convolve
+from cistransfer.models.kernels.dropout import Dropout
+from cistransfer.models.kernels.normalisation import BatchNorm2d
+from cistransfer.models.kernels.pooling import window_maximum
+from cistransfer.models.registry import build_model
+from cistransfer.models.score import one_hot
 
 KINDS = [torch.bfloat16, torch.float16, torch.float32, torch.float64]
 
@@ -269,3 +272,48 @@ def test_slices_of_a_block_in_training() -> None:
     x = noise(8, 4, 1, 24)
     for part in (block[:0], block[:1], block[:3], block[3:]):
         assert torch.equal(part(x), torch.nn.Sequential(*part)(x))
+
+
+def test_without_kernels_the_plain_functions_are_computed() -> None:
+    """And the kernels are back afterwards, after an error too."""
+    x = noise(4, 6, 1, 12).to(memory_format=torch.channels_last).requires_grad_()
+    weight = noise(5, 6, 3, seed=1).requires_grad_()
+    block = conv_block(6, 5, 3, 2, "relu-bn")
+
+    def made_by() -> list[str]:
+        with torch.autocast("cpu", torch.bfloat16):
+            convolved = convolve(x, weight, None)
+        outs = (window_maximum(x, 3), convolved, block(x))
+        return [type(out.grad_fn).__name__ for out in outs]
+
+    assert kernels.in_use()
+    ours = made_by()
+    with kernels.use(False):
+        plain = made_by()
+        with kernels.use(True):
+            assert made_by() == ours
+        assert made_by() == plain
+    assert ours[1] == "_ConvolutionBackward"
+    assert plain[:2] == ["MaxPool2DWithIndicesBackward0", "ConvolutionBackward0"]
+    assert plain[2] == "MaxPool2DWithIndicesBackward0"  # the modules in their order, pooling last
+    assert ours[2] != plain[2]
+    with pytest.raises(ValueError, match="on purpose"), kernels.use(False):
+        raise ValueError("on purpose")
+    assert made_by() == ours
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_network_trains_alike_without_kernels(kind: torch.dtype) -> None:
+    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (8, 90), dtype=np.uint8))
+    gradients = []
+    for wanted in (True, False):
+        model = build_model("cnn", window=90, n_tasks=2, seed=0, dropout=0.0).train()
+        bits = torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16)
+        with kernels.use(wanted), bits:
+            loss = model(one_hot(codes)).float().square().mean()
+        loss.backward()
+        gradients.append((float(loss.detach()), model.head.weight.grad.clone()))
+    (one, first), (two, second) = gradients
+    tolerance = 1e-4 if kind == torch.float32 else 0.05
+    assert one == pytest.approx(two, rel=tolerance)
+    assert float((first - second).norm() / second.norm()) < tolerance

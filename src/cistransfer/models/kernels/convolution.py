@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["convolve"]
+from cistransfer.models.kernels import in_use
+
+__all__ = ["convolve", "plain_convolve"]
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, constant: bool = True) -> Tensor:
@@ -36,11 +38,16 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, constant: bool =
         kind = torch.get_autocast_dtype("cpu")
         x, weight = x.to(kind), weight.to(kind)
         bias = None if bias is None else bias.to(kind)
-    fits = x.device.type == "cpu" and x.dtype == torch.bfloat16
+    fits = in_use() and x.device.type == "cpu" and x.dtype == torch.bfloat16
     if not fits or not x.permute(0, 2, 3, 1).is_contiguous():
-        return torch.nn.functional.conv2d(x, weight.unsqueeze(2), bias)
+        return plain_convolve(x, weight, bias)
     y: Tensor = _Convolution.apply(x, weight, bias, constant)
     return y
+
+
+def plain_convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """PyTorch's convolution, which `convolve` equals."""
+    return torch.nn.functional.conv2d(x, weight.unsqueeze(2), bias)
 
 
 class _Convolution(torch.autograd.Function):

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["window_maximum"]
+from cistransfer.models.kernels import in_use
+
+__all__ = ["plain_maximum", "window_maximum"]
 
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -30,14 +32,19 @@ def window_maximum(x: Tensor, width: int) -> Tensor:
     tensor, shape (n, channels, 1, length // width)
     """
     last = x.permute(0, 2, 3, 1)
-    fits = x.device.type == "cpu" and x.shape[2] == 1 and x.shape[3] >= width > 1
+    fits = in_use() and x.device.type == "cpu" and x.shape[2] == 1 and x.shape[3] >= width > 1
     if not fits or not last.is_contiguous() or x.dtype.itemsize not in _INTEGERS:
-        return torch.nn.functional.max_pool2d(x, (1, width))
+        return plain_maximum(x, width)
     rows = last.squeeze(1)
     pooled: Tensor = (
         _WindowMaximum.apply(rows, width) if torch.is_grad_enabled() else _highest(rows, width)
     )
     return pooled.unsqueeze(1).permute(0, 3, 1, 2)
+
+
+def plain_maximum(x: Tensor, width: int) -> Tensor:
+    """PyTorch's max-pooling, which `window_maximum` equals."""
+    return torch.nn.functional.max_pool2d(x, (1, width))
 
 
 class _WindowMaximum(torch.autograd.Function):

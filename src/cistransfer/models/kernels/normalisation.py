@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from cistransfer.models.kernels import in_use
+
 __all__ = ["BatchNorm2d", "scale_and_shift"]
 
 _LINE = 16  # float32 numbers in a cache line of 64 bytes
@@ -22,19 +24,17 @@ class BatchNorm2d(nn.BatchNorm2d):
     other in memory. With 100 or 200 channels their borders lie within a cache line, which the
     threads then take from each other at every position: two threads need up to twice the time of
     one. Where the number of channels is a multiple of 16, in evaluation mode, with one thread and
-    on other devices it is `torch.nn.BatchNorm2d` itself; and always where ``plain`` is set.
+    on other devices it is `torch.nn.BatchNorm2d` itself.
 
     While it works, the process has one thread (`torch.set_num_threads`): another Python thread
     that begins to use PyTorch just then keeps to one.
     """
 
-    plain = False
-
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``(n, channels, height, width)``."""
         alone = (
             self.training
-            and not self.plain
+            and in_use()
             and x.device.type == "cpu"
             and torch.get_num_threads() > 1
             and self.num_features % _LINE
