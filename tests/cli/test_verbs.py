@@ -359,3 +359,41 @@ def test_a_single_class_validation_set(
     )  # fmt: skip
     assert "the valid part holds 0 bound" in line
     assert "hold out other chromosomes" in line
+
+
+def test_columns_of_a_format_that_is_not_known(
+    call, world, run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    regions = world.matrix.regions.iloc[:5]
+    regions[["chrom", "start", "end"]].to_csv(
+        tmp_path / "r.bed", sep="\t", header=False, index=False
+    )
+    swapped = regions.assign(score=1)[["score", "end", "start", "chrom"]]
+    swapped.to_csv(tmp_path / "odd.txt", sep="\t", header=False, index=False)
+    words = ["predict", run_folder, "--genome", world.genome_path]
+    call(*words, "--regions", tmp_path / "r.bed", "--out", tmp_path / "a.tsv")
+    odd = ["--regions", tmp_path / "odd.txt", "--columns", "chrom=4,start=3,end=2"]
+    call(*words, *odd, "--out", tmp_path / "b.tsv")
+    one, other = (pd.read_csv(tmp_path / name, sep="\t") for name in ("a.tsv", "b.tsv"))
+    pd.testing.assert_series_equal(one["GABPA"], other["GABPA"])
+    record = json.loads((tmp_path / "b.tsv.config.json").read_text())
+    assert record["arguments"]["columns"] == "chrom=4,start=3,end=2"
+
+
+def test_examples_equal_those_of_a_run(call, world, run_folder: Path, tmp_path: Path) -> None:
+    """The set that a run makes for itself, made before; made again it is replaced."""
+    made = json.loads((run_folder / "config.json").read_text())["arguments"]
+    words = ["examples", "--matrix", made["matrix"], "--tf", made["tf"], "--genome", made["genome"],
+             "--trunk", made["trunk"], "--out", tmp_path / "set"]  # fmt: skip
+    extra = [word for name in ("n_positives", "ratio", "gc_bins", "seed") if name in made
+             for word in ("--" + name.replace("_", "-"), made[name])]  # fmt: skip
+    for _ in range(2):
+        result = call(*words, *extra)
+        data = open_examples(tmp_path / "set")
+        assert result["content_hash"] == data.content_hash()
+        assert data.content_hash() == open_examples(run_folder / "examples").content_hash()
+    used = json.loads((tmp_path / "set" / "config.json").read_text())["used"]
+    assert used["split"] == open_bundle(run_folder).card.split
+    assert used["guard"] == "heldout"
+    again = json.loads((run_folder / "config.json").read_text())["used"]
+    assert {"split", "guard", "window", "device", "strategy"} <= set(again)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,11 +15,13 @@ from cistransfer.cli.verb import Done, verb
 from cistransfer.errors import InputError
 from cistransfer.examples.holdout import SplitOptions
 from cistransfer.openness.options import OpenOptions
-from cistransfer.options import arguments, option
+from cistransfer.options import option
 from cistransfer.studies.settings import QUICK, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cistransfer.openness.regions import OpenRegions
 
 __all__ = ["register", "sets", "study"]
 
@@ -83,51 +85,75 @@ class ListedCells:
 
 
 @dataclass(frozen=True)
-class Background:
-    """Pre-training."""
+class Made:
+    """How the sets are made."""
 
+    window: int = option(600, min=1, help="Window in bp.")
+    blacklist: Path | None = option(None, help="Regions to avoid (BED).")
     backgrounds: tuple[str, ...] = option(
         ("tiles",),
         flag="--background",
+        panel="Pre-training",
         choices=("tiles", "shuffled"),
         help="Of pre-training: tiles (far from open regions; published), shuffled, or "
         "tiles,shuffled for a set of each.",
     )
     background_genome: Path | None = option(
-        None, needs=("backgrounds=tiles",), help="Genome to tile, where --genome holds windows."
+        None,
+        panel="Pre-training",
+        needs=("backgrounds=tiles",),
+        help="Genome to tile, where --genome holds windows.",
     )
-    background_ratio: float = option(1.0, min=0.01, help="Background windows per open one.")
+    background_ratio: float = option(
+        1.0, min=0.01, panel="Pre-training", help="Background windows per open one."
+    )
     margin: int = option(
         300,
         min=0,
+        panel="Pre-training",
         needs=("backgrounds=tiles",),
         help="Least distance of tiles from open regions, in bp.",
     )
     max_regions: int | None = option(
-        None, min=1, help="Pre-train on a sample of so many open windows."
+        None, min=1, panel="Pre-training", help="Pre-train on a sample of so many open windows."
     )
-
-
-@dataclass(frozen=True)
-class Negatives:
-    """Negatives of a cell."""
-
     negatives: Mapping[str, float] | None = option(
         None,
         read=_shares,
+        panel="Negatives of a cell",
         metavar="KIND=SHARE,…",
         help="Of a cell: shares of others (specific to another), nobody (open in none of the "
         "cells), universal (open in all), as others=0.5,nobody=0.5 (default), or 'published'.",
     )
-    ratio: float = option(2.5, min=0.01, help="Negatives per positive of a cell.")
+    ratio: float = option(
+        2.5, min=0.01, panel="Negatives of a cell", help="Negatives per positive of a cell."
+    )
 
+    def write(
+        self, out: Path, opened: OpenRegions, cells: Sequence[str], genome: Path, **common: Any
+    ) -> pd.DataFrame:
+        """Write all sets."""
+        from cistransfer.examples.draw import NEGATIVES, Background, Shares
+        from cistransfer.examples.sources import FromOpenness
+        from cistransfer.examples.write_sets import write_sets
 
-@dataclass(frozen=True)
-class Windows:
-    """Windows."""
-
-    window: int = option(600, min=1, help="Window in bp.")
-    blacklist: Path | None = option(None, help="Regions to avoid (BED).")
+        source = FromOpenness(
+            opened,
+            tuple(cells),
+            genome,
+            window=self.window,
+            background_genome=self.background_genome,
+            margin=self.margin,
+            blacklist=self.blacklist,
+        )
+        return write_sets(
+            out,
+            source,
+            backgrounds=self.backgrounds,
+            background=Background(self.background_ratio, self.max_regions),
+            negatives=Shares(self.negatives or NEGATIVES, self.ratio),
+            **common,
+        )
 
 
 def sets(
@@ -136,9 +162,7 @@ def sets(
     source: Annotated[OpenOptions | FromLists, "source of open regions"],
     cells: Annotated[Cells | None, goes_with(OpenOptions)],
     listed: Annotated[ListedCells | None, goes_with(FromLists)],
-    windows: Annotated[Windows | None, goes_with(OpenOptions)],
-    background: Annotated[Background | None, goes_with(OpenOptions)],
-    negatives: Annotated[Negatives | None, goes_with(OpenOptions)],
+    made: Annotated[Made | None, goes_with(OpenOptions)],
     split: SplitOptions,
     seed: Seed,
 ) -> Done:
@@ -150,10 +174,7 @@ def sets(
     Tiles are taken on chromosomes that have open regions in the list.
     """
     from cistransfer.binding.matrix import read_open_regions
-    from cistransfer.examples.draw import NEGATIVES, Shares
-    from cistransfer.examples.draw import Background as Drawn
-    from cistransfer.examples.sources import FromOpenness
-    from cistransfer.examples.write_sets import write_listed_sets, write_sets
+    from cistransfer.examples.write_sets import write_listed_sets
 
     common: dict[str, Any] = {
         "split": split.split(seed.seed),
@@ -165,28 +186,10 @@ def sets(
         table = write_listed_sets(output.out, source.lists, genome.genome, listed.cells, **common)
     else:
         assert cells is not None
-        assert windows is not None
-        assert background is not None
-        assert negatives is not None
-        regions = read_open_regions(source)
-        notes += regions.notes
-        opened = FromOpenness(
-            regions,
-            cells.cells,
-            genome.genome,
-            background_genome=background.background_genome,
-            margin=background.margin,
-            **arguments(windows),
-        )
-        table = write_sets(
-            output.out,
-            opened,
-            backgrounds=background.backgrounds,
-            background=Drawn(background.background_ratio, background.max_regions),
-            negatives=Shares(negatives.negatives or NEGATIVES, negatives.ratio),
-            seed=seed.seed,
-            **common,
-        )
+        assert made is not None
+        opened = read_open_regions(source)
+        notes += opened.notes
+        table = made.write(output.out, opened, cells.cells, genome.genome, seed=seed.seed, **common)
     return Done(
         {"folder": str(output.out), "sets": table.to_dict("records")},
         [*notes, *_lines(table), f"written: {output.out} (see sets.tsv)"],

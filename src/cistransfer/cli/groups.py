@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cistransfer.cli.command import say
 from cistransfer.options import option
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cistransfer.examples.dataset import ExampleSet
     from cistransfer.models.bundle import Bundle
 
@@ -81,8 +84,22 @@ class OwnNetworks:
 class Regions:
     """Regions of a genome."""
 
-    regions: Path = option(help="BED or narrowPeak, with --genome.")
+    regions: Path = option(help="Regions (BED, narrowPeak …).")
     genome: Path = option(help=GENOME)
+    columns: str | None = option(
+        None,
+        metavar="PART=COLUMN,…",
+        help="Columns of --regions where its format is not known: chrom=1,start=2,end=3 (numbers "
+        "or names).",
+    )
+
+    def table(self, keep: bool = False) -> pd.DataFrame:
+        """The regions, with all their columns or those that are needed; says how they were read."""
+        from cistransfer.genome.bed import read_bed
+
+        read = read_bed(self.regions, self.columns, keep=keep)
+        say(read.attrs["read"].line())
+        return read
 
 
 @dataclass(frozen=True)

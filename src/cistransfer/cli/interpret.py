@@ -162,7 +162,7 @@ def interpret(
         methods.out,
         steps=methods.methods or None,
         task=methods.task,
-        **({} if sequences is None else arguments(sequences)),
+        **_sequences(sequences),
         **({} if part is None else arguments(part)),
         motifs=methods.motifs,
         hits=methods.hits,
@@ -186,6 +186,13 @@ def interpret(
         written=[methods.out],
         used={"methods": summary["steps"], "task": summary["task"]},
     )
+
+
+def _sequences(source: Examples | Regions | Sequences | None) -> dict[str, Any]:
+    """The source of sequences as arguments."""
+    if isinstance(source, Regions):
+        return {"regions": source.table(), "genome": source.genome}
+    return {} if source is None else arguments(source)
 
 
 def _lines(summary: dict[str, Any]) -> list[str]:

@@ -32,7 +32,6 @@ def predict(
     networks: OwnNetworks,
 ) -> Done:
     """Score regions of a genome, or sequences: the input's rows in their order, plus a score."""
-    from cistransfer.genome.bed import read_bed
     from cistransfer.genome.fasta import open_sequences
     from cistransfer.models.bundle import open_bundle
     from cistransfer.models.score import choose_device
@@ -45,7 +44,7 @@ def predict(
     if isinstance(scored, Sequences):
         table = predict_fasta(bundle, scored.fasta, strands=scores.strands)
     else:
-        regions, genome = read_bed(scored.regions, keep=True), open_sequences(scored.genome)
+        regions, genome = scored.table(keep=True), open_sequences(scored.genome)
         table = predict_regions(bundle, regions, genome, strands=scores.strands)
     write_predictions(scores.out, table)
     unscored = int(table.iloc[:, -2].isna().sum())

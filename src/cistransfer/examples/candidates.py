@@ -118,9 +118,9 @@ class Candidates:
         )
 
 
-def as_regions(given: PathLike | pd.DataFrame) -> pd.DataFrame:
+def as_regions(given: PathLike | pd.DataFrame, columns: str | None = None) -> pd.DataFrame:
     """A region table, read from BED where it is a path."""
-    return given if isinstance(given, pd.DataFrame) else read_bed(given)
+    return given if isinstance(given, pd.DataFrame) else read_bed(given, columns)
 
 
 def as_sequences(given: PathLike | Sequences) -> Sequences:
@@ -227,7 +227,7 @@ def of_peaks(source: FromPeaks, window: int) -> Candidates:
     kept once. Unbound: windows on the centres of open regions, where neither the open region nor
     the window overlaps a peak or a bound window.
     """
-    peaks, opened = as_regions(source.peaks), as_regions(source.open_regions)
+    peaks, opened = as_regions(source.peaks, source.columns), as_regions(source.open_regions)
     in_open = overlaps_any(peaks, opened)
     if not in_open.any():
         raise InputError(
@@ -357,7 +357,7 @@ def _identities(codes: Codes) -> list[str]:
 def of_regions(source: FromRegions, sequences: Sequences, window: int) -> Candidates:
     """Windows on the centres of regions whose column 4 is a class, each once."""
     path = source.labelled
-    listed = read_bed(path)
+    listed = read_bed(path, source.columns)
     if "name" not in listed:
         raise InputError(f"{path}: expected the class of each region in column 4, found 3 columns")
     windows = centre_windows(listed, window)

@@ -46,6 +46,10 @@ positives with the same dinucleotides."""
 
 _GENOME = "Genome FASTA, or FASTA file or folder of windows."
 _POSITIVE = "Class of --fasta or --labelled that is positive; all others are not."
+_COLUMNS = (
+    "Columns of your regions where their format is not known: chrom=1,start=2,end=3,summit=5 "
+    "(numbers or names; also name, strand, offset, base)."
+)
 _RULE = (
     "What counts as bound: sparse, less-sparse, full, peaks-only or peaks-only-full "
     "[default: sparse, for common regions less-sparse; of a matrix without TFBS peaks-only]."
@@ -180,6 +184,8 @@ class FromPeaks(Source):
     window : int, optional
         In bp; by default the trunk's, or `WINDOW`.
     blacklist : path or DataFrame, optional
+    columns : str, optional
+        Of peaks whose format is not known (`cistransfer.genome.formats.parse_columns`).
     """
 
     peaks: PathLike | pd.DataFrame = option(help="Your peaks (BED or narrowPeak).", cli=Path)
@@ -192,6 +198,7 @@ class FromPeaks(Source):
     blacklist: PathLike | pd.DataFrame | None = option(
         None, help="Regions to avoid (BED).", cli=Path
     )
+    columns: str | None = option(None, metavar="PART=COLUMN,…", help=_COLUMNS)
 
     @property
     def draw(self) -> Draw:
@@ -256,12 +263,15 @@ class FromRegions(Source):
     genome : path or Sequences
     window : int, optional
         In bp; by default the trunk's, or `WINDOW`.
+    columns : str, optional
+        Where the format is not known (`cistransfer.genome.formats.parse_columns`).
     """
 
     labelled: PathLike = option(help="Regions (BED) with their classes in column 4.", cli=Path)
     positive: str = option(help=_POSITIVE)
     genome: PathLike | Sequences = option(help=_GENOME, cli=Path)
     window: int | None = option(None, min=1, help="Window in bp [default: the trunk's, or 200].")
+    columns: str | None = option(None, metavar="PART=COLUMN,…", help=_COLUMNS)
 
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
@@ -64,7 +65,7 @@ def interpret(
     task: str | None = None,
     examples: str | os.PathLike[str] | None = None,
     part: str = "all",
-    regions: str | os.PathLike[str] | None = None,
+    regions: str | os.PathLike[str] | pd.DataFrame | None = None,
     genome: str | os.PathLike[str] | None = None,
     fasta: str | os.PathLike[str] | None = None,
     motifs: str | os.PathLike[str] | None = None,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.dataset import PARTS, open_examples
-from cistransfer.genome.bed import read_bed
+from cistransfer.genome.bed import as_regions
 from cistransfer.genome.codes import encode
 from cistransfer.genome.fasta import open_sequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
@@ -62,7 +62,7 @@ def gather(
     *,
     examples: str | os.PathLike[str] | None = None,
     part: str = "all",
-    regions: str | os.PathLike[str] | None = None,
+    regions: str | os.PathLike[str] | pd.DataFrame | None = None,
     genome: str | os.PathLike[str] | None = None,
     fasta: str | os.PathLike[str] | None = None,
 ) -> Material:
@@ -80,7 +80,7 @@ def gather(
     if regions is not None:
         if genome is None:
             raise InputError("--regions needs --genome")
-        windows = centre_windows(read_bed(regions), bundle.window)[["chrom", "start", "end"]]
+        windows = centre_windows(as_regions(regions), bundle.window)[["chrom", "start", "end"]]
         return Material(
             open_sequences(genome).fetch(windows), _region_names(windows), windows, None
         )
