@@ -114,6 +114,21 @@ def test_a_matrix_of_odd_files(tmp_path: Path, text: str, region: int) -> None:
     assert matrix.evidence("T", "X")[0].tolist() == [region]
 
 
+def test_a_matrix_records_its_summits(tmp_path: Path) -> None:
+    (tmp_path / "x.narrowPeak").write_text(
+        ONE_UNKNOWN + NEGATIVE + ONE_UNKNOWN.replace("\t200\n", "\t1800\n")
+    )
+    (tmp_path / "open.bed").write_text("chr1\t500\t700\n")
+    (tmp_path / "open.tsv").write_text("cell\tfile\nX\topen.bed\n")
+    (tmp_path / "p.tsv").write_text("file\ttf\tcell\nx.narrowPeak\tT\tX\n")
+    report = build_matrix(tmp_path / "m.h5", tmp_path / "open.tsv", peaks=[tmp_path / "p.tsv"])
+    assert report.notes[-2:] == [
+        "peaks: 5 summits are known; the midpoint stands in for 3 (2 unknown, 1 outside their "
+        "region)",
+        "peaks: 1 starts below 0 set to 0",
+    ]
+
+
 def test_predict_returns_every_column(tmp_path: Path, trunk: Bundle, genome_path: Path) -> None:
     (tmp_path / "r.bed").write_text(
         "chr2\t1000\t1200\tp1\t77\t+\textra1\nchr1\t500\t560\tp0\t1.50\t-\textra 2\n"

@@ -202,7 +202,7 @@ def build_matrix(
             f"{tf} in {cell}": called.used[tf, cell]
             for tf, cell in sorted(set(called.pairs) - set(pairs))
         },
-        notes=[*windows.notes, *called.elsewhere, *sites.elsewhere],
+        notes=[*windows.notes, *called.elsewhere, *sites.elsewhere, *_summit_notes(called)],
     )
     settings = {
         "name": name or Path(out).stem,
@@ -221,6 +221,7 @@ def build_matrix(
             "peaks": [report.peak_rows, report.peak_rows_used, report.peak_rows_placed],
             "tfbs": [report.tfbs_rows, report.tfbs_rows_used, report.tfbs_rows_placed],
         },
+        "summits": dict(sorted((+called.summits).items())),
         "notes": report.notes,
     }
     if isinstance(opened, OpenOptions):
@@ -276,6 +277,19 @@ def _evidence(
         "both": set(sites.pairs) & set(called.pairs),
     }[how]
     return called, sites, sorted(pairs)
+
+
+def _summit_notes(called: Found) -> list[str]:
+    """What happened to peaks whose summit is not known, and to those that begin below 0."""
+    counts, notes = called.summits, []
+    if lacking := counts["unknown"] + counts["outside"]:
+        notes.append(
+            f"peaks: {counts['known']:,} summits are known; the midpoint stands in for {lacking:,} "
+            f"({counts['unknown']:,} unknown, {counts['outside']:,} outside their region)"
+        )
+    if counts["clipped"]:
+        notes.append(f"peaks: {counts['clipped']:,} starts below 0 set to 0")
+    return notes
 
 
 def _refuse_nothing(pairs: list[Pair], unmatched: list[dict[str, Any]]) -> None:

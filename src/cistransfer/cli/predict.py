@@ -38,6 +38,7 @@ def predict(
     from cistransfer.prediction.table import predict_fasta, predict_regions, write_predictions
 
     networks.register()
+    read = {}
     bundle = open_bundle(model.bundle)
     used = choose_device(device.device)
     bundle.model.to(used)
@@ -45,6 +46,7 @@ def predict(
         table = predict_fasta(bundle, scored.fasta, strands=scores.strands)
     else:
         regions, genome = scored.table(keep=True), open_sequences(scored.genome)
+        read = {"read": regions.attrs["read"].as_dict()}
         table = predict_regions(bundle, regions, genome, strands=scores.strands)
     write_predictions(scores.out, table)
     unscored = int(table.iloc[:, -2].isna().sum())
@@ -59,7 +61,7 @@ def predict(
         },
         [f"{len(table):,} rows, {unscored:,} without a score: {scores.out}"],
         written=[scores.out],
-        used={"device": str(used)},
+        used={"device": str(used), **read},
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.errors import InputError, nearest
-from cistransfer.genome.bed import read_bed, regions_table
+from cistransfer.genome.bed import as_regions, read_bed, regions_table
 from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
 from cistransfer.genome.fasta import Sequences, open_sequences, place_of, read_fasta
 from cistransfer.genome.intervals import centre_windows, overlaps_any, sort_regions
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidates",
-    "as_regions",
     "as_sequences",
     "fetch_known",
     "labelled_fasta",
@@ -116,11 +115,6 @@ class Candidates:
             codes=None if self.codes is None else self.codes[rows],
             together=None if together is None else (together[0], together[1][rows]),
         )
-
-
-def as_regions(given: PathLike | pd.DataFrame, columns: str | None = None) -> pd.DataFrame:
-    """A region table, read from BED where it is a path."""
-    return given if isinstance(given, pd.DataFrame) else read_bed(given, columns)
 
 
 def as_sequences(given: PathLike | Sequences) -> Sequences:
@@ -259,8 +253,18 @@ def of_peaks(source: FromPeaks, window: int) -> Candidates:
             "peaks_in_open_regions": int(in_open.sum()),
             "open_regions": len(opened),
             "blacklisted": blacklisted,
+            "read": _read_facts(peaks=peaks, open_regions=opened),
         },
     )
+
+
+def _read_facts(**tables: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """How the tables that were files were read; the paths are recorded elsewhere."""
+    found = {name: table.attrs["read"] for name, table in tables.items() if "read" in table.attrs}
+    return {
+        name: {key: value for key, value in facts.as_dict().items() if key != "path"}
+        for name, facts in found.items()
+    }
 
 
 def _names(regions: pd.DataFrame) -> str:

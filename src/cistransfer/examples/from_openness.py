@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import read_open_regions
 from cistransfer.errors import InputError, nearest
-from cistransfer.examples.candidates import Candidates, as_regions, as_sequences, no_sequence
+from cistransfer.examples.candidates import Candidates, as_sequences, no_sequence
+from cistransfer.genome.bed import as_regions
 from cistransfer.genome.fasta import Sequences
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.openness.background import tile_background

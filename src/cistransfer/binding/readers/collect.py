@@ -85,6 +85,8 @@ class Found:
         Rows of each name that means no cell of the matrix.
     rows : int
         Rows read.
+    summits : Counter of str
+        See `Placed`.
     elsewhere : list of str
         Files with rows on none of the regions' chromosomes, in words.
     """
@@ -97,6 +99,7 @@ class Found:
     chroms: dict[str, list[int]] = field(default_factory=dict)
     unmatched: Counter[str] = field(default_factory=Counter)
     rows: int = 0
+    summits: Counter[str] = field(default_factory=Counter)
     elsewhere: list[str] = field(default_factory=list)
 
 
@@ -161,6 +164,7 @@ def collect(
                 pair = np.array([row for row, _, _ in fates], dtype=np.int64)[placed.experiment]
                 _mark(found, index, placed, pair, chroms)
                 found.rows += len(pair)
+                found.summits.update(placed.summits)
                 advance(len(pair))
             seen |= chroms.keys()
             for chrom, counted in chroms.items():

@@ -7,6 +7,7 @@ import re
 import shutil
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,6 +55,9 @@ class Placed:
         Chromosome names and each row's index into them.
     start, end : ndarray of int64
         The evidence: a peak's summit (1 bp) or a TFBS.
+    summits : Counter
+        Rows whose summit is ``known``, ``unknown`` or ``outside`` the region (the midpoint stands
+        in for these), where the format has one; rows ``clipped`` because they began below 0.
     """
 
     experiments: list[Experiment]
@@ -62,6 +66,7 @@ class Placed:
     chrom: NDArray[np.int32]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
+    summits: Counter[str]
 
 
 def evidence_files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -143,8 +148,12 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
         for block in rows.blocks(texts, form.numbers(summit=kind == "peaks")):
             placed = form.place(block)
             start, end = placed.start, placed.end
+            summits = Counter(clipped=placed.clipped)
             if kind == "peaks":
                 start, end = placed.centre, placed.centre + 1
+                if form.summit is not None:
+                    unknown = block.rows - placed.known - placed.outside
+                    summits.update(known=placed.known, outside=placed.outside, unknown=unknown)
             if experiment is not None:
                 experiments = [experiment]
                 code = np.zeros(block.rows, dtype=np.int32)
@@ -154,7 +163,7 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
                     if word not in names:
                         names[word] = _from_peak(word, source)
                 experiments = [names[word] for word in words]
-            yield Placed(experiments, code, *block.texts[form.chrom], start, end)
+            yield Placed(experiments, code, *block.texts[form.chrom], start, end, summits)
 
 
 def _from_peak(name: str, source: RowSource) -> Experiment:
