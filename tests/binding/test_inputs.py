@@ -357,16 +357,18 @@ def test_bits_hold_every_pair_once(pairs: list[tuple[int, int]], parts: int) -> 
 
 def test_rows_are_counted_where_they_lie(folder: Path) -> None:
     rows = [(115, "G.P.K562"), (116, "G.P.K562"), (250, "G.P.K562"), (515, "G.P.HepG2")]
+    rows.append((515, "G.P.K562"))  # open in HepG2 alone
     text = remap(*rows, (115, "G.P.nobody")) + remap((115, "G.P.K562")).replace("chr1", "chr7")
     write(folder, "r.bed", text)
     write(folder, "t/X.K562.P.pwm.bed", "chr1\t110\t115\nchr1\t10\t15\n")
     matrix, report = build(folder, peaks=[folder / "r.bed"], tfbs=[folder / "t"])
-    assert header(matrix)["placed"] == {"peaks": [6, 4, 2], "tfbs": [2, 2, 1]}
+    assert header(matrix)["placed"] == {"peaks": [7, 5, 2], "tfbs": [2, 2, 1]}
     assert (
-        "peaks: 6 rows read, 4 of a chosen cell and a TF assayed there, 2 of these in open regions"
+        "peaks: 7 rows read, 5 of a chosen cell and a TF assayed there, 2 of these in regions "
+        "open in their cell"
     ) in describe(matrix, facts_of(matrix))
-    assert (report.peak_rows, report.peak_rows_used, report.peak_rows_placed) == (6, 4, 2)
-    assert report.peak_chroms == {"chr1": [4, 3], "chr7": [1, 0]}  # P is not assayed in HepG2
+    assert (report.peak_rows, report.peak_rows_used, report.peak_rows_placed) == (7, 5, 2)
+    assert report.peak_chroms == {"chr1": [5, 4], "chr7": [1, 0]}  # P is not assayed in HepG2
     assert (report.tfbs_rows, report.tfbs_rows_used, report.tfbs_rows_placed) == (2, 2, 1)
     assert report.tfbs_chroms == {"chr1": [2, 1]}
 

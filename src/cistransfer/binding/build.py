@@ -58,7 +58,8 @@ class BuildReport:
     path : str
     regions, cells, tfs, experiments : int
     peak_rows, peak_rows_used, peak_rows_placed : int
-        Rows read; of these, of a chosen cell and a TF assayed there; of these, in open regions.
+        Rows read; of these, of a chosen cell and a TF assayed there; of these, in regions that are
+        open in their cell.
     tfbs_rows, tfbs_rows_used, tfbs_rows_placed : int
     peak_chroms, tfbs_chroms : dict of str → list of int
         Chromosome → rows of a chosen cell, and those of them in open regions.
@@ -176,7 +177,8 @@ def build_matrix(
         )
         table, cells = windows.regions, list(windows.open)
         accessibility = np.stack([np.packbits(states) for states in windows.open.values()])
-        called, sites, pairs = _evidence(table, access, peaks, tfbs, how, treated)
+        open_bits = dict(zip(cells, accessibility, strict=True))
+        called, sites, pairs = _evidence(table, access, open_bits, peaks, tfbs, how, treated)
         inputs = record_inputs(access.files) + recorded.result()
     unmatched = _unmatched(called, "peaks", access) + _unmatched(sites, "tfbs", access)
     _refuse_nothing(pairs, unmatched)
@@ -249,6 +251,7 @@ def _how(assayed: str | None, peaks: Sequence[PathLike], tfbs: Sequence[PathLike
 def _evidence(
     table: pd.DataFrame,
     access: OpenRegions,
+    open_bits: Mapping[str, NDArray[np.uint8]],
     peaks: Sequence[PathLike],
     tfbs: Sequence[PathLike],
     how: str,
@@ -264,6 +267,7 @@ def _evidence(
                 kind,
                 index,
                 names_of(access.samples, kind),
+                open_bits,
                 treated=treated,
                 advance=bar.advance,
             )

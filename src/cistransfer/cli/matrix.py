@@ -132,8 +132,8 @@ def _placed(
     on = [chrom for chrom, (_, inside) in chroms.items() if inside]
     return [
         f"{what}: {read:,} rows read, {used:,} of a chosen cell and a TF assayed there; of these "
-        f"{placed:,} in open regions, {used - placed:,} outside; in open regions on {len(on)} of "
-        f"{len(chroms)} chromosomes"
+        f"{placed:,} in regions open in their cell, {used - placed:,} not; in open regions on "
+        f"{len(on)} of {len(chroms)} chromosomes"
     ]
 
 

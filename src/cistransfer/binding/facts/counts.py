@@ -239,7 +239,7 @@ def describe(matrix: BindingMatrix, facts: Facts) -> list[str]:
         f"rule {facts.rule}: {states}",
         *(
             f"{kind}: {read:,} rows read, {used:,} of a chosen cell and a TF assayed there, "
-            f"{placed:,} of these in open regions"
+            f"{placed:,} of these in regions open in their cell"
             for kind, (read, used, placed) in matrix.settings.get("placed", {}).items()
             if read
         ),

@@ -78,7 +78,7 @@ class Found:
         Row of each pair in ``bits``; a pair whose files hold no row is there too.
     accessions : dict of (tf, cell) → set of str
     used, placed : Counter of (tf, cell)
-        Rows of each pair; and those that share a base with a region.
+        Rows of each pair; and those that share a base with a region that is open in their cell.
     chroms : dict of str → list of int
         Chromosome → rows that mean a cell, and those of them that share a base with a region.
     unmatched : Counter of str
@@ -108,6 +108,7 @@ def collect(
     kind: str,
     index: RegionIndex,
     cells: Mapping[str, str],
+    opened: Mapping[str, NDArray[np.uint8]],
     *,
     treated: bool = False,
     advance: Callable[[int], None] = lambda rows: None,
@@ -122,6 +123,8 @@ def collect(
     index : RegionIndex
     cells : mapping of str → str
         Upper-cased name in these files → cell (`cistransfer.openness.samples.names_of`).
+    opened : mapping of str → ndarray of uint8
+        Cell → packed bits (`numpy.packbits`) of the regions that are open in it.
     treated : bool
         Whether names with a treatment appended count for their cell.
     advance : callable
@@ -133,6 +136,9 @@ def collect(
         When none of the rows of one of the ``paths`` lies in a region; and for malformed files.
     """
     found = Found(EvidenceBits(len(index.begin)))
+    bits = np.stack(list(opened.values()))
+    row_of = {cell: row for row, cell in enumerate(opened)}
+    cell_rows: list[int] = []  # of each pair
     # Each experiment's row in the bits (−1: not used), and the counter and key of its rows.
     settled: dict[Experiment, tuple[int, Counter[Any], Any]] = {}
 
@@ -145,6 +151,8 @@ def collect(
             else:
                 pair = (experiment.tf, cell)
                 row = found.pairs.setdefault(pair, len(found.pairs))
+                if row == len(cell_rows):
+                    cell_rows.append(row_of[cell])
                 found.accessions.setdefault(pair, set()).add(experiment.accession)
                 settled[experiment] = (row, found.used, pair)
         return settled[experiment]
@@ -162,7 +170,8 @@ def collect(
                 for (_, counter, key), count in zip(fates, counts, strict=True):
                     counter[key] += count
                 pair = np.array([row for row, _, _ in fates], dtype=np.int64)[placed.experiment]
-                _mark(found, index, placed, pair, chroms)
+                open_bits = bits, np.array(cell_rows, dtype=np.int64)
+                _mark(found, index, placed, pair, open_bits, chroms)
                 found.rows += len(pair)
                 found.summits.update(placed.summits)
                 advance(len(pair))
@@ -195,16 +204,24 @@ def _mark(
     index: RegionIndex,
     placed: Placed,
     pair: NDArray[np.int64],
+    open_bits: tuple[NDArray[np.uint8], NDArray[np.int64]],
     chroms: dict[str, list[int]],
 ) -> None:
-    """Mark the regions that rows touch, and count rows by pair and by chromosome."""
+    """Mark the regions that rows touch, and count rows by pair and by chromosome.
+
+    ``open_bits``: packed bits of the open regions of each cell, and the cell of each pair.
+    """
     own = np.flatnonzero(pair >= 0)
     chrom = placed.chrom[own]
     row, region = overlapping(index, placed.chroms, chrom, placed.start[own], placed.end[own])
-    found.bits.add(pair[own][row], region, len(found.pairs))
-    hit = row[np.flatnonzero(np.diff(row, prepend=-1))]  # each row once
+    mine = pair[own]
+    of_pair = mine[row]
+    found.bits.add(of_pair, region, len(found.pairs))
+    bits, cell_of = open_bits
+    is_open = bits[cell_of[of_pair], region >> 3] & (128 >> (region & 7)).astype(np.uint8)
+    hit, at_home = _once(row), _once(row[is_open > 0])
     names = list(found.pairs)
-    by_pair = np.bincount(pair[own][hit], minlength=len(names))
+    by_pair = np.bincount(mine[at_home], minlength=len(names))
     for i in np.flatnonzero(by_pair).tolist():
         found.placed[names[i]] += int(by_pair[i])
     n = len(placed.chroms)
@@ -217,3 +234,8 @@ def _mark(
         if counted[0]:
             total = chroms.setdefault(name, [0, 0])
             total[:] = total[0] + counted[0], total[1] + counted[1]
+
+
+def _once(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each of some ascending numbers once."""
+    return rows[np.flatnonzero(np.diff(rows, prepend=-1))]
