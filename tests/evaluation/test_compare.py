@@ -242,7 +242,7 @@ def test_recovery_literal() -> None:
     np.testing.assert_allclose(found["recovery"], [0.5, np.nan, np.nan, 0.25 / 0.3])
     assert found["why"].tolist() == [
         "",
-        "'full' is only 0.040 above 'pwm'",
+        "'full' is only 0.040 better than 'pwm'",
         "no 'full' result for this TF",
         "",
     ]
@@ -265,3 +265,20 @@ def test_recovery_literal() -> None:
     assert recovery(denovo)["motif"].tolist() == [0.6, 0.65]  # each size has its own
     with pytest.raises(InputError, match="no strategy 'ful' in the results; nearest: full"):
         recovery(results, "aucpr", full="ful")
+
+
+def test_recovery_of_a_metric_that_is_better_when_small() -> None:
+    """The Brier score counts down; a motif that is as good as all peaks is left out."""
+    shares = (("A", 0.25, 0.15, 0.05), ("B", 0.07, 0.06, 0.05), ("C", 0.05, 0.1, 0.2))
+    rows = [
+        {"tf": tf, "strategy": name, "size": size, "brier": value}
+        for tf, motif, transfer, full in shares
+        for name, size, value in (
+            ("pwm", None, motif),
+            ("transfer", 50, transfer),
+            ("full", "all", full),
+        )
+    ]
+    found = recovery(pd.DataFrame(rows), "brier")
+    np.testing.assert_allclose(found["recovery"], [0.5, np.nan, np.nan])
+    np.testing.assert_allclose(found["gap"], [0.2, 0.02, -0.15])

@@ -23,7 +23,8 @@ class Comparison:
     )
     metric: str = option("aucpr", help="aucpr, aucpr_1to10, auroc, mcc …")
     reference: str | None = option(
-        None, help="Strategy to compare with [default: scratch, else the first]."
+        None,
+        help="Strategy, or a model's name, to compare with [default: scratch, else the first].",
     )
     motif_strategy: str = option("pwm", help="Strategy that is the motif, for recovery.")
     full_strategy: str = option("full", help="Strategy with all peaks, for recovery.")

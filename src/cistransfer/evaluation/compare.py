@@ -297,7 +297,7 @@ def recovery(
         Names of the two anchors among the strategies. The motif is that of the same size where it
         depends on it (a de novo motif); the full network is that of the TF's largest size.
     least_gap : float
-        Smallest ``full - motif`` for which recovery is defined.
+        By how much ``full`` must be better than ``motif`` for recovery to be defined.
 
     Returns
     -------
@@ -317,6 +317,7 @@ def recovery(
             raise InputError(
                 f"recovery: no strategy {anchor!r} in the results; {nearest(anchor, known)}"
             )
+    sign = -1.0 if small_is_better(metric) else 1.0
     anchors: dict[tuple[str, str], dict[str, float]] = {}
     chosen = table[table["strategy"].isin((motif, full))]
     for (tf, strategy, size), value in (
@@ -329,12 +330,12 @@ def recovery(
     for (tf, size, strategy), value in means.items():
         low = _anchor(anchors.get((tf, motif), {}), size)
         high = _anchor(anchors.get((tf, full), {}), "all")
-        gap = high - low
+        gap = sign * (high - low)
         if np.isnan(gap):
             missing = motif if np.isnan(low) else full
             why = f"no {missing!r} result for this TF"
         elif gap < least_gap:
-            why = f"{full!r} is only {gap:.3f} above {motif!r}"
+            why = f"{full!r} is only {gap:.3f} better than {motif!r}"
         else:
             why = ""
         rows.append(
@@ -346,7 +347,7 @@ def recovery(
                 "motif": low,
                 "full": high,
                 "gap": gap,
-                "recovery": np.nan if why else (float(value) - low) / gap,
+                "recovery": np.nan if why else sign * (float(value) - low) / gap,
                 "why": why,
             }
         )

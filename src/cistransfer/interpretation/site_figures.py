@@ -59,6 +59,7 @@ def draw_enrichment(
         top, bottom = np.flatnonzero(good & (d > 0)), np.flatnonzero(good & (d < 0))
         ends = np.concatenate([top[:labels], bottom[::-1][:labels]])
         ax.margins(0.06)
+        ax.locator_params(axis="x", integer=True)
         finish(ax, "rank", "D (signed)", title)
         drawn.append((ax, rank, d, ends, ordered["motif"]))
     axes[-1].annotate(
