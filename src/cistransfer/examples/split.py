@@ -325,7 +325,12 @@ def widen_split(
             held[part] += best
             if not free[best]:
                 sizes.remove(best)
-    return Split(valid=tuple(parts["valid"]), test=tuple(parts["test"]))
+    same = set(parts["valid"]) == set(split.valid) and set(parts["test"]) == set(split.test)
+    return Split(
+        valid=tuple(parts["valid"]),
+        test=tuple(parts["test"]),
+        fold=split.fold if same else "",  # other chromosomes are no fold of the trunk's
+    )
 
 
 def assign_parts(regions: pd.DataFrame, split: Split) -> NDArray[np.object_]:
