@@ -181,7 +181,7 @@ class MotifFeatures(nn.Module):
         columns = []
         with torch.autocast(x.device.type, enabled=False):
             for number in range(len(self.widths)):
-                odds = self.get_buffer(f"odds{number}")
+                odds = self.get_buffer(f"odds{number}").float()
                 both = torch.stack([odds, odds.flip(0, 1)])
                 columns.append(torch.logsumexp(nn.functional.conv1d(x.float(), both), dim=(1, 2)))
         return torch.stack(columns, dim=1) if columns else x.new_zeros(len(x), 0)
