@@ -195,8 +195,11 @@ def test_neighbours_of_a_random_split_are_counted_not_refused(
     columns = [regions.columns.get_loc(name) for name in ("chrom", "start", "end")]
     regions.iloc[first, columns] = regions.iloc[second, columns]
     regions.iloc[first, columns[1:]] += 50  # a neighbour, by half a window
+    codes = np.array(target_examples.codes)
+    codes[first, :50] = codes[second, 50:]
     data = dataclasses.replace(
         target_examples,
+        codes=codes,
         regions=regions,
         facts={**target_examples.facts, "split": {"by": "random", "seed": 0}},
     )

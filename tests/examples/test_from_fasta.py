@@ -134,7 +134,7 @@ def test_without_places_the_guard_is_off(tmp_path: Path) -> None:
     write_fasta(tmp_path / "f.fa", given)
     trunk = pd.DataFrame({"chrom": ["c1"], "start": [0], "end": [20], "part": ["train"]})
     assert by_source.fasta(tmp_path / "f.fa", "A", trunk_regions=trunk).facts["guard"] == "off"
-    with pytest.raises(InputError, match=r"names a place .* the guard 'all' needs them"):
+    with pytest.raises(InputError, match=r"names a place .* the guard 'all' needs one of them"):
         by_source.fasta(tmp_path / "f.fa", "A", trunk_regions=trunk, guard="all")
 
 

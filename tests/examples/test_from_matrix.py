@@ -26,6 +26,10 @@ class Holed:
         self.genome, self.without, self.holes = genome, without, holes
         self.name = "holed.fa"
 
+    @property
+    def chromosomes(self) -> dict[str, int | None]:
+        return {k: v for k, v in self.genome.chromosomes.items() if k != self.without}  # type: ignore[attr-defined]
+
     def missing(self, regions: pd.DataFrame) -> np.ndarray:
         return self.genome.missing(regions) | (regions["chrom"] == self.without).to_numpy()  # type: ignore[attr-defined]
 

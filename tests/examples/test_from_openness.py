@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import by_source
 import numpy as np
@@ -219,6 +220,8 @@ def test_negatives_do_not_show_what_the_cell_opens() -> None:
 
     class Random:
         name = "random"
+
+        chromosomes: ClassVar = dict.fromkeys(("c1", "c2", "c3"))
 
         def missing(self, table: pd.DataFrame) -> np.ndarray:
             return np.zeros(len(table), dtype=bool)

@@ -28,6 +28,10 @@ class Toy:
         for codes in self.codes.values():
             codes[90_000:] = 4
 
+    @property
+    def chromosomes(self) -> dict[str, int | None]:
+        return dict.fromkeys("abc", LONG)
+
     def missing(self, regions: pd.DataFrame) -> np.ndarray:
         known = regions["chrom"].isin(list("abc"))
         return np.asarray(~known | (regions["start"] < 0) | (regions["end"] > LONG))
@@ -138,10 +142,11 @@ def test_peaks_that_match_no_open_region() -> None:
     with pytest.raises(InputError) as caught:
         _make(PEAKS.assign(chrom="1"))
     assert str(caught.value) == (
-        f"none of the {len(PEAKS)} peaks overlaps one of the {len(OPEN)} open regions; are both "
-        "from the same genome assembly, with the same chromosome names (peaks: 1; open regions: "
-        "a, b, c)?"
+        f"peaks: none of the {len(PEAKS)} rows lies on toy.fa: the rows name 1; the genome has "
+        "a, b, c"
     )
+    with pytest.raises(InputError, match=r"none of the 240 peaks overlaps .*\(peaks: a, b, c"):
+        _make(PEAKS, OPEN.assign(chrom="a", start=OPEN["start"] + 81_000, end=OPEN["end"] + 81_000))
 
 
 def test_too_few_peaks() -> None:
@@ -151,7 +156,7 @@ def test_too_few_peaks() -> None:
 
 
 def test_no_sequence_for_any() -> None:
-    with pytest.raises(InputError, match="right genome assembly"):
+    with pytest.raises(InputError, match="the rows name z; the genome has a, b, c"):
         _make(PEAKS.assign(chrom="z"), OPEN.assign(chrom="z"), split=None)
 
 

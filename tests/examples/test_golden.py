@@ -40,6 +40,10 @@ class Holed:
     def __init__(self, genome: Genome) -> None:
         self.genome = genome
 
+    @property
+    def chromosomes(self) -> dict[str, int | None]:
+        return self.genome.chromosomes
+
     def missing(self, regions: pd.DataFrame) -> np.ndarray:
         return self.genome.missing(regions) | (regions["chrom"] == "chr5").to_numpy()
 

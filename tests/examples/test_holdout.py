@@ -113,6 +113,7 @@ def test_a_fold_needs_as_many_chromosomes_as_there_are_folds() -> None:
 class Card:
     def __init__(self, split: Split | None) -> None:
         self.split = None if split is None else split.as_dict()
+        self.assembly: str | None = None
 
 
 class Known:
@@ -125,6 +126,9 @@ class Known:
 
     def regions(self) -> pd.DataFrame:
         return regions_table(["chr1", "chr2"], [0, 0], [99, 99], part=["train", "valid"])
+
+    def seen(self) -> dict[str, np.ndarray]:
+        return {}
 
 
 def places(**size: int) -> pd.DataFrame:
@@ -153,6 +157,7 @@ def test_what_a_trunk_hands_on() -> None:
     assert held.split == Split(valid=("chr2",), test=("chr3",))
     assert held.facts() == {
         "guard": "heldout",
+        "guard_compares_by": "place",
         "split": {"by": "chromosome", "valid": ["chr2"], "test": ["chr3"]},
     }
     assert held.settle(places(chr9=5)) is held

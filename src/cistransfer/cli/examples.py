@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cistransfer.cli.command import say
 from cistransfer.cli.groups import Seed
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
@@ -62,6 +63,7 @@ def examples(
     trunk = None if made.trunk is None else open_bundle(made.trunk)
     held = holdout.hold_out(trunk, seed.seed)
     data = examples_for(source, trunk, holdout=held, draw=draw, seed=seed.seed)
+    say(*data.notes())
     save_examples(made.out, data)
     table = counts(data)
     facts = {

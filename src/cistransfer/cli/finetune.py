@@ -137,6 +137,7 @@ def finetune(
             raise InputError("--guard has no meaning with --trunk scratch; drop it")
         guard, held = holdout.guard, holdout.hold_out(trunk, seed.seed)
         data = examples_for(source, trunk, holdout=held, draw=draw, seed=seed.seed)
+    say(*data.notes())
     table = counts(data)
     for part, tasks in table.items():
         bound = sum(row["bound"] for row in tasks.values())

@@ -90,6 +90,7 @@ def pretrain(
         source = _chosen(source, choose, choosing, evidence, seed.seed)
         held = HoldOut.of(split=split.split(seed.seed))
         data = examples_for(source, holdout=held, seed=seed.seed)
+    say(*data.notes())
     parts = ", ".join(f"{part} {len(data.rows(part)):,}" for part in counts(data))
     say(f"pre-training on {len(data.tasks)} tasks, {len(data.codes):,} regions ({parts})")
     bundle = train(

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, open_examples
+from cistransfer.examples.holdout import seen_by
+from cistransfer.examples.make import fetch_from
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.models.bundle import Bundle
 
@@ -90,17 +92,26 @@ class SharedExamples:
         -------
         seen, neighbours : int
         """
-        known, regions = bundle.regions(), self.regions
-        by = (self.first.facts.get("split") or {}).get("by")
-        if by != "random" or bundle.card.examples != self.first.content_hash():
-            return int(overlaps_any(regions, known).sum()), 0
-        own = self.first.regions
-        own = own[own["part"].isin(("train", "valid"))]
+        known, rows, first = seen_by(bundle), self.rows, self.first
+        held = fetch_from(first, rows)
+        its_own = bundle.card.examples == first.content_hash()
+        placed = first.facts.get("places", True)
+        by: str | None = "place"
+        if not (its_own and placed):
+            assembly = first.facts.get("assembly")
+            by = known.compare_by(self.regions, held, assembly=assembly, placed=placed)
+        codes = held(np.arange(len(rows)))[1] if by == "sequence" else None
+        seen = known.hits(self.regions, by, codes)[0]
+        split = (first.facts.get("split") or {}).get("by")
+        if by != "place" or split != "random" or not its_own:
+            return int(seen.sum()), 0
+        own = first.regions[first.regions["part"].isin(("train", "valid"))]
         place = ["chrom", "start", "end"]
-        mine = pd.MultiIndex.from_frame(known[place]).isin(pd.MultiIndex.from_frame(own[place]))
+        table = known.regions
+        mine = pd.MultiIndex.from_frame(table[place]).isin(pd.MultiIndex.from_frame(own[place]))
         return (
-            int(overlaps_any(regions, known[~mine]).sum()),
-            int(overlaps_any(regions, known[mine]).sum()),
+            int(overlaps_any(self.regions, table[~mine]).sum()),
+            int(overlaps_any(self.regions, table[mine]).sum()),
         )
 
 

@@ -14,9 +14,16 @@ from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.assemblies import place, recognise
 from cistransfer.genome.bed import as_regions, read_bed, regions_table
 from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
-from cistransfer.genome.fasta import Sequences, open_sequences, place_of, read_fasta
+from cistransfer.genome.fasta import (
+    Sequences,
+    known_sizes,
+    open_sequences,
+    place_of,
+    read_fasta,
+)
 from cistransfer.genome.intervals import centre_windows, overlaps_any, sort_regions
 
 if TYPE_CHECKING:
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidates",
+    "Placing",
     "as_sequences",
     "fetch_known",
     "labelled_fasta",
@@ -34,6 +42,12 @@ __all__ = [
     "of_regions",
     "of_tfs",
 ]
+
+LEAST_IN_OPEN = 0.2
+"""Of the peaks of most TFs well over half lie in open regions; fewer than this is said."""
+
+BESIDE = 10_000
+"""How far beside a peak nothing of it is left (bp)."""
 
 PathLike = str | os.PathLike[str]
 Codes = NDArray[np.uint8]
@@ -122,6 +136,45 @@ def as_sequences(given: PathLike | Sequences) -> Sequences:
     return open_sequences(given) if isinstance(given, str | os.PathLike) else given
 
 
+@dataclass
+class Placing:
+    """Brings the inputs of one run to the chromosome names of its genome, and counts.
+
+    Attributes
+    ----------
+    sequences : Sequences
+    inputs : list of dict
+        Of each input what `cistransfer.genome.assemblies.Placed` says, for the record.
+    """
+
+    sequences: Sequences
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.assembly = recognise(known_sizes(self.sequences))
+
+    def __call__(
+        self, given: PathLike | pd.DataFrame, what: str, *, needed: bool = True
+    ) -> pd.DataFrame:
+        """A region table with the genome's names (see `cistransfer.genome.assemblies.place`)."""
+        read = as_regions(given)
+        table, placed = place(
+            read,
+            self.sequences.chromosomes,
+            what,
+            genome=self.sequences.name,
+            assembly=self.assembly,
+            needed=needed,
+        )
+        how = {"read": read.attrs["read"].line()} if "read" in read.attrs else {}
+        self.inputs.append({**placed.as_dict(), **how, "line": placed.line()})
+        return table
+
+    def warn(self, text: str) -> None:
+        """Put a warning on the record of the last input."""
+        self.inputs[-1]["warnings"] = [*self.inputs[-1].get("warnings", []), text]
+
+
 def _as_matrix(given: PathLike | BindingMatrix) -> BindingMatrix:
     return given if isinstance(given, BindingMatrix) else open_matrix(given)
 
@@ -165,24 +218,24 @@ def no_sequence(regions: pd.DataFrame, sequences: Sequences, with_n: int = 0) ->
     )
 
 
-def of_matrix(source: FromMatrix) -> Candidates:
+def of_matrix(source: FromMatrix, placing: Placing) -> Candidates:
     """Bound and then unbound regions of one TF of a matrix; chromosomes are chosen among all."""
     matrix = _as_matrix(source.matrix)
     rule = source.rule or matrix.default_rule
     states = matrix.states([source.tf], rule=rule)[:, 0]
-    table = matrix.regions
+    table = placing(matrix.regions, f"regions of {matrix.name}")
     rows = np.concatenate([np.flatnonzero(states == 1), np.flatnonzero(states == 0)])
     return Candidates(
         table.iloc[rows].reset_index(drop=True),
         states[rows][:, None],
         np.where(states[rows] == 1, "bound", "unbound").astype(object),
         (source.tf,),
-        {"source": matrix.name, "rule": rule},
+        {"source": matrix.name, "rule": rule, "inputs": placing.inputs},
         voters=table,
     )
 
 
-def of_tfs(source: FromTFs, seed: int) -> Candidates:
+def of_tfs(source: FromTFs, placing: Placing, seed: int) -> Candidates:
     """Regions of a matrix that are resolved for several TFs; folds are made of all its regions."""
     matrix = _as_matrix(source.matrix)
     for name in set(source.exclude) - set(matrix.tfs):
@@ -200,35 +253,46 @@ def of_tfs(source: FromTFs, seed: int) -> Candidates:
             f"no region is resolved for all of {', '.join(tfs)}; drop the TF assayed in the fewest "
             "cells, or train on every resolved region (--regions resolved)"
         )
+    table = placing(matrix.regions, f"regions of {matrix.name}")
     most = source.max_regions
     if most is not None and len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
     return Candidates(
-        matrix.regions.iloc[rows].reset_index(drop=True),
+        table.iloc[rows].reset_index(drop=True),
         states[rows],
         np.full(len(rows), "matrix", dtype=object),
         tuple(tfs),
-        {"source": matrix.name, "regions": source.regions, "rule": rule, "most": most},
+        {
+            "source": matrix.name,
+            "regions": source.regions,
+            "rule": rule,
+            "most": most,
+            "inputs": placing.inputs,
+        },
         words=None,
-        folds=matrix.regions,
+        folds=table,
     )
 
 
-def of_peaks(source: FromPeaks, window: int) -> Candidates:
+def of_peaks(source: FromPeaks, placing: Placing, window: int) -> Candidates:
     """Windows on the summits of peaks, and on open regions without a peak.
 
     Bound: a window on each peak's summit (its midpoint without one); windows that occur twice are
     kept once. Unbound: windows on the centres of open regions, where neither the open region nor
     the window overlaps a peak or a bound window.
     """
-    peaks, opened = as_regions(source.peaks, source.columns), as_regions(source.open_regions)
+    peaks = placing(as_regions(source.peaks, source.columns), "peaks")
+    opened = placing(source.open_regions, "open regions")
     in_open = overlaps_any(peaks, opened)
     if not in_open.any():
         raise InputError(
             f"none of the {len(peaks):,} peaks overlaps one of the {len(opened):,} open "
-            "regions; are both from the same genome assembly, with the same chromosome names "
+            "regions; are both from the same genome assembly "
             f"(peaks: {_names(peaks)}; open regions: {_names(opened)})?"
         )
+    placing.inputs[-2]["in_open_regions"] = int(in_open.sum())
+    if warning := _unlike_peaks(peaks, opened, float(in_open.mean())):
+        placing.warn(warning)
     bound = sort_regions(centre_windows(peaks, window).drop_duplicates(_PLACE))[_PLACE]
     unbound = centre_windows(opened, window)
     free = ~overlaps_any(opened, peaks)
@@ -238,8 +302,11 @@ def of_peaks(source: FromPeaks, window: int) -> Candidates:
     labels = (np.arange(len(regions)) < len(bound)).astype(np.int8)
     blacklisted = 0
     if source.blacklist is not None:
-        listed = overlaps_any(regions, as_regions(source.blacklist))
+        avoid = placing(source.blacklist, "blacklist", needed=False)
+        listed = overlaps_any(regions, avoid)
         blacklisted = int(listed.sum())
+        if not blacklisted:
+            placing.warn("the blacklist excludes nothing: no window of peaks or open regions")
         regions, labels = regions[~listed].reset_index(drop=True), labels[~listed]
     name = "peaks" if isinstance(source.peaks, pd.DataFrame) else os.path.basename(source.peaks)
     return Candidates(
@@ -254,6 +321,7 @@ def of_peaks(source: FromPeaks, window: int) -> Candidates:
             "open_regions": len(opened),
             "blacklisted": blacklisted,
             "read": _read_facts(peaks=peaks, open_regions=opened),
+            "inputs": placing.inputs,
         },
     )
 
@@ -265,6 +333,21 @@ def _read_facts(**tables: pd.DataFrame) -> dict[str, dict[str, Any]]:
         name: {key: value for key, value in facts.as_dict().items() if key != "path"}
         for name, facts in found.items()
     }
+
+
+def _unlike_peaks(peaks: pd.DataFrame, opened: pd.DataFrame, share: float) -> str:
+    """What to say when peaks lie in open regions hardly more often than places beside them do."""
+    beside = [
+        overlaps_any(peaks.assign(start=peaks["start"] + by, end=peaks["end"] + by), opened).mean()
+        for by in (-BESIDE, BESIDE)
+    ]
+    if share >= LEAST_IN_OPEN and share >= 2 * float(np.mean(beside)):
+        return ""
+    return (
+        f"only {share:.0%} of the peaks lie in open regions, {float(np.mean(beside)):.0%} of the "
+        f"places {BESIDE // 1000} kb beside them do: are both from the same assembly, and from "
+        "cells that are alike?"
+    )
 
 
 def _names(regions: pd.DataFrame) -> str:
@@ -360,14 +443,15 @@ def _identities(codes: Codes) -> list[str]:
 
 def of_regions(source: FromRegions, sequences: Sequences, window: int) -> Candidates:
     """Windows on the centres of regions whose column 4 is a class, each once."""
-    path = source.labelled
-    listed = read_bed(path, source.columns)
+    path, placing = source.labelled, Placing(sequences)
+    listed = placing(read_bed(path, source.columns), os.path.basename(path))
     if "name" not in listed:
         raise InputError(f"{path}: expected the class of each region in column 4, found 3 columns")
     windows = centre_windows(listed, window)
     kept, codes, dropped = fetch_known(windows, sequences)
     regions = windows.iloc[kept].reset_index(drop=True)
-    return _of_names(regions, codes, source.positive, path, dropped, sequences.name, True)
+    found = _of_names(regions, codes, source.positive, path, dropped, sequences.name, True)
+    return replace(found, facts={**found.facts, "inputs": placing.inputs})
 
 
 def _of_names(

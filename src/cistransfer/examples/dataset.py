@@ -70,6 +70,22 @@ class ExampleSet:
         """Row numbers of a part (train, valid or test), ascending."""
         return np.flatnonzero(self.regions["part"].to_numpy() == part)
 
+    def notes(self) -> list[str]:
+        """What a person should know of how it was made: inputs, warnings, the guard."""
+        lines = []
+        for one in self.facts.get("inputs", ()):
+            lines += [one[key] for key in ("read", "line") if key in one]
+            lines += [f"warning: {text}" for text in one.get("warnings", ())]
+        dropped = self.facts.get("dropped") or {}
+        if self.facts.get("guard_compares_by") == "sequence":
+            lines.append(
+                "the places that the trunk has seen are not those of this genome: compared by "
+                f"sequence, {dropped.get('seen_by_trunk', 0):,} windows left out"
+            )
+        elif dropped.get("seen_by_trunk"):
+            lines.append(f"{dropped['seen_by_trunk']:,} windows left out: the trunk has seen them")
+        return lines
+
     def content_hash(self) -> str:
         """``sha256:…`` over windows, labels, places, parts and tasks: equal means identical."""
         digest = hashlib.sha256("|".join(self.tasks).encode())

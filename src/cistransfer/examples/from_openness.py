@@ -7,6 +7,7 @@ the parts are made) is an option here and written into the record.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,7 @@ from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import read_open_regions
 from cistransfer.errors import InputError, nearest
-from cistransfer.examples.candidates import Candidates, as_sequences, no_sequence
-from cistransfer.genome.bed import as_regions
+from cistransfer.examples.candidates import Candidates, Placing, as_sequences, no_sequence
 from cistransfer.genome.fasta import Sequences
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.openness.background import tile_background
@@ -43,9 +43,9 @@ def of_many_cells(source: FromOpenness, sequences: Sequences) -> Candidates:
     Chromosomes are chosen by their tiles, which may be known on fewer of them, else by their open
     windows.
     """
-    opened, cells = as_opened(source.opened), source.cells
-    open_in(opened, cells)  # checks the names before anything is read
-    blacklist = None if source.blacklist is None else as_regions(source.blacklist)
+    cells, placing, given = source.cells, Placing(sequences), as_opened(source.opened)
+    open_in(given, cells)  # checks the names before anything is read
+    opened, blacklist = _placed(source, given, placing)
     windows, dropped = opened.windows(
         source.window, exclude=[] if blacklist is None else [blacklist]
     )
@@ -79,6 +79,7 @@ def of_many_cells(source: FromOpenness, sequences: Sequences) -> Candidates:
             "leave_out": list(cells),
             "background_sequences": ground.name,
             "margin": source.margin if tiled else None,
+            "inputs": placing.inputs,
             "tiles": {str(k): int(v) for k, v in tiles["chrom"].value_counts(sort=False).items()},
         },
         dropped={**dropped, "no_sequence": int(absent.sum())},
@@ -86,6 +87,19 @@ def of_many_cells(source: FromOpenness, sequences: Sequences) -> Candidates:
         voters=tiles[tiles["chrom"].isin(set(regions["chrom"]))] if tiled else None,
         background=ground if tiled else None,
     )
+
+
+def _placed(
+    source: FromOpenness, given: OpenRegions, placing: Placing
+) -> tuple[OpenRegions, pd.DataFrame | None]:
+    """Open regions and blacklist by the genome's names of chromosomes."""
+    opened = replace(given, regions=placing(given.regions, "open regions"))
+    if source.blacklist is None:
+        return opened, None
+    blacklist = placing(source.blacklist, "blacklist", needed=False)
+    if not overlaps_any(opened.regions, blacklist).any():
+        placing.warn("the blacklist excludes nothing: no open region lies on it")
+    return opened, blacklist
 
 
 def of_cell(source: FromOpenness, cell: str) -> Candidates:
@@ -100,9 +114,11 @@ def of_cell(source: FromOpenness, cell: str) -> Candidates:
     among = source.cells
     if cell not in among:
         raise InputError(f"cell {cell!r} is not among the chosen cells; {nearest(cell, among)}")
-    opened = as_opened(source.opened)
-    specific_regions(opened, among)  # checks the names before anything is read
-    exclude = [] if source.blacklist is None else [as_regions(source.blacklist)]
+    given = as_opened(source.opened)
+    specific_regions(given, among)  # checks the names before anything is read
+    placing = Placing(as_sequences(source.genome))
+    opened, blacklist = _placed(source, given, placing)
+    exclude = [] if blacklist is None else [blacklist]
     windows, dropped = opened.windows(source.window, exclude=exclude)
     category = specific_regions(windows, among).to_numpy()
     kinds = np.full(len(category), "", dtype=object)
@@ -123,7 +139,12 @@ def of_cell(source: FromOpenness, cell: str) -> Candidates:
         (kinds == "specific").astype(np.int8)[:, None],
         kinds,
         (cell,),
-        {"source": "open regions", "cell": cell, "among": list(among)},
+        {
+            "source": "open regions",
+            "cell": cell,
+            "among": list(among),
+            "inputs": placing.inputs,
+        },
         dropped={**dropped, "overlapping_open_in_cell": int(overlapping.sum())},
         words=(f"windows specific to {cell}", "negatives"),
         voters=regions[kinds == "specific"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from cistransfer.examples.seen import Fetch, Seen
     from cistransfer.examples.split import Split
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "HoldOutOptions",
     "SplitOptions",
     "Trunk",
+    "seen_by",
 ]
 
 SPLITS = ("chromosome", "random", "neighbours")
@@ -53,6 +56,9 @@ class Trunk(Protocol):
     def regions(self) -> pd.DataFrame:
         """What it and its own trunk were trained and validated on, with ``part``."""
 
+    def seen(self) -> Mapping[str, NDArray[np.uint64]]:
+        """Fingerprints of the sequences there, by part."""
+
 
 @dataclass(frozen=True, eq=False)
 class HoldOut:
@@ -64,24 +70,34 @@ class HoldOut:
         None, or a fold without chromosomes, until they are chosen among regions (`settle`).
     guard : str or None
         One of `GUARDS`; None is ``heldout`` for splits by chromosome and ``all`` for others.
-    seen : DataFrame or None
-        Region table with ``part`` of what a trunk was trained and validated on.
+    seen : Seen, DataFrame or None
+        What a trunk was trained and validated on; a region table with ``part`` does.
     inherited : bool
         Whether the split is a trunk's: `settle` fits it to the regions.
+    by : {"place", "sequence"} or None
+        How what was seen is compared (`compared`); by place, until it is known better.
     """
 
     split: Split | None = None
     guard: str | None = None
-    seen: pd.DataFrame | None = None
+    seen: Seen | pd.DataFrame | None = None
     inherited: bool = False
+    by: str | None = "place"
 
     def __post_init__(self) -> None:
         if self.guard is not None and self.guard not in GUARDS:
             raise InputError(f"no leakage guard {self.guard!r}; there are: {', '.join(GUARDS)}")
-        if self.seen is not None:
-            lacking = [name for name in ("chrom", "start", "end", "part") if name not in self.seen]
+        if self._seen is not None:
+            table = self._seen.regions
+            lacking = [name for name in ("chrom", "start", "end", "part") if name not in table]
             if lacking:
                 raise InputError(f"what a trunk has seen lacks the columns {', '.join(lacking)}")
+
+    @property
+    def _seen(self) -> Seen | None:
+        from cistransfer.examples.seen import Seen
+
+        return self.seen if self.seen is None or isinstance(self.seen, Seen) else Seen(self.seen)
 
     @classmethod
     def of(
@@ -114,7 +130,7 @@ class HoldOut:
             split = split_from_card(theirs)
         elif split is not None and split.fold and not split.valid and not split.test:
             split = replace(split, test=tuple(theirs.get("test", ())))
-        return cls(split, guard, trunk.regions(), inherited)
+        return cls(split, guard, seen_by(trunk), inherited)
 
     @property
     def rule(self) -> str:
@@ -127,6 +143,20 @@ class HoldOut:
         """Whether nothing of the split is left to be chosen."""
         split = self.split
         return split is not None and not self.inherited and split.settled
+
+    def named(self, chroms: Iterable[str]) -> HoldOut:
+        """The same, with the chromosomes of the split called as a run calls them."""
+        from cistransfer.genome.assemblies import match_names
+
+        split = self.split
+        if split is None or not (split.valid or split.test):
+            return self
+        match = match_names((*split.valid, *split.test), chroms, "held-out chromosomes")
+        valid, test = (
+            tuple(dict.fromkeys(match.to.get(name, name) for name in names))
+            for names in (split.valid, split.test)
+        )
+        return replace(self, split=replace(split, valid=valid, test=test))
 
     def prefer(self, test: tuple[str, ...], regions: pd.DataFrame) -> HoldOut:
         """Test on some chromosomes, where the split is open and there are regions enough."""
@@ -164,7 +194,7 @@ class HoldOut:
         split = self.split
         if self.inherited and split is not None:
             wide = regions if positives is None else positives
-            seen = () if self.seen is None else self.seen["chrom"].unique()
+            seen = () if self._seen is None else self._seen.chromosomes(wide["chrom"])
             fitted = widen_split(split, wide["chrom"], seen)
             if not fitted.valid or not fitted.test:
                 raise InputError(
@@ -186,14 +216,37 @@ class HoldOut:
         assert settled.split is not None
         return assign_parts(regions, settled.split)
 
-    def leaking(self, regions: pd.DataFrame, parts: NDArray[np.object_]) -> NDArray[np.bool_]:
-        """Which regions the guard drops: the one place where ``seen`` is compared.
+    def compared(
+        self,
+        regions: pd.DataFrame,
+        fetch: Fetch,
+        *,
+        assembly: str | None = None,
+        placed: bool = True,
+    ) -> HoldOut:
+        """Settle how what was seen is compared with candidates (`Seen.compare_by`)."""
+        if self._seen is None or self.rule == "off":
+            return self
+        by = self._seen.compare_by(regions, fetch, assembly=assembly, placed=placed)
+        if self.inherited and self._seen.of_other_organism(assembly):
+            return replace(self, by=by, split=None, inherited=False)  # its names mean nothing here
+        return replace(self, by=by)
+
+    def leaking(
+        self,
+        regions: pd.DataFrame,
+        parts: NDArray[np.object_],
+        fetch: Fetch | None = None,
+    ) -> NDArray[np.bool_]:
+        """Which regions the guard drops: the one place where what was seen is compared.
 
         Parameters
         ----------
         regions : DataFrame
             Region table of n candidates.
         parts : ndarray of str, shape (n,)
+        fetch : callable, optional
+            Gives the codes of some of them, to compare by sequence; those without one stay.
 
         Returns
         -------
@@ -201,19 +254,36 @@ class HoldOut:
         """
         import numpy as np
 
-        from cistransfer.genome.intervals import overlaps_any
-
-        if self.seen is None or self.rule == "off":
-            return np.zeros(len(regions), dtype=bool)
-        seen = overlaps_any(regions, self.seen)
-        if self.rule == "all":
-            return seen
-        trained = overlaps_any(regions, self.seen[self.seen["part"] == "train"])
-        return np.where(parts == "test", seen, (parts == "valid") & trained)
+        leaks = np.zeros(len(regions), dtype=bool)
+        if self._seen is None or self.rule == "off" or self.by is None:
+            return leaks
+        rows = np.flatnonzero((parts != "train") | (self.rule == "all"))
+        codes = None
+        if self.by == "sequence":
+            assert fetch is not None
+            rows, codes = fetch(rows)
+        seen, trained = self._seen.hits(regions.iloc[rows], self.by, codes)
+        if self.rule == "heldout":
+            held = parts[rows]
+            seen = np.where(held == "test", seen, (held == "valid") & trained)
+        leaks[rows] = seen
+        return leaks
 
     def facts(self) -> dict[str, Any]:
         """The split and the guard for a JSON record."""
-        return {"guard": self.rule, "split": None if self.split is None else self.split.as_dict()}
+        compared = self._seen is not None and self.rule != "off"
+        return {
+            "guard": self.rule,
+            **({"guard_compares_by": self.by} if compared else {}),
+            "split": None if self.split is None else self.split.as_dict(),
+        }
+
+
+def seen_by(trunk: Trunk) -> Seen:
+    """What a model and its own trunk were trained and validated on."""
+    from cistransfer.examples.seen import Seen
+
+    return Seen(trunk.regions(), trunk.seen(), trunk.card.assembly)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,14 @@ from cistransfer.errors import InputError
 from cistransfer.examples.candidates import Candidates, as_sequences, fetch_known, no_sequence
 from cistransfer.examples.dataset import PARTS, ExampleSet
 from cistransfer.examples.draw import All, Draw
-from cistransfer.examples.holdout import HoldOut, Trunk
+from cistransfer.examples.holdout import HoldOut, Trunk, seen_by
+from cistransfer.examples.seen import Fetch, Seen
 from cistransfer.examples.sources import Source
 from cistransfer.examples.split import Split, counted_regions, some
-from cistransfer.genome.fasta import Sequences
+from cistransfer.genome.assemblies import recognise
+from cistransfer.genome.fasta import Sequences, known_sizes
 
-__all__ = ["Drawn", "Pool", "examples_for", "make_examples"]
+__all__ = ["Drawn", "Pool", "examples_for", "fetch_from", "leaking_examples", "make_examples"]
 
 PathLike = str | os.PathLike[str]
 Rows = NDArray[np.int64]
@@ -68,7 +70,7 @@ def examples_for(
     if holdout is None:
         holdout = HoldOut.of(trunk)
     elif holdout.seen is None and trunk is not None:
-        holdout = replace(holdout, seen=trunk.regions())
+        holdout = replace(holdout, seen=seen_by(trunk))
     candidates = source.candidates(sequences, window=window, seed=seed)
     return make_examples(candidates, sequences, holdout, draw or source.draw, seed)
 
@@ -109,6 +111,13 @@ def make_examples(
         candidates = candidates.take(np.flatnonzero(np.isin(candidates.source, draw.kinds)))
     holdout = _without_places(candidates, holdout or HoldOut(), seed)
     absent = _absent(candidates, sequences)
+    assembly = None if sequences is None else recognise(known_sizes(sequences))
+    holdout = holdout.named(pd.unique(candidates.regions["chrom"])).compared(
+        candidates.regions,
+        _fetcher(candidates, sequences, absent),
+        assembly=assembly,
+        placed=candidates.placed,
+    )
     holdout = _settle(candidates, holdout, sequences, absent)
     assert holdout.split is not None
     dropped = {**candidates.dropped}
@@ -123,7 +132,7 @@ def make_examples(
     else:
         everything, where = candidates.together
         parts = holdout.parts(everything)[where]
-    leaks = holdout.leaking(candidates.regions, parts)
+    leaks = holdout.leaking(candidates.regions, parts, _fetcher(candidates, sequences, absent))
     pool = Pool(candidates, parts, ~leaks & ~absent, int(leaks.sum()), sequences)
     drawn = draw.rows(pool, seed)
     dropped = _added(
@@ -143,6 +152,8 @@ def make_examples(
         **candidates.facts,
         **draw.facts(),
         **({} if sequences is None else {"genome": sequences.name}),
+        **({} if assembly is None else {"assembly": assembly}),
+        **({} if candidates.placed else {"places": False}),
         **holdout.facts(),
         "dropped": dropped,
         "seed": seed,
@@ -157,6 +168,28 @@ def make_examples(
             codes, labels = codes[order], labels[order]
             table = table.iloc[order].reset_index(drop=True)
     return ExampleSet(codes, labels, table, candidates.tasks, facts)
+
+
+def fetch_from(examples: ExampleSet, rows: Rows | None = None) -> Fetch:
+    """How to get the codes of examples, or of some of them, by their number."""
+
+    def fetch(wanted: Rows) -> tuple[Rows, Codes]:
+        return wanted, np.asarray(examples.codes[wanted if rows is None else rows[wanted]])
+
+    return fetch
+
+
+def leaking_examples(examples: ExampleSet, trunk: Trunk) -> NDArray[np.bool_]:
+    """Held-out examples that a trunk has learned from, shape (n,): those that the guard drops."""
+
+    fetch = fetch_from(examples)
+    holdout = HoldOut.of(trunk, guard="heldout").compared(
+        examples.regions,
+        fetch,
+        assembly=examples.facts.get("assembly"),
+        placed=examples.facts.get("places", True),
+    )
+    return holdout.leaking(examples.regions, examples.regions["part"].to_numpy(), fetch)
 
 
 @dataclass(frozen=True)
@@ -260,10 +293,39 @@ def _without_places(candidates: Candidates, holdout: HoldOut, seed: int) -> Hold
     split = None if holdout.inherited else holdout.split
     if split is not None and split.by != "random":
         raise InputError(f"{what}; such sequences can only be split at random")
+    split = split or Split(by="random", seed=seed)
+    if isinstance(holdout.seen, Seen) and holdout.seen.fingerprints:
+        return HoldOut(split, holdout.guard, holdout.seen)
     if holdout.seen is not None and holdout.guard not in (None, "off"):
-        raise InputError(f"{what}; the guard {holdout.guard!r} needs them (give places, or off)")
-    guard = holdout.guard if holdout.seen is None else "off"
-    return HoldOut(split or Split(by="random", seed=seed), guard)
+        raise InputError(
+            f"{what}, and the trunk keeps no fingerprints of sequences; the guard "
+            f"{holdout.guard!r} needs one of them (give places, or off)"
+        )
+    return HoldOut(split, holdout.guard if holdout.seen is None else "off")
+
+
+def _fetcher(
+    candidates: Candidates, sequences: Sequences | None, absent: NDArray[np.bool_]
+) -> Fetch:
+    """How to get the codes of some candidates."""
+
+    def fetch(rows: Rows) -> tuple[Rows, Codes]:
+        if candidates.codes is not None:
+            return rows, candidates.codes[rows]
+        assert sequences is not None
+        rows = rows[~absent[rows]]
+        table = candidates.regions.iloc[rows]
+        ground = candidates.background
+        if ground is None or not len(rows):
+            return rows, sequences.fetch(table)
+        negative = candidates.labels[rows, 0] == 0
+        codes = np.empty((len(rows), int((table["end"] - table["start"]).iloc[0])), dtype=np.uint8)
+        for which, where in ((~negative, sequences), (negative, ground)):
+            if which.any():
+                codes[which] = where.fetch(table[which])
+        return rows, codes
+
+    return fetch
 
 
 def _absent(candidates: Candidates, sequences: Sequences | None) -> NDArray[np.bool_]:

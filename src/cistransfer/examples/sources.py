@@ -117,9 +117,9 @@ class FromMatrix(Source):
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Regions that are bound, and then those that are unbound."""
-        from cistransfer.examples.candidates import of_matrix
+        from cistransfer.examples.candidates import Placing, as_sequences, of_matrix
 
-        return of_matrix(self)
+        return of_matrix(self, Placing(sequences or as_sequences(self.genome)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +165,9 @@ class FromTFs(Source):
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Regions that are resolved, with a label for each TF."""
-        from cistransfer.examples.candidates import of_tfs
+        from cistransfer.examples.candidates import Placing, as_sequences, of_tfs
 
-        return of_tfs(self, seed)
+        return of_tfs(self, Placing(sequences or as_sequences(self.genome)), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,9 +209,10 @@ class FromPeaks(Source):
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Windows on the summits of peaks, and on open regions that touch no peak."""
-        from cistransfer.examples.candidates import of_peaks
+        from cistransfer.examples.candidates import Placing, as_sequences, of_peaks
 
-        return of_peaks(self, self.window or window or WINDOW)
+        placing = Placing(sequences or as_sequences(self.genome))
+        return of_peaks(self, placing, self.window or window or WINDOW)
 
 
 @dataclass(frozen=True, eq=False)

@@ -348,7 +348,8 @@ def place(
     ------
     InputError
         When no row lies on the genome (shows the names of both sides, and which assembly the rows
-        would fit), or when names say that the rows belong to another assembly.
+        would fit), when names say that the rows belong to another assembly, or when one row in
+        twenty lies beyond the ends of a known one.
     """
     names, code = _factorize(regions["chrom"])
     of_names = assembly_of_names(names)
@@ -389,10 +390,10 @@ def place(
             f"chromosomes in {genome}"
             + (f" ({assembly})" if assembly else "")
             + f", the first is {regions['chrom'].iloc[first]}:{start[first]}-{end[first]} where "
-            f"{new[code[first]]} has {length[first]:,} bp: this is another assembly"
+            f"{new[code[first]]} has {length[first]:,} bp: another assembly, or part of one?"
             + (f"; the rows fit {' or '.join(fits)}" if fits else "")
         )
-        if far.sum() > 0.05 * len(regions):
+        if assembly and far.sum() > 0.05 * len(regions):
             raise InputError(message)
         warnings.append(message)
     if len(regions) and placed.sum() < FEW_PLACED * len(regions) and needed:

@@ -23,6 +23,7 @@ __all__ = [
     "Genome",
     "Sequences",
     "WindowSequences",
+    "known_sizes",
     "open_sequences",
     "place_of",
     "read_fasta",
@@ -42,6 +43,10 @@ class Sequences(Protocol):
     @property
     def name(self) -> str:
         """A short name for records (the file's or folder's name)."""
+
+    @property
+    def chromosomes(self) -> Mapping[str, int | None]:
+        """Chromosomes, with their lengths in bp where these are known."""
 
     def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether each region cannot be fetched (unknown chromosome, off the end, not listed)."""
@@ -174,6 +179,11 @@ class Genome:
         """The file's name."""
         return self.path.name
 
+    @property
+    def chromosomes(self) -> Mapping[str, int | None]:
+        """Chromosomes with their lengths in bp."""
+        return dict(self.sizes)
+
     def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether each region lies on an unknown chromosome or off its ends."""
         size = regions["chrom"].map(self.sizes).fillna(-1).to_numpy(np.int64)
@@ -261,6 +271,11 @@ class WindowSequences:
         """The file's or folder's name."""
         return self._name
 
+    @property
+    def chromosomes(self) -> Mapping[str, int | None]:
+        """Chromosomes of the windows; their lengths are not known."""
+        return dict.fromkeys(pd.unique(self.regions["chrom"]))
+
     def _find(self, regions: pd.DataFrame) -> NDArray[np.int64]:
         double = (regions["start"] + regions["end"]).tolist()
         width = (regions["end"] - regions["start"]).tolist()
@@ -293,6 +308,11 @@ class WindowSequences:
             left = (len(held) - width) // 2
             codes[at] = held[left : left + width]
         return codes
+
+
+def known_sizes(sequences: Sequences) -> dict[str, int]:
+    """Chromosomes whose length is known."""
+    return {name: size for name, size in sequences.chromosomes.items() if size is not None}
 
 
 def _one_width(regions: pd.DataFrame) -> int:

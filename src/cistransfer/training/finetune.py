@@ -8,7 +8,7 @@ from typing import Any
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.examples.holdout import HoldOut
+from cistransfer.examples.make import leaking_examples
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.pwm import PWM
 from cistransfer.training.run import keep_examples, train_run
@@ -89,7 +89,7 @@ def _refuse_leaks(examples: ExampleSet, trunk: Bundle) -> None:
     if examples.facts.get("guard") == "off":
         return
     parts = examples.regions["part"].to_numpy()
-    leaks = HoldOut.of(trunk, guard="heldout").leaking(examples.regions, parts)
+    leaks = leaking_examples(examples, trunk)
     if leaks.any():
         counts = " and ".join(
             f"{int((leaks & (parts == part)).sum()):,} of the {int((parts == part).sum()):,} "

@@ -181,6 +181,7 @@ def train_run(
             "device": where.type,
             "split": examples.facts.get("split"),
             "genome": examples.facts.get("genome"),
+            "assembly": examples.facts.get("assembly"),
             "counts": counts(examples),
             "epochs": len(history),
             **fitted,
