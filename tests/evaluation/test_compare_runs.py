@@ -160,7 +160,7 @@ def test_a_metric_is_added_in_one_place(
     assert "top" in open_evaluation(run).lines()[0]
     tables = compare_runs([run], metric="top", draws=5)
     assert {"value", "low"} <= set(tables["regions"])
-    assert run_app(app, ["compare", str(run), "--metric", "top", "--draws", "0"]) == 0
+    assert run_app(app, ["compare", str(run), "--metric", "top", "--resamples", "0"]) == 0
     assert "best region bound against scratch" in capsys.readouterr().out
 
 
