@@ -342,7 +342,7 @@ def test_the_heat_map_uses_symbols_and_synonyms(
     assert run_app(app, [*words[:3], "--tfclass", str(obo)]) == 2
     assert "no meaning without --figures" in capsys.readouterr().err
     axes = plot(np.eye(2), ["a", "b"], title).axes[0]
-    assert axes.get_title() == title
+    assert axes.get_title(loc="left") == title
 
 
 def test_the_published_tfs_are_found_in_the_real_tfclass(shared_data: Path) -> None:
