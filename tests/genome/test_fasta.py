@@ -107,7 +107,7 @@ def test_a_cache_that_cannot_be_written(plain: Path, monkeypatch: pytest.MonkeyP
 def test_missing_and_off_the_end(plain: Path) -> None:
     genome = Genome(plain)
     regions = regions_table(
-        ["chr2", "chr2", "chr1", "chr3", "2"], [37, 38, -1, 0, 0], [137, 138, 99, 100, 100]
+        ["chr2", "chr2", "chr1", "chr3", "22"], [37, 38, -1, 0, 0], [137, 138, 99, 100, 100]
     )
     assert genome.missing(regions).tolist() == [False, True, True, True, True]
     with pytest.raises(InputError, match=r"region chr2:38-138 runs off chr2, which is 137 bp long"):
@@ -283,3 +283,14 @@ def test_an_ensembl_header_is_a_genome(tmp_path: Path) -> None:
 )
 def test_the_place_of_a_header(header: str, place: tuple[str, int, int, bool] | None) -> None:
     assert place_of(header) == place
+
+
+@pytest.mark.parametrize("name", ["1", "chr1", '"chr1"', "NC_000001.11", "Chr1"])
+def test_a_chromosome_goes_by_any_of_its_names(tmp_path: Path, name: str) -> None:
+    write_fasta(tmp_path / "g.fa", {"chr1": "ACGT" * 10, "chr2": "TTTT" * 10})
+    write_fasta(tmp_path / "w.fa", {"x::1:0-8": "ACGTACGT", "y::2:0-8": "T" * 8})
+    regions = regions_table([name, "chr9"], [0, 0], [8, 8])
+    for file in ("g.fa", "w.fa"):
+        sequences = open_sequences(tmp_path / file)
+        assert sequences.missing(regions).tolist() == [False, True]
+        assert decode(sequences.fetch(regions[:1])[0]) == "ACGTACGT"

@@ -89,9 +89,20 @@ def test_rows_that_cannot_be_scored_say_why(trunk: Bundle, world, regions: pd.Da
     alone = predict_regions(trunk, regions, world.genome)
     pd.testing.assert_frame_equal(found[~bad].reset_index(drop=True), alone, atol=1e-6)
     with pytest.raises(
-        InputError, match=r"has none of the 3 windows of 100 bp; .*right genome assem"
+        InputError, match=r"has none of the 3 windows of 100 bp; the first is chr1:"
     ):
         predict_regions(trunk, odd, world.genome)
+    with pytest.raises(InputError, match=r"the rows name ctg0; the genome has chr1, chr2, chr3"):
+        predict_regions(trunk, odd.assign(chrom="ctg0"), world.genome)
+
+
+@pytest.mark.parametrize("rename", [lambda c: c.removeprefix("chr"), lambda c: f'"{c}"'])
+def test_chromosomes_go_by_any_of_their_names(trunk, world, regions, rename) -> None:
+    other = regions.assign(chrom=regions["chrom"].map(rename))
+    found = predict_regions(trunk, other, world.genome)
+    assert found["chrom"].tolist() == other["chrom"].tolist()
+    one = predict_regions(trunk, regions, world.genome)
+    pd.testing.assert_frame_equal(found.drop(columns="chrom"), one.drop(columns="chrom"))
 
 
 def test_nothing_in_nothing_out(trunk: Bundle, world, regions: pd.DataFrame) -> None:

@@ -17,13 +17,7 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.genome.assemblies import place, recognise
 from cistransfer.genome.bed import as_regions, read_bed, regions_table
 from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
-from cistransfer.genome.fasta import (
-    Sequences,
-    known_sizes,
-    open_sequences,
-    place_of,
-    read_fasta,
-)
+from cistransfer.genome.fasta import Sequences, open_sequences, place_of, read_fasta
 from cistransfer.genome.intervals import centre_windows, overlaps_any, sort_regions
 
 if TYPE_CHECKING:
@@ -151,7 +145,7 @@ class Placing:
     inputs: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.assembly = recognise(known_sizes(self.sequences))
+        self.assembly = recognise(self.sequences.chromosomes)
 
     def __call__(
         self, given: PathLike | pd.DataFrame, what: str, *, needed: bool = True

@@ -18,7 +18,7 @@ from cistransfer.examples.seen import Fetch, Seen
 from cistransfer.examples.sources import Source
 from cistransfer.examples.split import Split, counted_regions, some
 from cistransfer.genome.assemblies import recognise
-from cistransfer.genome.fasta import Sequences, known_sizes
+from cistransfer.genome.fasta import Sequences
 
 __all__ = ["Drawn", "Pool", "examples_for", "fetch_from", "leaking_examples", "make_examples"]
 
@@ -111,7 +111,7 @@ def make_examples(
         candidates = candidates.take(np.flatnonzero(np.isin(candidates.source, draw.kinds)))
     holdout = _without_places(candidates, holdout or HoldOut(), seed)
     absent = _absent(candidates, sequences)
-    assembly = None if sequences is None else recognise(known_sizes(sequences))
+    assembly = None if sequences is None else recognise(sequences.chromosomes)
     holdout = holdout.named(pd.unique(candidates.regions["chrom"])).compared(
         candidates.regions,
         _fetcher(candidates, sequences, absent),

@@ -90,7 +90,7 @@ def _accessions() -> Mapping[str, tuple[str, frozenset[str]]]:
     return found
 
 
-def recognise(sizes: Mapping[str, int]) -> str | None:
+def recognise(sizes: Mapping[str, int | None]) -> str | None:
     """The assembly that chromosome lengths belong to; None for lengths of no known one.
 
     Names play no part. A genome is recognised by the chromosomes whose length occurs in one
@@ -100,7 +100,7 @@ def recognise(sizes: Mapping[str, int]) -> str | None:
     Parameters
     ----------
     sizes : mapping of str to int
-        Chromosome → length in bp.
+        Chromosome → length in bp; without a length it is not looked at.
 
     >>> recognise({"1": 248956422, "2": 242193529})
     'hg38'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.assemblies import match_names
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import encode, reverse_complement
 from cistransfer.genome.faidx import Faidx, open_faidx
@@ -23,7 +24,6 @@ __all__ = [
     "Genome",
     "Sequences",
     "WindowSequences",
-    "known_sizes",
     "open_sequences",
     "place_of",
     "read_fasta",
@@ -49,7 +49,10 @@ class Sequences(Protocol):
         """Chromosomes, with their lengths in bp where these are known."""
 
     def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
-        """Whether each region cannot be fetched (unknown chromosome, off the end, not listed)."""
+        """Whether each region cannot be fetched (unknown chromosome, off the end, not listed).
+
+        Here and in `fetch` a chromosome goes by any of its names (`match_names`).
+        """
 
     def fetch(self, regions: pd.DataFrame) -> NDArray[np.uint8]:
         """Codes of regions of one width, shape (n, width); `InputError` if one is missing."""
@@ -186,7 +189,12 @@ class Genome:
 
     def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether each region lies on an unknown chromosome or off its ends."""
-        size = regions["chrom"].map(self.sizes).fillna(-1).to_numpy(np.int64)
+        size = (
+            _named(regions["chrom"], self.sizes, self.name)
+            .map(self.sizes)
+            .fillna(-1)
+            .to_numpy(np.int64)
+        )
         return (regions["start"].to_numpy() < 0) | (regions["end"].to_numpy() > size)
 
     def fetch(self, regions: pd.DataFrame) -> NDArray[np.uint8]:
@@ -202,7 +210,7 @@ class Genome:
             For an unknown chromosome or a region off a chromosome's end; names the region.
         """
         width = _one_width(regions)
-        chroms = regions["chrom"].to_numpy()
+        chroms = _named(regions["chrom"], self.sizes, self.name).to_numpy()
         starts = regions["start"].to_numpy(np.int64)
         bad = np.flatnonzero(self.missing(regions))
         if len(bad):
@@ -280,7 +288,8 @@ class WindowSequences:
         double = (regions["start"] + regions["end"]).tolist()
         width = (regions["end"] - regions["start"]).tolist()
         found = np.full(len(regions), -1, dtype=np.int64)
-        for at, key in enumerate(zip(regions["chrom"], double, strict=True)):
+        chroms = _named(regions["chrom"], self.chromosomes, self._name)
+        for at, key in enumerate(zip(chroms, double, strict=True)):
             row = self._row_of.get(key, -1)
             if row >= 0 and len(self._rows[row]) >= width[at]:
                 found[at] = row
@@ -310,9 +319,10 @@ class WindowSequences:
         return codes
 
 
-def known_sizes(sequences: Sequences) -> dict[str, int]:
-    """Chromosomes whose length is known."""
-    return {name: size for name, size in sequences.chromosomes.items() if size is not None}
+def _named(chroms: pd.Series, known: Iterable[str], where: str) -> pd.Series:
+    """Chromosomes by the names that the sequences have for them (``1`` as ``chr1``)."""
+    match = match_names(pd.unique(chroms), known, where)
+    return chroms.replace(match.renamed) if match.renamed else chroms
 
 
 def _one_width(regions: pd.DataFrame) -> int:

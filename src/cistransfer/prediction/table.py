@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.genome.assemblies import place, recognise
 from cistransfer.genome.codes import N, encode
 from cistransfer.genome.fasta import Sequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
@@ -52,10 +53,12 @@ def predict_regions(
     windows = centre_windows(regions, bundle.window).reset_index(drop=True)
     missing = sequences.missing(windows)
     if len(windows) and missing.all():
+        known = sequences.chromosomes
+        place(regions, known, "regions", genome=sequences.name, assembly=recognise(known))
         chrom, start, end = windows[["chrom", "start", "end"]].iloc[0]
         raise InputError(
             f"{sequences.name}: has none of the {len(windows):,} windows of {bundle.window} bp; "
-            f"the first is {chrom}:{start}-{end}: is this the right genome assembly?"
+            f"the first is {chrom}:{start}-{end}"
         )
     rows = np.flatnonzero(~missing)
     notes = np.full(len(windows), "", dtype=object)
