@@ -241,6 +241,20 @@ def test_a_finished_run_is_not_repeated(
         finetune(tmp_path / "run", target_examples, None, **{**options, "strategy": other})
 
 
+def test_a_folder_called_bundle_that_is_none_is_refused_before_the_training(
+    target_examples: ExampleSet,
+    short_strategy: Short,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "run" / "bundle").mkdir(parents=True)
+    (tmp_path / "run" / "bundle" / "notes.txt").write_text("mine")
+    monkeypatch.setattr(run_module, "fit", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(InputError, match=r"an earlier bundle .*found notes\.txt"):
+        finetune(tmp_path / "run", target_examples, None, strategy=short_strategy(), **CPU)
+    assert (tmp_path / "run" / "bundle" / "notes.txt").read_text() == "mine"
+
+
 def test_other_examples_in_the_same_folder(target_examples: ExampleSet, tmp_path: Path) -> None:
     kept = keep_examples(tmp_path / "run", target_examples)
     assert isinstance(kept.codes, np.memmap)
