@@ -59,7 +59,7 @@ class Option:
     metavar: str | None = None
     repeat: bool = False
     positional: bool = False
-    path: bool = False
+    path: bool | Callable[[str], bool] = False
     read: Callable[[str], Any] | None = None
 
 
@@ -95,9 +95,9 @@ def option(default: Any = MISSING, *, help: str, **described: Any) -> Any:
         A tuple is given by repeating the option; otherwise as one comma list.
     positional : bool
         Given by its place instead of by its flag.
-    path : bool
-        A text that may name a file or folder (``general``, or a run folder): a record keeps where
-        it lies.
+    path : bool or callable
+        A text that may name a file or folder (``general``, or a run folder; where only some
+        texts may, a function says which): a record keeps where it lies.
     read : callable, optional
         Turns the text of the command line into the value; raises ``InputError``.
 

@@ -113,4 +113,7 @@ def test_texts_that_name_files_become_absolute(value: str, expected: str, tmp_pa
     here = expected.replace("{here}", str(tmp_path))
     assert plain(value, path=True, folder=tmp_path) == here
     assert plain([value], path=True, folder=tmp_path) == [here]
+    assert plain(value, path=lambda text: text != "run", folder=tmp_path) == (
+        here if value != "run" else "run"
+    )
     assert plain(value) == value

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,6 +85,13 @@ def settings(short_strategy: Short) -> Settings:
     )
 
 
+def with_trunk(settings: Settings, trunk: Path, **changes: Any) -> Settings:
+    """The settings with a trunk, which leaves those of pre-training without a meaning."""
+    defaults = Settings()
+    idle = {name: getattr(defaults, name) for name in ("pretraining", "pretraining_epochs")}
+    return replace(settings, **idle, trunk=str(trunk), **changes)
+
+
 CPU = {"device": "cpu", "precision": "float32"}
 
 
@@ -129,7 +138,7 @@ def test_a_trunk_of_the_users(sets: Path, settings: Settings, tmp_path: Path) ->
     _list_sets(sets)
     with pytest.raises(InputError, match="expected a set 'pretraining', found none; or name a tr"):
         accessibility_study(tmp_path / "none", sets, short, **CPU)
-    given = Settings(**{**vars(short), "trunk": str(tmp_path / "first" / "trunk")})
+    given = with_trunk(short, tmp_path / "first" / "trunk")
     place = tmp_path / "study"
     table = accessibility_study(place, sets, given, **CPU)
     scratch = Path(settings.strategies[1]).stem
@@ -145,7 +154,7 @@ def test_a_trunk_of_the_users(sets: Path, settings: Settings, tmp_path: Path) ->
         flipped.codes, flipped.labels, flipped.regions.assign(part=parts), ("A",), flipped.facts
     )
     pretrain(tmp_path / "leaking", seen, strategy=settings.pretraining, seed=0, **CPU)
-    leaking = Settings(**{**vars(short), "trunk": str(tmp_path / "leaking")})
+    leaking = with_trunk(short, tmp_path / "leaking")
     whole = Settings(**{**vars(leaking), "max_test_positives": None})
     with pytest.raises(InputError, match="the trunk has learned from 40 of the 40 test regions"):
         accessibility_study(tmp_path / "other", sets, whole, **CPU)
@@ -195,14 +204,7 @@ def test_a_trunk_of_another_architecture(sets: Path, settings: Settings, tmp_pat
         tmp_path / "trunk", open_examples(sets / "pretraining"), strategy=settings.pretraining,
         architecture="danq", seed=0, **CPU,
     )  # fmt: skip
-    given = Settings(
-        **{
-            **vars(settings),
-            "trunk": str(tmp_path / "trunk"),
-            "fractions": (1.0,),
-            "max_positives": 10,
-        }
-    )
+    given = with_trunk(settings, tmp_path / "trunk", fractions=(1.0,), max_positives=10)
     accessibility_study(tmp_path / "study", sets, given, **CPU)
     for run in (tmp_path / "study").rglob("card.json"):
         assert json.loads(run.read_text())["architecture"]["name"] == "danq"

@@ -15,7 +15,7 @@ from cistransfer.cli.verb import Done, verb
 from cistransfer.errors import InputError
 from cistransfer.examples.holdout import SplitOptions
 from cistransfer.openness.options import OpenOptions
-from cistransfer.options import option
+from cistransfer.options import arguments, option
 from cistransfer.studies.settings import QUICK, Settings
 
 if TYPE_CHECKING:
@@ -225,8 +225,10 @@ def study(
 
     quick = {}
     if options.quick:
+        asked = arguments(settings)
         settings = settings.quick(given | ({"fractions"} if "percent" in given else set()))
-        quick = {name: getattr(settings, name) for name in QUICK if name != "fractions"}
+        now = {name: getattr(settings, name) for name in QUICK if name != "fractions"}
+        quick = {name: value for name, value in now.items() if value != asked[name]}
     table = accessibility_study(
         options.out,
         options.sets,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cistransfer.cli.command import say
-from cistransfer.cli.groups import Device, FromSet, Precision, Seed, used_by
+from cistransfer.cli.groups import Device, FromSet, Precision, Seed, is_python, is_toml, used_by
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
 from cistransfer.errors import InputError
@@ -31,14 +31,16 @@ __all__ = ["finetune", "register"]
 class Start:
     """Model."""
 
-    trunk: str = option(path=True, help="Trunk (run folder or bundle), or 'scratch'.")
+    trunk: str = option(
+        path=lambda text: text != "scratch", help="Trunk (run folder or bundle), or 'scratch'."
+    )
     out: Path = option(help="Run folder.")
     strategy: str | None = option(
-        None, path=True, help="Strategy or TOML file [default: finetune; scratch: scratch]."
+        None, path=is_toml, help="Strategy or TOML file [default: finetune; scratch: scratch]."
     )
     architecture: str | None = option(
         None,
-        path=True,
+        path=is_python,
         help="Network from scratch: see 'cistransfer models', or FILE.py:CLASS [default: cnn]; "
         "with a trunk, the file of one whose network is your own.",
     )

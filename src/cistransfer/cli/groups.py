@@ -25,10 +25,22 @@ __all__ = [
     "Regions",
     "Seed",
     "Sequences",
+    "is_python",
+    "is_toml",
     "used_by",
 ]
 
 GENOME = "Genome FASTA, or FASTA file or folder of windows."
+
+
+def is_toml(text: str) -> bool:
+    """Whether a text is a file of a strategy, not the name of one."""
+    return text.endswith(".toml")
+
+
+def is_python(text: str) -> bool:
+    """Whether a text is ``FILE.py:CLASS``, not the name of an architecture."""
+    return ".py:" in text
 
 
 @dataclass(frozen=True)
@@ -68,7 +80,7 @@ class OwnNetworks:
     architecture: tuple[str, ...] = option(
         (),
         repeat=True,
-        path=True,
+        path=is_python,
         help="FILE.py:CLASS of a bundle whose network is your own (repeatable).",
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import typer
 
+from cistransfer.cli.groups import is_python
 from cistransfer.cli.verb import Done, verb
 from cistransfer.options import option
 
@@ -19,7 +20,7 @@ class Sizes:
     window: int = option(200, min=1, help="Window in bp.")
     n_tasks: int = option(1, min=1, help="Number of outputs.")
     architecture: tuple[str, ...] = option(
-        (), repeat=True, path=True, help="Also your own network, FILE.py:CLASS (repeatable)."
+        (), repeat=True, path=is_python, help="Also your own network, FILE.py:CLASS (repeatable)."
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cistransfer.cli.command import say
-from cistransfer.cli.groups import Device, FromSet, Precision, Seed, used_by
+from cistransfer.cli.groups import Device, FromSet, Precision, Seed, is_python, is_toml, used_by
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
 from cistransfer.errors import InputError
@@ -32,9 +32,9 @@ class Network:
 
     out: Path = option(help="Run folder.")
     strategy: str = option(
-        "pretrain", path=True, help="pretrain, pretrain-published, or a TOML file."
+        "pretrain", path=is_toml, help="pretrain, pretrain-published, or a TOML file."
     )
-    architecture: str = option("cnn", path=True, help="See 'cistransfer models'.")
+    architecture: str = option("cnn", path=is_python, help="See 'cistransfer models'.")
     settings: tuple[str, ...] = option(
         (),
         flag="--set",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,20 +94,22 @@ def write_config(
     write_json(place, content)
 
 
-def plain(value: Any, path: bool = False, folder: Path | None = None) -> Any:
+def plain(
+    value: Any, path: bool | Callable[[str], bool] = False, folder: Path | None = None
+) -> Any:
     """A value as JSON, files by their absolute path.
 
     Parameters
     ----------
-    path : bool
-        A text may name a file (also ``NAME=FILE`` and ``FILE.py:CLASS``); if it is there, it is
-        made absolute.
+    path : bool or callable
+        Whether a text may name a file (also ``NAME=FILE`` and ``FILE.py:CLASS``); if it is there,
+        it is made absolute.
     folder : Path, optional
         What it is relative to [default: the current one].
     """
     if isinstance(value, Path):
         return str(value) if str(value) == "-" else str((folder or Path.cwd()) / value)
-    if isinstance(value, str) and path:
+    if isinstance(value, str) and (path(value) if callable(path) else path):
         head, equals, tail = value.rpartition("=")
         name, ending, rest = tail.partition(".py:")
         file = (folder or Path.cwd()) / (name + ending.removesuffix(":"))

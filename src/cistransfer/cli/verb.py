@@ -33,6 +33,12 @@ from cistransfer.options import flag_of, title_of
 __all__ = ["Done", "verb"]
 
 
+RENAMED: dict[str, dict[str, str]] = {"finetune": {"--from": "--trunk"}}
+"""Spellings that are still read, by verb."""
+
+_LENIENT = "cistransfer.lenient"
+
+
 @dataclass(frozen=True)
 class Done:
     """What a verb hands back.
@@ -83,13 +89,6 @@ class GroupedCommand(TyperCommand):
             flag, equals, rest = word.partition("=")
             words.append(names.get(flag, flag) + equals + rest)
         return super().parse_args(ctx, words)
-
-
-RENAMED: dict[str, dict[str, str]] = {"finetune": {"--from": "--trunk"}}
-"""Spellings that are still read, by verb."""
-
-
-_LENIENT = "cistransfer.lenient"
 
 
 def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:

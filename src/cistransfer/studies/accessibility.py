@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,14 +95,14 @@ def accessibility_study(
     pretraining = pretraining_sets(source) if plan.trunk is None else {}
     cells = listed_cells(source)
     trunks = {name: place / name for name in pretraining}
-    arguments: dict[str, Any] | None = None
+    architecture, arguments = plan.architecture, None
     if plan.trunk is not None:
         trunks[TRUNK] = find_bundle(plan.trunk)
         design = open_bundle(trunks[TRUNK]).card.architecture
-        plan, arguments = replace(plan, architecture=design.name), design.arguments
-    whole, parts = examples_of_cells(place, source, plan, cells, pretraining)
+        architecture, arguments = design.name, design.arguments
+    whole, parts = examples_of_cells(place, source, plan, cells, pretraining, architecture)
     how = {"device": device, "precision": precision, "seed": plan.seed}
-    own = {"architecture": plan.architecture, "arguments": arguments, **how}
+    own = {"architecture": architecture, "arguments": arguments, **how}
     run_jobs(
         [
             Job(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -82,7 +83,12 @@ def pretraining_sets(source: Path) -> dict[str, Path]:
 
 
 def examples_of_cells(
-    place: Path, source: Path, plan: Settings, cells: list[str], pretraining: dict[str, Path]
+    place: Path,
+    source: Path,
+    plan: Settings,
+    cells: list[str],
+    pretraining: dict[str, Path],
+    architecture: str,
 ) -> tuple[dict[str, Cell], list[Cell]]:
     """The whole training set of each cell, and the shares; the plan is on record when all are
     there."""
@@ -92,7 +98,7 @@ def examples_of_cells(
         for path in used
     }
     before = set(place.glob(_SETS))
-    new = _keep_plan(place, plan, contents)
+    new = _keep_plan(place, asdict(plan) | {"architecture": architecture, "sets": contents})
     try:
         whole = {cell: _shrunk(source, place, cell, plan, 1.0, 0) for cell in cells}
         parts = [
@@ -113,12 +119,11 @@ def examples_of_cells(
     return whole, parts
 
 
-def _keep_plan(place: Path, plan: Settings, contents: dict[str, str]) -> bool:
+def _keep_plan(place: Path, facts: dict[str, Any]) -> bool:
     """Write down what the study is, or refuse a folder that holds another one; whether it is new.
 
     Other baselines are no other study: they are fitted when it is evaluated.
     """
-    facts = asdict(plan) | {"sets": contents}
     facts = {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items()}
     path = place / "study.json"
     new = not path.exists()

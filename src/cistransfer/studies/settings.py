@@ -26,7 +26,7 @@ class Settings:
     Attributes
     ----------
     architecture : str
-        A name of the registry.
+        A name of the registry; a trunk brings its own.
     trunk : str or None
         A bundle, or the name of a shipped one, to start from instead of pre-training.
     strategies : tuple of str
@@ -50,7 +50,7 @@ class Settings:
     seed : int
     """
 
-    architecture: str = option("cnn", help="Network: see 'cistransfer models'.")
+    architecture: str = option("cnn", against=("trunk",), help="Network: see 'cistransfer models'.")
     trunk: str | None = option(
         None,
         path=True,
@@ -61,7 +61,7 @@ class Settings:
         ("tune-whole", "finetune", "scratch-whole"),
         help="Comma list of strategies for the cells' models.",
     )
-    pretraining: str = option("pretrain", help="Strategy of the trunk.")
+    pretraining: str = option("pretrain", against=("trunk",), help="Strategy of the trunk.")
     multiclass: str = option(
         "multiclass",
         help="Strategy of the multi-class networks (or chromtransfer-multiclass).",
@@ -83,7 +83,7 @@ class Settings:
         None, min=1, help="Most positives of a cell to test on [default: all]."
     )
     epochs: int | None = option(None, min=1, help="Most epochs of a cell's models.")
-    pretraining_epochs: int = option(8, min=1, help="Epochs of the trunk.")
+    pretraining_epochs: int = option(8, min=1, against=("trunk",), help="Epochs of the trunk.")
     multiclass_epochs: int = option(8, min=1, help="Epochs of the multi-class networks.")
     seed: int = option(0, min=0, panel="Computing", help="Seed of everything random.")
 
@@ -97,7 +97,8 @@ class Settings:
 
     def quick(self, kept: frozenset[str] = frozenset()) -> Settings:
         """For minutes, to see that everything works; what is ``kept`` stays (see `QUICK`)."""
-        return replace(self, **{name: v for name, v in QUICK.items() if name not in kept})
+        idle = {"pretraining_epochs"} if self.trunk else set()
+        return replace(self, **{name: v for name, v in QUICK.items() if name not in kept | idle})
 
 
 QUICK: dict[str, Any] = {
