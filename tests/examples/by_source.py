@@ -63,7 +63,7 @@ def single(matrix: Any, genome: Any, tf: str, **options: Any) -> ExampleSet:
 def peaks(peaks: Any, open_regions: Any, genome: Any, **options: Any) -> ExampleSet:
     drawn, rest = _apart(Matched, options)
     own, rest = _apart(FromPeaks, rest)
-    return _make(FromPeaks(peaks, open_regions, genome, **own), Matched(**drawn), **rest)
+    return _make(FromPeaks(peaks, genome, open_regions, **own), Matched(**drawn), **rest)
 
 
 def fasta(

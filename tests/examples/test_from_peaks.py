@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
+from cistransfer.examples.draw import Matched
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromPeaks
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.intervals import overlaps_any
@@ -178,3 +181,18 @@ def test_simulated_peaks(world) -> None:
     assert set(zip(bound["chrom"], bound["start"] + 50, strict=True)) <= summits
     assert (examples.codes == world.genome.fetch(examples.regions)).all()
     assert set(examples.regions["part"]) == {"train", "valid", "test"}
+
+
+def test_without_open_regions_tiles_of_the_genome_stand_in(world) -> None:
+    states = world.matrix.states(["GABPA"], rule="sparse")[:, 0]
+    peaks = world.matrix.regions[states == 1]
+    source = FromPeaks(peaks=peaks, genome=world.genome, window=100)
+    made = examples_for(source, draw=Matched(2.0))
+    again = examples_for(source, draw=Matched(2.0))
+    assert made.content_hash() == again.content_hash()
+    tiles = made.regions[made.labels[:, 0] == 0]
+    assert set(tiles["source"]) == {"tile"}
+    assert (tiles["start"] % 100 == 0).all()
+    near = peaks.assign(start=peaks["start"] - 1000, end=peaks["end"] + 1000)
+    assert not overlaps_any(tiles, near).any()
+    assert "tiles of the genome stand in" in " ".join(made.notes())

@@ -89,7 +89,7 @@ def test_windows_of_finetuning_are_on_the_summits(tmp_path: Path, genome_path: P
     places = [(chrom, start) for chrom in (1, 2) for start in range(60, 2900, 30)]
     opened.write_text("".join(f"chr{c}\t{s}\t{s + 60}\n" for c, s in places))
     made = examples_for(
-        FromPeaks(path, opened, genome_path, "T", window=40),
+        FromPeaks(path, genome_path, opened, "T", window=40),
         holdout=HoldOut(Split(by="random", seed=0)),
         draw=Matched(gc_bins=1),
     )

@@ -19,6 +19,7 @@ from cistransfer.genome.bed import as_regions, read_bed, regions_table
 from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
 from cistransfer.genome.fasta import Sequences, open_sequences, place_of, read_fasta
 from cistransfer.genome.intervals import centre_windows, overlaps_any, sort_regions
+from cistransfer.openness.background import sample_background
 
 if TYPE_CHECKING:
     from cistransfer.examples.sources import FromFasta, FromMatrix, FromPeaks, FromRegions, FromTFs
@@ -39,6 +40,9 @@ __all__ = [
 
 LEAST_IN_OPEN = 0.2
 """Of the peaks of most TFs well over half lie in open regions; fewer than this is said."""
+
+TILES, TILES_PER_PEAK = 100_000, 40
+"""Tiles of the genome that stand in for open regions: at least so many, and so many per peak."""
 
 BESIDE = 10_000
 """How far beside a peak nothing of it is left (bp)."""
@@ -268,25 +272,38 @@ def of_tfs(source: FromTFs, placing: Placing, seed: int) -> Candidates:
     )
 
 
-def of_peaks(source: FromPeaks, placing: Placing, window: int) -> Candidates:
+def of_peaks(source: FromPeaks, placing: Placing, window: int, seed: int) -> Candidates:
     """Windows on the summits of peaks, and on open regions without a peak.
 
     Bound: a window on each peak's summit (its midpoint without one); windows that occur twice are
     kept once. Unbound: windows on the centres of open regions, where neither the open region nor
-    the window overlaps a peak or a bound window.
+    the window overlaps a peak or a bound window; without open regions, tiles of the genome.
     """
     peaks = placing(as_regions(source.peaks, source.columns), "peaks")
-    opened = placing(source.open_regions, "open regions")
-    in_open = overlaps_any(peaks, opened)
-    if not in_open.any():
-        raise InputError(
-            f"none of the {len(peaks):,} peaks overlaps one of the {len(opened):,} open "
-            "regions; are both from the same genome assembly "
-            f"(peaks: {_names(peaks)}; open regions: {_names(opened)})?"
+    told: dict[str, Any] = {}
+    if source.open_regions is None:
+        opened = sample_background(
+            placing.sequences, window, max(TILES, TILES_PER_PEAK * len(peaks)), avoid=peaks,
+            seed=seed,
+        )  # fmt: skip
+        placing.warn(
+            f"no open regions are given: {len(opened):,} tiles of the genome stand in for them; "
+            "what tells them from peaks is open chromatin as much as the TF (give --open)"
         )
-    placing.inputs[-2]["in_open_regions"] = int(in_open.sum())
-    if warning := _unlike_peaks(peaks, opened, float(in_open.mean())):
-        placing.warn(warning)
+        told = {"tiles": len(opened)}
+    else:
+        opened = placing(source.open_regions, "open regions")
+        in_open = overlaps_any(peaks, opened)
+        if not in_open.any():
+            raise InputError(
+                f"none of the {len(peaks):,} peaks overlaps one of the {len(opened):,} open "
+                "regions; are both from the same genome assembly "
+                f"(peaks: {_names(peaks)}; open regions: {_names(opened)})?"
+            )
+        placing.inputs[-2]["in_open_regions"] = int(in_open.sum())
+        if warning := _unlike_peaks(peaks, opened, float(in_open.mean())):
+            placing.warn(warning)
+        told = {"peaks_in_open_regions": int(in_open.sum()), "open_regions": len(opened)}
     bound = sort_regions(centre_windows(peaks, window).drop_duplicates(_PLACE))[_PLACE]
     unbound = centre_windows(opened, window)
     free = ~overlaps_any(opened, peaks)
@@ -306,13 +323,12 @@ def of_peaks(source: FromPeaks, placing: Placing, window: int) -> Candidates:
     return Candidates(
         regions,
         labels[:, None],
-        np.where(labels == 1, "peak", "open").astype(object),
+        np.where(labels == 1, "peak", "open" if "open_regions" in told else "tile").astype(object),
         (source.tf or name.split(".")[0],),
         {
             "source": "peaks",
             "peaks": len(peaks),
-            "peaks_in_open_regions": int(in_open.sum()),
-            "open_regions": len(opened),
+            **told,
             "blacklisted": blacklisted,
             "read": _read_facts(peaks=peaks, open_regions=opened),
             "inputs": placing.inputs,

@@ -176,9 +176,13 @@ class FromPeaks(Source):
 
     Attributes
     ----------
-    peaks, open_regions : path or DataFrame
-        Region tables or BED; ``summit`` is used when present.
+    peaks : path or DataFrame
+        Region table or BED; ``summit`` is used when present.
     genome : path or Sequences
+    open_regions : path or DataFrame, optional
+        Where negatives are drawn from. Without, they are tiles of the genome away from the peaks:
+        a model then learns what tells bound regions from the rest of the genome, which is open
+        chromatin as much as the TF.
     tf : str, optional
         A name for the record; by default the file's.
     window : int, optional
@@ -189,10 +193,14 @@ class FromPeaks(Source):
     """
 
     peaks: PathLike | pd.DataFrame = option(help="Your peaks (BED or narrowPeak).", cli=Path)
-    open_regions: PathLike | pd.DataFrame = option(
-        flag="--open", help="Open regions (BED) to draw negatives from.", cli=Path
-    )
     genome: PathLike | Sequences = option(help=_GENOME, cli=Path)
+    open_regions: PathLike | pd.DataFrame | None = option(
+        None,
+        flag="--open",
+        help="Open regions (BED) to draw negatives from [default: tiles of the genome away from "
+        "the peaks, which teach less].",
+        cli=Path,
+    )
     tf: str | None = option(None, help="TF of the matrix, or a name for --peaks.")
     window: int | None = option(None, min=1, help="Window in bp [default: the trunk's, or 200].")
     blacklist: PathLike | pd.DataFrame | None = option(
@@ -208,11 +216,11 @@ class FromPeaks(Source):
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
-        """Windows on the summits of peaks, and on open regions that touch no peak."""
+        """Windows on the summits of peaks, and on open regions (or tiles) that touch no peak."""
         from cistransfer.examples.candidates import Placing, as_sequences, of_peaks
 
         placing = Placing(sequences or as_sequences(self.genome))
-        return of_peaks(self, placing, self.window or window or WINDOW)
+        return of_peaks(self, placing, self.window or window or WINDOW, seed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from cistransfer.genome.codes import has_n
 from cistransfer.genome.fasta import Genome, Sequences
 from cistransfer.genome.intervals import overlaps_any
 
-__all__ = ["tile_background"]
+__all__ = ["sample_background", "tile_background"]
 
 _BLOCK = 8_000_000
 
@@ -100,3 +100,74 @@ def tile_background(
             f"blacklist and the {margin} bp around open regions"
         )
     return table
+
+
+def sample_background(
+    sequences: Sequences,
+    window: int,
+    n: int,
+    *,
+    avoid: pd.DataFrame,
+    margin: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Draw windows of the genome that lie away from some regions.
+
+    What stands in for open regions where a person has none: of the tiles that `tile_background`
+    cuts, ``n`` at random on the chromosomes on which ``avoid`` has regions, without those near
+    ``avoid`` and those with an N, so that fewer than ``n`` are left.
+
+    Parameters
+    ----------
+    sequences : Genome
+        Contiguous sequence.
+    window : int
+        Width in bp.
+    n : int
+        Tiles to draw, at most.
+    avoid : DataFrame
+        Region table, for instance of peaks.
+    margin : int
+        Least distance from ``avoid`` in bp.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        Region table in the genome's order.
+    """
+    if not isinstance(sequences, Genome):
+        raise InputError(
+            f"{sequences.name}: holds windows, not contiguous sequence, and cannot stand in for "
+            "open regions; name a genome FASTA, or give open regions (--open)"
+        )
+    known = set(avoid["chrom"])
+    chroms = [chrom for chrom in sequences.sizes if chrom in known]
+    counts = np.array([sequences.sizes[chrom] // window for chrom in chroms], dtype=np.int64)
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if len(ends) else 0
+    if not total:
+        raise InputError(
+            f"{sequences.name}: none of its chromosomes has regions and is as long as {window} bp"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = np.sort(rng.choice(total, min(n, total), replace=False))
+    which = np.searchsorted(ends, drawn, side="right")
+    starts = (drawn - (ends - counts)[which]) * window
+    tiles = regions_table(np.array(chroms, dtype=object)[which], starts, starts + window)
+    near = avoid.assign(start=avoid["start"] - margin, end=avoid["end"] + margin)
+    tiles = tiles[~overlaps_any(tiles, near)].reset_index(drop=True)
+    kept = []
+    for begin in range(0, len(tiles), _CHUNK):
+        block = tiles.iloc[begin : begin + _CHUNK]
+        kept.append(block[~has_n(sequences.fetch(block))])
+    table = pd.concat(kept, ignore_index=True) if kept else tiles
+    if not len(table):
+        raise InputError(
+            f"{sequences.name}: no window of {window} bp without N lies {margin:,} bp from the "
+            "regions; give open regions (--open)"
+        )
+    return table
+
+
+_CHUNK = 1 << 14
