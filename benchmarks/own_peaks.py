@@ -40,8 +40,8 @@ def main() -> None:
     trunk = open_bundle("general")
     source = FromPeaks(
         peaks / "HepG2.HNF4A.narrowPeak.gz",
-        others[["chrom", "start", "end"]].reset_index(drop=True),
         genome,
+        others[["chrom", "start", "end"]].reset_index(drop=True),
         "HNF4A",
     )
     examples = examples_for(source, trunk)
