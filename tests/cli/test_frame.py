@@ -103,7 +103,7 @@ WRONG = {
     "missing argument": (["check"], "Missing argument"),
     "no bundle": (["check", "nowhere"], "expected a bundle"),
     "no matrix": (
-        ["pretrain", "--matrix", "none.h5", "--genome", "g.fa", "--out", "o"],
+        ["matrix", "info", "none.h5"],
         "none.h5: expected a binding matrix, no such file",
     ),
     "no config": (["rerun", "none.json", "--out", "o"], "none.json: no such file"),

@@ -397,3 +397,15 @@ def test_examples_equal_those_of_a_run(call, world, run_folder: Path, tmp_path: 
     assert used["guard"] == "heldout"
     again = json.loads((run_folder / "config.json").read_text())["used"]
     assert {"split", "guard", "window", "device", "strategy"} <= set(again)
+
+
+def test_examples_of_cells_equal_the_sets_of_the_study(call, world, tmp_path: Path) -> None:
+    cells = ["--cells", "GM12878,HepG2,K562", "--window", 100, "--genome", world.genome_path]
+    own = [*cells, "--open", world.matrix_path, "--split", "neighbours"]
+    call("accessibility", "sets", *own, "--out", tmp_path / "sets")
+    for cell, name in ((["--cell", "K562"], "cells/K562"), ([], "pretraining")):
+        made = call("examples", *own, *cell, "--out", tmp_path / "set")
+        alone = open_examples(tmp_path / "set")
+        among = open_examples(tmp_path / "sets" / name)
+        assert made["tasks"] == list(among.tasks)
+        assert len(alone.codes) >= len(among.codes) > 0  # the sets are guarded from each other

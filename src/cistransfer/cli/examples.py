@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cistransfer.cli.command import say
-from cistransfer.cli.groups import Seed
+from cistransfer.cli.groups import GENOME, Seed
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
 from cistransfer.examples.draw import Matched
@@ -22,7 +22,11 @@ from cistransfer.examples.sources import (
     FromRegions,
     FromTFs,
 )
+from cistransfer.openness.options import OpenOptions
 from cistransfer.options import option
+
+if TYPE_CHECKING:
+    from cistransfer.examples.sources import FromOpenness
 
 __all__ = ["examples", "register"]
 
@@ -40,11 +44,49 @@ class ExampleSet:
     )
 
 
+@dataclass(frozen=True)
+class FromCells:
+    """Open chromatin of several cells."""
+
+    cells: tuple[str, ...] = option(help="Comma list of cells; with --open, the open regions.")
+    genome: Path = option(help=GENOME)
+    cell: str | None = option(
+        None,
+        help="The cell to make examples for: what is open in it alone, against what is open in "
+        "others or in none [default: what is open in none of --cells, against background].",
+    )
+    window: int | None = option(None, min=1, help="Window in bp [default: 600].")
+    background: str = option(
+        "tiles",
+        choices=("tiles", "shuffled"),
+        against=("cell",),
+        help="Against tiles (far from open regions; published), or shuffled.",
+    )
+    blacklist: Path | None = option(None, help="Regions to avoid (BED).")
+
+    def source(self, opened: OpenOptions) -> FromOpenness:
+        """The source that these options mean."""
+        from cistransfer.binding.matrix import read_open_regions
+        from cistransfer.examples.sources import FromOpenness
+
+        return FromOpenness(
+            read_open_regions(opened),
+            self.cells,
+            self.genome,
+            cell=self.cell,
+            window=self.window or 600,
+            background=self.background,
+            blacklist=self.blacklist,
+        )
+
+
 def examples(
     made: ExampleSet,
     source: Annotated[
-        FromPeaks | FromMatrix | FromTFs | FromFasta | FromRegions | FromLists, "source of examples"
+        FromPeaks | FromMatrix | FromTFs | FromFasta | FromRegions | FromCells | FromLists,
+        "source of examples",
     ],
+    opened: Annotated[OpenOptions | None, goes_with(FromCells)],
     draw: Annotated[Matched | None, goes_with(FromPeaks, FromMatrix)],
     holdout: HoldOutOptions,
     seed: Seed,
@@ -62,7 +104,11 @@ def examples(
         raise InputError("--guard has no meaning without --trunk; drop it")
     trunk = None if made.trunk is None else open_bundle(made.trunk)
     held = holdout.hold_out(trunk, seed.seed)
-    data = examples_for(source, trunk, holdout=held, draw=draw, seed=seed.seed)
+    chosen: Any = source
+    if isinstance(source, FromCells):
+        assert opened is not None
+        chosen = source.source(opened)
+    data = examples_for(chosen, trunk, holdout=held, draw=draw, seed=seed.seed)
     say(*data.notes())
     save_examples(made.out, data)
     table = counts(data)
