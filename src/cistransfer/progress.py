@@ -1,4 +1,4 @@
-"""Progress bars for long work: on a terminal's stderr, silent elsewhere."""
+"""What a person is told while work goes on: lines, and bars on a terminal; all on stderr."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-__all__ = ["Bar", "bar", "track"]
+__all__ = ["Bar", "bar", "say", "track"]
 
 T = TypeVar("T")
+
+
+def say(*lines: str) -> None:
+    """Print lines for the person on stderr (stdout belongs to results)."""
+    with contextlib.suppress(OSError, ValueError):  # nobody listens: work goes on
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)
 
 
 class Bar(Protocol):

@@ -49,7 +49,7 @@ _EXPLAINED = 50
 """For how many unmatched names (those with most rows) the nearest known ones are looked up."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BuildReport:
     """What a build made and what it left out.
 
@@ -97,6 +97,12 @@ class BuildReport:
     unmatched_tfs: list[dict[str, Any]] = field(default_factory=list)
     not_assayed: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return (
+            f"<BuildReport {self.path}: {self.regions:,} regions, {self.cells} cells, "
+            f"{self.tfs} TFs, {self.experiments:,} experiments>"
+        )
 
 
 def build_matrix(

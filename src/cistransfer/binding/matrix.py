@@ -76,7 +76,7 @@ def as_float(states: NDArray[np.int8]) -> NDArray[np.float64]:
     return np.where(states < 0, np.nan, states.astype(np.float64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class View:
     """Columns of int8 values over a matrix's regions, read one at a time.
 
@@ -96,6 +96,10 @@ class View:
     rule: str
     columns: list[tuple[str, str]]
     _column: Callable[[int], NDArray[np.int8]]
+
+    def __repr__(self) -> str:
+        name, columns = self.matrix.name, len(self.columns)
+        return f"<View {self.kind} of {name} ({self.rule}): {len(self.matrix):,} x {columns:,}>"
 
     def __len__(self) -> int:
         """Number of columns."""
@@ -122,7 +126,7 @@ class View:
         return values.T
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BindingMatrix:
     """A reader of one matrix file; make it with `open_matrix`.
 
@@ -162,6 +166,13 @@ class BindingMatrix:
     inputs: list[dict[str, Any]] = field(repr=False, compare=False)
     content_hash: str
     n_regions: int
+
+    def __repr__(self) -> str:
+        width = f" of {self.window} bp" if self.window else ""
+        return (
+            f"<BindingMatrix {self.name}: {self.n_regions:,} regions{width}, {len(self.tfs)} TFs, "
+            f"{len(self.cells)} cells ({self.genome})>"
+        )
 
     def __len__(self) -> int:
         """Number of regions."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from cistransfer import cpus
+from cistransfer.progress import say
 
 __all__ = ["close_streams", "mend_streams", "say", "set_environment", "stoppable"]
 
@@ -22,13 +23,6 @@ def set_environment() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if cpus.allowed() < cpus.bound():  # a container's quota, which OpenMP does not look at
         os.environ.setdefault("OMP_NUM_THREADS", str(cpus.allowed()))
-
-
-def say(*lines: str) -> None:
-    """Print lines for the person on stderr (stdout belongs to results)."""
-    with contextlib.suppress(OSError, ValueError):  # nobody listens: work goes on
-        for line in lines:
-            print(line, file=sys.stderr, flush=True)
 
 
 def mend_streams() -> None:

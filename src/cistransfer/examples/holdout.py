@@ -60,7 +60,7 @@ class Trunk(Protocol):
         """Fingerprints of the sequences there, by part."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HoldOut:
     """Which regions train, validate and test, and what must not be among them.
 
@@ -92,6 +92,11 @@ class HoldOut:
             lacking = [name for name in ("chrom", "start", "end", "part") if name not in table]
             if lacking:
                 raise InputError(f"what a trunk has seen lacks the columns {', '.join(lacking)}")
+
+    def __repr__(self) -> str:
+        split = "by chromosome" if self.split is None else repr(self.split)
+        kept = "nothing seen before" if self._seen is None else "what a trunk has seen is guarded"
+        return f"<HoldOut {split}: {kept} ({self.rule})>"
 
     @property
     def _seen(self) -> Seen | None:

@@ -34,7 +34,7 @@ _LEAST_SHARE = 0.25
 """Of what a held-out part should hold: chromosomes with less are scaffolds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """A rule that sends every region to one part.
 
@@ -62,6 +62,10 @@ class Split:
     fold: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("valid", "test"):
+            given = getattr(self, name)
+            names = given.split(",") if isinstance(given, str) else given or ()
+            object.__setattr__(self, name, tuple(names))
         if self.by not in SPLITS:
             raise InputError(
                 f"a split is by 'chromosome', 'random' or 'neighbours', found {self.by!r}"
@@ -75,6 +79,10 @@ class Split:
             raise InputError(f"chromosomes {sorted(both)} are both for validation and for test")
         if not 0 < self.fraction < 0.5:
             raise InputError(f"the split's fraction must lie in (0, 0.5), found {self.fraction}")
+
+    def __repr__(self) -> str:
+        facts = {key: value for key, value in self.as_dict().items() if value != []}
+        return f"Split({', '.join(f'{key}={value!r}' for key, value in facts.items())})"
 
     @property
     def settled(self) -> bool:

@@ -172,6 +172,10 @@ class Genome:
             name: record.length for name, record in self._source.records.items()
         }
 
+    def __repr__(self) -> str:
+        total = sum(self.sizes.values())
+        return f"<Genome {self.name}: {len(self.sizes):,} chromosomes, {total:,} bp>"
+
     @property
     def uracils(self) -> int:
         """Letters U, as RNA is written, among what was fetched: they are read as T."""
@@ -273,6 +277,9 @@ class WindowSequences:
             held = self._row_of.get(key)
             if held is None or len(rows[row]) > len(rows[held]):
                 self._row_of[key] = row
+
+    def __repr__(self) -> str:
+        return f"<WindowSequences {self.name}: {len(self._rows):,} windows>"
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ METHODS = ("deeplift", "gradient-input", "integrated-gradients", "mutagenesis")
 """Names of the methods."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Attribution:
     """How much each base of each sequence speaks for a task.
 
@@ -50,6 +50,13 @@ class Attribution:
     contributions: Floats
     hypothetical: Floats | None
     error: Floats | None
+
+    def __repr__(self) -> str:
+        n, length = self.contributions.shape
+        return (
+            f"<Attribution {self.method} of the {self.on} of task {self.task}: "
+            f"{n:,} {'sequence' if n == 1 else 'sequences'} of {length} bp>"
+        )
 
 
 def at_present_base(maps: Floats, codes: Codes) -> Floats:

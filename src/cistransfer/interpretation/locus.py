@@ -38,7 +38,7 @@ _TRACK_POINTS = 200
 _MAX_MOTIFS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Locus:
     """What a model reads in one locus.
 
@@ -68,6 +68,13 @@ class Locus:
     effects: NDArray[np.float32] = field(repr=False)
     track: pd.DataFrame = field(repr=False)
     hits: pd.DataFrame = field(repr=False)
+
+    def __repr__(self) -> str:
+        low, high = self.track["probability"].min(), self.track["probability"].max()
+        return (
+            f"<Locus {self.chrom}:{self.start + 1:,}-{self.end:,}, {self.task}: probability "
+            f"{low:.3f} to {high:.3f}, {len(self.hits):,} motif hits>"
+        )
 
     def bases(self) -> pd.DataFrame:
         """One row per base: ``chrom``, ``position`` (1-based), ``base``, ``attribution``.
@@ -137,7 +144,7 @@ def explain_locus(
     if end - start > MAX_LOCUS:
         raise InputError(
             f"{chrom}:{start + 1:,}-{end:,}: expected at most {MAX_LOCUS:,} bp, found "
-            f"{end - start:,}; a track (cistransfer predict) shows longer stretches"
+            f"{end - start:,}; a track (cistransfer track) shows longer stretches"
         )
     if size < window:
         raise InputError(f"{name} is {size:,} bp long, the model reads windows of {window:,} bp")

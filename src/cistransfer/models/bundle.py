@@ -135,7 +135,7 @@ class Bundle:
         InputError
             When a sequence is not as long as the window, or the codes are none.
         """
-        codes = self._codes(sequences)
+        codes = self.codes(sequences)
         return score_codes(self.model, codes, strands=strands, batch_size=batch_size)
 
     def predict(
@@ -148,7 +148,8 @@ class Bundle:
         """Calibrated probabilities of sequences, shape (n, tasks); see `score`."""
         return self.probabilities(self.score(sequences, strands=strands, batch_size=batch_size))
 
-    def _codes(self, sequences: Sequence[str] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def codes(self, sequences: Sequence[str] | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Codes of sequences, each as long as the model's window; `InputError` where one is not."""
         if isinstance(sequences, str):
             raise InputError("expected a list of sequences, found one text; write [sequence]")
         if isinstance(sequences, np.ndarray) and sequences.dtype.kind not in "OUS":

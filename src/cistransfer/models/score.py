@@ -34,6 +34,8 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         message = str(error).splitlines()[0]
+        if message.startswith("Expected one of"):  # every kind that PyTorch has ever heard of
+            message = "expected auto, cpu, cuda or cuda:1 …"
         raise InputError(f"device {name!r} cannot be used here: {message}") from error
     return device
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
 from cistransfer.tables import write_tsv
 
-__all__ = ["predict_fasta", "predict_regions", "write_predictions"]
+__all__ = ["predict_fasta", "predict_regions", "predict_sequences", "write_predictions"]
 
 _CHUNK = 16_384
 
@@ -89,16 +89,28 @@ def predict_fasta(
     DataFrame
         ``name`` (the header), ``length``, one column of calibrated probability per task, ``note``.
     """
-    names, lengths, cut = [], [], []
-    for header, sequence in read_fasta(path):
-        names.append(header)
+    names, texts = zip(*read_fasta(path), strict=True)
+    return predict_sequences(bundle, names, texts, label=os.fspath(path), strands=strands)
+
+
+def predict_sequences(
+    bundle: Bundle,
+    names: Sequence[str],
+    texts: Sequence[str],
+    *,
+    label: str = "sequences",
+    strands: str = "both",
+) -> pd.DataFrame:
+    """Score sequences as `predict_fasta` does the records of a file; ``label`` is for messages."""
+    lengths, cut = [], []
+    for sequence in texts:
         lengths.append(len(sequence))
         left = (len(sequence) - bundle.window) // 2
         cut.append(encode(sequence[left : left + bundle.window]) if left >= 0 else None)
     rows = np.array([row for row, codes in enumerate(cut) if codes is not None], dtype=np.int64)
     if not len(rows):
         raise InputError(
-            f"{path}: the model reads windows of {bundle.window} bp; the longest of the "
+            f"{label}: the model reads windows of {bundle.window} bp; the longest of the "
             f"{len(names):,} sequences has {max(lengths)} bp"
         )
     notes = np.full(len(names), f"shorter than {bundle.window} bp", dtype=object)

@@ -32,7 +32,7 @@ _RELEVANT = 5
 _POOR = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Choice:
     """TFs to learn from first.
 
@@ -67,6 +67,11 @@ class Choice:
     seed: int
     candidates: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        target = f" for {self.target}" if self.target else ""
+        tfs = ", ".join(self.tfs[:8]) + (", …" if len(self.tfs) > 8 else "")
+        return f"<Choice{target}, {self.group}: {tfs} ({self.common:,} common regions)>"
 
 
 def choose_group(

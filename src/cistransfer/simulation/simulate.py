@@ -31,7 +31,7 @@ _SIMULATION = Kind(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimulationTruth:
     """What was planted.
 
@@ -72,6 +72,12 @@ class SimulationTruth:
     sparse: NDArray[np.int8]
     less_sparse: NDArray[np.int8]
     sites: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return (
+            f"<SimulationTruth {self.folder}: {len(self.tfs)} TFs in {len(self.cells)} cells, "
+            f"{len(self.regions):,} open regions; the target is {self.target}>"
+        )
 
 
 def simulate(
