@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from cistransfer.binding.build import build_matrix
 from cistransfer.binding.matrix import RULES, BindingMatrix, open_matrix
+from cistransfer.errors import InputError
 from cistransfer.openness.options import OpenOptions
 
 SOURCES = {1: "A-old", 2: "A-new", 3: "B", 4: "C+drug", 5: "D"}
@@ -32,6 +34,7 @@ def oracle(
     peaks: list[Peak],
     sites: dict[tuple[str, str, str], list[Site]],
     window: int,
+    label: int | None = None,
 ) -> tuple[list[tuple[str, int]], dict[tuple[str, str], list[int]]]:
     """Regions, and for each assayed TF x cell the score of each region."""
     open_in: dict[tuple[str, int], set[str]] = {}
@@ -47,7 +50,8 @@ def oracle(
             continue
         cell = NAMES[name.upper()]
         scores[tf, cell] = [
-            score(region, tf, cell, open_in[region], peaks, sites, window) for region in regions
+            score(region, tf, cell, open_in[region], peaks, sites, window, label)
+            for region in regions
         ]
     return regions, scores
 
@@ -60,12 +64,15 @@ def score(
     peaks: list[Peak],
     sites: dict[tuple[str, str, str], list[Site]],
     window: int,
+    label: int | None = None,
 ) -> int:
     """The published score of one region for one assayed TF x cell."""
     if cell not in cells:
         return 0
     chrom, begin = region
-    inside = range(begin, begin + window)
+    label = label or window
+    first = begin + window // 2 - label // 2
+    inside = range(first, first + label)
     peak = any(
         at[0] == chrom and at[1] in inside and at[2] == tf and NAMES.get(at[3].upper()) == cell
         for at in peaks
@@ -113,7 +120,7 @@ def write_inputs(
         archive.add(unibind, arcname="unibind")
 
 
-def build(folder: Path, window: int, tfbs: str = "unibind.tar.gz") -> BindingMatrix:
+def build(folder: Path, window: int, tfbs: str = "unibind.tar.gz", **options: Any) -> BindingMatrix:
     """Build and open the matrix of a folder of inputs."""
     out = folder / "m.h5"
     build_matrix(
@@ -127,6 +134,7 @@ def build(folder: Path, window: int, tfbs: str = "unibind.tar.gz") -> BindingMat
         peaks=[folder / "remap.bed"] if (folder / "remap.bed").stat().st_size else [],
         tfbs=[folder / tfbs],
         window=window,
+        **options,
     )
     return open_matrix(out)
 
@@ -224,3 +232,48 @@ def test_order_and_repetition_of_rows_do_not_matter(new_folder: Callable[[], Pat
     assert one.content_hash == two.content_hash
     assert (one.states() == 1).any()
     np.testing.assert_array_equal(one.states(), two.states())
+
+
+@pytest.mark.parametrize(
+    ("window", "named", "label"), [(300, None, 200), (300, 300, 300), (60, 20, 20), (61, 17, 17)]
+)
+def test_wider_regions_keep_the_labels_of_their_middle(
+    new_folder: Callable[[], Path], window: int, named: int | None, label: int
+) -> None:
+    rng = np.random.default_rng(window + label)
+    starts = rng.integers(150, 1500, 30)
+    made = [("chr1", int(at), int(at) + 10, [1, 3]) for at in starts]
+    called = [("chr1", int(at), "TF1", "B") for at in rng.integers(100, 1600, 12)]
+    places = [("chr1", int(at), int(at) + 8) for at in rng.integers(100, 1600, 12)]
+    sites = {("X1", "TF1", "B"): places, ("X1", "TF1", "Acell"): places[:2]}
+    folder = new_folder()
+    write_inputs(folder, made, called, sites)
+    matrix = build(folder, window, label_window=named)
+    regions, scores = oracle(made, called, sites, window, label)
+    assert list(zip(matrix.regions["chrom"], matrix.regions["start"], strict=True)) == regions
+    assert set(matrix.regions["end"] - matrix.regions["start"]) == {window}
+    for (tf, cell), expected in scores.items():
+        assert matrix.scores(tf, cell).tolist() == expected
+    assert len(set(scores["TF1", "B"])) > 2
+    assert matrix.settings.get("label_window", window) == label
+    states = matrix.states()
+    if label < window:
+        narrow = build(folder, label)
+        assert (narrow.states() == states).all()
+        assert narrow.settings["window"] == label
+        assert "label_window" not in narrow.settings
+
+
+def test_wider_regions_that_are_cut_at_the_ends(new_folder: Callable[[], Path]) -> None:
+    """The middle stays where it was; a peak beside it labels nothing."""
+    folder = new_folder()
+    made = [("chr1", 40, 60, [3]), ("chr1", 930, 950, [3])]
+    sites = {("X1", "TF1", "B"): [("chr1", 48, 52), ("chr1", 60, 62), ("chr1", 939, 941)]}
+    called = [("chr1", 50, "TF1", "B"), ("chr1", 75, "TF1", "B"), ("chr1", 925, "TF1", "B")]
+    write_inputs(folder, made, called, sites)
+    (folder / "sizes").write_text("chr1\t1000\n")
+    matrix = build(folder, 300, label_window=20, edges="clip", chrom_sizes=folder / "sizes")
+    assert matrix.regions[["start", "end"]].to_numpy().tolist() == [[0, 200], [790, 1000]]
+    assert matrix.scores("TF1", "B").tolist() == [4, 3]
+    with pytest.raises(InputError, match="labels of 400 bp need regions as wide, found 300 bp"):
+        build(folder, 300, label_window=400)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
+from cistransfer.evaluation import baselines
 from cistransfer.evaluation.results import open_evaluation
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
 from cistransfer.evaluation.shared import Named, named_runs
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.metrics.table import all_metrics
+from cistransfer.metrics.thresholded import confusion
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.training.finetune import finetune
@@ -174,13 +177,24 @@ def test_as_published_is_the_forward_strand_called_at_one_half(
     logits = score_codes(pair["transfer"].model, codes, strands="forward")[:, 0]
     assert np.allclose(open_predictions(tmp_path / "p")["transfer GABPA"], logits, atol=1e-5)
     score = found["transfer"].tasks["GABPA"]
-    assert (score.threshold, score.temperature) == (0.0, 1.0)
-    called = 1 / (1 + np.exp(-logits)) > 0.5
+    assert 0 < score.threshold < 1e-40
+    assert score.temperature == 1.0
+    called = np.round(1 / (1 + np.exp(-logits))) == 1
     assert score["tp"] == int((called & (target_examples.labels[rows, 0] == 1)).sum())
     assert json.loads((tmp_path / "p" / "metrics.json").read_text())["as"] == "published"
     assert open_evaluation(tmp_path / "p") == found != own
     with pytest.raises(InputError, match="no protocol 'publisht'; there are: own, published"):
         evaluate_runs(tmp_path / "x", _runs(pair)[:1], protocol="publisht", device="cpu")
+
+
+def test_one_half_is_called_unbound_as_published(trunk: Bundle, monkeypatch: Any) -> None:
+    """Their ``np.round`` makes a probability of 0.5 a 0; ours calls at and above the threshold."""
+    values = np.array([[-1e-3], [0.0], [1e-3]], dtype=np.float32)
+    monkeypatch.setattr(baselines, "score_codes", lambda *_, **__: values)
+    scored = baselines.score_model(trunk, values, [0], protocol="published")
+    table = confusion([0, 0, 1], scored.logits[:, 0], scored.thresholds[0])
+    assert table == (1, 0, 2, 0)
+    assert np.round(1 / (1 + np.exp(-values[:, 0]))).tolist() == [0, 0, 1]
 
 
 def test_neighbours_of_a_random_split_are_counted_not_refused(

@@ -83,7 +83,9 @@ def test_splits_survive_a_card(split: Split) -> None:
 
 
 def test_wrong_splits() -> None:
-    with pytest.raises(InputError, match="'chromosome', 'random' or 'neighbours', found 'cell'"):
+    with pytest.raises(
+        InputError, match="'chromosome', 'random', 'neighbours', 'published'; found 'cell'"
+    ):
         Split(by="cell")
     with pytest.raises(InputError, match=r"\['chr2'\] are both for validation and for test"):
         Split(valid=("chr1", "chr2"), test=("chr2",))

@@ -32,18 +32,21 @@ from cistransfer.binding.readers.collect import Found, Pair, collect
 from cistransfer.binding.readers.evidence import evidence_files
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import read_bed
-from cistransfer.genome.intervals import index_regions
+from cistransfer.genome.intervals import centre_windows, index_regions
 from cistransfer.openness.options import OpenOptions
 from cistransfer.openness.read import read_open
 from cistransfer.openness.regions import OpenRegions, read_chrom_sizes
 from cistransfer.openness.samples import Sample, names_of
 
-__all__ = ["ASSAYED", "BuildReport", "build_matrix"]
+__all__ = ["ASSAYED", "LABEL_WINDOW", "BuildReport", "build_matrix"]
 
 PathLike = str | os.PathLike[str]
 
 ASSAYED = ("tfbs", "peaks", "either", "both")
 """What makes a TF assayed in a cell: a TFBS file (published), a peak file, one of them, both."""
+
+LABEL_WINDOW = 200
+"""Evidence counts in so many bp around a region's centre, where regions are wider (published)."""
 
 _EXPLAINED = 50
 """For how many unmatched names (those with most rows) the nearest known ones are looked up."""
@@ -112,6 +115,7 @@ def build_matrix(
     peaks: Sequence[PathLike] = (),
     tfbs: Sequence[PathLike] = (),
     window: int = 200,
+    label_window: int | None = None,
     assayed: str | None = None,
     genome: str = "hg38",
     name: str | None = None,
@@ -133,6 +137,10 @@ def build_matrix(
         See `cistransfer.binding.readers.evidence.open_evidence`. One of them may be empty.
     window : int
         Width of the regions in bp, centred on the open regions; 0 keeps them as they are.
+    label_window : int, optional
+        Width around the same centres in which evidence counts. By default `LABEL_WINDOW`, where
+        that is less than ``window``, as published: wider regions keep the labels of the 200-bp
+        ones. The width of ``window`` labels them anew.
     assayed : {"tfbs", "peaks", "either", "both"}, optional
         What makes a TF assayed in a cell. By default (published) a TFBS file; without TFBS files,
         a peak. Evidence of a TF in a cell where it is not assayed is not used.
@@ -163,6 +171,9 @@ def build_matrix(
     Evidence in a region that is closed in its cell is not kept: no published view uses it.
     """
     how = _how(assayed, peaks, tfbs)
+    labelled = label_window or (min(window, LABEL_WINDOW) if window else 0)
+    if 0 < window < labelled:
+        raise InputError(f"labels of {labelled} bp need regions as wide, found {window} bp")
     files: list[tuple[str, PathLike]] = [
         *([("chrom_sizes", chrom_sizes)] if chrom_sizes is not None else []),
         *(("exclude", path) for path in exclude),
@@ -182,9 +193,10 @@ def build_matrix(
             keep_closed=False,
         )
         table, cells = windows.regions, list(windows.open)
+        middle = table if labelled == window else _middles(table, window, labelled)
         accessibility = np.stack([np.packbits(states) for states in windows.open.values()])
         open_bits = dict(zip(cells, accessibility, strict=True))
-        called, sites, pairs = _evidence(table, access, open_bits, peaks, tfbs, how, treated)
+        called, sites, pairs = _evidence(middle, access, open_bits, peaks, tfbs, how, treated)
         inputs = record_inputs(access.files) + recorded.result()
     unmatched = _unmatched(called, "peaks", access) + _unmatched(sites, "tfbs", access)
     _refuse_nothing(pairs, unmatched)
@@ -216,6 +228,7 @@ def build_matrix(
         "name": name or Path(out).stem,
         "genome": genome,
         "window": window,
+        **({} if labelled == window else {"label_window": labelled}),
         "assayed": how,
         "treated": treated,
         "edges": edges,
@@ -252,6 +265,16 @@ def _how(assayed: str | None, peaks: Sequence[PathLike], tfbs: Sequence[PathLike
     if how in ("peaks", "both") and not peaks:
         raise InputError(f"assayed={how!r} needs peaks; found none")
     return how
+
+
+def _middles(table: pd.DataFrame, window: int, width: int) -> pd.DataFrame:
+    """The middle of windows, some of which may be cut at one end of their chromosome."""
+    if not window:
+        return centre_windows(table, width)
+    start, end = table["start"].to_numpy(), table["end"].to_numpy()
+    centre = np.where(start > 0, start + window // 2, end - (window - window // 2))
+    begin = centre - width // 2
+    return table.assign(start=np.maximum(begin, start), end=np.minimum(begin + width, end))
 
 
 def _evidence(

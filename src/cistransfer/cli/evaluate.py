@@ -29,7 +29,7 @@ class Evaluated:
         flag="--as",
         choices=("own", "published"),
         help="own: both strands, each model's own threshold and temperature; published: the "
-        "forward strand, called at a probability of 0.5.",
+        "forward strand, called above a probability of 0.5.",
     )
     resamples: int | None = option(
         None,

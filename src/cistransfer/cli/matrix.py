@@ -56,6 +56,12 @@ class Windows:
     """Windows."""
 
     window: int = option(200, min=0, help="Region width in bp; 0: as they are.")
+    label_window: int | None = option(
+        None,
+        min=1,
+        help="Width in bp in which peaks and TFBS count [default: 200, as published, where "
+        "--window is wider]; that of --window labels wider regions anew.",
+    )
     chrom_sizes: Path | None = option(None, help="Chromosome lengths (.chrom.sizes or .fai).")
     edges: str = option(
         "drop", choices=("drop", "clip"), help="Windows off a chromosome: drop or clip."

@@ -42,6 +42,9 @@ __all__ = [
 PROTOCOLS = {"own": "both", "published": "forward"}
 """Strands that are scored: a model's own way, or as Novakovsky et al. 2021 test."""
 
+_ABOVE_ONE_HALF = float(np.nextafter(np.float32(0), np.float32(1)))
+"""The least logit that is called as published: their rounding makes a probability of 0.5 a 0."""
+
 
 @dataclass(frozen=True)
 class _Trained:
@@ -109,8 +112,8 @@ def score_model(
         Outputs to keep; by default all.
     protocol : {"own", "published"}
         ``"own"``: the mean of both strands, with the threshold and the temperature that the bundle
-        fitted on validation; ``"published"``: the forward strand, called at a probability of 0.5
-        (a logit of 0), without a temperature.
+        fitted on validation; ``"published"``: the forward strand, called above a probability of
+        0.5 (of exactly 0.5 not, as their rounding has it), without a temperature.
     device : str
     tick : callable, optional
         Told the number of sequences after each batch.
@@ -121,7 +124,7 @@ def score_model(
     model = bundle.model.to(choose_device(device))
     logits = score_codes(model, codes, strands=PROTOCOLS[protocol], tick=tick)[:, kept]
     if protocol == "published":
-        return Scored(logits, np.zeros(len(kept)), np.ones(len(kept)))
+        return Scored(logits, np.full(len(kept), _ABOVE_ONE_HALF), np.ones(len(kept)))
     return Scored(logits, bundle.thresholds[kept], bundle.temperatures[kept])
 
 

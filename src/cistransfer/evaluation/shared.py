@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, open_examples
-from cistransfer.examples.holdout import seen_by
+from cistransfer.examples.holdout import AT_RANDOM, seen_by
 from cistransfer.examples.make import fetch_from
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.models.bundle import Bundle
@@ -103,7 +103,7 @@ class SharedExamples:
         codes = held(np.arange(len(rows)))[1] if by == "sequence" else None
         seen = known.hits(self.regions, by, codes)[0]
         split = (first.facts.get("split") or {}).get("by")
-        if by != "place" or split != "random" or not its_own:
+        if by != "place" or split not in AT_RANDOM or not its_own:
             return int(seen.sum()), 0
         own = first.regions[first.regions["part"].isin(("train", "valid"))]
         place = ["chrom", "start", "end"]

@@ -216,24 +216,64 @@ def no_sequence(regions: pd.DataFrame, sequences: Sequences, with_n: int = 0) ->
     )
 
 
-def of_matrix(source: FromMatrix, placing: Placing) -> Candidates:
+def of_matrix(source: FromMatrix, placing: Placing, window: int | None) -> Candidates:
     """Bound and then unbound regions of one TF of a matrix; chromosomes are chosen among all."""
     matrix = _as_matrix(source.matrix)
     rule = source.rule or matrix.default_rule
-    states = matrix.states([source.tf], rule=rule)[:, 0]
-    table = placing(matrix.regions, f"regions of {matrix.name}")
+    states = _states(matrix, [source.tf], rule, source)[:, 0]
+    table, facts = _windows(matrix, source, placing, window)
     rows = np.concatenate([np.flatnonzero(states == 1), np.flatnonzero(states == 0)])
     return Candidates(
         table.iloc[rows].reset_index(drop=True),
         states[rows][:, None],
         np.where(states[rows] == 1, "bound", "unbound").astype(object),
         (source.tf,),
-        {"source": matrix.name, "rule": rule, "inputs": placing.inputs},
+        {"source": matrix.name, "rule": rule, **facts, "inputs": placing.inputs},
         voters=table,
     )
 
 
-def of_tfs(source: FromTFs, placing: Placing, seed: int) -> Candidates:
+def _states(
+    matrix: BindingMatrix, tfs: list[str], rule: str, source: FromMatrix | FromTFs
+) -> NDArray[np.int8]:
+    """States of TFs over all cells, or in one cell where they are (not) resolved in others."""
+    if source.cell is None:
+        return matrix.states(tfs, rule=rule)
+    for cell in (source.cell, *source.also_in):
+        for tf in tfs:
+            if cell in matrix.cells and cell not in (own := matrix.cells_of(tf)):
+                raise InputError(f"{matrix.path}: {tf} is assayed in {', '.join(own)}, not {cell}")
+    states = matrix.states(tfs, rule=rule, cells=source.cell)
+    for cell in source.also_in:
+        states[matrix.states(tfs, rule=rule, cells=cell) < 0] = -1
+    for cell in source.not_in:
+        states[matrix.states(tfs, rule=rule, cells=cell) >= 0] = -1
+    if not (states >= 0).any():
+        where = [f"also in {', '.join(source.also_in)}"] if source.also_in else []
+        where += [f"not in {', '.join(source.not_in)}"] if source.not_in else []
+        raise InputError(
+            f"{matrix.path}: no region is resolved for {', '.join(tfs[:3])} in {source.cell} "
+            f"({' and '.join(where) or 'rule ' + rule})"
+        )
+    return states
+
+
+def _windows(
+    matrix: BindingMatrix, source: FromMatrix | FromTFs, placing: Placing, window: int | None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Windows of a matrix's regions by the genome's names, and what is recorded of the choice."""
+    table = placing(matrix.regions, f"regions of {matrix.name}")
+    facts: dict[str, Any] = {}
+    if source.cell is not None:
+        facts = {"cell": source.cell, "also_in": [*source.also_in], "not_in": [*source.not_in]}
+    width = source.window or max(window or 0, matrix.window)
+    if width != matrix.window:
+        table = centre_windows(table, width)
+        facts["window_of_labels"] = matrix.window
+    return table, facts
+
+
+def of_tfs(source: FromTFs, placing: Placing, window: int | None, seed: int) -> Candidates:
     """Regions of a matrix that are resolved for several TFs; folds are made of all its regions."""
     matrix = _as_matrix(source.matrix)
     for name in set(source.exclude) - set(matrix.tfs):
@@ -243,15 +283,19 @@ def of_tfs(source: FromTFs, placing: Placing, seed: int) -> Candidates:
         raise InputError(f"expected different TFs to train on, found {tfs}")
     common = source.regions == "common"
     rule = source.rule or ("less-sparse" if common and matrix.has_tfbs else matrix.default_rule)
-    states = matrix.states(tfs, rule=rule)
+    states = _states(matrix, tfs, rule, source)
     known = states >= 0
-    rows = np.flatnonzero(known.all(axis=1) if common else known.any(axis=1))
+    wanted = known.all(axis=1) if common else known.any(axis=1)
+    others = [name for name in source.common_with if name not in tfs]
+    if others:
+        wanted &= (_states(matrix, others, rule, source) >= 0).all(axis=1)
+    rows = np.flatnonzero(wanted)
     if not len(rows):
         raise InputError(
-            f"no region is resolved for all of {', '.join(tfs)}; drop the TF assayed in the fewest "
-            "cells, or train on every resolved region (--regions resolved)"
+            f"no region is resolved for all of {', '.join([*tfs, *others])}; drop the TF assayed "
+            "in the fewest cells, or train on every resolved region (--region-set resolved)"
         )
-    table = placing(matrix.regions, f"regions of {matrix.name}")
+    table, facts = _windows(matrix, source, placing, window)
     most = source.max_regions
     if most is not None and len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
@@ -265,6 +309,8 @@ def of_tfs(source: FromTFs, placing: Placing, seed: int) -> Candidates:
             "regions": source.regions,
             "rule": rule,
             "most": most,
+            **({"common_with": list(source.common_with)} if source.common_with else {}),
+            **facts,
             "inputs": placing.inputs,
         },
         words=None,

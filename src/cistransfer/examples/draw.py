@@ -90,7 +90,7 @@ class Matched:
     """Negatives with the GC content of the positives.
 
     The split comes first; matching and subsampling happen within each part, so that every part is
-    matched in itself.
+    matched in itself. With the split ``published`` they come before it, over all regions.
 
     Attributes
     ----------
@@ -100,7 +100,11 @@ class Matched:
         Equal bins of GC content (10 in the paper).
     positives : int or None
         Bound regions to keep for training and validation together; the test part keeps all of its
-        own. None keeps all.
+        own. None keeps all. With the split ``published``, of all parts together.
+    test_positives : int or None
+        Bound regions of the test part. None keeps all. With the split ``published`` they are drawn
+        apart, from what is left, and a tenth of the others stays unused (Novakovsky et al. 2021,
+        Figure 4).
     """
 
     per_bound: float = option(
@@ -112,6 +116,9 @@ class Matched:
         flag="--n-positives",
         min=1,
         help="Use so many bound regions for training and validation.",
+    )
+    test_positives: int | None = option(
+        None, flag="--n-test", min=1, help="Use so many bound regions for testing [default: all]."
     )
 
     kinds = None
@@ -142,36 +149,52 @@ class Matched:
         gc = gc_fraction(found.codes)
         bound, part_of = bound[found.rows], pool.parts[found.rows]
         heldin = np.flatnonzero(bound & (part_of != "test"))
-        needed = max(self.positives or 0, MIN_BOUND)
-        if len(heldin) < needed:
-            raise InputError(
-                f"{pool.task}: {len(heldin):,} bound regions can be used for training and "
-                f"validation (of {int((pool.labels == 1).sum()):,} in all; {pool.seen:,} regions "
-                f"were seen by the trunk); at least {needed:,} are needed"
-            )
-        if self.positives is not None:
-            heldin = np.sort(rng.permutation(heldin)[: self.positives])
-        chosen = []
+        tested = np.flatnonzero(bound & (part_of == "test"))
+        apart = (self.test_positives or 0) if pool.split_later else 0
+        self._require(pool, len(heldin), len(tested), apart)
+        if self.positives is not None or apart:
+            order = rng.permutation(heldin)
+            n = len(order) - apart if self.positives is None else self.positives
+            heldin = np.sort(order[:n])
+            tested = np.sort(order[n : n + apart]) if apart else tested
+        if self.test_positives is not None and not apart:
+            tested = np.sort(rng.permutation(tested)[: self.test_positives])
+        free, chosen = ~bound, []
         for i, part in enumerate(("train", "valid", "test")):
-            mine = (
-                np.flatnonzero(bound & (part_of == part))
-                if part == "test"
-                else heldin[part_of[heldin] == part]
-            )
-            rest = np.flatnonzero(~bound & (part_of == part))
+            mine = tested if part == "test" else heldin[part_of[heldin] == part]
+            place = "train" if pool.split_later else part
+            rest = np.flatnonzero(free & (part_of == place)) if len(mine) else mine
             like = match_gc(
                 gc[mine], gc[rest], per_bound=self.per_bound, bins=self.gc_bins, seed=seed + 1 + i
             )
+            free[rest[like]] = False
             chosen += [mine, rest[like]]
+        if apart:
+            pool.parts[found.rows[np.concatenate(chosen[-2:])]] = "test"
         return found.take(np.sort(np.concatenate(chosen)))
+
+    def _require(self, pool: Pool, heldin: int, tested: int, apart: int) -> None:
+        """Refuse numbers of bound regions that there are not."""
+        needed = max(self.positives or 0, MIN_BOUND) + apart
+        if heldin < needed:
+            raise InputError(
+                f"{pool.task}: {heldin:,} bound regions can be used for training and "
+                f"validation (of {int((pool.labels == 1).sum()):,} in all; {pool.seen:,} regions "
+                f"were seen by the trunk); at least {needed:,} are needed"
+            )
+        if not apart and tested < (self.test_positives or 0):
+            raise InputError(
+                f"{pool.task}: {tested:,} bound regions can be used for testing; "
+                f"{self.test_positives:,} are asked for"
+            )
 
     def facts(self) -> dict[str, Any]:
         """What the record says of it."""
         return {
-            "negatives": f"unbound open regions, GC-matched in {self.gc_bins} bins within each "
-            "part",
+            "negatives": f"unbound open regions, GC-matched in {self.gc_bins} bins",
             "per_bound": self.per_bound,
             "positives": self.positives,
+            **({"test_positives": self.test_positives} if self.test_positives else {}),
         }
 
 

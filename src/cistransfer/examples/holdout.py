@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cistransfer.examples.split import Split
 
 __all__ = [
+    "AT_RANDOM",
     "GUARDS",
     "PUBLISHED_TEST",
     "SPLITS",
@@ -28,9 +29,12 @@ __all__ = [
     "seen_by",
 ]
 
-SPLITS = ("chromosome", "random", "neighbours")
-"""Whole chromosomes (default); regions at random, as published; at random, but overlapping windows
-stay together."""
+SPLITS = ("chromosome", "random", "neighbours", "published")
+"""Whole chromosomes (default); regions at random; at random, but overlapping windows stay
+together; at random after examples were drawn and GC-matched (Novakovsky et al. 2021)."""
+
+AT_RANDOM = ("random", "published")
+"""Those that put neighbours which overlap on both sides."""
 
 GUARDS = ("heldout", "all", "off")
 """``heldout``: drop test regions that overlap a region the trunk trained or validated on, and
@@ -87,6 +91,11 @@ class HoldOut:
     def __post_init__(self) -> None:
         if self.guard is not None and self.guard not in GUARDS:
             raise InputError(f"no leakage guard {self.guard!r}; there are: {', '.join(GUARDS)}")
+        if self.guard == "heldout" and self.split is not None and self.split.by == "published":
+            raise InputError(
+                "the guard 'heldout' needs parts before examples are drawn; with the split "
+                "'published' it is all or off"
+            )
         if self._seen is not None:
             table = self._seen.regions
             lacking = [name for name in ("chrom", "start", "end", "part") if name not in table]
@@ -305,8 +314,8 @@ class SplitOptions:
         "chromosome",
         flag="--split",
         choices=SPLITS,
-        help="chromosome, random (as published), or neighbours (random, but overlapping windows "
-        "stay together).",
+        help="chromosome, random, neighbours (random, but overlapping windows stay together), or "
+        "published (random, of what was drawn and GC-matched before).",
     )
     valid: tuple[str, ...] = option(
         (),

@@ -13,10 +13,10 @@ from cistransfer.errors import InputError
 from cistransfer.examples.candidates import Candidates, as_sequences, fetch_known, no_sequence
 from cistransfer.examples.dataset import PARTS, ExampleSet
 from cistransfer.examples.draw import All, Draw
-from cistransfer.examples.holdout import HoldOut, Trunk, seen_by
+from cistransfer.examples.holdout import AT_RANDOM, HoldOut, Trunk, seen_by
 from cistransfer.examples.seen import Fetch, Seen
 from cistransfer.examples.sources import Source
-from cistransfer.examples.split import Split, counted_regions, some
+from cistransfer.examples.split import Split, assign_parts, counted_regions, some
 from cistransfer.genome.assemblies import recognise
 from cistransfer.genome.fasta import Sequences
 
@@ -127,14 +127,20 @@ def make_examples(
         candidates = replace(candidates.take(kept), codes=codes)
         absent = np.zeros(len(kept), dtype=bool)
         dropped = _added(dropped, lost)
-    if candidates.together is None:
+    later = holdout.split.by == "published"
+    if later:
+        parts = _undecided(candidates)
+    elif candidates.together is None:
         parts = holdout.parts(candidates.regions)
     else:
         everything, where = candidates.together
         parts = holdout.parts(everything)[where]
     leaks = holdout.leaking(candidates.regions, parts, _fetcher(candidates, sequences, absent))
-    pool = Pool(candidates, parts, ~leaks & ~absent, int(leaks.sum()), sequences)
+    pool = Pool(candidates, parts, ~leaks & ~absent, int(leaks.sum()), sequences, later)
     drawn = draw.rows(pool, seed)
+    if later:
+        drawn, unused = _split_drawn(candidates, drawn, pool.parts, holdout.split)
+        dropped = _added(dropped, {"unused_test": unused})
     dropped = _added(
         dropped,
         {
@@ -151,6 +157,7 @@ def make_examples(
     facts = {
         **candidates.facts,
         **draw.facts(),
+        "drawn": "before the split" if later else "within each part",
         **({} if sequences is None else {"genome": sequences.name}),
         **({} if assembly is None else {"assembly": assembly}),
         **({} if candidates.placed else {"places": False}),
@@ -238,6 +245,9 @@ class Pool:
     seen : int
         How many the guard dropped.
     sequences : Sequences or None
+    split_later : bool
+        Whether examples get their part after they are drawn: all candidates are in ``train``, and
+        what a draw sends to ``test`` itself is a test part apart.
     with_n : int
         How many of those fetched so far held an N.
     """
@@ -247,6 +257,7 @@ class Pool:
     usable: NDArray[np.bool_]
     seen: int
     sequences: Sequences | None
+    split_later: bool = False
     with_n: int = field(default=0, init=False)
 
     @property
@@ -282,6 +293,32 @@ class Pool:
         return Drawn(rows[kept], fetched, np.zeros(len(kept), dtype=bool))
 
 
+def _undecided(candidates: Candidates) -> NDArray[np.object_]:
+    """Parts of candidates that get theirs when they are drawn."""
+    if candidates.together is not None:
+        raise InputError(
+            "sets that share windows cannot be split as published, after each is drawn; split by "
+            "chromosome, neighbours or random"
+        )
+    return np.full(len(candidates.regions), "train", dtype=object)
+
+
+def _split_drawn(
+    candidates: Candidates, drawn: Drawn, parts: NDArray[np.object_], split: Split
+) -> tuple[Drawn, int]:
+    """Send what was drawn to parts; where a test part was drawn apart, leave their own out.
+
+    ``parts``, one of each candidate, is written to.
+    """
+    apart = parts[drawn.rows] == "test"
+    rows = np.unique(drawn.rows[~apart])
+    parts[rows] = assign_parts(candidates.regions.iloc[rows], split)
+    if not apart.any():
+        return drawn, 0
+    kept = apart | (parts[drawn.rows] != "test")
+    return drawn.take(np.flatnonzero(kept)), int((~kept).sum())
+
+
 def _without_places(candidates: Candidates, holdout: HoldOut, seed: int) -> HoldOut:
     """What can be held out of sequences that name no place: at random, and no trunk's."""
     if candidates.placed:
@@ -291,7 +328,7 @@ def _without_places(candidates: Candidates, holdout: HoldOut, seed: int) -> Hold
         "a place ('>CLASS::chrom:start-end')"
     )
     split = None if holdout.inherited else holdout.split
-    if split is not None and split.by != "random":
+    if split is not None and split.by not in AT_RANDOM:
         raise InputError(f"{what}; such sequences can only be split at random")
     split = split or Split(by="random", seed=seed)
     if isinstance(holdout.seen, Seen) and holdout.seen.fingerprints:

@@ -55,6 +55,14 @@ _RULE = (
     "[default: sparse, for common regions less-sparse; of a matrix without TFBS peaks-only]."
 )
 
+_CELL = "Labels of this cell alone [default: over all cells of the matrix]."
+_ALSO_IN = "Comma list of cells: only regions that are resolved in these too."
+_NOT_IN = "Comma list of cells: only regions that are resolved in none of these."
+_WIDER = (
+    "Window in bp on the matrix's regions, which keep their labels [default: the trunk's where it "
+    "is wider, or the matrix's]."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -101,12 +109,24 @@ class FromMatrix(Source):
     genome : path or Sequences
     rule : str, optional
         The matrix's view; by default ``sparse``, or ``peaks-only`` for a matrix without TFBS.
+    cell : str, optional
+        Labels of this cell alone; by default over all cells of the matrix.
+    also_in, not_in : tuple of str
+        With a ``cell``: only regions that are resolved in these cells too, or in none of these.
+    window : int, optional
+        Of the sequences, in bp, on the centres of the matrix's regions, whose labels stay; by
+        default the trunk's where it is wider, else the matrix's. (``matrix build`` with
+        ``label_window`` labels wider regions anew.)
     """
 
     matrix: PathLike | BindingMatrix = option(help="Binding matrix (HDF5).", cli=Path)
     tf: str = option(help="TF of the matrix.")
     genome: PathLike | Sequences = option(help=_GENOME, cli=Path)
     rule: str | None = option(None, help=_RULE)
+    cell: str | None = option(None, help=_CELL)
+    also_in: tuple[str, ...] = option((), needs=("cell",), help=_ALSO_IN)
+    not_in: tuple[str, ...] = option((), needs=("cell",), help=_NOT_IN)
+    window: int | None = option(None, min=1, help=_WIDER)
 
     @property
     def draw(self) -> Draw:
@@ -119,7 +139,7 @@ class FromMatrix(Source):
         """Regions that are bound, and then those that are unbound."""
         from cistransfer.examples.candidates import Placing, as_sequences, of_matrix
 
-        return of_matrix(self, Placing(sequences or as_sequences(self.genome)))
+        return of_matrix(self, Placing(sequences or as_sequences(self.genome)), window)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +162,17 @@ class FromTFs(Source):
         regions (the published choice), ``peaks-only`` for a matrix without TFBS.
     max_regions : int, optional
         Sample at most so many regions (70,000 in the paper's group experiments).
+    common_with : tuple of str
+        Common regions must be resolved for these TFs too: so several sets, of some TFs alone and
+        of the same among others, have the same regions (Novakovsky et al. 2021, Figure 7).
+    cell : str, optional
+        Labels of this cell alone; by default over all cells of the matrix.
+    also_in, not_in : tuple of str
+        With a ``cell``: only regions that are resolved in these cells too, or in none of these.
+    window : int, optional
+        Of the sequences, in bp, on the centres of the matrix's regions, whose labels stay; by
+        default the trunk's where it is wider, else the matrix's. (``matrix build`` with
+        ``label_window`` labels wider regions anew.)
     """
 
     matrix: PathLike | BindingMatrix = option(help="Binding matrix (HDF5).", cli=Path)
@@ -160,6 +191,15 @@ class FromTFs(Source):
     )
     rule: str | None = option(None, help=_RULE)
     max_regions: int | None = option(None, min=1, help="Sample at most so many regions.")
+    common_with: tuple[str, ...] = option(
+        (),
+        needs=("regions=common",),
+        help="Comma list of TFs for which common regions must be resolved too.",
+    )
+    cell: str | None = option(None, help=_CELL)
+    also_in: tuple[str, ...] = option((), needs=("cell",), help=_ALSO_IN)
+    not_in: tuple[str, ...] = option((), needs=("cell",), help=_NOT_IN)
+    window: int | None = option(None, min=1, help=_WIDER)
 
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
@@ -167,7 +207,7 @@ class FromTFs(Source):
         """Regions that are resolved, with a label for each TF."""
         from cistransfer.examples.candidates import Placing, as_sequences, of_tfs
 
-        return of_tfs(self, Placing(sequences or as_sequences(self.genome)), seed)
+        return of_tfs(self, Placing(sequences or as_sequences(self.genome)), window, seed)
 
 
 @dataclass(frozen=True, eq=False)

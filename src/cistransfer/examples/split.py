@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.examples.holdout import SPLITS
+from cistransfer.examples.holdout import AT_RANDOM, SPLITS
 from cistransfer.genome.intervals import overlapping_runs
 
 __all__ = [
@@ -40,9 +40,10 @@ class Split:
 
     Attributes
     ----------
-    by : {"chromosome", "random", "neighbours"}
-        One of `SPLITS`: whole chromosomes (default), regions at random as Novakovsky et al. did,
-        or at random without parting windows that overlap.
+    by : {"chromosome", "random", "neighbours", "published"}
+        One of `SPLITS`: whole chromosomes (default), regions at random, at random without parting
+        windows that overlap, or as Novakovsky et al. did: examples are drawn from all regions and
+        then sent to parts at random.
     valid, test : tuple of str
         Chromosomes held out for validation and test (``by="chromosome"``).
     fraction : float
@@ -67,9 +68,7 @@ class Split:
             names = given.split(",") if isinstance(given, str) else given or ()
             object.__setattr__(self, name, tuple(names))
         if self.by not in SPLITS:
-            raise InputError(
-                f"a split is by 'chromosome', 'random' or 'neighbours', found {self.by!r}"
-            )
+            raise InputError(f"a split is by {', '.join(map(repr, SPLITS))}; found {self.by!r}")
         if self.fold:
             _read_fold(self.fold)
             if self.by != "chromosome":
@@ -373,7 +372,7 @@ def assign_parts(regions: pd.DataFrame, split: Split) -> NDArray[np.object_]:
         return parts
     held = int(0.5 + split.fraction * len(regions))
     rng = np.random.default_rng(split.seed)
-    if split.by == "random":
+    if split.by in AT_RANDOM:
         order = rng.permutation(len(regions))
         parts[order[len(order) - 2 * held : len(order) - held]] = "valid"
         parts[order[len(order) - held :]] = "test"
