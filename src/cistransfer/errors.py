@@ -6,7 +6,7 @@ import difflib
 import errno
 from collections.abc import Iterable
 
-__all__ = ["InputError", "MachineError", "is_fault", "nearest"]
+__all__ = ["InputError", "MachineError", "is_fault", "nearest", "shown"]
 
 
 class InputError(Exception):
@@ -38,6 +38,13 @@ _FAULTS = frozenset(
 def is_fault(error: OSError) -> bool:
     """Whether an error of the operating system is the machine's, not that of a name given."""
     return error.errno in _FAULTS
+
+
+def shown(value: object, n: int = 80) -> str:
+    """A value in one line of at most ``n`` characters, for an error message."""
+    text = str(value)
+    line = " ".join(text[: 4 * n].split())
+    return line if len(line) <= n and len(text) <= 4 * n else line[: n - 1] + "…"
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> str:

@@ -147,7 +147,7 @@ def test_our_own_faults_are_not_hidden(monkeypatch: pytest.MonkeyPatch, capsys) 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("cistransfer.models.bundle.check_bundle", broken)
+    monkeypatch.setattr("cistransfer.training.check.check", broken)
     with pytest.raises(ZeroDivisionError):  # Python then prints a traceback and leaves with 1
         run_app(app, ["check", "x"])
     assert capsys.readouterr().out == ""
@@ -197,7 +197,7 @@ def test_a_message_of_several_lines_becomes_one(
     def refuse(*_: object) -> None:
         raise InputError("one\n  two\nthree")
 
-    monkeypatch.setattr("cistransfer.models.bundle.check_bundle", refuse)
+    monkeypatch.setattr("cistransfer.training.check.check", refuse)
     assert run_app(app, ["check", "x"]) == 2
     assert capsys.readouterr().err == "cistransfer: one two three\n"
 

@@ -48,7 +48,7 @@ def test_faults_of_the_machine_are_one_line_and_code_1(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("cistransfer.models.bundle.check_bundle", fail)
+    monkeypatch.setattr("cistransfer.training.check.check", fail)
     assert run_app(app, ["check", "x", *(["--json"] if as_json else [])]) == 1
     shown = capsys.readouterr()
     assert shown.err == f"cistransfer: {said}\n"
@@ -99,11 +99,11 @@ def test_an_empty_environment() -> None:
 
 SLEEP = """
 import sys, time
-import cistransfer.models.bundle as bundle
+import cistransfer.training.check as whole
 def check(*_, **__):
     print("ready", flush=True)
     time.sleep(30)
-bundle.check_bundle = check
+whole.check = check
 """
 
 

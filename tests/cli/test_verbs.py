@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,11 +265,22 @@ def test_bad_beds_name_their_line(refused, run_folder: Path, world, tmp_path: Pa
     assert line == f"cistransfer: {bed}, line 2: {expected}"
 
 
-def test_check(call, refused, run_folder: Path, tmp_path: Path) -> None:
+def test_check(call, refused, run_folder: Path, world, tmp_path: Path) -> None:
     result = call("check", run_folder)
-    assert result["largest_difference"] < 1e-5
-    assert result["sequences"] == 8
-    import shutil
+    by_kind = {each["kind"]: each for each in result["checked"]}
+    assert set(by_kind) == {"config", "examples", "bundle"}
+    assert by_kind["bundle"]["largest_difference"] < 1e-5
+    assert by_kind["bundle"]["sequences"] == 8
+    whole = open_examples(run_folder / "examples")
+    assert by_kind["examples"]["content_hash"] == whole.content_hash()
+    assert by_kind["examples"]["windows"] == len(whole.codes)
+    assert call("check", run_folder / "examples")["checked"] == [by_kind["examples"]]
+    assert call("check", run_folder / "bundle")["checked"] == [by_kind["bundle"]]
+    matrix = call("check", world.matrix_path)["checked"][0]
+    assert (matrix["kind"], matrix["path"]) == ("matrix", str(world.matrix_path))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "expected a bundle (card.json), a run folder" in refused("check", empty)
 
     copy = shutil.copytree(run_folder / "bundle", tmp_path / "copy")
     raw = bytearray((copy / "weights.safetensors").read_bytes())

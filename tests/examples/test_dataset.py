@@ -12,7 +12,13 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
+from cistransfer.examples.dataset import (
+    ExampleSet,
+    check_examples,
+    counts,
+    open_examples,
+    save_examples,
+)
 from cistransfer.genome.bed import regions_table
 
 
@@ -128,37 +134,89 @@ def _record(**changes: object) -> Callable[[Path], None]:
     return change
 
 
+def _unhashed(damage: Callable[[Path], object]) -> Callable[[Path], None]:
+    """The damage to a set of before, whose record had no hashes of its files."""
+
+    def change(folder: Path) -> None:
+        _record(files=None)(folder)
+        damage(folder)
+
+    return change
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "no record": (lambda f: (f / "dataset.json").unlink(), "dataset.json: no such file"),
     "half a record": (lambda f: _cut(f / "dataset.json"), "not valid JSON"),
     "another kind": (_record(format="x"), "expected the record of a cistransfer-examples"),
     "newer": (_record(version=2), "example set format 2; this cistransfer reads 1"),
-    "no codes": (lambda f: (f / "codes.npy").unlink(), "damaged example set"),
-    "cut codes": (lambda f: _cut(f / "codes.npy"), "damaged example set"),
-    "empty codes": (lambda f: (f / "codes.npy").write_bytes(b""), "damaged example set"),
+    "no codes": (lambda f: (f / "codes.npy").unlink(), "codes.npy: no such file"),
+    "cut codes": (lambda f: _cut(f / "codes.npy"), "codes.npy: damaged: 358 bytes, expected 368"),
+    "empty codes": (lambda f: (f / "codes.npy").write_bytes(b""), "codes.npy: damaged, or no arr"),
     "a pickle": (
         lambda f: np.save(f / "labels.npy", np.array([{}], dtype=object), allow_pickle=True),
-        "damaged example set",
+        "labels.npy: damaged, or no array of numbers",
     ),
     "labels of floats": (
         lambda f: np.save(f / "labels.npy", np.zeros((12, 2))),
-        "damaged example set: wrong array types",
+        "labels.npy: expected int8 of 12 × 2, found float64 of 12 × 2",
     ),
-    "cut regions": (lambda f: _cut(f / "regions.parquet"), "damaged example set"),
+    "cut regions": (lambda f: _cut(f / "regions.parquet"), "regions.parquet: not the file"),
     "regions without parts": (
-        lambda f: (
-            pd.read_parquet(f / "regions.parquet")
-            .drop(columns="part")
-            .to_parquet(f / "regions.parquet")
+        _unhashed(
+            lambda f: (
+                pd.read_parquet(f / "regions.parquet")
+                .drop(columns="part")
+                .to_parquet(f / "regions.parquet")
+            )
         ),
-        r"regions.parquet lacks \['part'\]",
+        "regions.parquet: lacks the column 'part'; it has: chrom, end, source, start",
     ),
     "fewer labels": (
         lambda f: np.save(f / "labels.npy", np.zeros((11, 2), dtype=np.int8)),
-        "do not belong together",
+        "labels.npy: expected int8 of 12 × 2, found int8 of 11 × 2",
     ),
-    "another task": (_record(tasks=["A"]), "do not belong together"),
-    "no tasks": (_record(tasks=[]), "do not belong together"),
+    "another task": (_record(tasks=["A"]), "labels.npy: expected int8 of 12 × 1"),
+    "no tasks": (_record(tasks=[]), "tasks: List should have at least 1 item"),
+    "tasks of one name": (_record(tasks=["A", "A"]), "expected different names"),
+    "no content hash": (_record(content=None), "content: Input should be a valid string"),
+    "windows of text": (_record(window="20"), "window: Input should be a valid integer"),
+    "more rows than there are": (_record(examples=10**11), "expected uint8 of 100,000,000,000 ×"),
+    "a longer whole number than there is": (
+        lambda f: (f / "dataset.json").write_text('{"examples": ' + "9" * 5000 + "}"),
+        "not valid JSON: a whole number of 5,000 digits",
+    ),
+    "deeper than there is": (
+        lambda f: (f / "dataset.json").write_text("[" * 99_999 + "]" * 99_999),
+        "not valid JSON: nested too deeply",
+    ),
+    "a list": (lambda f: (f / "dataset.json").write_text("[]"), "expected an object, found list"),
+    "hashes of nothing": (_record(files={}), "files: expected the hashes|expected the hashes"),
+    "inverted labels": (
+        lambda f: np.save(f / "labels.npy", 1 - np.abs(np.load(f / "labels.npy"))),
+        "labels.npy: not the file that dataset.json describes",
+    ),
+    "moved parts": (
+        lambda f: (
+            pd.read_parquet(f / "regions.parquet")
+            .assign(part="train")
+            .to_parquet(f / "regions.parquet", index=False)
+        ),
+        "regions.parquet: not the file that dataset.json describes",
+    ),
+    "labels that are none": (
+        _unhashed(lambda f: np.save(f / "labels.npy", np.full((12, 2), 7, dtype=np.int8))),
+        "labels.npy: expected labels from -1 to 1",
+    ),
+    "parts that are none": (
+        _unhashed(
+            lambda f: (
+                pd.read_parquet(f / "regions.parquet")
+                .assign(part="all")
+                .to_parquet(f / "regions.parquet", index=False)
+            )
+        ),
+        "regions.parquet: expected the parts train, valid, test",
+    ),
 }
 
 
@@ -171,3 +229,36 @@ def test_damaged_folders(examples: ExampleSet, tmp_path: Path, case: str) -> Non
         open_examples(folder)
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+def test_every_damaged_byte_is_found(examples: ExampleSet, tmp_path: Path) -> None:
+    """On opening, or where the whole set is read; a set without hashes of its files as well."""
+    folder = save_examples(tmp_path / "set", examples)
+    rng = np.random.default_rng(0)
+    for old in (False, True):
+        if old:
+            record = json.loads((folder / "dataset.json").read_text())
+            del record["files"]
+            (folder / "dataset.json").write_text(json.dumps(record))
+        assert check_examples(folder)["content_hash"] == examples.content_hash()
+        for name in ("codes.npy", "labels.npy"):
+            whole = (folder / name).read_bytes()
+            for place in rng.integers(0, len(whole), 60):
+                damaged = bytearray(whole)
+                damaged[place] ^= 1 << rng.integers(8)
+                (folder / name).write_bytes(damaged)
+                said = ""
+                try:
+                    assert check_examples(folder)["content_hash"] == examples.content_hash()
+                except InputError as error:
+                    said = str(error)
+                # in a header, "<u1" says what "|u1" does
+                assert ".npy: " in said or (place < 128 and not said)
+            (folder / name).write_bytes(whole)
+    assert check_examples(folder)["windows"] == 12
+
+
+def test_a_changed_copy_has_a_hash_of_its_own(examples: ExampleSet, tmp_path: Path) -> None:
+    opened = open_examples(save_examples(tmp_path / "set", examples))
+    changed = dataclasses.replace(opened, labels=1 - np.abs(opened.labels))
+    assert changed.content_hash() != opened.content_hash() == examples.content_hash()

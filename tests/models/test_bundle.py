@@ -359,7 +359,7 @@ def test_missing_regions(copy: Path) -> None:
         open_bundle(copy)
     (copy / "regions.parquet").write_text("no table")
     _vouch(copy)
-    with pytest.raises(InputError, match=r"regions\.parquet: missing or damaged"):
+    with pytest.raises(InputError, match=r"regions\.parquet: damaged, or no"):
         open_bundle(copy).regions()
     REGIONS.drop(columns=["part", "extra"]).to_parquet(copy / "regions.parquet")
     _vouch(copy)

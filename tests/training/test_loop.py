@@ -19,6 +19,7 @@ from cistransfer.models.bundle import weights_hash
 from cistransfer.models.model import Model
 from cistransfer.models.score import score_codes
 from cistransfer.training.batches import shifted
+from cistransfer.training.checkpoint import load_state
 from cistransfer.training.loop import choose_precision, fit, validate
 from cistransfer.training.loss import masked_loss
 
@@ -267,6 +268,13 @@ def test_checkpoints(examples: ExampleSet, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="damaged checkpoint") as caught:
             fit(tiny(), examples, PHASES, run="x", **options)
         assert "remove it to start anew" in str(caught.value)
+    rng = np.random.default_rng(0)
+    for place in [len(whole) - 1, *rng.integers(0, len(whole), 60)]:
+        checkpoint.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="damaged checkpoint"):
+            load_state(checkpoint, "x")
+    checkpoint.write_bytes(whole)
+    assert load_state(checkpoint, "x") is not None
 
 
 def test_a_loss_that_is_no_number_stops_with_a_reason(examples: ExampleSet) -> None:

@@ -1,28 +1,37 @@
-"""``cistransfer check``: prove that a copy of a bundle works."""
+"""``cistransfer check``: prove that what is on disk is whole and works."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import typer
 
-from cistransfer.cli.groups import OneBundle, OwnNetworks
+from cistransfer.cli.groups import OwnNetworks
 from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
 
 __all__ = ["check", "register"]
 
 
-def check(model: OneBundle, networks: OwnNetworks) -> Done:
-    """Score a bundle's example again and compare with the recorded scores."""
-    from cistransfer.models.bundle import check_bundle
+@dataclass(frozen=True)
+class Checked:
+    """What to check."""
+
+    path: Path = option(positional=True, help="Bundle, run folder, example set or matrix.")
+
+
+def check(checked: Checked, networks: OwnNetworks) -> Done:
+    """Read all of a bundle, run, example set or matrix, and compare it with its hashes.
+
+    The example of a bundle is scored again.
+    """
+    from cistransfer.training.check import check as check_all
 
     networks.register()
-    result = check_bundle(model.bundle)
-    return Done(
-        result,
-        [
-            f"{result['bundle']} works: {result['sequences']} example sequences, "
-            f"largest difference {result['largest_difference']:.1e}"
-        ],
-    )
+    found = check_all(checked.path)
+    result = {"path": str(checked.path), "checked": found}
+    return Done(result, [f"{each['path']} ({each['kind']}) {each['said']}" for each in found])
 
 
 def register(app: typer.Typer) -> None:

@@ -27,6 +27,7 @@ from cistransfer.metrics.curves import aucpr
 from cistransfer.metrics.resolved import evaluable
 from cistransfer.metrics.table import metric_of
 from cistransfer.progress import bar
+from cistransfer.storage import read_table
 
 __all__ = ["aucpr_intervals", "compare_regions", "compare_scores"]
 
@@ -164,7 +165,7 @@ def compare_regions(
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     measure = metric_of(metric)
-    table = pd.read_parquet(path)
+    table = read_table(path)
     names = found.labels
     if len(set(names.values())) < len(names):  # folds: each is a model of its own here
         names = {name: name for name in names}

@@ -40,7 +40,7 @@ from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.progress import bar, track
 from cistransfer.relatives.read_modes import read_modes
-from cistransfer.storage import whole_file, write_json
+from cistransfer.storage import read_table, whole_file, write_json
 from cistransfer.tables import write_tsv
 
 __all__ = ["calibration_table", "evaluate_runs", "open_predictions"]
@@ -334,7 +334,7 @@ def open_predictions(folder: str | os.PathLike[str]) -> pd.DataFrame:
     path = Path(folder) / "predictions.parquet"
     if not path.exists():
         raise InputError(f"{folder}: expected an evaluation (predictions.parquet), found none")
-    return pd.read_parquet(path)
+    return read_table(path)
 
 
 def _check_names(named: Mapping[str, Named], baselines: Sequence[str], with_sibling: bool) -> None:

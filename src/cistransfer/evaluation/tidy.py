@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.evaluation.results import INTERVALS, Evaluation, open_evaluation
+from cistransfer.storage import read_table
 
 __all__ = [
     "KEYS",
@@ -238,13 +239,13 @@ def _read_one(path: Path) -> pd.DataFrame:
         return _from_evaluation(open_evaluation(path))
     try:
         if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
+            table = read_table(path)
         elif path.suffix in (".tsv", ".csv"):
             table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", low_memory=False)
         else:
             raise InputError(f"{path}: expected .json, .tsv, .csv or .parquet")
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's parse errors are ValueErrors
-        raise InputError(f"{path}: not a readable table: {str(error).splitlines()[0]}") from error
+    except (ValueError, OSError, OverflowError) as error:  # pandas' are ValueErrors
+        raise InputError(f"{path}: not a readable table: {shown(error)}") from error
     if table.empty:
         raise InputError(f"{path}: the table has no rows")
     for column in ("tf", "strategy"):

@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.genome.codes import gc_fraction
-from cistransfer.storage import Kind, read_json, whole_folder, write_json
+from cistransfer.storage import (
+    Kind,
+    fingerprint,
+    open_npy,
+    read_json,
+    read_table,
+    whole_folder,
+    write_json,
+)
 
-__all__ = ["EXAMPLES", "PARTS", "ExampleSet", "counts", "open_examples", "save_examples", "subset"]
+__all__ = [
+    "EXAMPLES",
+    "PARTS",
+    "ExampleSet",
+    "check_examples",
+    "counts",
+    "open_examples",
+    "save_examples",
+    "subset",
+]
 
 PARTS = ("train", "valid", "test")
 FORMAT = "cistransfer-examples"
 VERSION = 1
 EXAMPLES = Kind("example set", "dataset.json", ("codes.npy", "labels.npy", "regions.parquet"))
 _GC_BINS = 20
+_HASHED = ("labels.npy", "regions.parquet")
+"""Checked on every opening; the windows, which are large, with the content hash."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,8 @@ class ExampleSet:
         Names of the columns of ``labels``.
     facts : dict
         How it was made: genome, negatives, seed, split, what was dropped (JSON-ready).
+    origin : (str, str), optional
+        Of a set opened from disk: the folder, and the content hash that it is said to have.
     """
 
     codes: NDArray[np.uint8]
@@ -48,6 +70,7 @@ class ExampleSet:
     regions: pd.DataFrame
     tasks: tuple[str, ...]
     facts: dict[str, Any]
+    origin: tuple[str, str] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (len(self.codes) == len(self.labels) == len(self.regions)):
@@ -87,7 +110,13 @@ class ExampleSet:
         return lines
 
     def content_hash(self) -> str:
-        """``sha256:…`` over windows, labels, places, parts and tasks: equal means identical."""
+        """``sha256:…`` over windows, labels, places, parts and tasks: equal means identical.
+
+        Raises
+        ------
+        InputError
+            When the set was opened from disk and is not what its record says.
+        """
         digest = hashlib.sha256("|".join(self.tasks).encode())
         for i in range(0, len(self.codes), 1 << 16):
             digest.update(np.ascontiguousarray(self.codes[i : i + (1 << 16)]).tobytes())
@@ -95,7 +124,42 @@ class ExampleSet:
         for column in ("chrom", "part"):
             digest.update("\n".join(self.regions[column].astype(str)).encode())
         digest.update(self.regions[["start", "end"]].to_numpy(np.int64).tobytes())
-        return "sha256:" + digest.hexdigest()
+        found = "sha256:" + digest.hexdigest()
+        if self.origin is not None and self.origin[1] != found:
+            raise InputError(
+                f"{Path(self.origin[0]) / 'codes.npy'}: not the windows that dataset.json "
+                "describes (the content hashes differ); copy or make the example set again"
+            )
+        return found
+
+
+class _Record(BaseModel):
+    """What ``dataset.json`` has to hold; further entries say how the set was made."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    version: Literal[1]
+    tasks: Annotated[list[str], Field(min_length=1, max_length=100_000)]
+    window: int = Field(gt=0, lt=10_000_000)
+    examples: int = Field(ge=0, lt=1 << 40)
+    content: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    files: dict[str, str] | None = None
+    """Hashes of the files; none in the sets of before."""
+    inputs: list[dict[str, Any]] = []
+    dropped: dict[str, Any] | None = None
+    split: dict[str, Any] | None = None
+    guard: str | None = None
+    guard_compares_by: str | None = None
+    genome: str | None = None
+    assembly: str | None = None
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> _Record:
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ValueError("tasks: expected different names")
+        if self.files is not None and not set(_HASHED) <= self.files.keys():
+            raise ValueError(f"files: expected the hashes of {' and '.join(_HASHED)}")
+        return self
 
 
 def counts(examples: ExampleSet) -> dict[str, dict[str, dict[str, int]]]:
@@ -213,6 +277,7 @@ def save_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Path:
                 "window": examples.window,
                 "examples": len(examples.codes),
                 "content": examples.content_hash(),
+                "files": {name: fingerprint(temporary / name) for name in _HASHED},
                 "counts": counts(examples),
                 "gc": gc_histograms(examples),
                 **examples.facts,
@@ -224,38 +289,84 @@ def save_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> Path:
 def open_examples(folder: str | os.PathLike[str]) -> ExampleSet:
     """Open an example set (arrays are memory-mapped).
 
+    Labels and regions are compared with the hashes on record; so are the windows, with everything
+    else, whenever the content hash is computed (`check_examples`, training, evaluation).
+
     Raises
     ------
     InputError
-        When the folder is none or its files do not belong together.
+        When the folder is none, or a file is damaged, altered, or not as the record says.
     """
     path = Path(folder)
-    facts = read_json(path / "dataset.json")
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise InputError(f"{path / 'dataset.json'}: expected the record of a {FORMAT} folder")
+    place = path / "dataset.json"
+    facts = read_json(place, dict)
+    if facts.get("format") != FORMAT:
+        raise InputError(f"{place}: expected the record of a {FORMAT} folder")
     if facts.get("version") != VERSION:
         raise InputError(
-            f"{path}: example set format {facts.get('version')}; this cistransfer reads {VERSION}"
+            f"{path}: example set format {shown(facts.get('version'), 20)}; this cistransfer reads "
+            f"{VERSION}"
         )
     try:
-        codes = np.load(path / "codes.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(path / "labels.npy", mmap_mode="r", allow_pickle=False)
-        regions = pd.read_parquet(path / "regions.parquet")
-    except (OSError, EOFError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: damaged example set: {reason}") from error
-    lacking = {"chrom", "start", "end", "part"} - set(regions.columns)
-    if lacking or codes.dtype != np.uint8 or labels.dtype != np.int8:
-        what = f"regions.parquet lacks {sorted(lacking)}" if lacking else "wrong array types"
-        raise InputError(f"{path}: damaged example set: {what}")
-    shapes = (codes.shape, labels.shape, (len(regions),))
-    rows = facts.get("examples")
-    if shapes != ((rows, facts.get("window")), (rows, len(facts.get("tasks", []))), (rows,)):
-        raise InputError(f"{path}: the files do not belong together (their sizes differ)")
-    kept = {
-        key: value
-        for key, value in facts.items()
-        if key
-        not in ("format", "version", "tasks", "window", "examples", "content", "counts", "gc")
+        record = _Record.model_validate(facts)
+    except ValidationError as error:
+        raise InputError(f"{place}: {_first_wrong(error)}") from error
+    n = record.examples
+    codes = open_npy(path / "codes.npy", np.uint8, (n, record.window))
+    labels = open_npy(path / "labels.npy", np.int8, (n, len(record.tasks)))
+    for name in _HASHED if record.files is not None else ():
+        if fingerprint(path / name) != (record.files or {})[name]:
+            raise InputError(
+                f"{path / name}: not the file that dataset.json describes (hashes differ)"
+            )
+    if n and not -1 <= labels.min() <= labels.max() <= 1:
+        raise InputError(f"{path / 'labels.npy'}: expected labels from -1 to 1, found others")
+    regions = read_table(path / "regions.parquet", ("chrom", "start", "end", "part"), n)
+    for column in ("start", "end"):
+        if regions[column].dtype.kind not in "iu":
+            raise InputError(
+                f"{path / 'regions.parquet'}: expected whole numbers in {column!r}, found "
+                f"{regions[column].dtype}"
+            )
+    if not regions["part"].isin(PARTS).all():
+        raise InputError(f"{path / 'regions.parquet'}: expected the parts {', '.join(PARTS)}")
+    own = ("format", "version", "tasks", "window", "examples", "content", "files", "counts", "gc")
+    kept = {key: value for key, value in facts.items() if key not in own}
+    opened = ExampleSet(codes, labels, regions, tuple(record.tasks), kept)
+    object.__setattr__(opened, "origin", (str(path), record.content))
+    return opened
+
+
+def check_examples(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read all of an example set and compare it with the hashes on record.
+
+    Returns
+    -------
+    dict
+        ``examples`` (the folder), ``windows``, ``tasks``, ``content_hash``.
+
+    Raises
+    ------
+    InputError
+        When a file is damaged or altered.
+    """
+    found = open_examples(folder)
+    for i in range(0, len(found.codes), 1 << 16):
+        if found.codes[i : i + (1 << 16)].max(initial=0) > 4:
+            raise InputError(f"{Path(folder) / 'codes.npy'}: expected codes from 0 to 4")
+    return {
+        "examples": str(folder),
+        "windows": len(found.codes),
+        "tasks": len(found.tasks),
+        "content_hash": found.content_hash(),
     }
-    return ExampleSet(codes, labels, regions, tuple(facts["tasks"]), kept)
+
+
+def _first_wrong(error: ValidationError) -> str:
+    """Word the first thing that is wrong with a record."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"lacks the entry {place!r}"
+    said = str(first.get("ctx", {}).get("error") or first["msg"])
+    return f"{shown(place)}: {shown(said)}, found {shown(first['input'])}" if place else shown(said)

@@ -8,7 +8,6 @@ scores; `check_bundle` proves that a copy works).
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -37,7 +34,15 @@ from cistransfer.models.registry import (
     tensor_shapes,
 )
 from cistransfer.models.score import score_codes
-from cistransfer.storage import Kind, fingerprint, read_json, whole_folder, write_json
+from cistransfer.models.tensors import read_shapes, read_tensors, tensors_hash
+from cistransfer.storage import (
+    Kind,
+    fingerprint,
+    read_json,
+    read_table,
+    whole_folder,
+    write_json,
+)
 
 __all__ = [
     "BUNDLE",
@@ -173,7 +178,7 @@ class Bundle:
 
     def regions(self) -> pd.DataFrame:
         """Regions the model was trained and validated on; ``part`` is train or valid."""
-        return _table(self.path / "regions.parquet", ("chrom", "start", "end", "part"))
+        return read_table(self.path / "regions.parquet", ("chrom", "start", "end", "part"))
 
     def seen(self) -> dict[str, NDArray[np.uint64]]:
         """Fingerprints of the sequences it was trained and validated on.
@@ -184,22 +189,11 @@ class Bundle:
         path = self.path / _SEEN
         if not path.exists() and _SEEN not in self.card.files:
             return {}
-        table = _table(path, ("hash", "part"))
+        table = read_table(path, ("hash", "part"))
         return {
             str(part): np.sort(rows["hash"].to_numpy(np.uint64))
             for part, rows in table.groupby("part", sort=True)
         }
-
-
-def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: missing or damaged: {' '.join(str(error).split())}") from error
-    lacking = [name for name in columns if name not in table]
-    if lacking:
-        raise InputError(f"{path}: lacks the column {lacking[0]!r}")
-    return table
 
 
 def _known(
@@ -210,15 +204,7 @@ def _known(
 
 def weights_hash(model: torch.nn.Module) -> str:
     """``sha256:…`` over every tensor's name, shape, type and values, buffers included."""
-    return _hash(model.state_dict())
-
-
-def _hash(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return "sha256:" + digest.hexdigest()
+    return tensors_hash(model.state_dict())
 
 
 def save_bundle(
@@ -403,13 +389,13 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
         Nothing is built before the sizes on the card fit those of the weights.
     """
     folder = find_bundle(path)
-    content = _json(folder / "card.json")
+    content = read_json(folder / "card.json")
     card = Card.from_json(content, str(folder / "card.json"))
     if architecture is not None:
         register_architecture(architecture)
     check_architecture(card.architecture, str(folder))
     weights = folder / "weights.safetensors"
-    old = {name: tuple(shape) for name, shape in _shapes(weights).items()}
+    old = read_shapes(weights)
     names = {name: name for name in old}
     for _ in range(wrappers_of(content)):
         names = {name: new.removeprefix("base.") for name, new in names.items()}
@@ -437,10 +423,10 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
         **card.architecture.arguments,
     )
     _compare(weights, card, {k: tuple(t.shape) for k, t in model.state_dict().items()}, found)
-    state = load_tensors(weights.read_bytes())
+    state, _ = read_tensors(weights)
     model.load_state_dict({names[name]: tensor for name, tensor in state.items()})
     loaded = model.state_dict()
-    if _hash({name: loaded[new] for name, new in names.items()}) != card.weights:
+    if tensors_hash({name: loaded[new] for name, new in names.items()}) != card.weights:
         raise InputError(f"{weights}: not the weights that card.json describes (hashes differ)")
     optional = [_SEEN] if _SEEN in card.files or (folder / _SEEN).exists() else []
     for name in (*_HASHED, *optional) if card.version > 1 else ():
@@ -449,24 +435,6 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
                 f"{folder / name}: not the file that card.json describes (hashes differ)"
             )
     return Bundle(folder, model.eval(), card)
-
-
-def _json(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except RecursionError as error:
-        raise InputError(f"{path}: not valid JSON: nested too deeply") from error
-
-
-def _shapes(weights: Path) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor in a file, by its header alone."""
-    if not weights.is_file():
-        raise InputError(f"{weights}: no such file")
-    try:
-        with safe_open(weights, framework="pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{weights}: damaged or no safetensors file: {error}") from error
 
 
 def _compare(
@@ -501,7 +469,7 @@ def check_bundle(path: str | os.PathLike[str]) -> dict[str, Any]:
     bundle = open_bundle(path)
     bundle.regions()
     bundle.seen()
-    example = _json(bundle.path / "example.json")
+    example = read_json(bundle.path / "example.json")
     try:
         codes = encode_many(example["sequences"])
         recorded = np.array(example["logits"], dtype=np.float64)

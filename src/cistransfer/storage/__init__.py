@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from cistransfer.storage.reading import fingerprint, open_bytes, open_text, read_json
+from cistransfer.storage.reading import fingerprint, open_bytes, open_text
+from cistransfer.storage.structured import (
+    npy_header,
+    open_npy,
+    parse_json,
+    read_json,
+    read_table,
+    read_toml,
+)
 from cistransfer.storage.writing import (
     Kind,
     check_folder,
@@ -22,9 +30,14 @@ __all__ = [
     "fingerprint",
     "is_stdout",
     "is_stream",
+    "npy_header",
     "open_bytes",
+    "open_npy",
     "open_text",
+    "parse_json",
     "read_json",
+    "read_table",
+    "read_toml",
     "remove_folder",
     "safe_name",
     "whole_file",

@@ -12,7 +12,6 @@ import codecs
 import contextlib
 import hashlib
 import io
-import json
 import os
 import re
 import stat
@@ -22,12 +21,11 @@ import threading
 import weakref
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 from cistransfer.errors import InputError, MachineError, is_fault
 
-__all__ = ["fingerprint", "open_bytes", "open_raw", "open_text", "read_json", "unreadable"]
+__all__ = ["fingerprint", "open_bytes", "open_raw", "open_text", "unreadable"]
 
 PathLike = str | os.PathLike[str]
 
@@ -312,16 +310,6 @@ def unreadable(path: PathLike, error: Exception) -> InputError | MachineError:
     if isinstance(error, OSError) and is_fault(error):
         return MachineError(f"{path}: cannot read: {said}")
     return InputError(f"{path}: cannot read: {said}")
-
-
-def read_json(path: PathLike) -> Any:
-    """Read a JSON file; raise `InputError` when it is missing or malformed."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
 
 
 def fingerprint(path: PathLike) -> str:

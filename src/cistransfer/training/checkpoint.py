@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from cistransfer.errors import InputError
-from cistransfer.storage import whole_file
+from cistransfer.errors import InputError, shown
+from cistransfer.models.tensors import read_tensors, tensors_hash
+from cistransfer.storage import parse_json, whole_file
 from cistransfer.training.strategy import Phase
 
 __all__ = [
     "Progress",
     "State",
+    "check_state",
     "epoch_row",
     "load_state",
     "optimiser_tensors",
@@ -85,6 +87,17 @@ class State(Progress):
     optimiser: dict[int, dict[str, Tensor]] = field(default_factory=dict)
 
 
+_FACTS: dict[str, Any] = {
+    "run": str,
+    "phase": int,
+    "epoch": int,
+    "best_merit": float | int | None,
+    "best_epoch": int,
+    "history": list,
+}
+"""What a checkpoint holds beside tensors."""
+
+
 def epoch_row(
     phase: str,
     epoch: int,
@@ -116,17 +129,17 @@ def save_state(path: Path, state: State) -> None:
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
     for number, entries in state.optimiser.items():
         tensors |= {f"optimiser/{number}/{name}": tensor for name, tensor in entries.items()}
-    facts = {
-        "run": state.run,
-        "phase": state.phase,
-        "epoch": state.epoch,
-        "best_merit": state.best_merit,
-        "best_epoch": state.best_epoch,
-        "history": state.history,
-    }
+    facts = {name: getattr(state, name) for name in _FACTS}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    state_text = json.dumps(facts)
+    metadata = {"state": state_text, "content": _content(plain, state_text)}
     with whole_file(path) as temporary:
-        temporary.write_bytes(save_tensors(plain, {"state": json.dumps(facts)}))
+        temporary.write_bytes(save_tensors(plain, metadata))
+
+
+def _content(tensors: Mapping[str, Tensor], facts: str) -> str:
+    """Hash of everything in a checkpoint."""
+    return hashlib.sha256(f"{tensors_hash(tensors)}|{facts}".encode()).hexdigest()
 
 
 def load_state(path: Path, run: str) -> State | None:
@@ -139,28 +152,37 @@ def load_state(path: Path, run: str) -> State | None:
     """
     if not path.exists():
         return None
-    raw = path.read_bytes()
-    try:
-        tensors = load_tensors(raw)
-        size = int.from_bytes(raw[:8], "little")
-        facts = json.loads(json.loads(raw[8 : 8 + size])["__metadata__"]["state"])
-        state = State(**facts)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path}: damaged checkpoint ({error}); remove it to start anew"
-        ) from error
+    state = check_state(path)
     if state.run != run:
         raise InputError(
             f"{path.parent}: holds an unfinished run of another configuration; choose another "
             "folder, or remove this one"
         )
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "optimiser":
-            number, _, entry = rest.partition("/")
-            state.optimiser.setdefault(int(number), {})[entry] = tensor
-        else:
-            getattr(state, kind)[rest] = tensor
+    return state
+
+
+def check_state(path: Path) -> State:
+    """Read a state, whosever it is; raise `InputError` when it is not what its hash says."""
+    try:
+        tensors, metadata = read_tensors(path)
+        text = metadata["state"]
+        if _content(tensors, text) != metadata.get("content"):
+            raise ValueError("its content is not what its hash says")
+        facts = parse_json(text, str(path))
+        state = State(**{name: facts[name] for name in _FACTS})
+        if any(not isinstance(facts[name], kind) for name, kind in _FACTS.items()):
+            raise ValueError("an entry of another type")
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "optimiser":
+                number, _, entry = rest.partition("/")
+                state.optimiser.setdefault(int(number), {})[entry] = tensor
+            else:
+                {"model": state.model, "best": state.best}[kind][rest] = tensor
+    except (ValueError, KeyError, TypeError, InputError) as error:
+        raise InputError(
+            f"{path}: damaged checkpoint ({shown(error, 200)}); remove it to start anew"
+        ) from error
     return state
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
+from cistransfer.storage import read_toml
 
 __all__ = [
     "Initialise",
@@ -201,22 +201,18 @@ def load_strategy(name: str) -> Strategy:
         For an unknown name, malformed TOML, or an unknown or wrong entry (names it).
     """
     if name.endswith(".toml"):
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            raise InputError(f"{name}: cannot read: {reason}") from error
+        content = read_toml(name)
     else:
         folder = resources.files("cistransfer.training") / "strategies"
         file = folder / f"{name}.toml"
         if not file.is_file():
             known = [entry.name.removesuffix(".toml") for entry in folder.iterdir()]
-            raise InputError(f"no strategy {name!r}; {nearest(name, known)} (or a TOML file)")
-        text = file.read_text(encoding="utf-8")
+            raise InputError(
+                f"no strategy {shown(name)!r}; {nearest(name, known)} (or a TOML file)"
+            )
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
     try:
-        return Strategy.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name}: not valid TOML: {error}") from error
+        return Strategy.model_validate(content)
     except ValidationError as error:
         raise InputError(f"{name}: {_first_wrong(error)}") from error
 
@@ -240,9 +236,11 @@ def _first_wrong(error: ValidationError) -> str:
         kinds: dict[object, type[BaseModel]] = {"gradient": Phase, "probe": Probe}
         kinds["initialise"] = Initialise
         model = next((kinds[part] for part in first["loc"] if part in kinds), Strategy)
-        return f"unknown entry {place!r}; {nearest(str(first['loc'][-1]), model.model_fields)}"
+        return (
+            f"unknown entry {shown(place)!r}; {nearest(str(first['loc'][-1]), model.model_fields)}"
+        )
     if first["type"] == "missing":
-        return f"lacks the entry {place!r}"
+        return f"lacks the entry {shown(place)!r}"
     if not place:
         return str(first["ctx"]["error"]) if "ctx" in first else str(first["msg"])
-    return f"{place}: {first['msg']}, found {first['input']!r}"
+    return f"{shown(place)}: {shown(first['msg'])}, found {shown(first['input'])}"

@@ -1,0 +1,266 @@
+"""The one door for each structured format: JSON, TOML, arrays (``.npy``) and Parquet tables.
+
+Whatever the bytes are, a reader gets what it asked for or raises an `InputError` of one line. The
+sizes that a file claims are compared with the file before anything of that size is made. The limits
+are such that no honest file meets them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from cistransfer.errors import InputError, MachineError, is_fault, shown
+from cistransfer.storage.reading import open_bytes, unreadable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["npy_header", "open_npy", "parse_json", "read_json", "read_table", "read_toml"]
+
+PathLike = str | os.PathLike[str]
+
+MAX_JSON = 1 << 27
+"""Bytes of a JSON file; the longest record of a study is a few million."""
+MAX_TOML = 1 << 16
+"""Bytes of a TOML file; strategies have two thousand."""
+MAX_DEPTH = 64
+"""Levels of lists and objects in each other; records have eight."""
+MAX_DIGITS = 20
+"""Of a whole number: 64 bits."""
+MAX_ROWS = 1 << 26
+"""Rows of a table: the human genome in windows every 50 bp."""
+_MAX_CELLS = 1 << 27  # of a table, or 64 for each byte of the file
+_VERSIONS = [b"\x93NUMPY" + bytes([version]) for version in (1, 2, 3)]
+_NPY = re.compile(
+    r"\{'descr': '([<>|=]?[biufS]\d{1,4})', 'fortran_order': (True|False), "
+    r"'shape': \(((?:\d{1,15}L?(?:, ?|(?=\))))*)\),? ?\} *\n?"
+)
+
+
+def read_json(path: PathLike, kind: type = object) -> Any:
+    """Read a JSON file.
+
+    Parameters
+    ----------
+    path : path
+    kind : type
+        What its outermost value has to be: dict or list.
+
+    Raises
+    ------
+    InputError
+        When it is missing, malformed or of another kind, deeper than 64 levels, longer than
+        128 MB, or holds a whole number of more than 20 digits.
+    """
+    content = parse_json(_text(path, MAX_JSON, "JSON"), str(path))
+    if not isinstance(content, kind):
+        word = "an object" if kind is dict else "a list"
+        raise InputError(f"{path}: expected {word}, found {type(content).__name__}")
+    return content
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Read JSON from text; see `read_json`."""
+    try:
+        content = json.loads(text, parse_int=_whole)
+        _check_depth(content)
+    except RecursionError as error:
+        raise InputError(f"{where}: not valid JSON: nested too deeply") from error
+    except ValueError as error:
+        raise InputError(f"{where}: not valid JSON: {error}") from error
+    return content
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS + 1:
+        raise ValueError(f"a whole number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _check_depth(content: Any) -> None:
+    level = [content]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return
+    raise RecursionError
+
+
+def read_toml(path: PathLike) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    InputError
+        When it is missing, malformed, nested too deeply or longer than 64 KB.
+    """
+    try:
+        content = tomllib.loads(_text(path, MAX_TOML, "TOML"))
+        _check_depth(content)
+    except RecursionError as error:
+        raise InputError(f"{path}: not valid TOML: nested too deeply") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid TOML: {shown(error, 200)}") from error
+    return content
+
+
+def _text(path: PathLike, most: int, what: str) -> str:
+    with open_bytes(path) as stream:
+        raw = stream.read(most + 1)
+    if len(raw) > most:
+        raise InputError(f"{path}: expected {what} of at most {most:,} bytes, found more")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not valid {what}: {error.reason}") from error
+
+
+# Arrays ------------------------------------------------------------------------------------------
+
+
+def npy_header(stream: IO[bytes], where: PathLike) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an array as NumPy writes it; the stream then stands at its values.
+
+    Returns
+    -------
+    (shape, fortran order, dtype)
+
+    Raises
+    ------
+    InputError
+        When it is none, or of Python objects, fields or text.
+    """
+    import numpy as np
+
+    magic = stream.read(8)
+    long = magic[6:7] != b"\x01"  # versions 1.0, and 2.0 or 3.0
+    size = int.from_bytes(stream.read(4 if long else 2), "little")
+    text = stream.read(size).decode("latin-1") if size <= 10_000 else ""
+    match = _NPY.fullmatch(text)
+    if magic[:7] not in _VERSIONS or magic[7:] != b"\0" or len(text) < size or not match:
+        raise InputError(f"{where}: damaged, or no array of numbers (.npy)")
+    shape = tuple(int(part.strip(" L")) for part in match[3].split(",") if part.strip())
+    try:
+        dtype = np.dtype(match[1])
+    except TypeError as error:
+        raise InputError(f"{where}: an array of unknown type {match[1]!r}") from error
+    return shape, match[2] == "True", dtype
+
+
+def open_npy(
+    path: PathLike, dtype: type[np.generic], shape: tuple[int | None, ...]
+) -> NDArray[Any]:
+    """Open an array file, mapped into memory, read-only.
+
+    Parameters
+    ----------
+    path : path
+    dtype : NumPy type
+    shape : tuple
+        Sizes that are known; None where any will do.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged, or the array has another type or shape, or the file
+        is not as long as they say.
+    """
+    import numpy as np
+
+    try:
+        with open(path, "rb") as stream:
+            found, fortran, kind = npy_header(stream, path)
+            start, total = stream.tell(), os.fstat(stream.fileno()).st_size
+            fits = len(found) == len(shape) and all(
+                want in (None, have) for want, have in zip(shape, found, strict=True)
+            )
+            if kind != np.dtype(dtype) or fortran or not fits:
+                sizes = " × ".join("any" if size is None else f"{size:,}" for size in shape)
+                raise InputError(
+                    f"{path}: expected {np.dtype(dtype)} of {sizes}, found {kind} of "
+                    f"{' × '.join(f'{size:,}' for size in found)}"
+                )
+            if total != start + math.prod(found) * kind.itemsize:
+                raise InputError(
+                    f"{path}: damaged: {total:,} bytes, expected "
+                    f"{start + math.prod(found) * kind.itemsize:,}"
+                )
+            if not math.prod(found):
+                return np.zeros(found, kind)
+            return np.memmap(stream, kind, "r", start, found)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+# Tables ------------------------------------------------------------------------------------------
+
+
+def read_table(path: PathLike, columns: Iterable[str] = (), rows: int | None = None) -> Any:
+    """Read a Parquet file as a DataFrame.
+
+    Parameters
+    ----------
+    path : path
+    columns : iterable of str
+        Which it has to have; others are read as well.
+    rows : int, optional
+        How many it has to have.
+
+    Raises
+    ------
+    InputError
+        When it is missing or damaged, lacks a column, has another number of rows, more than 67
+        million of them, or more cells than a file of its size holds.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = Path(path)
+    if not place.is_file():
+        raise unreadable(path, FileNotFoundError())
+    try:
+        with pq.ParquetFile(place, thrift_string_size_limit=1 << 27) as file:
+            said = file.metadata
+            n, names = said.num_rows, set(file.schema_arrow.names)
+            cells = n * said.num_columns
+            _check_table(path, columns, rows, n, names)
+            if not 0 <= cells <= max(_MAX_CELLS, 64 * place.stat().st_size) or n > MAX_ROWS:
+                raise InputError(
+                    f"{path}: {n:,} rows of {said.num_columns:,} columns in "
+                    f"{place.stat().st_size:,} bytes: more than this file can hold"
+                )
+            table = file.read()
+            if table.num_rows != n:
+                raise ValueError(f"{table.num_rows:,} rows, not {n:,}")
+            return table.to_pandas(ignore_metadata=True)
+    except OSError as error:
+        if error.errno is not None and is_fault(error):
+            raise MachineError(f"{path}: cannot read: {error.strerror}") from error
+        raise InputError(f"{path}: damaged, or no Parquet file: {shown(error, 200)}") from error
+    except (pa.ArrowException, ValueError, KeyError, TypeError, MemoryError) as error:
+        raise InputError(f"{path}: damaged, or no Parquet file: {shown(error, 200)}") from error
+
+
+def _check_table(
+    path: PathLike, columns: Iterable[str], rows: int | None, n: int, names: set[str]
+) -> None:
+    lacking = [name for name in columns if name not in names]
+    if lacking:
+        found = ", ".join(sorted(names)[:8])
+        raise InputError(f"{path}: lacks the column {lacking[0]!r}; it has: {shown(found, 200)}")
+    if rows is not None and n != rows:
+        raise InputError(f"{path}: expected {rows:,} rows, found {n:,}")
