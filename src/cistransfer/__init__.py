@@ -40,6 +40,7 @@ _ROOM_OF = {
     "HoldOut": "examples.holdout",
     "Split": "examples.split",
     # models
+    "learn": "api.answers",
     "pretrain": "api.learn",
     "finetune": "api.learn",
     "open_bundle": "api.learn",

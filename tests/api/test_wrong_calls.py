@@ -127,9 +127,9 @@ WRONG: dict[str, tuple[Call, str]] = {
     "a logo of three columns": (lambda: ct.plot_logo(np.ones((5, 3))), "shape (length, 4)"),
     "a drawing of a place": (lambda: ct.plot_locus("chr1:1-9"), "what explain_locus gives"),
     # examples and training
-    "peaks without open regions": (
-        lambda: ct.finetune(PEAKS, genome=GENOME, trunk="trunk", out="x"),
-        "with peaks, open_regions is needed: Open regions",
+    "motifs without a TF": (
+        lambda: ct.learn(PEAKS, GENOME, "x", open_regions=OPEN, trunk="trunk", motifs="jaspar"),
+        "motifs are chosen by the TF's name",
     ),
     "peaks without a genome": (
         lambda: ct.make_examples(PEAKS, open_regions=OPEN, trunk="trunk"),

@@ -16,6 +16,7 @@ from cistransfer.cli.process import close_streams, mend_streams, set_environment
 __all__ = ["app", "main"]
 
 VERBS = (
+    "learn",
     "simulate",
     "matrix",
     "relatives",

@@ -1,0 +1,90 @@
+"""From peaks to a model and an honest verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from cistransfer.api.answers import expected, judge, learn
+from cistransfer.errors import InputError
+from cistransfer.evaluation.results import ModelScore, TaskScore
+
+
+def scores(aucpr: float, low: float | None = None, high: float | None = None) -> TaskScore:
+    return TaskScore(100, 50, {"aucpr": aucpr, "auroc": 0.9, "aucpr_low": low, "aucpr_high": high})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "word"),
+    [
+        (0.85, 0.95, "better", "use the model"),
+        (0.75, 0.95, "undecided", "cannot be told apart"),
+        (0.70, 0.79, "worse", "use its known motif instead"),
+    ],
+)
+def test_the_verdict_is_that_of_the_interval(
+    low: float, high: float, verdict: str, word: str
+) -> None:
+    found = SimpleNamespace(
+        models=(
+            ModelScore("model", "finetune", {"T": scores((low + high) / 2, low, high)}),
+            ModelScore("gc", "gc", {"T": scores(0.55)}),
+            ModelScore("motif", "motif", {"T": scores(0.80)}),
+        )
+    )
+    found_verdict, sentence = judge(found, "T")  # type: ignore[arg-type]
+    assert found_verdict == verdict
+    assert word in sentence
+    assert "90 times in 100" in sentence
+
+
+def test_what_to_expect_comes_from_the_nearest_smaller_size() -> None:
+    assert expected(10).endswith("0.865 on average from 50 (0.71 to 0.93)")
+    assert expected(499).endswith("0.895 on average from 250")
+    assert expected(10**6).endswith("0.902 on average from 1000")
+
+
+@pytest.fixture(scope="module")
+def own(world) -> pd.DataFrame:
+    states = world.matrix.states(["GABPA"], rule="sparse")[:, 0]
+    return world.matrix.regions[states == 1].reset_index(drop=True)
+
+
+def test_one_call_from_peaks_to_a_report(world, trunk, own, tmp_path: Path) -> None:
+    said: list[str] = []
+    answer = learn(
+        own, world.genome, tmp_path / "a", open_regions=world.matrix.regions, tf="GABPA",
+        trunk=trunk.path, interpret=False, device="cpu", say=lambda *lines: said.extend(lines),
+    )  # fmt: skip
+    assert answer.verdict in ("better", "undecided", "worse")
+    assert answer.sentence == said[-1]
+    assert answer.evaluation.models[0].name == "model"
+    files = {path.name for path in (tmp_path / "a").iterdir()}
+    assert {"model", "evaluation", "report.html", "answer.json", "predictions.tsv.gz"} <= files
+    record = json.loads((tmp_path / "a" / "answer.json").read_text())
+    assert record["sentence"] == answer.sentence
+    assert any("peaks:" in line and "placed" in line for line in said)
+    table = pd.read_csv(tmp_path / "a" / "predictions.tsv.gz", sep="\t")
+    assert len(table) == len(world.matrix.regions)
+    again = learn(
+        own, world.genome, tmp_path / "a", open_regions=world.matrix.regions, tf="GABPA",
+        trunk=trunk.path, interpret=False, device="cpu",
+    )  # fmt: skip
+    assert again.sentence == answer.sentence
+
+
+def test_three_peaks_are_refused(world, trunk, own, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="bound regions can be used"):
+        learn(own[:3], world.genome, tmp_path / "b", open_regions=world.matrix.regions,
+              trunk=trunk.path)  # fmt: skip
+    assert not (tmp_path / "b").exists()
+
+
+def test_motifs_need_a_name(world, trunk, own, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="chosen by the TF's name"):
+        learn(own, world.genome, tmp_path / "c", open_regions=world.matrix.regions,
+              trunk=trunk.path, motifs="jaspar")  # fmt: skip
