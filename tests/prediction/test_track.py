@@ -34,7 +34,8 @@ class GC(nn.Module):
 
 def toy(name: str = "a") -> SimpleNamespace:
     return SimpleNamespace(
-        tasks=("T",), window=WINDOW, model=GC(), path=Path(name), card=SimpleNamespace(weights=name),
+        tasks=("T",), window=WINDOW, model=GC(), path=Path(name),
+        card=SimpleNamespace(weights=name),
         probabilities=lambda logits: 1 / (1 + np.exp(-np.asarray(logits, dtype=float))),
     )  # fmt: skip
 
