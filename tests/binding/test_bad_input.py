@@ -127,7 +127,7 @@ def test_the_good_files_are_good(tmp_path: Path) -> None:
         ("black.bed", "chr1\t90\t95\nchr1\t8\n", "line 2: expected 3"),
         ("black.bed", "chr1\t0\t900\n", "no open region is left"),
         ("sizes", "chr1\n", "line 1: expected a chromosome and its length"),
-        ("sizes", "1\t10000\n", "no open region is left: 2 on an unknown chromosome"),
+        ("sizes", "9\t10000\n", "no open region is left: 2 on an unknown chromosome"),
     ],
 )
 def test_malformed_files(tmp_path: Path, name: str, text: str, message: str) -> None:

@@ -148,8 +148,8 @@ def test_a_blacklist_that_touches_nothing_is_said() -> None:
     windows, left_out = opened.windows(100, exclude=[hit, named_otherwise])
     assert left_out == {"in excluded regions": 1}
     assert windows.notes == (
-        "the regions to exclude: no open region touches any of the 1 regions (on 1; the open "
-        "regions are on chr1, chr2)",
+        "warning: the blacklist excludes nothing: none of its 1 regions touches an open region "
+        "(it is on 1; the open regions are on chr1, chr2)",
     )
     assert opened.windows(100, exclude=[hit])[0].notes == ()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +31,14 @@ from cistransfer.binding.file import (
 from cistransfer.binding.readers.collect import Found, Pair, collect
 from cistransfer.binding.readers.evidence import evidence_files
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.assemblies import (
+    assemblies,
+    assembly_of_names,
+    check_assembly_names,
+    match_names,
+    recognise,
+    words_of_renamed,
+)
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.intervals import centre_windows, index_regions
 from cistransfer.openness.options import OpenOptions
@@ -47,6 +55,9 @@ ASSAYED = ("tfbs", "peaks", "either", "both")
 
 LABEL_WINDOW = 200
 """Evidence counts in so many bp around a region's centre, where regions are wider (published)."""
+
+FEW_IN_OPEN = 0.1
+"""Share of the rows in open regions below which a person is warned."""
 
 _EXPLAINED = 50
 """For how many unmatched names (those with most rows) the nearest known ones are looked up."""
@@ -79,6 +90,8 @@ class BuildReport:
         ``"TF in cell"`` → peak rows that are not used because the TF is not assayed there.
     notes : list of str
         What else a person should know, in words.
+    genome : str
+        Name of the assembly.
     """
 
     path: str
@@ -100,6 +113,7 @@ class BuildReport:
     unmatched_tfs: list[dict[str, Any]] = field(default_factory=list)
     not_assayed: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    genome: str = "unknown"
 
     def __repr__(self) -> str:
         return (
@@ -117,7 +131,7 @@ def build_matrix(
     window: int = 200,
     label_window: int | None = None,
     assayed: str | None = None,
-    genome: str = "hg38",
+    genome: str | None = None,
     name: str | None = None,
     treated: bool = False,
     edges: str = "drop",
@@ -144,8 +158,11 @@ def build_matrix(
     assayed : {"tfbs", "peaks", "either", "both"}, optional
         What makes a TF assayed in a cell. By default (published) a TFBS file; without TFBS files,
         a peak. Evidence of a TF in a cell where it is not assayed is not used.
-    genome, name : str
-        Names to record; the matrix is called like its file when no name is given.
+    genome : str, optional
+        Name of the assembly to record; by default the one that ``chrom_sizes`` or the names of
+        chromosomes (accessions) belong to, else ``unknown``.
+    name : str, optional
+        The matrix is called like its file when no name is given.
     treated : bool
         Whether experiments on treated cells (``MCF-7_estradiol``) count for the cell; published:
         no.
@@ -168,6 +185,10 @@ def build_matrix(
 
     Notes
     -----
+    Chromosomes are called as the open regions call them; the other files may have other names of
+    the same (`1`, `chr1`, `NC_000001.11`; see `cistransfer.genome.assemblies.match_names`), which
+    is said and recorded.
+
     Evidence in a region that is closed in its cell is not kept: no published view uses it.
     """
     how = _how(assayed, peaks, tfbs)
@@ -185,18 +206,22 @@ def build_matrix(
         access = opened if isinstance(opened, OpenRegions) else read_open(opened)
         if not access.samples:
             access = replace(access, samples=tuple(Sample(cell) for cell in sorted(access.open)))
+        names = _Names(pd.unique(access.regions["chrom"]))
+        sizes = names.sizes(chrom_sizes)
         windows, left_out = access.windows(
             window,
             edges=edges,
-            sizes=read_chrom_sizes(chrom_sizes) if chrom_sizes is not None else None,
-            exclude=[read_bed(path) for path in exclude],
+            sizes=sizes,
+            exclude=[names.table(read_bed(path), str(path), "exclude") for path in exclude],
             keep_closed=False,
         )
         table, cells = windows.regions, list(windows.open)
         middle = table if labelled == window else _middles(table, window, labelled)
         accessibility = np.stack([np.packbits(states) for states in windows.open.values()])
         open_bits = dict(zip(cells, accessibility, strict=True))
-        called, sites, pairs = _evidence(middle, access, open_bits, peaks, tfbs, how, treated)
+        called, sites, pairs = _evidence(
+            middle, access, open_bits, peaks, tfbs, how, treated, names.assembly
+        )
         inputs = record_inputs(access.files) + recorded.result()
     unmatched = _unmatched(called, "peaks", access) + _unmatched(sites, "tfbs", access)
     _refuse_nothing(pairs, unmatched)
@@ -222,11 +247,20 @@ def build_matrix(
             f"{tf} in {cell}": called.used[tf, cell]
             for tf, cell in sorted(set(called.pairs) - set(pairs))
         },
-        notes=[*windows.notes, *called.elsewhere, *sites.elsewhere, *_summit_notes(called)],
+        notes=[
+            *windows.notes,
+            *called.elsewhere,
+            *sites.elsewhere,
+            *_summit_notes(called),
+            *names.notes({"peaks": called.renamed, "TFBS": sites.renamed}, genome),
+            *_little("peaks", called, pairs),
+            *_little("TFBS", sites, pairs),
+        ],
+        genome=genome or names.assembly or "unknown",
     )
     settings = {
         "name": name or Path(out).stem,
-        "genome": genome,
+        "genome": report.genome,
         "window": window,
         **({} if labelled == window else {"label_window": labelled}),
         "assayed": how,
@@ -243,6 +277,7 @@ def build_matrix(
             "tfbs": [report.tfbs_rows, report.tfbs_rows_used, report.tfbs_rows_placed],
         },
         "summits": dict(sorted((+called.summits).items())),
+        "renamed": {what: pairs for what, pairs in names.renamed.items() if pairs},
         "notes": report.notes,
     }
     if isinstance(opened, OpenOptions):
@@ -285,6 +320,7 @@ def _evidence(
     tfbs: Sequence[PathLike],
     how: str,
     treated: bool,
+    assembly: str | None,
 ) -> tuple[Found, Found, list[Pair]]:
     """Read all evidence and settle which TF × cell pairs are assayed (sorted)."""
     index = index_regions(table)
@@ -298,6 +334,7 @@ def _evidence(
                 names_of(access.samples, kind),
                 open_bits,
                 treated=treated,
+                assembly=assembly,
                 advance=bar.advance,
             )
             for kind, paths in (("tfbs", tfbs), ("peaks", peaks))
@@ -310,6 +347,64 @@ def _evidence(
         "both": set(sites.pairs) & set(called.pairs),
     }[how]
     return called, sites, sorted(pairs)
+
+
+class _Names:
+    """Chromosomes by the names that the open regions have for them, and the assembly."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.known = list(known)
+        self.assembly = assembly_of_names(self.known)
+        self.renamed: dict[str, dict[str, str]] = {}
+
+    def sizes(self, path: PathLike | None) -> dict[str, int] | None:
+        """Lengths from a file; they say of which assembly the regions are."""
+        if path is None:
+            return None
+        sizes = read_chrom_sizes(path)
+        check_assembly_names(self.known, recognise(sizes), "open regions", str(path))
+        self.assembly = self.assembly or recognise(sizes)
+        match = match_names(self.known, sizes, "open regions")
+        self.renamed["lengths"] = {known: name for name, known in match.renamed.items()}
+        return {name: sizes[known] for name, known in match.to.items()}
+
+    def table(self, regions: pd.DataFrame, label: str, role: str) -> pd.DataFrame:
+        """A region table of another file."""
+        names = [str(name) for name in pd.unique(regions["chrom"])]
+        check_assembly_names(names, self.assembly, label, "the matrix")
+        renamed = match_names(names, self.known, label).renamed
+        self.renamed.setdefault(role, {}).update(renamed)
+        found = regions.assign(chrom=regions["chrom"].replace(renamed)) if renamed else regions
+        found.attrs.update(regions.attrs)
+        return found
+
+    def notes(self, evidence: Mapping[str, dict[str, str]], asked: str | None) -> list[str]:
+        """What names were read as which, and whether the assembly is the one that was named."""
+        self.renamed.update(evidence)
+        roles = {"lengths": "chromosome lengths", "exclude": "regions to leave out"}
+        lines = [
+            f"{roles.get(role, role)}: names read as those of the open regions "
+            f"({words_of_renamed(renamed)})"
+            for role, renamed in self.renamed.items()
+            if renamed
+        ]
+        if asked in assemblies() and self.assembly is not None and asked != self.assembly:
+            lines.append(
+                f"warning: the assembly is to be called {asked}, but the chromosomes are those of "
+                f"{self.assembly}"
+            )
+        return lines
+
+
+def _little(what: str, found: Found, pairs: list[Pair]) -> list[str]:
+    """A warning where few of the rows lie in open regions."""
+    used, placed = (sum(count[pair] for pair in pairs) for count in (found.used, found.placed))
+    if placed >= FEW_IN_OPEN * used:
+        return []
+    return [
+        f"warning: only {placed:,} of {used:,} rows of {what} lie in regions open in their cell: "
+        "are both from the same assembly, and from cells that are alike?"
+    ]
 
 
 def _summit_notes(called: Found) -> list[str]:

@@ -27,7 +27,12 @@ class Written:
     """The matrix."""
 
     out: Path = option(help="The matrix file to write (.h5).")
-    genome: str = option("hg38", flag="--assembly", help="Name of the assembly.")
+    genome: str | None = option(
+        None,
+        flag="--assembly",
+        help="Name of the assembly [default: told by --chrom-sizes or accessions; of the published "
+        "files hg38].",
+    )
     name: str | None = option(None, help="Name of the matrix (the file's).")
 
 
@@ -91,14 +96,19 @@ def build(
         **arguments(evidence),
         **arguments(windows),
     )
-    return Done(asdict(report), [*_lines(report), f"written: {matrix.out}"], written=[matrix.out])
+    return Done(
+        asdict(report),
+        [*_lines(report), f"written: {matrix.out}"],
+        written=[matrix.out],
+        used={"assembly": report.genome, "inputs": _lines(report)},
+    )
 
 
 def _lines(report: BuildReport) -> list[str]:
     """What the matrix holds, and what was not used."""
     lines = [
         f"{report.regions:,} regions, {report.cells} cells, {report.tfs} TFs, "
-        f"{report.experiments:,} experiments (TF x cell)",
+        f"{report.experiments:,} experiments (TF x cell); assembly: {report.genome}",
         *_placed(
             "peaks",
             report.peak_rows,
@@ -165,7 +175,8 @@ def import_(published: Published, matrix: Written) -> Done:
     """Import the authors' published matrices (.npz, FASTA, index pickles)."""
     from cistransfer.binding.published.read import import_published
 
-    report = import_published(published.folder, matrix.out, genome=matrix.genome, name=matrix.name)
+    genome = matrix.genome or "hg38"
+    report = import_published(published.folder, matrix.out, genome=genome, name=matrix.name)
     lines = [
         f"{report.tfs} TFs in {report.cells} cells, {report.experiments} experiments; "
         f"{report.regions:,} of {report.regions_in_files:,} regions have a known place",

@@ -29,10 +29,12 @@ __all__ = [
     "Placed",
     "assemblies",
     "assembly_of_names",
+    "check_assembly_names",
     "fitting_assemblies",
     "match_names",
     "place",
     "recognise",
+    "words_of_renamed",
 ]
 
 FEW_PLACED = 0.5
@@ -242,6 +244,31 @@ def match_names(names: Iterable[str], known: Iterable[str], what: str = "the reg
     return NameMatch(to, tuple(unknown))
 
 
+def check_assembly_names(names: Iterable[str], assembly: str | None, what: str, where: str) -> None:
+    """Refuse names of chromosomes (versioned accessions) of another assembly than ``assembly``.
+
+    Parameters
+    ----------
+    names : iterable of str
+    assembly : str or None
+        Nothing is refused where it is not known.
+    what, where : str
+        What has the names, and what is of the assembly, for the message.
+    """
+    every = list(names)
+    found = assembly_of_names(every) if assembly else None
+    if assembly and found and found != assembly:
+        raise InputError(
+            f"{what}: the names of chromosomes are those of {found} ({_shown(every)}), but "
+            f"{where} is {assembly}; lift the regions over, or give files of one assembly"
+        )
+
+
+def words_of_renamed(renamed: Mapping[str, str]) -> str:
+    """Say which names were read as which: ``1 as chr1, 2 as chr2, 3 as chr3, … (24 in all)``."""
+    return _shown(f"{name} as {known}" for name, known in renamed.items())
+
+
 def _shown(names: Iterable[str], n: int = 3) -> str:
     """The first few names, for a message."""
     every = [repr(str(name))[1:-1][:30] for name in dict.fromkeys(names)]
@@ -295,8 +322,7 @@ class Placed:
         if self.off_end:
             text += f"; {self.off_end:,} off a chromosome's end"
         if self.renamed:
-            pairs = [f"{name} as {known}" for name, known in self.renamed.items()]
-            text += f"; names read as the genome's ({_shown(pairs)})"
+            text += f"; names read as the genome's ({words_of_renamed(self.renamed)})"
         return text
 
     def as_dict(self) -> dict[str, Any]:
@@ -352,12 +378,7 @@ def place(
         twenty lies beyond the ends of a known one.
     """
     names, code = _factorize(regions["chrom"])
-    of_names = assembly_of_names(names)
-    if assembly and of_names and of_names != assembly:
-        raise InputError(
-            f"{what}: the names of chromosomes are those of {of_names} ({_shown(names)}), but "
-            f"{genome} is {assembly}; lift the regions over, or give the genome they belong to"
-        )
+    check_assembly_names(names, assembly, what, genome)
     match = match_names(names, sizes, what)
     new = np.array([match.to.get(name, name) for name in names], dtype=object)
     number = np.bincount(code, minlength=len(names))

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.assemblies import match_names, words_of_renamed
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.intervals import merge, overlaps_any
 from cistransfer.openness.dhs import dhs_samples, read_dhs_clusters, read_dhs_sources
@@ -43,6 +44,9 @@ _WORDS = {
     "lists": "ChromTransfer's lists",
     "matrix": "a binding matrix",
 }
+MAX_SAID = 10
+"""Files of a sheet that have a line each on how they were read."""
+
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -152,8 +156,8 @@ def read_open(source: PathLike | OpenOptions) -> OpenRegions:
         opened = _read_dhs(options, sheet)
     else:
         if form == "sheet":
-            opened, beds = _read_sheet(path, options.regions)
-            files += [("open", bed) for bed in beds]
+            opened = _read_sheet(path, options.regions)
+            files += opened.files
         else:
             opened = _read_table(options)
         opened = _chosen(opened, sheet, options)
@@ -210,11 +214,16 @@ def _chosen(opened: OpenRegions, sheet: list[Sample] | None, options: OpenOption
     )
 
 
-def _read_sheet(sheet: PathLike, regions: PathLike | None) -> tuple[OpenRegions, list[Path]]:
-    """Read a sheet of one or several BED files per cell, and list the files (beside the sheet)."""
+def _read_sheet(sheet: PathLike, regions: PathLike | None) -> OpenRegions:
+    """Read a sheet of one or several BED files per cell; the files are beside the sheet.
+
+    Chromosomes are called as ``regions`` calls them, or as the first file that has them.
+    """
     table = read_table(sheet, ["cell", "file"])
+    listed = None if regions is None else read_bed(regions)
+    known = [] if listed is None else [str(name) for name in pd.unique(listed["chrom"])]
     peaks: dict[str, list[pd.DataFrame]] = {}
-    files = []
+    files, notes = [], []
     for row in table.to_dict("records"):
         file = Path(sheet).parent / str(row["file"])
         if not row["cell"] or not file.is_file():
@@ -222,15 +231,27 @@ def _read_sheet(sheet: PathLike, regions: PathLike | None) -> tuple[OpenRegions,
                 "expected a cell name, found none" if not row["cell"] else f"{file}: no such file"
             )
             raise InputError(f"{sheet}, line {row['line']}: {what}")
-        peaks.setdefault(str(row["cell"]), []).append(read_bed(file))
-        files.append(file)
+        own = read_bed(file)
+        match = match_names([str(name) for name in pd.unique(own["chrom"])], known, str(file))
+        said = own.attrs["read"].line()
+        if match.renamed:
+            own = own.assign(chrom=own["chrom"].replace(match.renamed))
+            said += f"; names of chromosomes read as {words_of_renamed(match.renamed)}"
+        if listed is None:
+            known += match.unknown
+        peaks.setdefault(str(row["cell"]), []).append(own)
+        files.append(("open", file))
+        notes.append(said)
+    if len(notes) > MAX_SAID:
+        notes = [*notes[:MAX_SAID], f"{sheet}: {len(files) - MAX_SAID:,} more files were read"]
     by_cell = {cell: pd.concat(tables, ignore_index=True) for cell, tables in peaks.items()}
-    if regions is None:
-        return merge_peaks(by_cell), files
-    listed = read_bed(regions)
-    return OpenRegions(
-        listed, {cell: overlaps_any(listed, table) for cell, table in by_cell.items()}
-    ), files
+    if listed is None:
+        opened = merge_peaks(by_cell)
+    else:
+        opened = OpenRegions(
+            listed, {cell: overlaps_any(listed, table) for cell, table in by_cell.items()}
+        )
+    return replace(opened, files=tuple(files), notes=tuple(notes))
 
 
 def merge_peaks(by_cell: dict[str, pd.DataFrame]) -> OpenRegions:

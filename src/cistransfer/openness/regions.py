@@ -154,10 +154,10 @@ def _check_places(chrom: pd.Series, end: NDArray[np.int64]) -> None:
 
 def _nothing_excluded(regions: pd.DataFrame, table: pd.DataFrame) -> str:
     path = getattr(regions.attrs.get("read"), "path", None)
+    here, there = name_chroms(regions["chrom"]), name_chroms(table["chrom"])
     return (
-        f"{path or 'the regions to exclude'}: no open region touches any of the "
-        f"{len(regions):,} regions (on {name_chroms(regions['chrom'])}; the open regions are on "
-        f"{name_chroms(table['chrom'])})"
+        f"warning: {path or 'the blacklist'} excludes nothing: none of its {len(regions):,} "
+        f"regions touches an open region (it is on {here}; the open regions are on {there})"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cistransfer.binding.readers.evidence import Experiment, Placed, open_evidence, place_rows
 from cistransfer.errors import InputError
+from cistransfer.genome.assemblies import check_assembly_names, match_names
 from cistransfer.genome.intervals import RegionIndex, overlapping
 from cistransfer.openness.regions import name_chroms
 from cistransfer.openness.samples import match_cell
@@ -89,6 +90,8 @@ class Found:
         See `Placed`.
     elsewhere : list of str
         Files with rows on none of the regions' chromosomes, in words.
+    renamed : dict of str → str
+        Name of a chromosome in these files → in the regions, where they differ.
     """
 
     bits: EvidenceBits
@@ -101,6 +104,17 @@ class Found:
     rows: int = 0
     summits: Counter[str] = field(default_factory=Counter)
     elsewhere: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def by_regions(
+        self, names: list[str], known: Mapping[str, int], assembly: str | None, label: str
+    ) -> list[str]:
+        """Chromosomes by the names that the regions have for them (`match_names`)."""
+        fresh = [name for name in names if name not in known and name not in self.renamed]
+        if fresh:
+            check_assembly_names(fresh, assembly, label, "the matrix")
+            self.renamed.update(match_names(fresh, known, label).renamed)
+        return [self.renamed.get(name, name) for name in names]
 
 
 def collect(
@@ -111,6 +125,7 @@ def collect(
     opened: Mapping[str, NDArray[np.uint8]],
     *,
     treated: bool = False,
+    assembly: str | None = None,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Found:
     """Read all evidence of one kind and mark the regions it touches.
@@ -127,6 +142,8 @@ def collect(
         Cell → packed bits (`numpy.packbits`) of the regions that are open in it.
     treated : bool
         Whether names with a treatment appended count for their cell.
+    assembly : str, optional
+        Of the regions; names of another one are refused.
     advance : callable
         Told of rows as they are read.
 
@@ -164,7 +181,9 @@ def collect(
             if experiment is not None:
                 settle(experiment)
             chroms: dict[str, list[int]] = {}
-            for placed in place_rows(source, experiment, kind):
+            for rows in place_rows(source, experiment, kind):
+                names = found.by_regions(rows.chroms, index.offset, assembly, source.label)
+                placed = replace(rows, chroms=names)
                 fates = [settle(each) for each in placed.experiments]
                 counts = np.bincount(placed.experiment, minlength=len(fates)).tolist()
                 for (_, counter, key), count in zip(fates, counts, strict=True):
@@ -184,13 +203,12 @@ def collect(
                     f"{source.label}: none of its rows lies on a chromosome with open regions "
                     f"(it has {name_chroms(chroms)}; they have {name_chroms(index.offset)})"
                 )
-        rows, hits = np.subtract(_totals(found.chroms), before)
-        if rows and not hits:
+        read, hits = np.subtract(_totals(found.chroms), before)
+        if read and not hits:
             raise InputError(
-                f"{path}: none of its {rows:,} rows of a chosen cell lies in an open region; it "
+                f"{path}: none of its {read:,} rows of a chosen cell lies in an open region; it "
                 f"has rows on {name_chroms(seen)}, the open regions are on "
-                f"{name_chroms(index.offset)}; are the chromosomes named alike, and is it the "
-                "same genome assembly?"
+                f"{name_chroms(index.offset)}; is it of the same genome assembly?"
             )
     return found
 
