@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from cistransfer.cli.command import say
 from cistransfer.cli.groups import Device, OwnNetworks
 from cistransfer.cli.verb import Done, verb
 from cistransfer.options import option
@@ -78,13 +79,16 @@ def evaluate(what: Evaluated, against: Baselines, device: Device, networks: OwnN
     from cistransfer.motifs.files import read_motifs
 
     networks.register()
+    pwms = read_motifs(against.motifs) if against.motifs is not None else None
+    used = {} if pwms is None else {"motifs": pwms.facts.said()}
+    say(*used.values())
     found = evaluate_runs(
         what.out,
         what.runs,
         examples=what.examples,
         part=what.part,
         baselines=against.baselines,
-        pwms=read_motifs(against.motifs) if against.motifs is not None else (),
+        pwms=pwms or (),
         modes=against.modes,
         trunk=against.trunk,
         protocol=what.protocol,
@@ -92,7 +96,7 @@ def evaluate(what: Evaluated, against: Baselines, device: Device, networks: OwnN
         allow_seen=what.allow_seen,
         device=device.device,
     )
-    return Done(found.to_json(), found.lines(), written=[what.out])
+    return Done(found.to_json(), found.lines(), written=[what.out], used=used)
 
 
 def register(app: typer.Typer) -> None:

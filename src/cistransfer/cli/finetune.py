@@ -86,11 +86,14 @@ class Motifs:
         None, needs=("motifs",), help="Whose motifs to take from --motifs [default: the TF's]."
     )
 
-    def of(self, tf: str) -> Sequence[PWM]:
-        """The one motif of the file, or the TF's."""
+    def of(self, tf: str) -> tuple[Sequence[PWM], list[str]]:
+        """The one motif of the file, or the TF's; and what was taken, in words."""
         from cistransfer.motifs.names import given_motifs
 
-        return () if self.motifs is None else given_motifs(self.motif_tf or tf, self.motifs).pwms
+        if self.motifs is None:
+            return (), []
+        found = given_motifs(self.motif_tf or tf, self.motifs)
+        return found.pwms, found.lines()
 
 
 @dataclass(frozen=True)
@@ -145,22 +148,26 @@ def finetune(
         bound = sum(row["bound"] for row in tasks.values())
         unbound = sum(row["unbound"] for row in tasks.values())
         say(f"{part}: {bound:,} bound, {unbound:,} unbound")
+    pwms, taken = motifs.of(data.tasks[0])
+    say(*taken)
     bundle = train(
         start.out,
         data,
         trunk,
         strategy=start.strategy,
         **network,
-        motifs=motifs.of(data.tasks[0]),
+        motifs=pwms,
         guard=guard,
         seed=seed.seed,
         device=device.device,
         precision=precision.precision,
     )
-    return _done(start.out, data, bundle, table)
+    return _done(start.out, data, bundle, table, taken)
 
 
-def _done(out: Path, data: ExampleSet, bundle: Bundle, table: dict[str, Any]) -> Done:
+def _done(
+    out: Path, data: ExampleSet, bundle: Bundle, table: dict[str, Any], motifs: list[str]
+) -> Done:
     """What is said and recorded of a model."""
     known = [value for value in bundle.card.validation["aucpr"] if value is not None]
     aucpr = sum(known) / len(known)
@@ -182,7 +189,7 @@ def _done(out: Path, data: ExampleSet, bundle: Bundle, table: dict[str, Any]) ->
             f"(evaluate on the test part with 'cistransfer evaluate {out} --out …')",
         ],
         written=[out],
-        used=used_by(bundle, data),
+        used={**used_by(bundle, data), **({"motifs": motifs} if motifs else {})},
     )
 
 

@@ -136,6 +136,8 @@ def used_by(bundle: Bundle, data: ExampleSet) -> dict[str, Any]:
         "window": bundle.window,
         "split": data.facts.get("split"),
         "guard": data.facts.get("guard"),
+        "assembly": data.facts.get("assembly"),
+        "inputs": data.facts.get("inputs", []),
         "strategy": bundle.card.strategy.name,
         "architecture": bundle.card.architecture.model_dump(mode="json"),
         "device": bundle.card.device,

@@ -184,8 +184,12 @@ def interpret(
         summary,
         [*_lines(summary), f"written: {methods.out}"],
         written=[methods.out],
-        used={"methods": summary["steps"], "task": summary["task"]},
+        used={key: summary[name] for key, name in _USED.items() if name in summary},
     )
+
+
+_USED = {"methods": "steps", "task": "task", "inputs": "inputs", "motifs": "motifs"}
+"""What of the summary goes into the record, by its name there."""
 
 
 def _sequences(source: Examples | Regions | Sequences | None) -> dict[str, Any]:
@@ -197,9 +201,14 @@ def _sequences(source: Examples | Regions | Sequences | None) -> dict[str, Any]:
 
 def _lines(summary: dict[str, Any]) -> list[str]:
     """What was done, a line per method."""
+    from cistransfer.examples.dataset import input_lines
+
+    inputs = [{k: v for k, v in one.items() if k != "read"} for one in summary.get("inputs", ())]
     lines = [
+        *input_lines(inputs),
+        *([summary["motifs"]] if "motifs" in summary else []),
         f"{summary['task']}: {summary['sequences']:,} sequences, "
-        f"{summary['predicted_positive']:,} predicted positive"
+        f"{summary['predicted_positive']:,} predicted positive",
     ]
     for step in [*summary["steps"], *(["comparison"] if "comparison" in summary else [])]:
         shown = ", ".join(f"{key} {value}" for key, value in summary[step].items())

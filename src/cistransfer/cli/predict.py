@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,13 +32,14 @@ def predict(
     networks: OwnNetworks,
 ) -> Done:
     """Score regions of a genome, or sequences: the input's rows in their order, plus a score."""
+    from cistransfer.examples.dataset import input_lines
     from cistransfer.genome.fasta import open_sequences
     from cistransfer.models.bundle import open_bundle
     from cistransfer.models.score import choose_device
     from cistransfer.prediction.table import predict_fasta, predict_regions, write_predictions
 
     networks.register()
-    read = {}
+    read: dict[str, Any] = {}
     bundle = open_bundle(model.bundle)
     used = choose_device(device.device)
     bundle.model.to(used)
@@ -48,6 +49,12 @@ def predict(
         regions, genome = scored.table(keep=True), open_sequences(scored.genome)
         read = {"read": regions.attrs["read"].as_dict()}
         table = predict_regions(bundle, regions, genome, strands=scores.strands)
+        inputs = [{k: v for k, v in one.items() if k != "read"} for one in table.attrs["inputs"]]
+        read["inputs"] = inputs
+        say(*input_lines(inputs))
+    if table.attrs["uracils"]:
+        read["uracils"] = table.attrs["uracils"]
+        say(f"{read['uracils']:,} letters U were read as T")
     write_predictions(scores.out, table)
     unscored = int(table.iloc[:, -2].isna().sum())
     if (table["note"] != "").any():
@@ -58,6 +65,7 @@ def predict(
             "rows": len(table),
             "unscored": unscored,
             "tasks": list(bundle.tasks),
+            "inputs": read.get("inputs", []),
         },
         [f"{len(table):,} rows, {unscored:,} without a score: {scores.out}"],
         written=[scores.out],

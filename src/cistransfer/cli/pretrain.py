@@ -82,7 +82,9 @@ def pretrain(
     from cistransfer.training.pretrain import pretrain as train
 
     made = read_arguments(network.architecture, network.settings)
-    pwms = [] if network.motifs is None else read_motifs(network.motifs)
+    pwms = None if network.motifs is None else read_motifs(network.motifs)
+    taken = [] if pwms is None else [pwms.facts.said()]
+    say(*taken)
     if isinstance(source, FromSet):
         data = open_examples(source.examples)
     else:
@@ -100,15 +102,15 @@ def pretrain(
         architecture=network.architecture,
         arguments=made,
         epochs=network.epochs,
-        motifs=pwms,
+        motifs=pwms or (),
         seed=seed.seed,
         device=device.device,
         precision=precision.precision,
     )
-    return _done(network.out, data, bundle)
+    return _done(network.out, data, bundle, taken)
 
 
-def _done(out: Path, data: ExampleSet, bundle: Bundle) -> Done:
+def _done(out: Path, data: ExampleSet, bundle: Bundle, motifs: list[str]) -> Done:
     """What is said and recorded of a trunk."""
     aucpr, auroc = (mean_known(bundle.card.validation[name]) for name in ("aucpr", "auroc"))
     return Done(
@@ -128,7 +130,7 @@ def _done(out: Path, data: ExampleSet, bundle: Bundle) -> Done:
             f"AUCPR {aucpr or float('nan'):.3f}",
         ],
         written=[out],
-        used=used_by(bundle, data),
+        used={**used_by(bundle, data), **({"motifs": motifs} if motifs else {})},
     )
 
 
@@ -154,7 +156,7 @@ def _chosen(
     group = choose.group or "co-binders"
     found = find_relatives(matrix, choose.target, evidence, group=group)
     choice = found.choose(group, **arguments(choosing), seed=seed)
-    say(*choice_lines(choice, found))
+    say(*found.notes, *choice_lines(choice, found))
     return replace(source, matrix=matrix, tfs=choice.tfs)
 
 

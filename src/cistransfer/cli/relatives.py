@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cistransfer.cli.command import say
 from cistransfer.cli.groups import Seed
 from cistransfer.cli.verb import Done, verb
 from cistransfer.options import arguments, option
@@ -70,6 +71,7 @@ def relatives(
     found = find_relatives(
         binding, question.target or None, sources, group=question.group, rule=question.rule
     )
+    say(*found.notes)
     extra, said = found.checks(
         checks.check_modes,
         checks.check_partners,
@@ -99,7 +101,7 @@ def relatives(
         result,
         [*choice_lines(choice, found), *said, *(f"written: {path}" for path in written)],
         written=written,
-        used={"tfs": choice.tfs},
+        used={"tfs": choice.tfs, "inputs": list(found.notes)},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,6 +32,7 @@ __all__ = [
     "ExampleSet",
     "check_examples",
     "counts",
+    "input_lines",
     "open_examples",
     "save_examples",
     "subset",
@@ -95,10 +97,11 @@ class ExampleSet:
 
     def notes(self) -> list[str]:
         """What a person should know of how it was made: inputs, warnings, the guard."""
-        lines = []
-        for one in self.facts.get("inputs", ()):
-            lines += [one[key] for key in ("read", "line") if key in one]
-            lines += [f"warning: {text}" for text in one.get("warnings", ())]
+        lines = input_lines(self.facts.get("inputs", ()))
+        if self.facts.get("uracils"):
+            lines.append(
+                f"{self.facts.get('genome')}: {self.facts['uracils']:,} letters U were read as T"
+            )
         dropped = self.facts.get("dropped") or {}
         if self.facts.get("guard_compares_by") == "sequence":
             lines.append(
@@ -160,6 +163,15 @@ class _Record(BaseModel):
         if self.files is not None and not set(_HASHED) <= self.files.keys():
             raise ValueError(f"files: expected the hashes of {' and '.join(_HASHED)}")
         return self
+
+
+def input_lines(inputs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What a person should know of inputs that were placed on a genome; warnings say so."""
+    lines = []
+    for one in inputs:
+        lines += [one[key] for key in ("read", "line") if key in one]
+        lines += [f"warning: {text}" for text in one.get("warnings", ())]
+    return lines
 
 
 def counts(examples: ExampleSet) -> dict[str, dict[str, dict[str, int]]]:

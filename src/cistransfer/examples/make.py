@@ -160,6 +160,7 @@ def make_examples(
         "drawn": "before the split" if later else "within each part",
         **({} if sequences is None else {"genome": sequences.name}),
         **({} if assembly is None else {"assembly": assembly}),
+        **({"uracils": uracils} if (uracils := getattr(sequences, "uracils", 0)) else {}),
         **({} if candidates.placed else {"places": False}),
         **holdout.facts(),
         "dropped": dropped,

@@ -314,7 +314,8 @@ class Placed:
         >>> Placed("peaks", 10, 9, 2, unknown={"chrZ": 1}, renamed={"1": "chr1"}).line()
         "peaks: 10 rows, 9 placed on 2 chromosomes; 1 on chromosomes without sequence (chrZ); names read as the genome's (1 as chr1)"
         """  # noqa: E501
-        text = f"{self.what}: {self.rows:,} rows, {self.placed:,} placed on "
+        text = f"{self.what}: {self.rows:,} row{'' if self.rows == 1 else 's'}, "
+        text += f"{self.placed:,} placed on "
         text += f"{self.chromosomes:,} chromosome{'' if self.chromosomes == 1 else 's'}"
         if self.unknown:
             lost = sum(self.unknown.values())

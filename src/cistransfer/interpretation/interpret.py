@@ -36,7 +36,7 @@ from cistransfer.interpretation.of_sequences import (
 from cistransfer.interpretation.shared import Run
 from cistransfer.models.bundle import open_bundle
 from cistransfer.models.score import choose_device, score_codes
-from cistransfer.motifs.files import read_motifs
+from cistransfer.motifs.files import Motifs, read_motifs
 from cistransfer.progress import bar
 from cistransfer.storage import write_json
 
@@ -158,6 +158,8 @@ def interpret(
         "sequences": len(material.codes),
         "predicted_positive": int((logits[:, number] >= bundle.thresholds[number]).sum()),
         "steps": list(chosen),
+        **({"inputs": material.inputs} if material.inputs else {}),
+        **({"motifs": targets.facts.said()} if isinstance(targets, Motifs) else {}),
     }
     explain: dict[str, Any] = {
         "method": method, "on": on, "references": references, "seed": seed,

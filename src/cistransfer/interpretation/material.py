@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
+from cistransfer.examples.candidates import Placing, no_sequence
 from cistransfer.examples.dataset import PARTS, open_examples
 from cistransfer.genome.bed import as_regions
 from cistransfer.genome.codes import encode
@@ -35,12 +37,15 @@ class Material:
         chrom, start, end of each sequence, where known.
     labels : ndarray of int8, shape (n, tasks), or None
         In the order of the bundle's tasks; −1 where unresolved.
+    inputs : list of dict
+        Where regions of a genome lie (`cistransfer.examples.candidates.Placing`).
     """
 
     codes: NDArray[np.uint8]
     names: list[str]
     regions: pd.DataFrame | None
     labels: NDArray[np.int8] | None
+    inputs: list[dict[str, Any]] = field(default_factory=list)
 
 
 def task_number(bundle: Bundle, task: str | None) -> int:
@@ -80,10 +85,19 @@ def gather(
     if regions is not None:
         if genome is None:
             raise InputError("--regions needs --genome")
-        windows = centre_windows(as_regions(regions), bundle.window)[["chrom", "start", "end"]]
-        return Material(
-            open_sequences(genome).fetch(windows), _region_names(windows), windows, None
-        )
+        given = as_regions(regions)
+        placing = Placing(open_sequences(genome))
+        windows = centre_windows(given, bundle.window)[["chrom", "start", "end"]]
+        windows.attrs.update(given.attrs)
+        windows = placing(windows, "windows")
+        absent = placing.sequences.missing(windows)
+        if absent.all():
+            raise no_sequence(windows, placing.sequences)
+        if absent.any():
+            placing.warn(f"{int(absent.sum()):,} of {len(absent):,} windows have no sequence")
+        windows = windows[~absent].reset_index(drop=True)
+        codes = placing.sequences.fetch(windows)
+        return Material(codes, _region_names(windows), windows, None, placing.inputs)
     if fasta is not None:
         return _from_fasta(bundle, fasta)
     place = Path(examples) if examples is not None else _own_examples(bundle)

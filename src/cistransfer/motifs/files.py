@@ -61,6 +61,10 @@ class MotifFacts:
     background: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
 
+    def said(self) -> str:
+        """One line for a person that names the file: ``motifs.meme: 746 motifs (MEME)``."""
+        return f"{self.path}: {self.line()}"
+
     def line(self) -> str:
         """One line for a person: ``746 motifs (MEME)``."""
         said = f"{self.motifs:,} {'motif' if self.motifs == 1 else 'motifs'}"

@@ -89,6 +89,10 @@ class GivenMotifs:
     match: Match | None = None
     facts: MotifFacts | None = None
 
+    def lines(self) -> list[str]:
+        """What was read, where that was a file, and what was taken."""
+        return [*([] if self.facts is None else [self.facts.said()]), self.line()]
+
     def line(self) -> str:
         """One line for a person: ``motifs of PU.1: MA0080.5 SPI1 (synonym of PU.1)``."""
         names = ", ".join(f"{pwm.name} {pwm.alt_name}".strip() for pwm in self.pwms)

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.genome.assemblies import place, recognise
+from cistransfer.examples.candidates import Placing
 from cistransfer.genome.codes import N, encode
-from cistransfer.genome.fasta import Sequences, read_fasta
+from cistransfer.genome.fasta import Sequences, WindowSequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
@@ -44,6 +44,8 @@ def predict_regions(
         All columns of the input in their order, the scored ``window_start`` and ``window_end``,
         one column per task with the calibrated probability (empty where there is none), and
         ``note``: why a row has no score, or how many N its window holds (an N contributes nothing).
+        ``attrs["inputs"]`` says where the windows lie
+        (`cistransfer.genome.assemblies.Placed`).
 
     Raises
     ------
@@ -52,14 +54,13 @@ def predict_regions(
     """
     windows = centre_windows(regions, bundle.window).reset_index(drop=True)
     missing = sequences.missing(windows)
+    placing = Placing(sequences)
     if len(windows) and missing.all():
-        known = sequences.chromosomes
-        place(regions, known, "regions", genome=sequences.name, assembly=recognise(known))
-        chrom, start, end = windows[["chrom", "start", "end"]].iloc[0]
-        raise InputError(
-            f"{sequences.name}: has none of the {len(windows):,} windows of {bundle.window} bp; "
-            f"the first is {chrom}:{start}-{end}"
-        )
+        placing(regions, "regions")
+        raise _none_there(windows, sequences)
+    if len(windows):
+        windows.attrs.update(regions.attrs)
+        placing(windows, "windows")
     rows = np.flatnonzero(~missing)
     notes = np.full(len(windows), "", dtype=object)
     notes[missing] = "no sequence: unknown chromosome or off its end"
@@ -73,7 +74,26 @@ def predict_regions(
     table = table.rename(columns={name: f"{name}_input" for name in own}).assign(
         window_start=windows["start"], window_end=windows["end"]
     )
-    return _with_scores(table, bundle, scores, notes)
+    found = _with_scores(table, bundle, scores, notes)
+    found.attrs["inputs"] = placing.inputs
+    found.attrs["uracils"] = getattr(sequences, "uracils", 0)
+    return found
+
+
+def _none_there(windows: pd.DataFrame, sequences: Sequences) -> InputError:
+    """The refusal of windows on chromosomes that are there, none of which has a sequence."""
+    chrom, start, end = windows[["chrom", "start", "end"]].iloc[0]
+    message = (
+        f"{sequences.name}: has none of the {len(windows):,} windows of {end - start} bp; "
+        f"the first is {chrom}:{start}-{end}"
+    )
+    if isinstance(sequences, WindowSequences):
+        held = ":".join(map(str, sequences.regions[["chrom", "start"]].iloc[0]))
+        message += (
+            f"; its headers name places ({held}-…), so it is read as a file of windows, which "
+            "have to have the centres of the regions (headers without ':start-end' make a genome)"
+        )
+    return InputError(message)
 
 
 def predict_fasta(
@@ -102,9 +122,10 @@ def predict_sequences(
     strands: str = "both",
 ) -> pd.DataFrame:
     """Score sequences as `predict_fasta` does the records of a file; ``label`` is for messages."""
-    lengths, cut = [], []
+    lengths, cut, uracils = [], [], 0
     for sequence in texts:
         lengths.append(len(sequence))
+        uracils += sequence.count("U") + sequence.count("u")
         left = (len(sequence) - bundle.window) // 2
         cut.append(encode(sequence[left : left + bundle.window]) if left >= 0 else None)
     rows = np.array([row for row, codes in enumerate(cut) if codes is not None], dtype=np.int64)
@@ -122,7 +143,9 @@ def predict_sequences(
     )
     scores = _scores(bundle, chunks, len(names), len(rows), strands, notes)
     table = pd.DataFrame({"name": names, "length": lengths})
-    return _with_scores(table, bundle, scores, notes)
+    found = _with_scores(table, bundle, scores, notes)
+    found.attrs["uracils"] = uracils
+    return found
 
 
 def write_predictions(path: str | os.PathLike[str], table: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from cistransfer.binding.facts.cobinding import BindingVectors, binding_vectors, cobinding
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
+from cistransfer.genome.assemblies import match_names, words_of_renamed
 from cistransfer.genome.bed import read_bed
 from cistransfer.relatives.agreement import mode_agreement
 from cistransfer.relatives.choose import Choice, choose_group
@@ -40,6 +41,8 @@ class Relatives:
     target : Target or None
     modes : BindingModes or None
     partners : Partners or None
+    notes : tuple of str
+        How regions and motifs were read, in words.
     """
 
     matrix: BindingMatrix
@@ -47,6 +50,7 @@ class Relatives:
     target: Target | None
     modes: BindingModes | None
     partners: Partners | None
+    notes: tuple[str, ...] = ()
 
     def choose(
         self,
@@ -179,21 +183,26 @@ def find_relatives(
         raise InputError("peaks or a motif of which TF? name the target")
     modes, partners = read_sources(matrix, target, sources, group=group)
     vectors = binding_vectors(matrix, rule)
-    found = None
+    found, notes = None, list[str]()
     if target is not None:
+        motif, profiles = (
+            None if source is None else read_profiles(source)
+            for source in (sources.motif, sources.profiles)
+        )
+        notes += [read.facts.said() for read in (motif, profiles) if read is not None]
         found = find_target(
             matrix,
             vectors,
             target,
             modes=modes,
             partners=partners,
-            peaks=_bed(sources.peaks),
+            peaks=_bed(sources.peaks, matrix, "peaks", notes),
             cell=sources.cell,
-            accessible=_bed(sources.accessible),
-            motif=read_profiles(sources.motif) if sources.motif is not None else (),
-            profiles=read_profiles(sources.profiles) if sources.profiles is not None else (),
+            accessible=_bed(sources.accessible, matrix, "open regions", notes),
+            motif=motif or (),
+            profiles=profiles or (),
         )
-    return Relatives(matrix, vectors, found, modes, partners)
+    return Relatives(matrix, vectors, found, modes, partners, tuple(notes))
 
 
 def read_sources(
@@ -220,5 +229,17 @@ def read_sources(
     return modes, partners
 
 
-def _bed(path: StrPath | None) -> pd.DataFrame | None:
-    return None if path is None else read_bed(path)
+def _bed(
+    path: StrPath | None, matrix: BindingMatrix, what: str, notes: list[str]
+) -> pd.DataFrame | None:
+    """A region table by the matrix' names of chromosomes; says how it was read."""
+    if path is None:
+        return None
+    table = read_bed(path)
+    notes.append(table.attrs["read"].line())
+    known = pd.unique(matrix.regions["chrom"])
+    renamed = match_names(pd.unique(table["chrom"]), known, str(path)).renamed
+    if renamed:
+        notes.append(f"{what}: names read as the matrix' ({words_of_renamed(renamed)})")
+        table = table.assign(chrom=table["chrom"].replace(renamed))
+    return table

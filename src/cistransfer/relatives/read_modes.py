@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.motifs.files import read_motifs
-from cistransfer.motifs.pwm import PWM
+from cistransfer.motifs.files import Motifs, read_motifs
 from cistransfer.motifs.tfclass import LEVELS, read_tfclass
 from cistransfer.relatives.cisbp import is_cisbp_header, read_cisbp
 from cistransfer.relatives.cluster import cluster_modes
@@ -21,7 +20,7 @@ __all__ = ["read_modes", "read_profiles", "tfclass_modes"]
 _RELEASE = "JASPAR2020"
 
 
-def read_profiles(source: str | os.PathLike[str]) -> Sequence[PWM]:
+def read_profiles(source: str | os.PathLike[str]) -> Motifs:
     """Read motifs: a file of any format, or ``jaspar`` / ``JASPAR2024`` (needs pyjaspar).
 
     ``jaspar`` is the release of 2020: of those from 2018 to 2024 its clusters agree best with
