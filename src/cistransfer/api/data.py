@@ -121,7 +121,7 @@ def build_matrix(
     tfbs: Any = (),
     window: int = 200,
     assayed: str | None = None,
-    genome: str = "hg38",
+    genome: str | None = None,
     name: str | None = None,
     treated: bool = False,
     edges: str = "drop",

@@ -294,7 +294,7 @@ def finetune(
     if given is None and motif_tf is not None:
         raise InputError("motif_tf has no meaning without motifs; drop it")
     if given is not None:
-        say(given.line())
+        say(*given.lines())
     return train_finetuned(
         as_path(out, "out"),
         data,

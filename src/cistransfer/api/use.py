@@ -29,6 +29,7 @@ from cistransfer.api.doors import (
     whole_number,
 )
 from cistransfer.errors import InputError
+from cistransfer.examples.dataset import input_lines
 from cistransfer.genome.codes import decode
 from cistransfer.interpretation.attribute import Attribution
 from cistransfer.interpretation.attribute import attribute as attribute_codes
@@ -39,6 +40,7 @@ from cistransfer.prediction.table import predict_regions, predict_sequences
 from cistransfer.prediction.track import TrackFacts
 from cistransfer.prediction.track import predict_track as write_track
 from cistransfer.prediction.variants import VariantFacts, VariantScorer, annotate_vcf, read_vcf
+from cistransfer.progress import say
 from cistransfer.storage import open_text
 
 __all__ = [
@@ -136,7 +138,9 @@ def predict(
     if genome is not None:
         regions, sequences = as_table(what), as_genome(genome)
         with on_device([bundle], device):
-            return predict_regions(bundle, regions, sequences, strands=strands)
+            table = predict_regions(bundle, regions, sequences, strands=strands)
+        say(*input_lines(table.attrs["inputs"]))
+        return table
     given = as_sequences(what)
     label = f"{what}" if is_path(what) and os.path.exists(what) else "sequences"
     if isinstance(given, np.ndarray):

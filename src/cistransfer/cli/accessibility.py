@@ -174,6 +174,7 @@ def sets(
     Tiles are taken on chromosomes that have open regions in the list.
     """
     from cistransfer.binding.matrix import read_open_regions
+    from cistransfer.examples.dataset import input_lines, open_examples
     from cistransfer.examples.write_sets import write_listed_sets
 
     common: dict[str, Any] = {
@@ -181,6 +182,7 @@ def sets(
         "published_multiclass": output.published_multiclass,
     }
     notes: list[str] = []
+    inputs: list[dict[str, Any]] = []
     if isinstance(source, FromLists):
         assert listed is not None
         table = write_listed_sets(output.out, source.lists, genome.genome, listed.cells, **common)
@@ -190,10 +192,13 @@ def sets(
         opened = read_open_regions(source)
         notes += opened.notes
         table = made.write(output.out, opened, cells.cells, genome.genome, seed=seed.seed, **common)
+        inputs = open_examples(output.out / "pretraining").facts["inputs"]
+        notes += input_lines(inputs)
     return Done(
         {"folder": str(output.out), "sets": table.to_dict("records")},
         [*notes, *_lines(table), f"written: {output.out} (see sets.tsv)"],
         written=[output.out],
+        used={"inputs": inputs},
     )
 
 

@@ -155,7 +155,10 @@ class Placing:
         self, given: PathLike | pd.DataFrame, what: str, *, needed: bool = True
     ) -> pd.DataFrame:
         """A region table with the genome's names (see `cistransfer.genome.assemblies.place`)."""
-        read = as_regions(given)
+        return self.table(as_regions(given), what, needed=needed)
+
+    def table(self, read: pd.DataFrame, what: str, *, needed: bool = True) -> pd.DataFrame:
+        """The same of a region table, which may run off its chromosomes (windows)."""
         table, placed = place(
             read,
             self.sequences.chromosomes,

@@ -89,7 +89,7 @@ def gather(
         placing = Placing(open_sequences(genome))
         windows = centre_windows(given, bundle.window)[["chrom", "start", "end"]]
         windows.attrs.update(given.attrs)
-        windows = placing(windows, "windows")
+        windows = placing.table(windows, "windows")
         absent = placing.sequences.missing(windows)
         if absent.all():
             raise no_sequence(windows, placing.sequences)

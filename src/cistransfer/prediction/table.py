@@ -56,11 +56,11 @@ def predict_regions(
     missing = sequences.missing(windows)
     placing = Placing(sequences)
     if len(windows) and missing.all():
-        placing(regions, "regions")
+        placing.table(regions, "regions")
         raise _none_there(windows, sequences)
     if len(windows):
         windows.attrs.update(regions.attrs)
-        placing(windows, "windows")
+        placing.table(windows, "windows")
     rows = np.flatnonzero(~missing)
     notes = np.full(len(windows), "", dtype=object)
     notes[missing] = "no sequence: unknown chromosome or off its end"
