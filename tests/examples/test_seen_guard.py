@@ -185,3 +185,22 @@ def test_matrix_and_genome_may_name_chromosomes_differently(world, trunk, tmp_pa
     assert (one.codes == other.codes).all()
     assert one.regions["part"].tolist() == other.regions["part"].tolist()
     assert set(other.facts["inputs"][0]["renamed"]) == {f"chr{i}" for i in range(1, 6)}
+
+
+def test_few_chance_likenesses_elsewhere_do_not_move_the_comparison_off_places(
+    world, trunk
+) -> None:
+    """Held-out windows alone, of which a few look like seen ones: by place, so none is refused."""
+    table = world.matrix.regions
+    held = table[~overlaps_any(table, trunk.regions())].reset_index(drop=True)
+    codes = world.genome.fetch(held)
+    seen = Seen(trunk.regions(), trunk.seen())
+    like = world.genome.fetch(trunk.regions().iloc[: len(held) // 30])
+
+    def fetch(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        shown = codes.copy()
+        shown[: len(like)] = like
+        return rows, shown[rows]
+
+    assert seen.compare_by(held, fetch) == "place"
+    assert not seen.hits(held, "place")[0].any()
