@@ -31,7 +31,7 @@ def words(world, short_strategy: Short, tmp_path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("group", "n", "with_target"),
-    [("co-binders", 3, False), ("co-binders", 2, True), ("random", 2, False)],
+    [("co-binders", 3, False), ("relatives", 2, True), ("random", 2, False)],
 )
 def test_the_tfs_are_those_of_relatives(
     words: list[str], world, tmp_path: Path, capsys: pytest.CaptureFixture[str],
@@ -43,7 +43,7 @@ def test_the_tfs_are_those_of_relatives(
     shown = capsys.readouterr()
     tasks = json.loads(shown.out)["tasks"]
     found = find_relatives(world.matrix, "SPI1", Sources(), group=group)
-    assert tasks == list(found.choose(group, n, with_target, seed=4).tfs)
+    assert tasks == list(found.choose(group, n=n, with_target=with_target, seed=4).tfs)
     assert len(tasks) == n
     assert ("SPI1" in tasks) == with_target
     assert all(name in shown.err for name in tasks)  # the person is told
@@ -55,12 +55,12 @@ def test_the_tfs_are_those_of_relatives(
 def test_tfs_that_are_left_out_are_replaced(
     words: list[str], world, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = find_relatives(world.matrix, "SPI1", Sources(), group="co-binders")
-    best = first.choose("co-binders", 2).tfs[0]
+    first = find_relatives(world.matrix, "SPI1", Sources())
+    best = first.choose(n=2).tfs[0]
     options = ["--target", "SPI1", "--n-tfs", "2", "--exclude-tfs", best]
     assert run_app(app, [*words, *options, "--json"]) == 0
     tasks = json.loads(capsys.readouterr().out)["tasks"]
-    assert tasks == list(first.choose("co-binders", 2, exclude=[best]).tfs)
+    assert tasks == list(first.choose(n=2, exclude=(best,)).tfs)
     assert len(tasks) == 2
     assert best not in tasks
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cistransfer.binding.facts.cobinding import BindingVectors, binding_vectors
 from cistransfer.binding.file import BOTH, PEAK, MatrixParts, write_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.relatives.modes import BindingModes
@@ -89,3 +90,15 @@ def jaspar_modes(shared_data: Path, real_matrix: BindingMatrix) -> BindingModes:
 def tfclass_modes(shared_data: Path, real_matrix: BindingMatrix) -> BindingModes:
     """TFClass families with exact symbols."""
     return read_modes(shared_data / TFCLASS, real_matrix.tfs, symbols=shared_data / CISBP)
+
+
+@pytest.fixture(scope="session")
+def old_modes(shared_data: Path, real_matrix: BindingMatrix) -> BindingModes:
+    """The same motifs, clustered as the published modes come out."""
+    return read_modes(shared_data / JASPAR, real_matrix.tfs, published=True)
+
+
+@pytest.fixture(scope="session")
+def real_vectors(real_matrix: BindingMatrix) -> BindingVectors:
+    """Binding vectors of the real matrix."""
+    return binding_vectors(real_matrix)

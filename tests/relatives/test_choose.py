@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from cistransfer.binding.facts.cobinding import binding_vectors
 from cistransfer.errors import InputError
-from cistransfer.relatives.answer import Relatives
+from cistransfer.relatives.answer import Relatives, choice_lines, choice_values, groups_lines
 from cistransfer.relatives.choose import choose_group
 from cistransfer.relatives.figure import draw_choice, write_choice_figure
 from cistransfer.relatives.groups import GROUPS, group_named
 from cistransfer.relatives.modes import BindingModes, modes_from_pairs
+from cistransfer.relatives.options import GroupOptions
 from cistransfer.relatives.partners import Partners
-from cistransfer.relatives.report import choice_lines, choice_values, groups_lines
-from cistransfer.relatives.target import find_target
+from cistransfer.relatives.target import Known, find_target
 
 TFS = ["T", "S1", "S2", "S3", "O1", "O2", "O3", "O4", "TWO", "NONE", "NIL"]
 OF = {
@@ -66,10 +66,16 @@ def toy(make_matrix: Any) -> Any:
     matrix = make_matrix(states(), TFS)
     vectors = binding_vectors(matrix)
 
-    def choose(group: str, *args: Any, **options: Any) -> Any:
-        options = {"modes": toy_modes(), "partners": toy_partners(), "vectors": vectors, **options}
+    def choose(group: str, n: int | None = None, with_target: bool = False, **options: Any) -> Any:
+        modes = options.pop("modes", toy_modes())
+        partners = options.pop("partners", toy_partners())
         target = options.pop("target", "T")
-        return choose_group(matrix, target, group, *args, **options)
+        seed = options.pop("seed", 0)
+        if target is not None:
+            target = find_target(matrix, vectors, target, modes=modes, partners=partners)
+        known = Known(matrix, vectors, target, modes, partners)
+        asked = GroupOptions(n=n, with_target=with_target, **options)
+        return choose_group(known, group, asked, seed=seed)
 
     return choose
 
@@ -176,18 +182,18 @@ def test_evidence_says_what_speaks_for_each(toy: Any) -> None:
     assert any("no binding mode" in note and "NONE" in note for note in toy("cofactors", 2).notes)
 
 
-def test_least_common_says_what_to_drop(toy: Any) -> None:
-    assert toy("co-binders", 5, least_common=35).common == 35
+def test_min_common_says_what_to_drop(toy: Any) -> None:
+    assert toy("co-binders", 5, min_common=35).common == 35
     with pytest.raises(InputError, match=r"only 35 .*38 are wanted: drop O2 .* 38 are left"):
-        toy("co-binders", 5, least_common=38)
+        toy("co-binders", 5, min_common=38)
     with pytest.raises(InputError, match=r"drop NONE, O2|drop O2, NONE"):
-        toy("co-binders", 5, least_common=40)
+        toy("co-binders", 5, min_common=40)
     with pytest.raises(InputError, match=r"no dropping helps \(even"):
-        toy("co-binders", 5, least_common=41)
-    drawn = {tuple(sorted(toy("binding-mode", 2, seed=s, least_common=40).tfs)) for s in range(20)}
+        toy("co-binders", 5, min_common=41)
+    drawn = {tuple(sorted(toy("binding-mode", 2, seed=s, min_common=40).tfs)) for s in range(20)}
     assert drawn == set(itertools.combinations(["S1", "S2", "TWO"], 2))
     with pytest.raises(InputError, match=r"none of .* draws .* has 41 regions resolved for all"):
-        toy("binding-mode", 2, least_common=41)
+        toy("binding-mode", 2, min_common=41)
 
 
 def test_published_draws_need_their_share_in_common(make_matrix: Any) -> None:
@@ -198,20 +204,27 @@ def test_published_draws_need_their_share_in_common(make_matrix: Any) -> None:
     table[16:, 2] = -1
     matrix = make_matrix(table.tolist(), ["T", "S1", "S2", "O"])
     modes = modes_from_pairs("m", [("T", "x"), ("S1", "x"), ("S2", "x"), ("O", "o")])
-    assert choose_group(matrix, "T", "binding-mode", 2, modes=modes).common == 15
-    assert choose_group(matrix, "T", "binding-mode-published", 2, modes=modes).common == 15
+
+    def choose(group: str) -> Any:
+        vectors = binding_vectors(matrix)
+        target = find_target(matrix, vectors, "T", modes=modes)
+        known = Known(matrix, vectors, target, modes, None)
+        return choose_group(known, group, GroupOptions(n=2))
+
+    assert choose("binding-mode").common == 15
+    assert choose("binding-mode-published").common == 15
     fewer = table.copy()
     fewer[14:, 1] = -1
     matrix = make_matrix(fewer.tolist(), ["T", "S1", "S2", "O"])
     with pytest.raises(InputError, match=r"has 15 regions resolved for all; the best has 14"):
-        choose_group(matrix, "T", "binding-mode-published", 2, modes=modes)
+        choose("binding-mode-published")
 
 
 def test_excluded_and_poor_tfs(toy: Any) -> None:
-    assert toy("cofactors", 2, exclude=["O1"]).tfs == ("O2", "O3")
-    assert toy("cofactors", 2, least_bound=5).tfs == ("O1", "O2")
+    assert toy("cofactors", 2, exclude=("O1",)).tfs == ("O2", "O3")
+    assert toy("cofactors", 2, min_bound=5).tfs == ("O1", "O2")
     with pytest.raises(InputError, match="no TF 'O9' to leave out; nearest: O"):
-        toy("cofactors", 2, exclude=["O9"])
+        toy("cofactors", 2, exclude=("O9",))
 
 
 def test_too_few_members_offer_the_nearest_larger_group(toy: Any) -> None:
@@ -240,7 +253,7 @@ def test_what_cannot_be_asked(toy: Any) -> None:
         ("partners", {"target": "O3"}, "no partners of O3 among the TFs .*10 of 11 TFs mapped"),
         ("cofactors", {"target": "TX"}, "no TF 'TX' in this matrix.*nearest: T"),
         ("binding-mode", {"mode": "q"}, "T is not in binding mode 'q'; its modes are: x, y"),
-        ("random-figure9", {}, "was published for JUND"),
+        ("random-figure9", {}, "published for JUND, not for T"),
     ]:
         with pytest.raises(InputError, match=message):
             toy(group, 2, **options)
@@ -251,8 +264,15 @@ def test_what_cannot_be_asked(toy: Any) -> None:
 def test_a_target_outside_the_matrix(toy: Any, make_matrix: Any) -> None:
     modes = modes_from_pairs("m", [*((tf, m) for tf in TFS for m in OF[tf].split(",") if m),
                                    ("NEW", "p")])  # fmt: skip
-    # Its mode's O1 and O2 stand in: alike most of all to themselves.
-    assert set(toy("co-binders", 2, target="NEW", modes=modes).tfs) == {"O1", "O2"}
+    # Its mode's O1 and O2 stand in, each without itself: 5 of √(8·5) for both.
+    found = toy("co-binders", 3, target="NEW", modes=modes)
+    assert found.tfs == ("NONE", "S2", "S1")
+    table = found.candidates
+    assert table["cosine"].isna().all()
+    assert table.loc["O1", "kin_cosine"] == table.loc["O2", "kin_cosine"]
+    assert table.loc["O1", "kin_cosine"] == pytest.approx(5 / np.sqrt(40))
+    with_o1, with_o2 = 6 / np.sqrt(6 * 8), 5 / np.sqrt(6 * 5)
+    assert table.loc["S2", "kin_cosine"] == pytest.approx((with_o1 + with_o2) / 2)
     assert toy("cofactors", 2, target="NEW", modes=modes).tfs == ("S2", "S1")
     with pytest.raises(InputError, match=r"NEW is not in .*cannot be one of the tasks"):
         toy("cofactors", 2, True, target="NEW", modes=modes)
@@ -266,7 +286,7 @@ def test_groups_have_one_word_each() -> None:
     assert group_named("buried").name == "buried-binding-mode"
     assert group_named("string").name == "partners"
     assert all(name == group.name and " " not in name for name, group in GROUPS.items())
-    assert sum(group.published for group in GROUPS.values()) == 9
+    assert sum(group.published for group in GROUPS.values()) == 14
 
 
 def relatives_of(make_matrix: Any) -> Relatives:
@@ -274,7 +294,7 @@ def relatives_of(make_matrix: Any) -> Relatives:
     vectors = binding_vectors(matrix)
     modes, partners = toy_modes(), toy_partners()
     target = find_target(matrix, vectors, "T", modes=modes, partners=partners)
-    return Relatives(matrix, vectors, target, modes, partners)
+    return Relatives(Known(matrix, vectors, target, modes, partners))
 
 
 def test_every_group_or_the_reason(make_matrix: Any) -> None:
@@ -290,7 +310,7 @@ def test_every_group_or_the_reason(make_matrix: Any) -> None:
 
 def test_words_and_values(make_matrix: Any) -> None:
     relatives = relatives_of(make_matrix)
-    choice = relatives.choose("co-binders", 3)
+    choice = relatives.choose("co-binders", n=3)
     values = choice_values(choice)
     assert values["tfs"] == ["S1", "O1", "NONE"]
     assert values["evidence"][0]["shared"] == ["x"]
@@ -298,15 +318,15 @@ def test_words_and_values(make_matrix: Any) -> None:
     assert values["evidence"][1]["cost"] == 0
     text = choice_lines(choice, relatives)
     assert text[0] == "T: 10 bound regions; binding mode x, y"
-    assert text[3].split() == ["TF", "role", "shared", "mode", "cosine", "partner", "bound",
-                               "resolved", "cost"]  # fmt: skip
+    assert text[3].split() == ["TF", "role", "why", "shared", "mode", "cosine", "odds", "partner",
+                               "bound", "resolved", "cost"]  # fmt: skip
     assert "--tfs S1,O1,NONE" in text
 
 
 @pytest.mark.parametrize("group", ["co-binders", "partners"])
 def test_figure_shows_every_tf(make_matrix: Any, tmp_path: Any, group: str) -> None:
     relatives = relatives_of(make_matrix)
-    choice = relatives.choose(group, 3)
+    choice = relatives.choose(group, n=3)
     made = draw_choice(choice, relatives.vectors)
     left, right = made.axes[:2]
     assert [label.get_text() for label in left.get_xticklabels()] == ["T", *choice.tfs]
@@ -333,15 +353,18 @@ def test_members_belong(tmp_path_factory: Any, toy_writer: Any, seed: int, group
     matrix = toy_writer(tmp_path_factory.mktemp("toy") / "m.h5", table.tolist(), tfs)
     pairs = [(tf, str(mode)) for tf in tfs for mode in rng.choice(4, rng.integers(1, 3), False)]
     modes = modes_from_pairs("m", pairs)
+    vectors = binding_vectors(matrix)
+    target = find_target(matrix, vectors, "F0", modes=modes)
+    known = Known(matrix, vectors, target, modes, None)
     inside = group == "binding-mode"
     bound = matrix.states(tfs, "less-sparse").max(axis=0) == 1
     pool = [tf for tf, has in zip(tfs[1:], bound[1:], strict=True)
             if has and bool(modes.of(tf) & modes.of("F0")) == inside]  # fmt: skip
     if len(pool) < 2:
         with pytest.raises(InputError, match="2 are wanted"):
-            choose_group(matrix, "F0", group, 2, modes=modes, seed=seed)
+            choose_group(known, group, GroupOptions(n=2), seed=seed)
         return
-    found = choose_group(matrix, "F0", group, 2, modes=modes, seed=seed)
+    found = choose_group(known, group, GroupOptions(n=2), seed=seed)
     assert len(set(found.tfs)) == 2
     assert "F0" not in found.tfs
     assert all(bool(modes.of(tf) & modes.of("F0")) == inside for tf in found.tfs)

@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.motifs.tfclass import read_ensembl_symbols
-from cistransfer.relatives.agreement import mode_agreement
-from cistransfer.relatives.cisbp import read_cisbp
 from cistransfer.relatives.modes import (
     BindingModes,
+    mode_agreement,
     modes_from_pairs,
     read_modes_table,
     write_modes_table,
 )
-from cistransfer.relatives.read_modes import read_modes, tfclass_modes
+from cistransfer.relatives.read_modes import family_modes, read_cisbp, read_modes, tfclass_modes
 
 TABLE = "HNF4A\t2,4\nJUND\t1,18\nFOS\t1\nMAX\t7\nSMAD3\t\n"
 
@@ -250,3 +249,13 @@ def test_agreement_counts_pairs() -> None:
     with pytest.raises(InputError, match="1 of the 2 TFs in common"):
         mode_agreement(ours, theirs, ["A", "Z"])
     assert np.isfinite(found.kappa)
+
+
+def test_families_that_come_with_the_package() -> None:
+    modes = read_modes("families", ["FLI1", "SPI1", "JUN", "CTCF", "Hnf4g", "XYZ1"])
+    assert modes.of("FLI1") == modes.of("spi1") == {"Ets-related"}
+    assert modes.of("HNF4G") == {"RXR-related receptors (NR2)"}
+    assert modes.wider is not None
+    assert modes.wider.of("JUN") == {"Basic leucine zipper factors (bZIP)"}
+    # More than three zinc fingers bind all sorts of motifs.
+    assert family_modes(["CTCF", "ZNF143", "XYZ1"]).names() == frozenset()

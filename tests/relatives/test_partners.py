@@ -12,8 +12,7 @@ import pytest
 from cistransfer.binding.facts.cobinding import CoBinding, binding_vectors, cobinding
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
-from cistransfer.relatives.partner_check import check_partners
-from cistransfer.relatives.partners import Partners, read_pairs, read_string
+from cistransfer.relatives.partners import Partners, check_partners, read_pairs, read_string
 
 PROTEINS = {"JUND": 1, "FOS": 2, "HNF4A": 3, "RXRA": 4, "ALB": 5}
 SCORES = [
@@ -60,7 +59,7 @@ def test_string_files(tmp_path: Path, version: str, detailed: bool) -> None:
     assert found.of("jund") == {"FOS": 0.999}
     assert found.missing == ("ZZZ3",)
     assert found.share_mapped() == pytest.approx(0.8)
-    low = read_string(links, info, TFS, least=0.39)
+    low = read_string(links, info, TFS, min_score=0.39)
     assert low.of("JUND") == {"FOS": 0.999, "HNF4A": 0.39}
 
 
@@ -84,7 +83,7 @@ def test_bad_string_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none of the 2 TFs .*first name: 'JUND'"):
         read_string(links, info, ["Q1", "Q2"])
     with pytest.raises(InputError, match="between 0 and 1, found 400"):
-        read_string(links, info, TFS, least=400)
+        read_string(links, info, TFS, min_score=400)
     with pytest.raises(InputError, match="no such file"):
         read_string(tmp_path / "no", info, TFS)
     good = links.read_text()
@@ -104,7 +103,7 @@ def test_tables_of_pairs(tmp_path: Path) -> None:
     path.write_text(
         "JUND\tFOS\t0.9\nFOS\tJUND\t0.95\nJUND\tjund\t1\nHNF4A\tALB\t0.9\nSP1\tFOS\t.2\n"
     )
-    found = read_pairs(path, ["JUND", "FOS", "HNF4A", "SP1", "MAX"], least=0.3)
+    found = read_pairs(path, ["JUND", "FOS", "HNF4A", "SP1", "MAX"], min_score=0.3)
     assert found.scores == {"JUND": {"FOS": 0.95}, "FOS": {"JUND": 0.95}}
     assert found.missing == ("MAX",)
     # The network that STRING's site exports.

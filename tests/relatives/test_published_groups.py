@@ -18,8 +18,9 @@ from cistransfer.errors import InputError
 from cistransfer.relatives.answer import Relatives
 from cistransfer.relatives.groups import GROUPS, PENTAD, TRIOS
 from cistransfer.relatives.modes import BindingModes
+from cistransfer.relatives.options import GroupOptions
 from cistransfer.relatives.partners import Partners
-from cistransfer.relatives.target import find_target
+from cistransfer.relatives.target import Known, find_target
 
 SIX = (*PENTAD, "EGR1")
 
@@ -62,8 +63,8 @@ CTCF, which is not in the matrix, ETS1 and the last, which is tied."""
 
 
 @pytest.fixture(scope="module")
-def vectors(real_matrix: BindingMatrix) -> BindingVectors:
-    return binding_vectors(real_matrix)
+def vectors(real_vectors: BindingVectors) -> BindingVectors:
+    return real_vectors
 
 
 @pytest.fixture(scope="module")
@@ -83,16 +84,19 @@ def toy_string(matrix: BindingMatrix) -> Partners:
 
 @pytest.fixture(scope="module")
 def relatives(
-    real_matrix: BindingMatrix, vectors: BindingVectors, jaspar_modes: BindingModes
+    real_matrix: BindingMatrix, vectors: BindingVectors, old_modes: BindingModes
 ) -> dict[str, Relatives]:
     partners = toy_string(real_matrix)
     return {
         tf: Relatives(
-            real_matrix,
-            vectors,
-            find_target(real_matrix, vectors, tf, modes=jaspar_modes, partners=partners),
-            jaspar_modes,
-            partners,
+            Known(
+                real_matrix,
+                vectors,
+                find_target(real_matrix, vectors, tf, modes=old_modes, partners=partners),
+                old_modes,
+                partners,
+            ),
+            options=GroupOptions(min_bound=1),
         )
         for tf in SIX
     }
@@ -114,12 +118,12 @@ def test_cosine_groups(
     tf: str,
     relatives: dict[str, Relatives],
     states: dict[str, np.ndarray],
-    jaspar_modes: BindingModes,
+    old_modes: BindingModes,
 ) -> None:
     cosine = naive_cosines(tf, states)
     order = sorted(cosine, key=lambda other: -cosine[other])
-    same = [other for other in order if jaspar_modes.of(tf) & jaspar_modes.of(other)]
-    other = [each for each in order if each not in same and jaspar_modes.of(each)]
+    same = [other for other in order if old_modes.of(tf) & old_modes.of(other)]
+    other = [each for each in order if each not in same and old_modes.of(each)]
     find = relatives[tf]
     assert " ".join(find.choose("cofactors").tfs) == COFACTORS[tf] == " ".join(other[:5])
     assert find.choose("cofactors", with_target=True).tfs == (tf, *other[:4])
@@ -134,15 +138,13 @@ def test_cosine_groups(
 
 
 @pytest.mark.parametrize("tf", SIX)
-def test_partner_groups(
-    tf: str, relatives: dict[str, Relatives], jaspar_modes: BindingModes
-) -> None:
+def test_partner_groups(tf: str, relatives: dict[str, Relatives], old_modes: BindingModes) -> None:
     find = relatives[tf]
-    assert find.partners is not None
-    scores = find.partners.of(tf)
+    assert find.known.partners is not None
+    scores = find.known.partners.of(tf)
     silent = {"SMAD3"}  # binds nothing: never chosen
     order = [each for each in sorted(scores, key=lambda x: -scores[x]) if each not in silent]
-    other = [each for each in order if not jaspar_modes.of(tf) & jaspar_modes.of(each)]
+    other = [each for each in order if not old_modes.of(tf) & old_modes.of(each)]
     assert find.choose("best-partners").tfs == tuple(order[:5])
     assert find.choose("partners").tfs == tuple(other[:5])
 
@@ -152,38 +154,36 @@ def test_drawn_groups(
     tf: str,
     relatives: dict[str, Relatives],
     states: dict[str, np.ndarray],
-    jaspar_modes: BindingModes,
+    old_modes: BindingModes,
 ) -> None:
     find = relatives[tf]
-    own = jaspar_modes.of(tf)
+    own = old_modes.of(tf)
     for seed in range(3):
         for group in ("binding-mode", "random", "random-published"):
             choice = find.choose(group, seed=seed)
             assert len(set(choice.tfs)) == 5
             assert tf not in choice.tfs
             if group == "binding-mode":
-                assert all(jaspar_modes.of(each) & own for each in choice.tfs)
+                assert all(old_modes.of(each) & own for each in choice.tfs)
             elif group == "random":
-                assert all(jaspar_modes.of(each) and not jaspar_modes.of(each) & own
+                assert all(old_modes.of(each) and not old_modes.of(each) & own
                            for each in choice.tfs)  # fmt: skip
             else:
-                assert all(jaspar_modes.of(each) - own for each in choice.tfs)
+                assert all(old_modes.of(each) - own for each in choice.tfs)
                 common = np.logical_and.reduce([states[each] >= 0 for each in choice.tfs])
                 assert choice.common == common.sum() >= 9_973
 
 
-def test_the_published_mode_draw(
-    relatives: dict[str, Relatives], jaspar_modes: BindingModes
-) -> None:
+def test_the_published_mode_draw(relatives: dict[str, Relatives], old_modes: BindingModes) -> None:
     for tf in ("JUND", "MAX", "SPI1", "SP1", "EGR1"):
         choice = relatives[tf].choose("binding-mode-published")
-        shared = frozenset[str].intersection(*(jaspar_modes.of(each) for each in choice.tfs))
-        assert shared & jaspar_modes.of(tf)
+        shared = frozenset[str].intersection(*(old_modes.of(each) for each in choice.tfs))
+        assert shared & old_modes.of(tf)
         assert choice.common >= 9_973
     # HNF4G is not on the nine chromosomes: the only five left have 9,347 regions in common.
     with pytest.raises(InputError, match=r"9,973 regions .* has 9,347 .*drop RARA"):
         relatives["HNF4A"].choose("binding-mode-published")
-    choice = relatives["HNF4A"].choose("binding-mode-published", least_common=9_000)
+    choice = relatives["HNF4A"].choose("binding-mode-published", min_common=9_000)
     assert " ".join(sorted(choice.tfs)) == "NR2C2 NR2F1 NR2F6 RARA RXRA"
 
 
@@ -224,15 +224,15 @@ def test_most_resolved_is_the_published_choice(
 
 
 def test_general_has_one_of_every_mode(
-    relatives: dict[str, Relatives], jaspar_modes: BindingModes, vectors: BindingVectors
+    relatives: dict[str, Relatives], old_modes: BindingModes, vectors: BindingVectors
 ) -> None:
     found = relatives["JUND"].choose("general")
     bound = dict(zip(vectors.tfs, vectors.bound_counts(), strict=True))
-    for mode, tfs in jaspar_modes.groups.items():
+    for mode, tfs in old_modes.groups.items():
         members = [tf for tf in tfs if bound[tf] and tf != "JUND"]
         if members:
             assert max(members, key=lambda tf: bound[tf]) in found.tfs, mode
-    assert len(found.tfs) == len(set(found.tfs)) <= len(jaspar_modes.groups)
+    assert len(found.tfs) == len(set(found.tfs)) <= len(old_modes.groups)
 
 
 def test_every_group_is_one_word_for_every_target(relatives: dict[str, Relatives]) -> None:
@@ -253,22 +253,22 @@ def test_every_group_is_one_word_for_every_target(relatives: dict[str, Relatives
 
 
 def test_trios_are_in_the_matrix_and_share_modes(
-    real_matrix: BindingMatrix, jaspar_modes: BindingModes
+    real_matrix: BindingMatrix, old_modes: BindingModes
 ) -> None:
     for tf, trio in TRIOS.items():
         assert trio[0] == tf
         assert set(trio) <= set(real_matrix.tfs)
         for other in trio[1:]:
             if other != "VDR":  # the figure says it shares HNF4A's mode; the table does not
-                assert jaspar_modes.of(tf) & jaspar_modes.of(other)
+                assert old_modes.of(tf) & old_modes.of(other)
 
 
 def test_another_view(relatives: dict[str, Relatives], real_matrix: BindingMatrix,
-                      jaspar_modes: BindingModes) -> None:  # fmt: skip
+                      old_modes: BindingModes) -> None:  # fmt: skip
     """The paper's prose says sparse: the order of JUND's cofactors there (protocol E2)."""
     vectors = binding_vectors(real_matrix, "sparse")
-    target = find_target(real_matrix, vectors, "JUND", modes=jaspar_modes)
-    found = Relatives(real_matrix, vectors, target, jaspar_modes, None).choose("cofactors")
+    target = find_target(real_matrix, vectors, "JUND", modes=old_modes)
+    found = Relatives(Known(real_matrix, vectors, target, old_modes, None)).choose("cofactors")
     assert found.rule == "sparse"
     assert found.tfs[:2] == ("SP1", "MAFG")
     assert set(found.tfs[2:4]) == {"CEBPB", "MAFF"}

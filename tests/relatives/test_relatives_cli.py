@@ -40,7 +40,7 @@ def test_json_equals_the_api(files: dict[str, str], make_matrix: Any, capsys: An
     found = ask(capsys, files["matrix"], "A", "--group", "cofactors", "--n-tfs", "2",
                 "--modes", files["modes"])  # fmt: skip
     matrix = make_matrix(STATES, TFS)
-    choice = find_relatives(matrix, "A", Sources(modes=files["modes"])).choose("cofactors", 2)
+    choice = find_relatives(matrix, "A", Sources(modes=files["modes"])).choose("cofactors", n=2)
     assert found["tfs"] == list(choice.tfs) == ["C", "D"]
     assert found["common_regions"] == choice.common == 5
     assert found["target_modes"] == ["x"]
@@ -51,7 +51,8 @@ def test_json_equals_the_api(files: dict[str, str], make_matrix: Any, capsys: An
 def test_words_and_files(files: dict[str, str], capsys: Any) -> None:
     folder = Path(files["folder"])
     table, figure, modes = folder / "out.tsv", folder / "out.svg", folder / "again.tsv"
-    words = ["relatives", files["matrix"], "A", "--n-tfs", "2", "--modes", files["modes"],
+    words = ["relatives", files["matrix"], "A", "--group", "co-binders", "--n-tfs", "2",
+             "--modes", files["modes"],
              "--partners", files["pairs"], "--out", str(table), "--figure", str(figure),
              "--save-modes", str(modes), "--check-modes", files["modes"],
              "--check-partners"]  # fmt: skip
@@ -61,7 +62,7 @@ def test_words_and_files(files: dict[str, str], capsys: Any) -> None:
     assert "--tfs B,C" in text
     assert "kappa 1.00" in text
     assert "mean cosine of 2 pairs that score ≥ 0.9" in text
-    assert table.read_text().splitlines()[0].startswith("tf\trole\tmodes\tshared\tcosine")
+    assert table.read_text().splitlines()[0].startswith("tf\trole\twhy\tfamily")
     assert "<svg" in figure.read_text()
     assert modes.read_text().splitlines()[1:] == ["A\tx", "B\tx", "C\ty", "D\ty"]
     record = json.loads((folder / "out.tsv.config.json").read_text())
@@ -77,7 +78,8 @@ def test_all_groups_and_own_peaks(files: dict[str, str], capsys: Any) -> None:
     assert run_app(app, ["relatives", files["matrix"], "A", "--group", "all", "--modes",
                          files["modes"]]) == 0  # fmt: skip
     assert "not possible here:" in capsys.readouterr().out
-    mine = ask(capsys, files["matrix"], "MINE", "--peaks", files["peaks"], "--n-tfs", "1")
+    mine = ask(capsys, files["matrix"], "MINE", "--peaks", files["peaks"], "--n-tfs", "1",
+               "--group", "co-binders")  # fmt: skip
     assert mine["tfs"] == ["A"]
     general = ask(capsys, files["matrix"], "--group", "general", "--modes", files["modes"])
     assert general["tfs"] == ["A", "C"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,17 @@ from cistransfer.api.doors import (
 from cistransfer.binding.build import BuildReport
 from cistransfer.binding.build import build_matrix as build
 from cistransfer.binding.matrix import BindingMatrix
-from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.fasta import Sequences
 from cistransfer.motifs.files import Motifs
 from cistransfer.motifs.files import read_motifs as read_motif_file
+from cistransfer.motifs.pwm import PWM
 from cistransfer.openness.options import OpenOptions
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.options import arguments
 from cistransfer.relatives.answer import find_relatives as find
 from cistransfer.relatives.choose import Choice
-from cistransfer.relatives.options import GroupOptions, Sources
+from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
 
 __all__ = [
     "build_matrix",
@@ -183,9 +184,10 @@ def build_matrix(
 
 def find_relatives(
     matrix: Any,
-    target: str | None = None,
-    group: str = "co-binders",
+    target: str | pd.DataFrame | PWM | Sequence[PWM] | None = None,
+    group: str = DEFAULT_GROUP,
     *,
+    name: str | None = None,
     rule: str | None = None,
     seed: int = 0,
     **options: Any,
@@ -195,10 +197,12 @@ def find_relatives(
     Parameters
     ----------
     matrix : path or BindingMatrix
-    target : str, optional
-        A TF, in the matrix or not.
+    target : str, DataFrame, PWM or sequence of PWM, optional
+        A TF, in the matrix or not; its peaks; its motif.
     group : str
-        ``co-binders``, ``cofactors``, ``binding-mode``, ``partners``, ``random`` …
+        ``relatives``, ``co-binders``, ``cofactors``, ``binding-mode``, ``partners``, ``random`` …
+    name : str, optional
+        The TF whose peaks or motif these are, where it is known.
     rule : str, optional
         View of the matrix.
     seed : int
@@ -209,19 +213,17 @@ def find_relatives(
     Returns
     -------
     Choice
-        ``tfs``, and ``evidence`` with a row for each.
+        ``tfs``, ``evidence`` with a row for each, and how ``sure`` it is.
 
     Examples
     --------
     >>> import cistransfer as ct
     >>> relatives = ct.find_relatives("matrix.h5", "HNF4A", n=3)
     >>> relatives
-    <Choice for HNF4A, co-binders: ...>
+    <Choice for HNF4A, relatives: ...>
     """
-    if target is not None and not isinstance(target, str):
-        raise InputError(f"target: expected the name of a TF, found {target!r}")
     refuse_others(options, [GroupOptions, Sources], "find_relatives")
     choosing = fill(GroupOptions, options, "find_relatives")
     sources = fill(Sources, options, "find_relatives")
-    found = find(as_matrix(matrix), target, sources, group=group, rule=rule)
+    found = find(as_matrix(matrix), target, sources, name=name, group=group, rule=rule)
     return found.choose(group, **arguments(choosing), seed=seed)

@@ -43,9 +43,8 @@ from cistransfer.models.user_file import is_file_spec
 from cistransfer.motifs.names import given_motifs
 from cistransfer.options import arguments as fields_of
 from cistransfer.progress import say
-from cistransfer.relatives.answer import find_relatives
-from cistransfer.relatives.options import GroupOptions, Sources
-from cistransfer.relatives.report import choice_lines
+from cistransfer.relatives.answer import choice_lines, find_relatives
+from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
 from cistransfer.storage import open_text
 from cistransfer.training.finetune import finetune as train_finetuned
 from cistransfer.training.pretrain import pretrain as train_trunk
@@ -201,7 +200,7 @@ def pretrain(
     if choosing is not None:
         if not isinstance(source, FromTFs):
             raise InputError("target and group choose TFs of a matrix; these examples are made")
-        source = _chosen(source, target, group or "co-binders", choosing, evidence, seed)
+        source = _chosen(source, target, group or DEFAULT_GROUP, choosing, evidence, seed)
     data = _examples(source, None, split, None, None, None, seed, {}, True)
     say(*data.notes())
     parts = ", ".join(f"{part} {len(data.rows(part)):,}" for part in counts(data))

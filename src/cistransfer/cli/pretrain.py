@@ -17,7 +17,7 @@ from cistransfer.errors import InputError
 from cistransfer.examples.holdout import SplitOptions
 from cistransfer.examples.sources import FromTFs
 from cistransfer.options import arguments, option
-from cistransfer.relatives.options import GroupOptions, Sources
+from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
 
 if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
@@ -57,8 +57,8 @@ class Choose:
     )
     group: str | None = option(
         None,
-        help="Group of TFs: co-binders (default with --target), cofactors, binding-mode, "
-        "random …; general and most-resolved need no target.",
+        help="Group of TFs: relatives (default with --target), cofactors, co-binders, "
+        "binding-mode …; general and most-resolved need no target.",
     )
 
 
@@ -145,15 +145,14 @@ def _chosen(
     if choose is None or choosing is None:
         return source
     from cistransfer.binding.matrix import open_matrix
-    from cistransfer.relatives.answer import find_relatives
-    from cistransfer.relatives.report import choice_lines
+    from cistransfer.relatives.answer import choice_lines, find_relatives
 
     if source.tfs:
         raise InputError(
             "name the TFs (--tfs), or let them be chosen (--target, --group), not both"
         )
     matrix = open_matrix(Path(str(source.matrix)))
-    group = choose.group or "co-binders"
+    group = choose.group or DEFAULT_GROUP
     found = find_relatives(matrix, choose.target, evidence, group=group)
     choice = found.choose(group, **arguments(choosing), seed=seed)
     say(*found.notes, *choice_lines(choice, found))

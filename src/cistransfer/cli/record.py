@@ -131,6 +131,8 @@ def _today(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
             given.pop("open_above", None)
     if verb == "accessibility study":  # 0 was all
         given = {n: v for n, v in given.items() if not (n.startswith("most") and v == 0)}
+    if verb in ("relatives", "pretrain"):  # was of Tomtom's p
+        given.pop("cut", None)
     names = _OLD_NAMES.get(verb, {})
     return {names.get(name, name): value for name, value in given.items()}
 

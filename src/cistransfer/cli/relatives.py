@@ -12,7 +12,7 @@ from cistransfer.cli.command import say
 from cistransfer.cli.groups import Seed
 from cistransfer.cli.verb import Done, verb
 from cistransfer.options import arguments, option
-from cistransfer.relatives.options import GroupOptions, Sources
+from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
 
 if TYPE_CHECKING:
     from cistransfer.relatives.answer import Relatives
@@ -27,9 +27,9 @@ class Question:
     matrix: Path = option(positional=True, help="Binding matrix (HDF5).")
     target: str = option("", positional=True, help="The TF, in the matrix or not.")
     group: str = option(
-        "co-binders",
-        help="cofactors, binding-mode, binding-mode-best, non-cofactors, partners, co-binders, "
-        "best-partners, random, buried-…, most-resolved, general, …-published; or all.",
+        DEFAULT_GROUP,
+        help="relatives, cofactors, co-binders, binding-mode … (all of them are listed by "
+        "--group all), as published: …-published.",
     )
     rule: str | None = option(None, help="View of the matrix [default: less-sparse, as published].")
 
@@ -64,8 +64,12 @@ def relatives(
     """Choose the TFs to pre-train on for a target, with the evidence for each."""
     from cistransfer.binding.matrix import open_matrix
     from cistransfer.errors import InputError
-    from cistransfer.relatives.answer import find_relatives
-    from cistransfer.relatives.report import choice_lines, choice_values, groups_lines
+    from cistransfer.relatives.answer import (
+        choice_lines,
+        choice_values,
+        find_relatives,
+        groups_lines,
+    )
 
     binding = open_matrix(question.matrix)
     found = find_relatives(
@@ -107,8 +111,8 @@ def relatives(
 
 def _write(found: Relatives, choice: Any, output: Output) -> list[Path]:
     """Write the files that are asked for."""
+    from cistransfer.relatives.answer import write_evidence
     from cistransfer.relatives.figure import write_choice_figure
-    from cistransfer.relatives.report import write_evidence
 
     if output.out is not None:
         write_evidence(output.out, choice)

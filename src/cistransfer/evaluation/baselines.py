@@ -22,8 +22,8 @@ from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.names import given_motifs, motif_tfs, motifs_of
 from cistransfer.motifs.pwm import PWM
-from cistransfer.relatives.cluster import cluster_modes
 from cistransfer.relatives.modes import BindingModes
+from cistransfer.relatives.read_modes import published_modes
 from cistransfer.training.finetune import finetune
 
 __all__ = [
@@ -200,7 +200,7 @@ def mode_motifs(tf: str, pwms: Sequence[PWM], modes: BindingModes | None = None)
         Motifs to choose among; a heterodimer's counts for both partners, so one with the TF in it
         is its own.
     modes : BindingModes, optional
-        By default the motifs are clustered (`cistransfer.relatives.cluster.cluster_modes`); a
+        By default the motifs are clustered (`cistransfer.relatives.read_modes.published_modes`); a
         motif is then of the mode that it was clustered into, whatever else its TF binds.
 
     Raises
@@ -209,7 +209,7 @@ def mode_motifs(tf: str, pwms: Sequence[PWM], modes: BindingModes | None = None)
         When the TF has no mode, or nobody else in it has a motif.
     """
     if modes is None:
-        modes = cluster_modes(pwms)
+        modes = published_modes(pwms)
     own = modes.of(tf)
     if not own:
         raise InputError(
@@ -245,7 +245,7 @@ def _candidates(
                 f"baseline mode-motif chooses among the motifs of many TFs, found {len(pwms)}; "
                 "name a file of them (--motifs)"
             )
-        known = modes if modes is not None else cluster_modes(pwms)
+        known = modes if modes is not None else published_modes(pwms)
         return lambda task: mode_motifs(task, pwms, known)
     if name == "motif" and len(pwms) > 1:
         return lambda task: motifs_of(task, pwms)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.motifs.pwm import PWM, information_content, trim
 
-__all__ = ["compare", "similarity"]
+__all__ = ["compare", "similarity", "weighted_similarity"]
 
 Floats = NDArray[np.float64]
 
@@ -164,6 +164,51 @@ def similarity(pwms: Sequence[PWM], min_overlap: int = 5, normalise: bool = True
             if normalise:
                 score = score * overlap / (np.add.outer(widths, widths) - overlap)
             np.maximum(best, np.where(overlap >= needed, score, -1.0), out=best)
+    best = np.minimum((best + best.T) / 2, 1.0)
+    np.fill_diagonal(best, 1.0)
+    return best
+
+
+def weighted_similarity(pwms: Sequence[PWM]) -> Floats:
+    """Similarity of every pair of motifs, for clustering them into binding modes.
+
+    A motif is read as a vector: at every position the probabilities minus 1/4, scaled to the length
+    √(information content). Similarity is the highest cosine of two motifs over all alignments and
+    both strands, what hangs over counted as zeros. So a position weighs by its information, a
+    short or weak match in the corner of a long motif counts for little, and a half-site has √½ in
+    common with the dimer that holds it. Edges below 0.25 bits are trimmed first.
+
+    Parameters
+    ----------
+    pwms : sequence of PWM
+
+    Returns
+    -------
+    ndarray of float64, shape (n, n)
+        Symmetric, −1 … 1, 1 on the diagonal; 0 for motifs without information.
+    """
+    if not pwms:
+        return np.empty((0, 0))
+    kept = [trim(pwm) for pwm in pwms]
+    longest = max(len(pwm.probabilities) for pwm in kept)
+    forward, reverse = np.zeros((2, len(pwms), longest, 4))
+    for i, pwm in enumerate(kept):
+        vector = pwm.probabilities - 0.25
+        size = np.linalg.norm(vector, axis=1)
+        bits = np.maximum(information_content(pwm), 0)
+        vector *= (np.sqrt(bits) / np.where(size > 0, size, 1))[:, None]
+        forward[i, : len(vector)] = vector
+        reverse[i, : len(vector)] = vector[::-1, ::-1]
+    size = np.sqrt((forward**2).sum(axis=(1, 2)))
+    best = np.full((len(pwms), len(pwms)), -np.inf)
+    for target in (forward, reverse):
+        for shift in range(1 - longest, longest):
+            left = slice(max(shift, 0), min(longest, longest + shift))
+            right = slice(max(-shift, 0), min(longest, longest - shift))
+            a, b = forward[:, left], target[:, right]
+            product = a.reshape(len(pwms), -1) @ b.reshape(len(pwms), -1).T
+            np.maximum(best, product, out=best)
+    best /= np.maximum(np.outer(size, size), 1e-12)
     best = np.minimum((best + best.T) / 2, 1.0)
     np.fill_diagonal(best, 1.0)
     return best

@@ -10,12 +10,20 @@ import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from cistransfer.errors import InputError
 from cistransfer.motifs.pwm import PWM
 from cistransfer.storage import open_text, write_text
 
-__all__ = ["BindingModes", "modes_from_pairs", "read_modes_table", "write_modes_table"]
+__all__ = [
+    "Agreement",
+    "BindingModes",
+    "mode_agreement",
+    "modes_from_pairs",
+    "read_modes_table",
+    "write_modes_table",
+]
 
 _HEADERS = ("tf", "tf_name", "name", "symbol", "gene")
 
@@ -38,8 +46,6 @@ class BindingModes:
         The motifs, when the modes were made by clustering motifs.
     profile_modes : tuple of str
         The mode of each of them.
-    cut : float
-        −log10 p that the motifs were clustered at (0 when they were not).
     """
 
     source: str
@@ -48,7 +54,6 @@ class BindingModes:
     wider: BindingModes | None = field(default=None, repr=False)
     profiles: tuple[PWM, ...] = field(default=(), repr=False)
     profile_modes: tuple[str, ...] = field(default=(), repr=False)
-    cut: float = 0.0
 
     @functools.cached_property
     def _of(self) -> dict[str, frozenset[str]]:
@@ -127,6 +132,69 @@ def write_modes_table(path: str | os.PathLike[str], modes: BindingModes) -> None
     for tf in sorted(modes.names()):
         lines.append(f"{tf}\t{','.join(sorted(modes.of(tf), key=_natural))}")
     write_text(path, "\n".join(lines) + "\n")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement over pairs of TFs.
+
+    Attributes
+    ----------
+    tfs : int
+        TFs that have a mode in both sources.
+    both, only_modes, only_reference : int
+        Pairs of them that share a mode in both sources, or in one.
+    precision : float
+        Of the pairs that share a mode, the share that does in the reference too.
+    recall : float
+        Of the pairs that share one in the reference, the share that does here.
+    kappa : float
+        Cohen's kappa over all pairs: 1 equal, 0 chance. For sources without TFs in several modes
+        it is the adjusted Rand index (Warrens 2008).
+    """
+
+    tfs: int
+    both: int
+    only_modes: int
+    only_reference: int
+    precision: float
+    recall: float
+    kappa: float
+
+
+def mode_agreement(modes: BindingModes, reference: BindingModes, tfs: Sequence[str]) -> Agreement:
+    """Compare two sources of binding modes over the TFs that both know.
+
+    Raises
+    ------
+    InputError
+        When fewer than two of the TFs are in both.
+    """
+    known = sorted({tf for tf in tfs if modes.of(tf) and reference.of(tf)})
+    if len(known) < 2:
+        raise InputError(
+            f"{modes.source} and {reference.source} have {len(known)} of the {len(tfs)} TFs in "
+            "common; at least 2 are needed to compare them"
+        )
+    both = ours = theirs = pairs = 0
+    for a, b in combinations(known, 2):
+        here = bool(modes.of(a) & modes.of(b))
+        there = bool(reference.of(a) & reference.of(b))
+        both += here and there
+        ours += here
+        theirs += there
+        pairs += 1
+    agreed = (pairs - ours - theirs + 2 * both) / pairs
+    chance = (ours * theirs + (pairs - ours) * (pairs - theirs)) / pairs**2
+    return Agreement(
+        tfs=len(known),
+        both=both,
+        only_modes=ours - both,
+        only_reference=theirs - both,
+        precision=both / ours if ours else 0.0,
+        recall=both / theirs if theirs else 0.0,
+        kappa=1.0 if agreed == 1 else (agreed - chance) / (1 - chance),
+    )
 
 
 def _natural(mode: str) -> tuple[tuple[int, int, str], ...]:
