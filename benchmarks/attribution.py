@@ -21,8 +21,8 @@ from torch import nn
 
 from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.filters import filter_motifs
+from cistransfer.interpretation.gradients import make_references
 from cistransfer.interpretation.mutagenesis import mutagenesis
-from cistransfer.interpretation.references import make_references
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot
 

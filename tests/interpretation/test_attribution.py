@@ -16,10 +16,13 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, reverse_complement
 from cistransfer.interpretation.attribute import METHODS, at_present_base, attribute
 from cistransfer.interpretation.deeplift import deeplift
-from cistransfer.interpretation.gradients import gradient_input, integrated_gradients
+from cistransfer.interpretation.gradients import (
+    gradient_input,
+    integrated_gradients,
+    make_references,
+)
 from cistransfer.interpretation.layers import chain_of
 from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
-from cistransfer.interpretation.references import make_references
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot
@@ -233,7 +236,7 @@ def test_mutagenesis_in_limited_memory(
     """Where little may be held at a time the values are the same."""
     codes = random_codes(5, 68)
     expected = mutagenesis(small_cnn, codes, task=1)
-    monkeypatch.setattr("cistransfer.interpretation.mutants._MOST_FLOATS", 30_000)
+    monkeypatch.setattr("cistransfer.interpretation.combs._MAX_FLOATS", 30_000)
     np.testing.assert_allclose(mutagenesis(small_cnn, codes, task=1), expected, atol=1e-5)
 
 

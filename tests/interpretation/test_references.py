@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode
 from cistransfer.genome.shuffle import dinucleotide_shuffle
-from cistransfer.interpretation.references import make_references, permute_positions
+from cistransfer.interpretation.gradients import make_references, permute_positions
 
 
 def pairs(row: np.ndarray) -> Counter:

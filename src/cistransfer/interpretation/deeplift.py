@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cistransfer.interpretation.gradients import device_of, output_of
+from cistransfer.interpretation.gradients import device_of, make_references, output_of
 from cistransfer.interpretation.layers import ELEMENTWISE, POOLS
-from cistransfer.interpretation.references import make_references
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.score import evaluating, one_hot
 

@@ -1,4 +1,4 @@
-"""Attributions from gradients: gradient × input and integrated gradients."""
+"""Attributions from gradients: gradient × input, integrated gradients; the neutral references."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
-from cistransfer.interpretation.references import make_references
+from cistransfer.genome.codes import N
+from cistransfer.genome.shuffle import dinucleotide_shuffle
 from cistransfer.models.score import evaluating, one_hot
 
-__all__ = ["device_of", "gradient_input", "integrated_gradients", "output_of"]
+__all__ = [
+    "device_of",
+    "gradient_input",
+    "integrated_gradients",
+    "make_references",
+    "output_of",
+    "permute_positions",
+]
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -151,3 +159,33 @@ def _gradient(explained: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(explained(x).sum(), x)
     return gradient
+
+
+def permute_positions(codes: Codes, shuffles: int, *, seed: int = 0) -> Codes:
+    """Permute the positions of sequences, one permutation of positions for all of them.
+
+    The references of the published DeepLIFT script (Novakovsky et al. 2021): single-nucleotide,
+    and each permutation shared by the whole batch.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, shuffles, length)
+    """
+    rng = np.random.default_rng(seed)
+    orders = np.stack([rng.permutation(codes.shape[1]) for _ in range(shuffles)])
+    return codes[:, orders]
+
+
+def make_references(
+    codes: Codes, kind: str = "dinucleotide", *, shuffles: int = 20, seed: int = 0
+) -> Codes:
+    """References by name: ``dinucleotide``, ``permutation`` (as published) or ``zero`` (all N)."""
+    if shuffles < 1:
+        raise InputError(f"expected at least one reference a sequence, found {shuffles}")
+    if kind == "dinucleotide":
+        return dinucleotide_shuffle(codes, shuffles, seed=seed)
+    if kind == "permutation":
+        return permute_positions(codes, shuffles, seed=seed)
+    if kind == "zero":
+        return np.full((len(codes), 1, codes.shape[1]), N, np.uint8)
+    raise InputError(f"references must be 'dinucleotide', 'permutation' or 'zero', found {kind!r}")

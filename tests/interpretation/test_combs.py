@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cistransfer.interpretation import deeplift as rescale
 from cistransfer.interpretation import layers, reach
 from cistransfer.interpretation.attribute import attribute
+from cistransfer.interpretation.combs import AllMutants
 from cistransfer.interpretation.mutagenesis import mutagenesis
-from cistransfer.interpretation.mutants import AllMutants
 
 CODES = np.random.default_rng(0).integers(0, 4, (3, 40), dtype=np.uint8)
 
