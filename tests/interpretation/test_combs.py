@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cistransfer.interpretation import combs, layers
 from cistransfer.interpretation import deeplift as rescale
-from cistransfer.interpretation import layers, reach
 from cistransfer.interpretation.attribute import attribute
 from cistransfer.interpretation.combs import AllMutants
 from cistransfer.interpretation.mutagenesis import mutagenesis
@@ -60,7 +60,7 @@ def test_every_method_knows_every_activation(kind: type[nn.Module]) -> None:
 
 
 def test_there_is_one_table() -> None:
-    for room in (rescale, reach):
+    for room in (rescale, combs):
         for name in ("ELEMENTWISE", "POOLS"):
             assert getattr(room, name) is getattr(layers, name)
     for kind in (nn.CELU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh):

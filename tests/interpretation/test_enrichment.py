@@ -12,10 +12,14 @@ from scipy import stats
 from cistransfer.errors import InputError
 from cistransfer.interpretation.enrichment import (
     compare_enrichment,
+    directions,
     motif_enrichment,
+    scan_p,
     site_scores,
     sites_in_regions,
+    untested,
 )
+from cistransfer.motifs.pwm import PWM
 
 
 def random_sites(n: int, seed: int, motifs: int = 4, sequences: int = 40) -> pd.DataFrame:
@@ -163,3 +167,40 @@ def test_sites_are_placed_on_their_own_bases() -> None:
     contributions[0, 7] = 1  # the site's last base; the published off-by-one would miss it
     assert site_scores(contributions, found)[0] == 1
     assert len(sites_in_regions(sites[sites["chrom"] == "chr3"], regions)) == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "length", "needed", "p"),
+    [(27_940, 600, 100, 1e-5), (500, 200, 10, 2e-4), (120, 200, 10, 5e-4), (5, 200, 10, 5e-4)],
+)
+def test_the_scan_finds_enough_sites_by_chance(n: int, length: int, needed: int, p: float) -> None:
+    assert scan_p(n, length, needed) == p
+
+
+def test_a_planted_motif_is_enriched_and_comes_first_a_depleted_one_is_said_to_be() -> None:
+    rng = np.random.default_rng(0)
+    n = 400
+    names = np.array([f"M{i % 8}" for i in range(n)])
+    sites = pd.DataFrame({"sequence": np.arange(n), "name": names, "start": 0, "end": 8})
+    scores = rng.normal(size=n)
+    scores[names == "M3"] += 3
+    scores[names == "M5"] -= 3
+    few = pd.DataFrame({"sequence": range(n, n + 4), "name": "own", "start": 0, "end": 8})
+    sites, scores = pd.concat([sites, few], ignore_index=True), np.append(scores, [9.0] * 4)
+    table = motif_enrichment(sites, scores, min_sites=10, always={"own"})
+    said = dict(zip(table["motif"], directions(table), strict=True))
+    assert table["motif"].tolist()[:2] == ["own", "M3"]
+    assert (said["M3"], said["M5"], said["M0"]) == ("enriched", "depleted", "neither")
+    assert "own" not in set(motif_enrichment(sites, scores, min_sites=10)["motif"])
+
+
+def test_what_was_not_tested_is_told_with_the_reason() -> None:
+    short, long = np.eye(4)[[0, 1, 2, 3]], np.eye(4)[[0, 1, 2, 3] * 3]
+    motifs = [PWM("short", short), PWM("none", long), PWM("few", long), PWM("tested", long)]
+    sites = pd.DataFrame({"sequence": [0, 1], "name": ["few", "tested"], "start": 0, "end": 12})
+    left = untested(sites, {"tested"}, motifs, 5, 1e-4).set_index("motif")
+    assert left["reason"].to_dict() == {
+        "few": "1 sites, fewer than 5",
+        "none": "0 sites, fewer than 5",
+        "short": "too short or too vague: its best site has p = 0.004, above 0.0001",
+    }

@@ -12,6 +12,7 @@ from toynets import OTHER, SITE, Motifs, random_codes, with_sites
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, reverse_complement
 from cistransfer.interpretation.filters import (
+    FilterMotifs,
     annotate_filters,
     correct_sequences,
     filter_motifs,
@@ -108,6 +109,21 @@ def test_annotation_names_planted_filters_and_sets_flat_ones_aside() -> None:
     assert table["match"].tolist()[1] == ""
     assert not table["significant"][1]
     assert pd.isna(table["q"][1])
+
+
+def test_a_filter_without_a_position_above_0_4_bits_has_no_name() -> None:
+    pytest.importorskip("memelite")
+    rows = np.array([[0.45, 0.25, 0.2, 0.1]] * 19)  # 3.6 bits in all, 0.2 in each
+    steep = np.eye(4)[["ACGT".index(letter) for letter in SITE]]
+    pwms = (from_counts("filter0", 100 * rows), from_counts("filter1", 50 * steep, pseudocount=1.0))
+    found = FilterMotifs(
+        pwms, np.array([0, 1]), np.ones((2, 19, 4), np.int64), np.array([9, 9]),
+        np.ones(2, np.float32), 9,
+    )  # fmt: skip
+    table = annotate_filters(found, [from_counts("same", 100 * rows), pwms[1]])
+    assert table["flat"].tolist() == [True, False]
+    assert table["match"].tolist() == ["", "filter1"]
+    assert table["highest"][0] < 0.4 < table["highest"][1]
 
 
 def reverse_complement_text(text: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,10 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import write_fasta
-from cistransfer.interpretation import figures, filters, of_model, patterns
-from cistransfer.interpretation.interpret import STEPS, _chosen, interpret
-from cistransfer.interpretation.material import gather
+from cistransfer.interpretation import filters, marginal, patterns, refinement
+from cistransfer.interpretation.interpret import interpret
+from cistransfer.interpretation.steps import METHODS, Methods, OtherModels, chosen_steps, step_of
+from cistransfer.interpretation.subject import Source, gather
 from cistransfer.models.bundle import open_bundle, save_bundle
 from cistransfer.models.card import Architecture
 from cistransfer.models.registry import build_model
@@ -76,22 +79,24 @@ def test_every_step_writes_its_files(
     pytest.importorskip("memelite")
     for module in (filters, patterns):
         monkeypatch.setattr(module, "_SHUFFLED", 200)
-    monkeypatch.setattr(of_model, "_REFINED_SHOWN", 1)
-    monkeypatch.setattr(figures, "draw_logos", partial(figures.draw_logos, most=2))
+    monkeypatch.setattr(refinement, "_SHOWN", 1)
+    monkeypatch.setattr(marginal, "_NEUTRAL", 3)
     out = tmp_path / "out"
     summary = interpret(
         run / "run",
         out,
-        task="B",
-        motifs=run / "motifs.meme",
-        compare=run / "trunk",
-        pair=("SITE", "other"),
-        min_sites=5,
-        hit_p=1e-3,
-        most=12,
-        neutral=3,
+        Methods(
+            task="B",
+            motifs=run / "motifs.meme",
+            pair=("SITE", "other"),
+            min_sites=5,
+            hit_p=1e-3,
+            max_sequences=12,
+            text=True,
+        ),
+        OtherModels(run / "trunk", scratch=run / "trunk"),
     )
-    assert summary["steps"] == list(STEPS)
+    assert summary["steps"] == list(METHODS)
     assert summary["sequences"] == 60
     assert summary["predicted_positive"] == 30
     for name in (
@@ -104,11 +109,18 @@ def test_every_step_writes_its_files(
         "attribution.npz",
         "attribution.tsv",
         "attribution.png",
+        "attribution.txt.gz",
+        "positions.tsv",
+        "positions.png",
+        "sites.tsv",
+        "scratch_filters.tsv",
         "patterns.tsv",
         "seqlets.tsv",
         "enrichment.tsv",
         "enrichment.png",
         "ecdf.png",
+        "densities.png",
+        "untested.tsv",
         "marginal.tsv",
         "marginal.png",
         "spacing.tsv",
@@ -146,8 +158,10 @@ def test_the_command_equals_the_function(run: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     api = interpret(
-        run / "run", tmp_path / "api", task="A", part="test", method="mutagenesis",
-        both_strands=True, most=2, steps=("influence", "attribution"),
+        run / "run", tmp_path / "api",
+        Methods(("influence", "attribution"), "A", attribution="mutagenesis", strands="both",
+                max_sequences=2),
+        source=Source(part="test"),
     )  # fmt: skip
     assert told == json.loads(json.dumps(api))
     assert told["sequences"] == 10
@@ -157,29 +171,46 @@ def test_the_command_equals_the_function(run: Path, tmp_path: Path) -> None:
 
 
 def test_default_steps_are_those_that_have_what_they_need() -> None:
-    assert _chosen(None, None, None, None, None) == ["filters", "influence", "attribution"]
-    assert _chosen(None, "m", None, "t", ("a", "b")) == list(STEPS)
-    assert "enrichment" in _chosen(None, None, "hits", None, None)
-    assert _chosen(["attribution", "filters"], None, None, None, None) == [
-        "filters",
-        "attribution",
-    ]
+    pytest.importorskip("memelite")
+    m, t = Path("m"), Path("t")
+
+    def chosen(methods: Methods, *other: Path) -> list[str]:
+        return list(chosen_steps(methods, OtherModels(*other)))
+
+    assert chosen(Methods()) == ["filters", "influence", "attribution"]
+    without = [name for name in METHODS if name != "spacing"]
+    assert chosen(Methods(motifs=m), t) == without
+    assert chosen(Methods(("attribution", "filters"))) == ["filters", "attribution"]
+    assert chosen(Methods(("enrichment",), motifs=m), t) == ["enrichment", "comparison"]
+
+
+def test_every_method_says_what_it_is() -> None:
+    for name in METHODS:
+        step = step_of(name)
+        assert step.title, name
+        assert step.panels, name
+
+
+def test_help_names_the_methods_without_their_imports() -> None:
+    code = "import sys, cistransfer.interpretation.steps; print('numpy' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
 
 
 def test_sequences_from_fasta_and_regions(run: Path, tmp_path: Path) -> None:
     bundle = open_bundle(run / "run")
     codes = random_codes(3, 120, seed=5)
     write_fasta(tmp_path / "s.fa", {f"s{row}": decode(codes[row]) for row in range(3)})
-    material = gather(bundle, fasta=tmp_path / "s.fa")
+    material = gather(bundle, Source(fasta=tmp_path / "s.fa"))
     assert (material.codes == codes[:, 10:110]).all()
     assert material.names == ["s0", "s1", "s2"]
     assert material.labels is None
     write_fasta(tmp_path / "g.fa", {"chr1": decode(codes.ravel())})
     (tmp_path / "r.bed").write_text("chr1\t40\t60\nchr1\t100\t200\n")
-    material = gather(bundle, regions=tmp_path / "r.bed", genome=tmp_path / "g.fa")
+    material = gather(bundle, Source(regions=tmp_path / "r.bed", genome=tmp_path / "g.fa"))
     assert material.names == ["chr1:0-100", "chr1:100-200"]
     assert (material.codes[1] == codes.ravel()[100:200]).all()
-    own = gather(bundle, part="test")
+    own = gather(bundle, Source(part="test"))
     assert own.labels is not None
     assert own.labels.shape == (10, 2)
 
@@ -188,18 +219,18 @@ def test_hits_of_the_user(run: Path, tmp_path: Path) -> None:
     bed = tmp_path / "hits.bed"
     rows = [f"chr1\t{200 * row + 10}\t{200 * row + 20}\tM{row % 2}\n" for row in range(60)]
     bed.write_text("".join(rows))
-    summary = interpret(
-        run / "run", tmp_path / "out", task="A", steps=["enrichment"], hits=bed, min_sites=5
-    )
+    asked = Methods(("enrichment",), "A", hits=bed, min_sites=5)
+    summary = interpret(run / "run", tmp_path / "out", asked)
     assert summary["enrichment"]["sites"] == 30
     assert summary["enrichment"]["motifs_tested"] == 2
-    few = interpret(
-        run / "run", tmp_path / "out", task="A", steps=["enrichment"], hits=bed, min_sites=500
-    )
+    few = interpret(run / "run", tmp_path / "out", replace(asked, min_sites=500))
     assert "no motif has 500 sites in 30 sequences" in few["enrichment"]["note"]
+    assert few["enrichment"]["untested"] == 2
+    left = pd.read_csv(tmp_path / "out" / "untested.tsv", sep="\t")
+    assert left["reason"].tolist() == ["16 sites, fewer than 500", "14 sites, fewer than 500"]
     bed.write_text("chr1\t10\t20\n")
     with pytest.raises(InputError, match="column 4"):
-        interpret(run / "run", tmp_path / "out", task="A", steps=["enrichment"], hits=bed)
+        interpret(run / "run", tmp_path / "out", asked)
 
 
 @pytest.mark.parametrize(
@@ -207,19 +238,85 @@ def test_hits_of_the_user(run: Path, tmp_path: Path) -> None:
     [
         ({}, "2 tasks"),
         ({"task": "C"}, "no task 'C'"),
-        ({"task": "A", "steps": ["filter"]}, "nearest: filters"),
-        ({"task": "A", "steps": ["patterns"]}, "needs --motifs"),
-        ({"task": "A", "steps": ["refinement"]}, "needs --other TRUNK"),
-        ({"task": "A", "steps": ["spacing"]}, "needs --pair"),
-        ({"task": "A", "method": "shap"}, "no attribution method"),
+        ({"task": "A", "methods": ("filter",)}, "nearest: filters"),
+        ({"task": "A", "methods": ("patterns",)}, "needs --motifs"),
+        ({"task": "A", "methods": ("refinement",)}, "needs --other MODEL and --motifs"),
+        ({"task": "A", "methods": ("spacing",)}, "needs --pair"),
+        ({"task": "A", "attribution": "shap"}, "expected deeplift or"),
         ({"task": "A", "part": "tset"}, "nearest: test"),
         ({"task": "A", "regions": "r.bed"}, "--regions needs --genome"),
         ({"task": "A", "regions": "r.bed", "fasta": "s.fa"}, "name one of"),
     ],
 )
 def test_refusals(run: Path, tmp_path: Path, given: dict, said: str) -> None:
+    of_source = {key: given[key] for key in ("part", "regions", "fasta") if key in given}
+    asked = {key: value for key, value in given.items() if key not in of_source}
     with pytest.raises(InputError, match=said):
-        interpret(run / "run", tmp_path / "out", **given)
+        interpret(run / "run", tmp_path / "out", Methods(**asked), source=Source(**of_source))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "missing", "said"),
+    [
+        ({"modisco": True}, "modiscolite", r"cistransfer\[modisco\]"),
+        ({"methods": ("filters",)}, "memelite", r"cistransfer\[motifs\]"),
+        ({"modisco": True, "attribution": "mutagenesis"}, "", "expected --attribution deeplift"),
+        ({"pair": ("SITE", "SITF")}, "", "no motif 'SITF'"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_the_work(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict, missing: str, said: str
+) -> None:
+    there = {module: object() for module in ("modiscolite", "memelite") if module != missing}
+    for module in (filters, patterns):
+        monkeypatch.setattr(module, "find_spec", there.get)
+    asked = Methods(task="A", motifs=run / "motifs.meme", **given)
+    with pytest.raises(InputError, match=said):
+        interpret(run / "run", tmp_path / "out", asked)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interruption_leaves_a_summary_of_what_is_done(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cistransfer.interpretation.influence.filter_influence", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        interpret(run / "run", tmp_path / "out", Methods(task="A"))
+    told = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert told["steps"] == ["filters"]
+    assert told["filters"]["filters"] == 100
+
+
+def test_published_filters_come_from_sequences_right_at_a_half(run: Path, tmp_path: Path) -> None:
+    told = {}
+    for way in ("threshold", "published"):
+        asked = Methods(("filters",), "A", filters_from=way)
+        told[way] = interpret(run / "run", tmp_path / way, asked)["filters"]
+    bundle = open_bundle(run / "run")
+    material = gather(bundle)
+    assert material.labels is not None
+    logits = score_codes(bundle.model, material.codes)
+    right = filters.correct_sequences(logits, material.labels, 0.0)
+    assert told["published"]["sequences"] == right.sum()
+    assert told["published"]["sequences"] != told["threshold"]["sequences"]
+
+
+def test_a_frozen_trunk_is_said_and_what_the_head_weighs_is_shown(
+    run: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("memelite")
+    asked = Methods(("refinement",), "A", motifs=run / "motifs.meme", max_sequences=10)
+    told = interpret(run / "run", tmp_path, asked, OtherModels(run / "run"))["refinement"]
+    assert told["moved"] == 0
+    assert told["note"].startswith("no first-layer filter differs from the trunk's")
+    assert len(told["head"]["most_used"]) == 5
+    assert told["head"]["sd_of_the_logit_by"]["trunk"] > 0
+    assert (tmp_path / "head.tsv").exists()
+    assert "Standard deviation of the logit" in step_of("refinement").words(told)
 
 
 def test_no_positive_prediction_is_an_answer(run: Path, tmp_path: Path) -> None:
@@ -229,14 +326,15 @@ def test_no_positive_prediction_is_an_answer(run: Path, tmp_path: Path) -> None:
                          bundle.thresholds))  # fmt: skip
     with pytest.raises(InputError, match=r"none of the 1 sequences is predicted positive"):
         interpret(
-            run / "run", tmp_path / "out", task=bundle.tasks[task], fasta=tmp_path / "n.fa",
-            steps=["attribution"],
+            run / "run", tmp_path / "out", Methods(("attribution",), bundle.tasks[task]),
+            source=Source(fasta=tmp_path / "n.fa"),
         )  # fmt: skip
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["predicted_positive"] == 0
 
 
 def test_short_records_and_bundles_without_examples(run: Path, tmp_path: Path) -> None:
     write_fasta(tmp_path / "short.fa", {"s": "ACGT"})
     with pytest.raises(InputError, match=r"'>s' has 4 bp; the model reads 100 bp"):
-        gather(open_bundle(run / "run"), fasta=tmp_path / "short.fa")
+        gather(open_bundle(run / "run"), Source(fasta=tmp_path / "short.fa"))
     with pytest.raises(InputError, match="no examples beside this bundle"):
         gather(open_bundle(run / "trunk"))

@@ -72,7 +72,7 @@ def test_marginal_effects_of_a_net_that_counts_motifs(motif_net: nn.Module) -> N
 def test_spacing_effects_find_the_planted_distance() -> None:
     model = Spaced().eval()
     background = neutral_sequences(random_codes(30, 80, seed=4), 30)
-    found = spacing_effects(model, background, motif(SITE, "s"), motif(OTHER, "o"), largest=20)
+    found = spacing_effects(model, background, motif(SITE, "s"), motif(OTHER, "o"), max_gap=20)
     best = found.loc[found["interaction"].idxmax()]
     assert (best["gap"], best["side"], best["orientation"]) == (GAP, "after", "same")
     assert best["interaction"] == pytest.approx(1.5, abs=0.05)

@@ -10,6 +10,7 @@ import pytest
 from toynets import OTHER, SITE, Motifs, random_codes, with_sites
 
 from cistransfer.errors import InputError
+from cistransfer.interpretation import patterns
 from cistransfer.interpretation.attribute import attribute
 from cistransfer.interpretation.patterns import find_patterns, find_seqlets, modisco_patterns
 from cistransfer.motifs.pwm import PWM, consensus, from_counts
@@ -96,7 +97,7 @@ def test_an_empty_result_says_what_was_tried() -> None:
 
 
 def test_modisco_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "modiscolite.tfmodisco", None)
+    monkeypatch.setattr(patterns, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'cistransfer\[modisco\]'"):
         modisco_patterns(random_codes(10, 60), np.zeros((10, 4, 60), np.float32))
 
@@ -122,6 +123,7 @@ def test_modisco_is_given_what_it_wants_and_its_patterns_are_named(
         )
         return [pattern], None
 
+    monkeypatch.setattr(patterns, "find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "modiscolite.tfmodisco", SimpleNamespace(TFMoDISco=stand_in))
     found = modisco_patterns(codes, hypothetical, known_motifs())
     assert given["one_hot"].shape == given["hypothetical_contribs"].shape == (39, 60, 4)

@@ -45,9 +45,9 @@ def test_one_filter_becomes_another_and_the_other_stays() -> None:
     assert table["weight_cosine"][0] == pytest.approx(1)
     assert table["motif_correlation"][0] == pytest.approx(1)
     assert table["motif_correlation"][1] < 0.6
-    assert count_resembling(table, "HNF4A") == {"before": 0, "after": 1}
-    assert count_resembling(table, "jund") == {"before": 2, "after": 1}
-    assert count_resembling(table, "JUN") == {"before": 0, "after": 0}
+    assert count_resembling(table, {"HNF4A"}) == {"before": 0, "after": 1}
+    assert count_resembling(table, {"FOS::JUND"}) == {"before": 2, "after": 1}
+    assert count_resembling(table, ()) == {"before": 0, "after": 0}
 
 
 def test_other_architectures_are_refused(small_cnn: nn.Module) -> None:

@@ -15,12 +15,14 @@ from typer.testing import CliRunner
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
-from cistransfer.interpretation.interpret import interpret
+from cistransfer.interpretation.interpret import _other, interpret
 from cistransfer.interpretation.sites import motif_sites, read_sites
+from cistransfer.interpretation.steps import Methods, OtherModels
 from cistransfer.interpretation.two_models import (
     compare_attributions,
     compare_models,
     contrasting_loci,
+    model_names,
 )
 from cistransfer.models.bundle import save_bundle
 from cistransfer.models.card import Architecture
@@ -236,15 +238,14 @@ def test_refusals(runs: Path, tmp_path: Path, other: str, more: list[str], said:
 
 def test_a_trunk_without_the_task_is_no_error_when_nobody_asked(runs: Path, tmp_path: Path) -> None:
     pytest.importorskip("memelite")
-    from cistransfer.interpretation.of_pair import open_other
     from cistransfer.models.bundle import open_bundle
 
     bundle = open_bundle(runs / "a")
-    assert open_other(bundle, 0, runs / "many", None, False).task is None
-    assert open_other(bundle, 0, runs / "many", "D", True).task == 1
-    assert open_other(bundle, 0, runs / "a", None, True).names == ("a (A)", "a (B)")
-    few = interpret(
-        runs / "a", tmp_path, steps=["enrichment"], motifs=runs / "motifs.meme",
-        compare=runs / "b", min_sites=5000, method="gradient-input",
-    )  # fmt: skip
+    assert _other(bundle, 0, OtherModels(runs / "many"), False)[1] is None
+    assert _other(bundle, 0, OtherModels(runs / "many", "D"), True)[1] == 1
+    assert model_names(bundle, 0, bundle, 0) == ("a (A)", "a (B)")
+    asked = Methods(
+        ("enrichment",), motifs=runs / "motifs.meme", min_sites=5000, attribution="gradient-input"
+    )
+    few = interpret(runs / "a", tmp_path, asked, OtherModels(runs / "b"))
     assert few["comparison"]["note"].startswith("no motif has 5000 sites in 60")

@@ -39,7 +39,9 @@ SUMMARY: dict[str, Any] = {
                  "patterns": [{"match": "MA1", "match_name": "HNF4A", "seqlets": 99},
                               {"match": "", "match_name": "", "seqlets": 7}]},
     "enrichment": {"sites": 70726, "from": "hits at p ≤ 1e-05", "motifs_tested": 494,
-                   "significant": 305, "top": ["HNF4A", "RXRA"]},
+                   "untested": 0, "enriched": 300, "depleted": 1, "most_enriched": ["HNF4A", "RXRA"],
+                   "most_depleted": ["ZNF384"],
+                   "own": [{"motif": "HNF4A", "direction": "enriched", "d": 0.62}]},
     "comparison": {"a": "HNF4A", "b": "SPI1", "sequences": 1500, "more_in_a": ["HNF4A"],
                    "more_in_b": []},
     "marginal": {"motifs": 3, "top": [{"motif": "HNF4A", "effect": 4.1}]},
@@ -76,8 +78,9 @@ def test_every_step_has_its_words_and_figures(tmp_path: Path) -> None:
         "resemble the target's motif: 0 before, 2 after; median change of their weights 5 %",
         "deeplift on the logit, 150 windows. The contributions add up to within 4e-06.",
         "209 seqlets in 137 of 150 sequences. Seqlets: HNF4A (99), unnamed (7).",
-        "494 motifs tested on 70,726 sites (hits at p ≤ 1e-05); 305 at q &lt; 0.001. "
-        "Most: HNF4A, RXRA.",
+        "494 motifs tested on 70,726 sites (hits at p ≤ 1e-05); 300 enriched at q &lt; 0.001, most "
+        "HNF4A, RXRA; 1 depleted at q &lt; 0.001, most ZNF384. The task's own: HNF4A enriched (D "
+        "+0.62).",
         "More in HNF4A: HNF4A; more in SPI1: none",
         "Largest effects on the logit: HNF4A (+4.10).",
         "the largest interaction is 1.25, 8 bp after, same orientation.",

@@ -7,22 +7,59 @@ two-sample Kolmogorov–Smirnov statistic, whose sign says on which side the mot
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.figures import (
+    BLUE,
+    BOTH,
+    FAINT,
+    GREY,
+    ORANGE,
+    PALETTE,
+    figure,
+    finish,
+    label_points,
+    save,
+)
 from cistransfer.genome.intervals import expand_ranges, overlap_pairs
+from cistransfer.interpretation.steps import Methods, Panel, Step
+from cistransfer.motifs.pwm import PWM
+from cistransfer.tables import write_tsv
 
-__all__ = ["compare_enrichment", "motif_enrichment", "site_scores", "sites_in_regions"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cistransfer.interpretation.subject import Subject
+
+__all__ = [
+    "STEP",
+    "compare_enrichment",
+    "directions",
+    "draw_ecdfs",
+    "draw_enrichment",
+    "motif_enrichment",
+    "scan_p",
+    "site_scores",
+    "sites_in_regions",
+    "sites_of",
+    "untested",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _BLOCK = 1 << 20
+_Q = 1e-3  # as published
+_CHANCE = 3  # times the sites that a motif needs are expected by chance
+_SCANS = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4)
+_FEW = 3  # sites from which the task's own motifs are tested
 
 
 def sites_in_regions(sites: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +132,9 @@ def site_scores(contributions: NDArray[np.float32], sites: pd.DataFrame, by: str
     return scores
 
 
-def motif_enrichment(sites: pd.DataFrame, scores: Floats, *, min_sites: int = 100) -> pd.DataFrame:
+def motif_enrichment(
+    sites: pd.DataFrame, scores: Floats, *, min_sites: int = 100, always: Collection[str] = ()
+) -> pd.DataFrame:
     """Kolmogorov–Smirnov test of each motif's sites against all others'.
 
     The background of a motif is every site of another motif that overlaps none of its own. With
@@ -108,7 +147,9 @@ def motif_enrichment(sites: pd.DataFrame, scores: Floats, *, min_sites: int = 10
     scores : ndarray, shape (sites,)
         From `site_scores`; NaN leaves a site out.
     min_sites : int
-        Motifs with fewer sites are left out (they stay in the others' background).
+        Motifs with fewer sites are left out (they stay in the others' background; see `untested`).
+    always : collection of str
+        Motifs that are tested from three sites on.
 
     Returns
     -------
@@ -119,7 +160,8 @@ def motif_enrichment(sites: pd.DataFrame, scores: Floats, *, min_sites: int = 10
         ``median_shift`` (difference of medians), ``p``, ``q`` (Benjamini–Hochberg over motifs).
     """
     prepared = _prepare(sites, scores)
-    kept = np.flatnonzero(prepared.counts >= min_sites)
+    few = np.isin(prepared.names.astype(str), list(always)) & (prepared.counts >= _FEW)
+    kept = np.flatnonzero((prepared.counts >= min_sites) | few)
     result = _with_q(_tested(prepared, scores, kept))
     return result.sort_values(["d", "motif"], ascending=False, ignore_index=True)
 
@@ -294,3 +336,265 @@ def _background_median(everything: Floats, own: Floats, excluded: Floats) -> flo
         return float(everything[low])
 
     return (kth((total - 1) // 2) + kth(total // 2)) / 2
+
+
+def directions(table: pd.DataFrame, q: float = _Q) -> list[str]:
+    """In words what each row of `motif_enrichment` found.
+
+    ``enriched`` (attribution lies on the motif's sites), ``depleted`` (it lies beside them), or
+    ``neither`` at q.
+    """
+    return [
+        "neither" if not row.q < q else "enriched" if row.d > 0 else "depleted"
+        for row in table.itertuples()
+    ]
+
+
+def scan_p(n: int, length: int, min_sites: int) -> float:
+    """p-value of a scan at which chance gives a motif three times the sites that it needs.
+
+    The strictest of 1e-5 (as published), 2e-5, 5e-5, 1e-4, 2e-4, 5e-4 in ``n`` sequences on both
+    strands; 5e-4 where none does.
+    """
+    windows = 2 * n * length
+    return next((p for p in _SCANS if windows * p >= _CHANCE * min_sites), _SCANS[-1])
+
+
+def untested(
+    sites: pd.DataFrame, tested: Collection[str], motifs: Sequence[PWM], needed: int, p: float
+) -> pd.DataFrame:
+    """The motifs that were not tested, and why.
+
+    Returns
+    -------
+    DataFrame
+        ``motif``, ``sites``, ``reason``; most sites first.
+    """
+    from cistransfer.motifs.hits import best_p
+
+    counts = sites["name"].astype(str).value_counts().to_dict()
+    widths = {pwm.alt_name or pwm.name: pwm for pwm in motifs}
+    rows = []
+    for name in dict.fromkeys([*widths, *counts]):
+        if name in tested:
+            continue
+        n = int(counts.get(name, 0))
+        reason = f"{n} sites, fewer than {needed}"
+        if not n and name in widths and (best := best_p(widths[name])) > p:
+            reason = f"too short or too vague: its best site has p = {best:.1g}, above {p:g}"
+        elif n >= needed:
+            reason = "every other site overlaps one of its own"
+        rows.append((name, n, reason))
+    table = pd.DataFrame(rows, columns=["motif", "sites", "reason"])
+    return table.sort_values(["sites", "motif"], ascending=[False, True], ignore_index=True)
+
+
+def sites_of(subject: Subject, rows: Ints) -> tuple[pd.DataFrame, str, float]:
+    """Motif sites in some of the sequences: a user's, or scanned; words for the summary; p."""
+    from cistransfer.interpretation.sites import motif_sites, read_sites
+
+    asked = subject.methods
+    if asked.hits is not None:
+        p = asked.hit_p or _SCANS[0]
+        if subject.material.regions is None:
+            raise InputError("--hits needs sequences with places: --regions or --examples")
+        return *read_sites(asked.hits, subject.material.regions.iloc[rows], p_value=p), p
+    codes = np.asarray(subject.material.codes[rows])
+    p = asked.hit_p or scan_p(len(codes), codes.shape[1], asked.min_sites)
+    return motif_sites(codes, subject.motifs, p_value=p), f"hits at p ≤ {p:g}", p
+
+
+def own_names(subject: Subject) -> set[str]:
+    """What sites of the task's own motifs are called."""
+    return {pwm.alt_name or pwm.name for pwm in subject.motifs if pwm.name in subject.own_motifs}
+
+
+def _check(methods: Methods) -> None:
+    from cistransfer.interpretation.sites import check_sites
+
+    if methods.hits is not None:
+        check_sites(methods.hits)
+
+
+def _run(subject: Subject) -> dict[str, Any]:
+    """Write ``enrichment.tsv``, ``untested.tsv`` and the figures."""
+    attributed, needed = subject.attributed, subject.methods.min_sites
+    sites, where, p = sites_of(subject, attributed.rows)
+    strength = site_scores(attributed.strength, sites)
+    own = own_names(subject)
+    table = motif_enrichment(sites, strength, min_sites=needed, always=own)
+    table.insert(1, "direction", directions(table))
+    table.insert(2, "own", table["motif"].isin(own))
+    left = untested(sites, set(table["motif"]), subject.motifs, needed, p)
+    write_tsv(subject.out / "enrichment.tsv", table)
+    write_tsv(subject.out / "untested.tsv", left)
+    found = {
+        word: table[table["direction"] == word].sort_values(
+            ["d", "motif"], ascending=[word == "depleted", True]
+        )
+        for word in ("enriched", "depleted")
+    }
+    summary: dict[str, Any] = {
+        "sequences": len(attributed.rows),
+        "sites": len(sites),
+        "from": where,
+        "motifs_tested": len(table),
+        "untested": len(left),
+        "enriched": len(found["enriched"]),
+        "depleted": len(found["depleted"]),
+        "most_enriched": [str(name) for name in found["enriched"]["motif"][:5]],
+        "most_depleted": [str(name) for name in found["depleted"]["motif"][:5]],
+        "own": [
+            {"motif": row.motif, "direction": row.direction, "sites": int(row.sites),
+             "d": float(row.d), "q": float(row.q)}
+            for row in table[table["own"]].itertuples()
+        ]
+        + [
+            {"motif": row.motif, "direction": f"not tested: {row.reason}", "sites": int(row.sites)}
+            for row in left[left["motif"].isin(own)].itertuples()
+        ],
+    }  # fmt: skip
+    if not len(table):
+        most = int(sites["name"].value_counts().max()) if len(sites) else 0
+        summary["note"] = (
+            f"no motif has {needed} sites in {len(attributed.rows)} sequences (the most is {most})"
+            ": use more sequences (--max-sequences), a milder scan (--hit-p) or fewer sites "
+            "(--min-sites)"
+        )
+        return summary
+    save(draw_enrichment({"": table}), subject.out / "enrichment", BOTH)
+    mine = table[table["own"]]["motif"].head(2)
+    ends = [*mine, *found["enriched"]["motif"].head(3), *found["depleted"]["motif"].head(2)]
+    save(
+        draw_ecdfs(sites, {"": strength}, list(dict.fromkeys(ends or table["motif"].head(3)))),
+        subject.out / "ecdf",
+        BOTH,
+    )
+    save(draw_densities(sites, strength, list(mine)), subject.out / "densities", BOTH)
+    return summary
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    if "note" in told:
+        return f"{told['note'][:1].upper()}{told['note'][1:]}."
+    text = f"{told['motifs_tested']:,} motifs tested on {told['sites']:,} sites ({told['from']})"
+    if "most_enriched" not in told:  # written before directions were told
+        return f"{text}; {told['significant']:,} at q < 0.001."
+    if told["untested"]:
+        text += f", {told['untested']:,} had too few sites (untested.tsv)"
+    for word in ("enriched", "depleted"):
+        names = ", ".join(told[f"most_{word}"])
+        text += f"; {told[word]:,} {word} at q < 0.001" + (f", most {names}" if names else "")
+    mine = [
+        f"{row['motif']} {row['direction']}" + (f" (D {row['d']:+.2f})" if "d" in row else "")
+        for row in told["own"]
+    ]
+    return text + "." + (f" The task's own: {', '.join(mine)}." if mine else "")
+
+
+def draw_enrichment(
+    tables: Mapping[str, pd.DataFrame], *, labels: int = 6, q: float = 1e-3
+) -> Figure:
+    """Motifs ranked by D, the ends named, one panel per table (Salvatore et al., Figure S4).
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        Title to a table with ``motif``, ``d``, ``q``; motifs at ``q`` or above are grey.
+    labels : int
+        Names at each end, at most.
+    """
+    made, axes = figure(5.4, 4.7, columns=len(tables))
+    drawn = []
+    for ax, (title, table) in zip(axes, tables.items(), strict=True):
+        ordered = table.sort_values(["d", "motif"], ascending=[False, True], ignore_index=True)
+        good = (ordered["q"] < q).to_numpy()
+        d = ordered["d"].to_numpy(float)
+        rank = np.arange(1, len(ordered) + 1)
+        colour = np.where(good, np.where(d > 0, ORANGE, BLUE), FAINT)
+        ax.axhline(0, color="0.6", linewidth=0.7)
+        ax.scatter(rank, d, c=colour, s=12, linewidth=0)
+        top, bottom = np.flatnonzero(good & (d > 0)), np.flatnonzero(good & (d < 0))
+        ends = np.concatenate([top[:labels], bottom[::-1][:labels]])
+        ax.margins(0.06)
+        ax.locator_params(axis="x", integer=True)
+        finish(ax, "rank", "D (above 0: enriched, below: depleted)", title)
+        drawn.append((ax, rank, d, ends, ordered["motif"]))
+    axes[-1].annotate(
+        f"grey: q ≥ {q:g}", (1, 1), xycoords="axes fraction", fontsize=7.5, color="0.4",
+        ha="right", va="top",
+    )  # fmt: skip
+    for ax, rank, d, ends, motifs in drawn:
+        label_points(ax, rank[ends], d[ends], motifs.iloc[ends].tolist(), avoid=(rank, d))
+    return made
+
+
+def draw_ecdfs(
+    sites: pd.DataFrame, scores: Mapping[str, Floats], motifs: Sequence[str], *, max_motifs: int = 8
+) -> Figure:
+    """Cumulative distribution of the attribution of some motifs' sites, against all sites'.
+
+    Parameters
+    ----------
+    sites : DataFrame
+        With ``name``, the motif.
+    scores : dict of str to ndarray, shape (sites,)
+        One panel each; NaN leaves a site out.
+    motifs : sequence of str
+        The first ``max_motifs`` are drawn.
+    """
+    made, axes = figure(4.6, 4.3, columns=len(scores))
+    names = sites["name"].astype(str).to_numpy()
+    for ax, (title, values) in zip(axes, scores.items(), strict=True):
+        known = np.isfinite(values)
+        low, high = (values[known].min(), values[known].max()) if known.any() else (0, 1)
+        for number, name in enumerate([None, *motifs[:max_motifs]]):
+            mine = values[known & (names == name)] if name is not None else values[known]
+            ax.step(
+                np.concatenate([[low], np.sort(mine), [high]]),
+                np.concatenate([[0], np.arange(1, len(mine) + 1) / max(len(mine), 1), [1]]),
+                where="post",
+                color=GREY if name is None else PALETTE[(number - 1) % len(PALETTE)],
+                linewidth=2.4 if name is None else 1.5, rasterized=len(mine) > 20_000,
+                label=f"{'all sites' if name is None else name} ({len(mine):,})",
+            )  # fmt: skip
+        shown = np.quantile(values[known], [0.002, 0.998]) if known.any() else (0, 1)
+        ax.set_xlim(shown[0], shown[1] if shown[1] > shown[0] else shown[0] + 1)
+        finish(ax, "attribution of the site", "share of sites at or below", title)
+    handles, texts = axes[0].get_legend_handles_labels()
+    made.legend(handles, texts, frameon=False, fontsize=8, loc="outside right center")
+    return made
+
+
+def draw_densities(sites: pd.DataFrame, scores: Floats, motifs: Sequence[str]) -> Figure:
+    """Density of the attribution of all sites, and of some motifs' (as ChromTransfer drew)."""
+    made, (ax,) = figure(5.2, 3.4)
+    names = sites["name"].astype(str).to_numpy()
+    known = np.isfinite(scores)
+    low, high = np.quantile(scores[known], [0.002, 0.998]) if known.any() else (0.0, 1.0)
+    edges = np.linspace(low, high if high > low else low + 1, 31)
+    for i, name in enumerate([None, *motifs]):
+        mine = scores[known if name is None else known & (names == name)]
+        share, _ = np.histogram(mine.clip(edges[0], edges[-1]), edges, density=True)
+        ax.stairs(
+            share, edges, color=GREY if name is None else PALETTE[(i - 1) % len(PALETTE)],
+            fill=name is None, alpha=0.5 if name is None else 1, linewidth=1.4,
+            label=f"{'all sites' if name is None else name} ({len(mine):,})",
+        )  # fmt: skip
+    ax.legend(frameon=False, fontsize=8)
+    finish(ax, "attribution of the site (largest of its bases)", "density")
+    return made
+
+
+STEP = Step(
+    title="Motifs under the attribution",
+    run=_run,
+    words=_words,
+    panels=(
+        Panel("enrichment", "Motifs ranked by how far attribution lies on their sites."),
+        Panel("ecdf", "Attribution of the sites of single motifs."),
+        Panel("densities", "Density of the attribution of sites."),
+    ),
+    needs=("motifs or hits",),
+    check=_check,
+)

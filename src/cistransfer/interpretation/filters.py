@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,18 +14,38 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
+from cistransfer.figures import BOTH, save
+from cistransfer.interpretation.figures import draw_logos
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, fold_norms, run_chain, run_filters
+from cistransfer.interpretation.steps import Methods, Panel, Step
 from cistransfer.models.score import evaluating, one_hot, reverse_codes
+from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.pwm import PWM, consensus, from_counts, information_content, trim
+from cistransfer.progress import bar
+from cistransfer.tables import write_tsv
 
-__all__ = ["FilterMotifs", "annotate_filters", "correct_sequences", "filter_motifs"]
+if TYPE_CHECKING:
+    from cistransfer.interpretation.subject import Subject
+
+__all__ = [
+    "STEP",
+    "FilterMotifs",
+    "annotate_filters",
+    "correct_sequences",
+    "filter_motifs",
+    "filters_of",
+    "needs_tomtom",
+    "right_rows",
+]
 
 Codes = NDArray[np.uint8]
 
 _WORD = 4
 _WORDS = 5**_WORD  # letters A, C, G, T and N
+_MAX_SEQUENCES = 50_000  # read for the motifs of the filters
 _TOGETHER = 25_600  # bp
+_MIN_BITS = 0.4  # of the best position of a filter that has a name
 _SHUFFLED = 20_000  # shuffled filters in all, against which matches are calibrated
 
 
@@ -164,15 +185,17 @@ def annotate_filters(
     Tomtom on both strands, calibrated against column-shuffled filters
     (`cistransfer.motifs.compare.compare`); filters of little information are set aside. Positions
     below 0.25 bits are cut off both ends first: the flat ends of a filter match the flat ends of
-    a wide motif, whatever lies between.
+    a wide motif, whatever lies between. A nearly flat filter, none of whose positions has more than
+    0.4 bits, is given no name.
 
     Returns
     -------
     DataFrame
-        ``filter``, ``sites``, ``maximum``, ``information`` (bits), ``consensus``, ``match``,
-        ``match_name``, ``strand``, ``p`` (calibrated), ``q``, ``significant``. The match columns
-        are empty (NaN for numbers) for filters without sites or with too little information, and
-        without ``targets``.
+        ``filter``, ``sites``, ``maximum``, ``information`` (bits), ``highest`` (bits of the best
+        position), ``flat``, ``consensus``, ``match``, ``match_name``, ``strand``, ``p``
+        (calibrated), ``q``, ``significant``. The match columns are empty (NaN for numbers) for
+        filters without sites or with too little information, for flat ones, and without
+        ``targets``.
     """
     from cistransfer.motifs.compare import compare
 
@@ -186,23 +209,29 @@ def annotate_filters(
                 float(information_content(by_filter[number]).sum()) if number in by_filter else 0.0
                 for number in range(len(found.sites))
             ],
+            "highest": [
+                float(information_content(by_filter[number]).max()) if number in by_filter else 0.0
+                for number in range(len(found.sites))
+            ],
             "consensus": [
                 consensus(by_filter[number]) if number in by_filter else ""
                 for number in range(len(found.sites))
             ],
         }
     )
-    if not targets:
+    table.insert(5, "flat", (table["sites"] > 0) & (table["highest"] <= _MIN_BITS))
+    named = [i for i, number in enumerate(found.filters) if not table["flat"][number]]
+    if not targets or not named:
         return table.assign(
             match="", match_name="", strand="", p=np.nan, q=np.nan, significant=False
         )
-    shuffles = int(np.clip(_SHUFFLED // max(len(found.pwms), 1), 20, 1000))
-    queries = [trim(pwm, 0.25) for pwm in found.pwms]
+    shuffles = int(np.clip(_SHUFFLED // len(named), 20, 1000))
+    queries = [trim(found.pwms[i], 0.25) for i in named]
     best = compare(queries, targets, max_shuffles=shuffles, seed=seed)
     best = best.drop_duplicates("query")
     best = pd.DataFrame(
         {
-            "filter": found.filters[best["query"].to_numpy()],
+            "filter": found.filters[named][best["query"].to_numpy()],
             "match": best["target_name"].to_numpy(),
             "match_name": best["target_alt_name"].to_numpy(),
             "strand": best["strand"].to_numpy(),
@@ -214,6 +243,73 @@ def annotate_filters(
     for column in ("match", "match_name", "strand"):
         table[column] = table[column].fillna("")
     return table.assign(significant=(table["q"] <= q).to_numpy())
+
+
+def right_rows(subject: Subject) -> NDArray[np.int64]:
+    """Rows that the model gets right; all when there are no labels or none is right.
+
+    At the model's fitted thresholds, or (``filters_from="published"``) at a probability of 0.5,
+    which is a logit of 0.
+    """
+    labels = subject.material.labels
+    published = subject.methods.filters_from == "published"
+    thresholds = 0.0 if published else subject.bundle.thresholds
+    if labels is not None and (labels >= 0).any():
+        rows = np.flatnonzero(correct_sequences(subject.logits, labels, thresholds))
+        if len(rows):
+            return rows
+    return np.arange(len(subject.material.codes))
+
+
+def filters_of(subject: Subject) -> tuple[FilterMotifs, pd.DataFrame]:
+    """Motifs of the model's filters, and what is known of each."""
+    rows = subject.sample(right_rows(subject), _MAX_SEQUENCES)
+    with bar("filters", 2 * len(rows)) as running:
+        codes = np.asarray(subject.material.codes[rows])
+        motifs = filter_motifs(subject.bundle.model, codes, tick=running.advance)
+    return motifs, annotate_filters(motifs, subject.motifs, seed=subject.seed)
+
+
+def needs_tomtom(methods: Methods) -> None:
+    """Refuse known motifs where what compares with them is not installed."""
+    if methods.motifs is not None and find_spec("memelite") is None:
+        raise InputError("comparing motifs needs memelite: pip install 'cistransfer[motifs]'")
+
+
+def _run(subject: Subject) -> dict[str, Any]:
+    """Write ``filters.tsv``, ``filters.meme`` and their logos."""
+    motifs, table = subject.filters
+    write_tsv(subject.out / "filters.tsv", table)
+    write_meme(subject.out / "filters.meme", motifs.pwms)
+    by_number = dict(zip(motifs.filters.tolist(), motifs.pwms, strict=True))
+    ordered = table[table["filter"].isin(by_number)].sort_values(
+        ["q", "information"], ascending=[True, False]
+    )
+    titles = [
+        f"filter {row.filter}" + (f": {row.match_name or row.match}" if row.significant else "")
+        for row in ordered.itertuples()
+    ]
+    pwms = [by_number[number] for number in ordered["filter"]]
+    save(draw_logos(pwms, titles, what="filters, best match first"), subject.out / "filters", BOTH)
+    return {
+        "from": subject.methods.filters_from,
+        "sequences": motifs.sequences,
+        "filters": len(table),
+        "with_sites": len(motifs.pwms),
+        "flat": int(table["flat"].sum()),
+        "resembling_a_known_motif": int(table["significant"].sum()),
+    }
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    text = f"{told['with_sites']} of {told['filters']} filters fire"
+    if "flat" in told:
+        how = "a probability of 0.5" if told["from"] == "published" else "the fitted threshold"
+        text += (
+            f" (read from {told['sequences']:,} windows that are right at {how}); "
+            f"{told['flat']} are nearly flat and have no name"
+        )
+    return f"{text}; {told['resembling_a_known_motif']} resemble a known motif."
 
 
 def _batches(
@@ -377,3 +473,12 @@ def _apply(block: Sequence[nn.Module], x: Tensor) -> Tensor:
         return run_chain(block, x.unsqueeze(2)).squeeze(2)
     except (RuntimeError, ValueError):
         return run_chain(block, x)
+
+
+STEP = Step(
+    title="Filters",
+    run=_run,
+    words=_words,
+    panels=(Panel("filters", "First-layer filters as motifs, best known match first."),),
+    check=needs_tomtom,
+)

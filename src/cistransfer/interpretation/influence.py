@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
+from cistransfer.figures import BOTH, FAINT, SEQUENTIAL, figure, finish, label_points, save
+from cistransfer.interpretation.filters import needs_tomtom
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, run_filters
+from cistransfer.interpretation.steps import Panel, Step
 from cistransfer.models.score import evaluating, one_hot
+from cistransfer.progress import bar
+from cistransfer.tables import write_tsv
 
-__all__ = ["filter_influence"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cistransfer.interpretation.subject import Subject
+
+__all__ = ["STEP", "draw_influence", "filter_influence", "influence_table"]
 
 Codes = NDArray[np.uint8]
 
@@ -98,3 +110,100 @@ def _levels(model: nn.Module, block: list[nn.Module], codes: Codes, batch_size: 
             total = total + run_filters(block, x).double().mean(dim=2).sum(dim=0)
     assert isinstance(total, Tensor)
     return (total / len(codes)).float()
+
+
+def influence_table(subject: Subject) -> tuple[pd.DataFrame, int]:
+    """Influence of each filter on the task and on all tasks, with the filter's motif.
+
+    And the number of sequences that it was measured on.
+    """
+    rows = subject.sample(np.arange(len(subject.material.codes)), subject.methods.max_sequences)
+    with bar("influence", len(rows)) as running:
+        influence = filter_influence(
+            subject.bundle.model, np.asarray(subject.material.codes[rows]), tick=running.advance
+        )
+    ranked = pd.DataFrame(
+        {
+            "filter": np.arange(len(influence)),
+            "influence": influence[:, subject.task],
+            "influence_max": influence.max(axis=1),
+            "influence_mean": influence.mean(axis=1),
+        }
+    ).merge(subject.filters[1], on="filter")
+    wide = pd.DataFrame(influence, columns=list(subject.bundle.tasks))
+    return pd.concat([ranked, wide], axis=1), len(rows)
+
+
+def _run(subject: Subject) -> dict[str, Any]:
+    """Write ``influence.tsv`` and its figure."""
+    table, n = influence_table(subject)
+    write_tsv(subject.out / "influence.tsv", table)
+    save(draw_influence(table), subject.out / "influence", BOTH)
+    return {
+        "sequences": n,
+        "most_influential": [
+            {
+                "filter": int(row.filter),
+                "influence": float(row.influence),
+                "match": row.match_name if row.significant else "",
+            }
+            for row in table.nlargest(5, "influence").itertuples()
+        ],
+    }
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    named = [
+        f"{row['filter']}{' (' + row['match'] + ')' if row['match'] else ''}"
+        for row in told["most_influential"]
+    ]
+    return f"Most influential filters: {', '.join(named)}."
+
+
+def draw_influence(table: pd.DataFrame, *, labels: int = 12) -> Figure:
+    """Information content against influence, coloured by the match's q-value (Figure 9A).
+
+    ``table`` has ``information``, ``influence`` (a number per filter), ``q``, ``match_name``.
+    """
+    made, (ax,) = figure(6.2, 4.5)
+    shown = table[(table["influence"] > 0) & (table["information"] > 0)]
+    y = np.log10(shown["influence"].to_numpy(float))
+    matched = shown["q"].notna().to_numpy()
+    ax.scatter(
+        shown["information"][~matched],
+        y[~matched],
+        s=16,
+        color=FAINT,
+    )
+    strength = np.minimum(-np.log10(shown["q"][matched].clip(lower=1e-10)), 6)
+    dots = ax.scatter(
+        shown["information"][matched], y[matched], c=strength, cmap=SEQUENTIAL, vmin=0, vmax=6,
+        s=24, edgecolor="0.25", linewidth=0.4,
+    )  # fmt: skip
+    made.colorbar(dots, ax=ax, label="−log10 q of the best known motif (6 and above: 6)")
+    if not matched.all():
+        ax.annotate(
+            "grey: not compared (flat, or too little information)", (1, 0),
+            xycoords="axes fraction", fontsize=7.5, color="0.4", ha="right", va="bottom",
+        )  # fmt: skip
+    named = shown.assign(y=y)[(shown["q"] <= 0.05).to_numpy()].nlargest(labels, "y")
+    finish(ax, "information content (bits)", "log10 influence")
+    label_points(
+        ax,
+        named["information"],
+        named["y"],
+        [row.match_name or row.match for row in named.itertuples()],
+        avoid=(shown["information"], y),
+    )
+    return made
+
+
+STEP = Step(
+    title="Influence of the filters",
+    run=_run,
+    words=_words,
+    panels=(
+        Panel("influence", "What silencing a filter changes, against its information content."),
+    ),
+    check=needs_tomtom,
+)

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, nearest
+from cistransfer.figures import BLUE, BOTH, ORANGE, figure, finish, legend, save
 from cistransfer.genome.codes import N, reverse_complement
 from cistransfer.genome.shuffle import dinucleotide_shuffle
+from cistransfer.interpretation.steps import Methods, Panel, Step
 from cistransfer.models.score import score_codes
+from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM
+from cistransfer.tables import write_tsv
 
-__all__ = ["best_site", "marginal_effects", "neutral_sequences", "spacing_effects"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cistransfer.interpretation.subject import Subject
+
+__all__ = [
+    "SPACING",
+    "STEP",
+    "best_site",
+    "draw_marginal",
+    "draw_spacing",
+    "marginal_effects",
+    "neutral_sequences",
+    "spacing_effects",
+]
 
 Codes = NDArray[np.uint8]
+
+_NEUTRAL = 40  # neutral sequences into which motifs are planted
 
 
 def best_site(pwm: PWM) -> Codes:
@@ -80,7 +101,7 @@ def spacing_effects(
     second: PWM,
     *,
     task: int = 0,
-    largest: int = 40,
+    max_gap: int = 40,
 ) -> pd.DataFrame:
     """What a second motif adds to a first one, at every distance, side and orientation.
 
@@ -89,7 +110,7 @@ def spacing_effects(
 
     Parameters
     ----------
-    largest : int
+    max_gap : int
         Largest gap, bp between the end of one site and the start of the other.
 
     Returns
@@ -109,7 +130,7 @@ def spacing_effects(
     rows = []
     for orientation, site in (("same", b), ("opposite", reverse_complement(b))):
         for side in ("after", "before"):
-            for gap in range(largest + 1):
+            for gap in range(max_gap + 1):
                 start = at + len(a) + gap if side == "after" else at - gap - len(b)
                 if start < 0 or start + len(b) > length:
                     continue
@@ -133,3 +154,138 @@ def _middle(length: int, width: int, name: str) -> int:
     if width > length:
         raise InputError(f"motif {name!r} is {width} bp wide; the sequences are {length} bp long")
     return (length - width) // 2
+
+
+def _background(subject: Subject) -> NDArray[np.uint8]:
+    rows = subject.sample(np.arange(len(subject.material.codes)), 1_000)
+    return neutral_sequences(np.asarray(subject.material.codes[rows]), _NEUTRAL, seed=subject.seed)
+
+
+def _run_marginal(subject: Subject) -> dict[str, Any]:
+    """Write ``marginal.tsv`` and its figure."""
+    usable = [pwm for pwm in subject.motifs if pwm.width <= subject.bundle.window]
+    table = marginal_effects(subject.bundle.model, _background(subject), usable, task=subject.task)
+    table = table.sort_values("effect", ascending=False, ignore_index=True)
+    write_tsv(subject.out / "marginal.tsv", table)
+    save(draw_marginal(table), subject.out / "marginal", BOTH)
+    return {
+        "motifs": len(table),
+        "top": [
+            {"motif": row.name or row.motif, "effect": float(row.effect)}
+            for row in table.head(5).itertuples(index=False)
+        ],
+    }
+
+
+def _named(name: str, motifs: Sequence[PWM]) -> PWM:
+    for pwm in motifs:
+        if name.upper() in (pwm.name.upper(), pwm.alt_name.upper()):
+            return pwm
+    known = {pwm.alt_name or pwm.name for pwm in motifs}
+    raise InputError(f"no motif {name!r} among the known ones; {nearest(name, known)}")
+
+
+def _check_pair(methods: Methods) -> None:
+    if methods.pair is not None and methods.motifs is not None:
+        motifs = read_motifs(methods.motifs)
+        for name in methods.pair:
+            _named(name, motifs)
+
+
+def _run_spacing(subject: Subject) -> dict[str, Any]:
+    """Write ``spacing.tsv`` and its figure."""
+    assert subject.methods.pair is not None
+    chosen = [_named(name, subject.motifs) for name in subject.methods.pair]
+    table = spacing_effects(
+        subject.bundle.model, _background(subject), chosen[0], chosen[1], task=subject.task
+    )
+    write_tsv(subject.out / "spacing.tsv", table)
+    names = [pwm.alt_name or pwm.name for pwm in chosen]
+    save(draw_spacing(table, *names), subject.out / "spacing", BOTH)
+    best = table.loc[table["interaction"].idxmax()]
+    return {
+        "pair": names,
+        "largest_interaction": float(best["interaction"]),
+        "at": {key: best[key] for key in ("side", "orientation")} | {"gap": int(best["gap"])},
+    }
+
+
+def draw_marginal(table: pd.DataFrame, *, max_motifs: int = 30) -> Figure:
+    """Effect of planting each motif, the ``max_motifs`` largest in size, with standard errors."""
+    some = table.reindex(table["effect"].abs().nlargest(max_motifs).index).sort_values("effect")
+    made, (ax,) = figure(5.4, max(0.22 * len(some), 1.6) + 1.0)
+    colour = [ORANGE if value > 0 else BLUE for value in some["effect"]]
+    error = some["sd"] / np.sqrt(some["n"])
+    ax.barh(
+        np.arange(len(some)), some["effect"], xerr=error, color=colour, height=0.7, ecolor="0.3"
+    )
+    names = [name or motif for name, motif in zip(some["name"], some["motif"], strict=True)]
+    ax.set_yticks(np.arange(len(some)), names, fontsize=7.5)
+    ax.axvline(0, color="0.3", linewidth=0.7)
+    finish(ax, "change of the logit by one site (mean ± s.e.)", "")
+    return made
+
+
+def draw_spacing(table: pd.DataFrame, first: str, second: str) -> Figure:
+    """What the second motif adds to the first one at every distance, side and orientation."""
+    made, (ax,) = figure(7.0, 3.9)
+    styles = {"same": "-", "opposite": "--"}
+    colours = {"after": ORANGE, "before": BLUE}
+    curves = {
+        (str(side), str(orientation)): rows.set_index("gap")["interaction"]
+        for (side, orientation), rows in table.groupby(["side", "orientation"], sort=False)
+    }
+    near = 1e-3 * float(np.ptp(table["interaction"]))
+    drawn: list[tuple[list[str], str, str, pd.Series]] = []
+    for (side, orientation), curve in curves.items():
+        for names, _, _, other in drawn:  # of a palindrome: one curve would hide the other
+            if len(curve) == len(other) and (curve - other).abs().max() <= near:
+                names.append(f"{side}, {orientation} orientation")
+                break
+        else:
+            name = f"{side}, {orientation} orientation"
+            drawn.append(([name], colours[side], styles[orientation], curve))
+    for names, colour, style, curve in drawn:
+        label = names[0] + "".join(f"\n= {name}" for name in names[1:])
+        ax.plot(curve.index, curve, style, color=colour, linewidth=1.6, label=label)
+    ax.axhline(0, color="0.4", linewidth=0.7)
+    legend(ax)
+    finish(
+        ax,
+        f"gap between {first} and {second} (bp)",
+        "interaction (logit)",
+        f"{first} and {second} together, less the sum of each alone",
+    )
+    return made
+
+
+def _marginal_words(told: Mapping[str, Any]) -> str:
+    named = [f"{row['motif']} ({row['effect']:+.2f})" for row in told["top"]]
+    return f"Largest effects on the logit: {', '.join(named)}."
+
+
+def _spacing_words(told: Mapping[str, Any]) -> str:
+    best = told["at"]
+    return (
+        f"{told['pair'][0]} and {told['pair'][1]}: the largest interaction is "
+        f"{told['largest_interaction']:.2f}, {best['gap']} bp {best['side']}, "
+        f"{best['orientation']} orientation."
+    )
+
+
+STEP = Step(
+    title="Effect of single motifs",
+    run=_run_marginal,
+    words=_marginal_words,
+    panels=(Panel("marginal", "What one site, planted into neutral sequence, changes."),),
+    needs=("motifs",),
+)
+
+SPACING = Step(
+    title="Two motifs at a distance",
+    run=_run_spacing,
+    words=_spacing_words,
+    panels=(Panel("spacing", "What a second motif adds, at every distance."),),
+    needs=("pair", "motifs"),
+    check=_check_pair,
+)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
+from cistransfer.figures import BOTH, save
 from cistransfer.genome.codes import N, reverse_complement
+from cistransfer.interpretation.figures import draw_logos
+from cistransfer.interpretation.filters import needs_tomtom
+from cistransfer.interpretation.steps import Methods, Panel, Step
+from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.pwm import PWM, from_counts, information_content, trim
+from cistransfer.tables import write_tsv
 
-__all__ = ["Patterns", "find_patterns", "find_seqlets", "modisco_patterns"]
+if TYPE_CHECKING:
+    from cistransfer.interpretation.subject import Subject
+
+__all__ = ["STEP", "Patterns", "find_patterns", "find_seqlets", "modisco_patterns"]
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -50,7 +61,7 @@ def find_seqlets(
     core: int = 8,
     flank: int = 4,
     fdr: float = 0.05,
-    most: int = 1000,
+    max_seqlets: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Stretches whose attributions are too large to be chance.
@@ -64,7 +75,7 @@ def find_seqlets(
     -------
     DataFrame
         ``sequence``, ``start``, ``end``, ``contribution`` (sum over the core), strongest first,
-        at most ``most``.
+        at most ``max_seqlets``.
     """
     columns = ["sequence", "start", "end", "contribution"]
     n, length = len(contributions), contributions.shape[1]
@@ -103,7 +114,7 @@ def find_seqlets(
             "contribution": sums[sequence, start],
         }
     )
-    order = np.argsort(-table["contribution"].abs().to_numpy(), kind="stable")[:most]
+    order = np.argsort(-table["contribution"].abs().to_numpy(), kind="stable")[:max_seqlets]
     return table.iloc[order].reset_index(drop=True)
 
 
@@ -114,7 +125,7 @@ def find_patterns(
     *,
     q: float = 0.05,
     min_seqlets: int = 5,
-    most: int = 500,
+    max_seqlets: int = 500,
     seed: int = 0,
 ) -> Patterns:
     """Seqlets matched with known motifs: works from a few dozen sequences on.
@@ -132,14 +143,14 @@ def find_patterns(
         Known motifs.
     q : float
         Largest q-value of a match.
-    most : int
+    max_seqlets : int
         How many seqlets, strongest first, are compared.
     """
     from cistransfer.motifs.compare import compare
 
     if contributions.shape != codes.shape:
         raise ValueError(f"contributions {contributions.shape} do not fit codes {codes.shape}")
-    seqlets = find_seqlets(contributions, most=most, seed=seed)
+    seqlets = find_seqlets(contributions, max_seqlets=max_seqlets, seed=seed)
     seqlets["pattern"] = -1
     tried = f"{len(seqlets)} seqlets in {seqlets['sequence'].nunique()} of {len(codes)} sequences"
     queries, shifts = _queries(codes, contributions, seqlets)
@@ -211,13 +222,9 @@ def modisco_patterns(
     targets : sequence of PWM
         Known motifs that name the patterns (Tomtom, calibrated), where they match at ``q``.
     """
-    try:
-        from modiscolite.tfmodisco import TFMoDISco
-    except ImportError as error:
-        raise InputError(
-            "TF-MoDISco needs modisco-lite: pip install 'cistransfer[modisco]' "
-            "(its dependencies leidenalg and igraph are GPL)"
-        ) from error
+    needs_modisco()
+    from modiscolite.tfmodisco import TFMoDISco
+
     known = np.flatnonzero((codes < N).all(axis=1))
     letters = np.eye(4, dtype=np.float32)[codes[known]]
     smallest = int(np.clip(len(known) // 10, 20, 100))
@@ -318,3 +325,67 @@ def _aligned(
         known = np.flatnonzero(window < N)
         counts[known, window[known]] += 1
     return from_counts(name, counts, pseudocount=0.5, alt_name=target.alt_name or target.name)
+
+
+def needs_modisco() -> None:
+    """Refuse TF-MoDISco where it is not installed."""
+    if find_spec("modiscolite") is None:
+        raise InputError(
+            "TF-MoDISco needs modisco-lite: pip install 'cistransfer[modisco]' "
+            "(its dependencies leidenalg and igraph are GPL)"
+        )
+
+
+def _check(methods: Methods) -> None:
+    needs_tomtom(methods)
+    if methods.modisco:
+        needs_modisco()
+        if methods.attribution != "deeplift":
+            raise InputError(
+                "TF-MoDISco reads DeepLIFT's hypothetical contributions: expected --attribution "
+                f"deeplift, found {methods.attribution}"
+            )
+
+
+def _run(subject: Subject) -> dict[str, Any]:
+    """Write ``patterns.tsv``, ``seqlets.tsv``, ``patterns.meme`` and the logos."""
+    attributed, out = subject.attributed, subject.out
+    hypothetical = attributed.attribution.hypothetical
+    if subject.methods.modisco and hypothetical is not None:
+        found = modisco_patterns(attributed.codes, hypothetical, subject.motifs, seed=subject.seed)
+    else:
+        found = find_patterns(
+            attributed.codes, attributed.strength, subject.motifs, seed=subject.seed
+        )
+    names = [subject.material.names[attributed.rows[i]] for i in found.seqlets["sequence"]]
+    write_tsv(out / "patterns.tsv", found.table)
+    write_tsv(out / "seqlets.tsv", found.seqlets.assign(sequence=names))
+    if found.pwms:
+        write_meme(out / "patterns.meme", found.pwms)
+        titles = [
+            f"{row.match_name or row.match or row.pattern}: {row.seqlets} seqlets"
+            for row in found.table.itertuples()
+        ]
+        save(draw_logos(found.pwms, titles, columns=3, what="patterns"), out / "patterns", BOTH)
+    return {
+        "note": found.note,
+        "patterns": found.table[["match", "match_name", "seqlets"]].to_dict("records"),
+    }
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    names = [
+        f"{row['match_name'] or row['match'] or 'unnamed'} ({row['seqlets']})"
+        for row in told["patterns"]
+    ]
+    return f"{told['note']}." + (f" Seqlets: {', '.join(names)}." if names else "")
+
+
+STEP = Step(
+    title="Patterns",
+    run=_run,
+    words=_words,
+    panels=(Panel("patterns", "Motifs that the attributed stretches make."),),
+    needs=("motifs",),
+    check=_check,
+)

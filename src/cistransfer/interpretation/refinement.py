@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,35 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cistransfer.errors import InputError
-from cistransfer.interpretation.filters import FilterMotifs, annotate_filters, filter_motifs
+from cistransfer.figures import BOTH, figure, save
+from cistransfer.interpretation.figures import draw_logos
+from cistransfer.interpretation.filters import (
+    FilterMotifs,
+    annotate_filters,
+    filter_motifs,
+    needs_tomtom,
+    right_rows,
+)
+from cistransfer.interpretation.influence import influence_table
 from cistransfer.interpretation.layers import first_convolution
-from cistransfer.motifs.pwm import PWM
+from cistransfer.interpretation.steps import Panel, Step
+from cistransfer.models.score import score_features
+from cistransfer.motifs.logo import draw_logo
+from cistransfer.motifs.pwm import PWM, information_content
+from cistransfer.tables import write_tsv
 
-__all__ = ["Refinement", "count_resembling", "refine"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cistransfer.interpretation.subject import Subject
+
+__all__ = ["STEP", "Refinement", "count_resembling", "refine"]
 
 Codes = NDArray[np.uint8]
+
+_MAX_SEQUENCES = 20_000
+_SHOWN = 10  # filters drawn before and after
+_MOVED = 1e-6  # least change of a filter, relative to its length
 
 
 @dataclass(frozen=True)
@@ -31,7 +54,7 @@ class Refinement:
         One row per filter: ``filter``, ``weight_change`` (length of the weights' change over
         their length before), ``weight_cosine``, ``motif_correlation`` (Pearson, of the two
         probability matrices), and with the suffixes ``_before`` and ``_after`` ``sites``,
-        ``information``, ``consensus``, ``match``, ``match_name``, ``q``, ``significant``.
+        ``information``, ``flat``, ``consensus``, ``match``, ``match_name``, ``q``, ``significant``.
     """
 
     before: FilterMotifs
@@ -78,7 +101,16 @@ def refine(
             "motif_correlation": _correlations(motifs[0], motifs[1]),
         }
     )
-    columns = ["sites", "information", "consensus", "match", "match_name", "q", "significant"]
+    columns = [
+        "sites",
+        "information",
+        "flat",
+        "consensus",
+        "match",
+        "match_name",
+        "q",
+        "significant",
+    ]
     for suffix, found in zip(("before", "after"), motifs, strict=True):
         named = annotate_filters(found, targets, q=q, seed=seed)[["filter", *columns]]
         table = table.merge(
@@ -87,19 +119,17 @@ def refine(
     return Refinement(motifs[0], motifs[1], table)
 
 
-def count_resembling(table: pd.DataFrame, tf: str) -> dict[str, int]:
-    """How many filters resemble a TF's motif significantly, before and after.
+def count_resembling(table: pd.DataFrame, own: Collection[str]) -> dict[str, int]:
+    """How many filters resemble a TF's motif most and significantly, before and after.
 
-    A known motif is the TF's when its name or second name is the TF, alone or in a dimer
-    (``FOS::JUND``), whatever the case.
+    ``own`` has the names of its motifs (`cistransfer.motifs.names.motifs_of`).
     """
-    counts = {}
-    for suffix in ("before", "after"):
-        mine = np.zeros(len(table), bool)
-        for column in (f"match_{suffix}", f"match_name_{suffix}"):
-            mine |= np.array([tf.upper() in name.upper().split("::") for name in table[column]])
-        counts[suffix] = int((mine & table[f"significant_{suffix}"].to_numpy(bool)).sum())
-    return counts
+    return {
+        suffix: int(
+            (table[f"match_{suffix}"].isin(set(own)) & table[f"significant_{suffix}"]).sum()
+        )
+        for suffix in ("before", "after")
+    }
 
 
 def _correlations(before: FilterMotifs, after: FilterMotifs) -> NDArray[np.float64]:
@@ -113,3 +143,159 @@ def _correlations(before: FilterMotifs, after: FilterMotifs) -> NDArray[np.float
             size = np.sqrt((a**2).sum() * (b**2).sum())
             result[number] = (a * b).sum() / size if size > 0 else np.nan
     return result
+
+
+def _run(subject: Subject) -> dict[str, Any]:
+    """Write ``refinement.tsv``, and the logos before and after or what the head weighs."""
+    assert subject.other is not None
+    rows = subject.sample(right_rows(subject), _MAX_SEQUENCES)
+    codes = np.asarray(subject.material.codes[rows])
+    result = refine(
+        subject.other.model, subject.bundle.model, codes, subject.motifs, seed=subject.seed
+    )
+    write_tsv(subject.out / "refinement.tsv", result.table)
+    moved = int((result.table["weight_change"] > _MOVED).sum())
+    summary: dict[str, Any] = {
+        "trunk": str(subject.other.path),
+        "sequences": len(rows),
+        "filters": len(result.table),
+        "moved": moved,
+        "median_weight_change": float(result.table["weight_change"].median()),
+        "filters_resembling_the_task": count_resembling(result.table, subject.own_motifs),
+    }
+    if subject.scratch is not None:
+        found = filter_motifs(subject.scratch.model, codes)
+        named = annotate_filters(found, subject.motifs, seed=subject.seed)
+        write_tsv(subject.out / "scratch_filters.tsv", named)
+        mine = named["match"].isin(subject.own_motifs) & named["significant"]
+        summary["filters_resembling_the_task"]["scratch"] = int(mine.sum())
+    if moved:
+        save(_pairs(result), subject.out / "refinement", BOTH)
+        return summary
+    strategy = subject.bundle.card.strategy.name
+    summary["note"] = (
+        f"no first-layer filter differs from the trunk's: the strategy {strategy} does not train "
+        "them, so nothing could be refined; shown instead is which of them the model uses"
+    )
+    return summary | {"head": _head(subject, result, codes)}
+
+
+def _head(subject: Subject, result: Refinement, codes: Codes) -> dict[str, Any]:
+    """Where no filter moved: what the head makes of the trunk's features and of the motifs."""
+    features = score_features(subject.bundle.model, codes).astype(np.float64)
+    head: Any = subject.bundle.model.head
+    weights = head.weight.detach().float().cpu().numpy()[subject.task].astype(np.float64)
+    motifs = subject.bundle.model.motifs
+    first = features.shape[1] - (0 if motifs is None else motifs.n_features)
+    parts = {"trunk": slice(0, first), "motifs": slice(first, None)}
+    spread = {
+        name: float((features[:, part] @ weights[part]).std())
+        for name, part in parts.items()
+        if len(weights[part])
+    }
+    table, _ = influence_table(subject)
+    write_tsv(subject.out / "head.tsv", table)
+    top = table[table["filter"].isin(result.after.filters)].nlargest(_SHOWN, "influence")
+    pwms = dict(zip(result.after.filters.tolist(), result.after.pwms, strict=True))
+    titles = [
+        f"filter {row.filter}, influence {row.influence:.1g}"
+        + (f": {row.match_name or row.match}" if row.significant else "")
+        for row in top.itertuples()
+    ]
+    drawn = draw_logos([pwms[number] for number in top["filter"]], titles, columns=3)
+    drawn.suptitle(
+        "No filter moved. The trunk's filters that this model uses most:",
+        fontsize=8.5, x=0.01, ha="left",
+    )  # fmt: skip
+    save(drawn, subject.out / "refinement", BOTH)
+    return {
+        "sd_of_the_logit_by": spread,
+        "most_used": [
+            {"filter": int(row.filter), "influence": float(row.influence),
+             "match": row.match_name if row.significant else ""}
+            for row in top.head(5).itertuples()
+        ],
+    }  # fmt: skip
+
+
+def _pairs(result: Refinement) -> Figure:
+    """The filters that moved, before and after: named ones first, then those that moved most."""
+    before = dict(zip(result.before.filters.tolist(), result.before.pwms, strict=True))
+    after = dict(zip(result.after.filters.tolist(), result.after.pwms, strict=True))
+    table = result.table
+    both = table[table["filter"].isin(before) & table["filter"].isin(after)]
+    both = both[both["weight_change"] > _MOVED]
+    shown = both.assign(named=both["significant_after"] | both["significant_before"]).sort_values(
+        ["named", "motif_correlation"], ascending=[False, True]
+    )[:_SHOWN]
+
+    def title(row: Any, suffix: str) -> str:
+        if not getattr(row, f"significant_{suffix}"):
+            return f"filter {row.filter} {suffix}: resembles no known motif"
+        name = getattr(row, f"match_name_{suffix}") or getattr(row, f"match_{suffix}")
+        return f"filter {row.filter} {suffix}: {name} (q = {getattr(row, f'q_{suffix}'):.1g})"
+
+    made = draw_refinement(
+        [before[number] for number in shown["filter"]],
+        [after[number] for number in shown["filter"]],
+        [(title(row, "before"), title(row, "after")) for row in shown.itertuples()],
+    )
+    if len(both) > len(shown):
+        made.suptitle(
+            f"{len(shown)} of the {len(both)} filters that moved, named ones first",
+            fontsize=8.5, x=0.01, ha="left",
+        )  # fmt: skip
+    return made
+
+
+def draw_refinement(
+    before: Sequence[PWM], after: Sequence[PWM], titles: Sequence[tuple[str, str]]
+) -> Figure:
+    """The same filters before (left) and after (right) fine-tuning."""
+    rows = max(len(before), 1)
+    made, axes = figure(3.6, 1.2 + 0.3 / rows, rows=rows, columns=2)
+    highest = max((float(information_content(p).max()) for p in [*before, *after]), default=2.0)
+    top = 2.0 if highest > 1 else 1.0
+    for row, (one, other, title) in enumerate(zip(before, after, titles, strict=True)):
+        for column, (pwm, text) in enumerate(zip((one, other), title, strict=True)):
+            ax = axes[2 * row + column]
+            draw_logo(ax, pwm)
+            ax.set_ylim(0, top)
+            ax.set_title(text, fontsize=7.5, loc="left", pad=2)
+            ax.set_xticks([])
+            ax.set_ylabel("bits" if column == 0 else "", fontsize=7)
+            ax.tick_params(labelsize=6)
+    return made
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    counts = told["filters_resembling_the_task"]
+    text = (
+        f"Filters that resemble the target's motif: {counts['before']} before, "
+        f"{counts['after']} after"
+    )
+    if "scratch" in counts:
+        text += f", {counts['scratch']} from scratch"
+    if "note" not in told:
+        return f"{text}; median change of their weights {100 * told['median_weight_change']:.0f} %."
+    spread = told["head"]["sd_of_the_logit_by"]
+    words = {"trunk": "by the trunk's features", "motifs": "by the motifs given beside it"}
+    by = ", ".join(f"{value:.2g} {words[name]}" for name, value in spread.items())
+    note = f"{told['note'][:1].upper()}{told['note'][1:]}"
+    return f"{note}. {text}. Standard deviation of the logit: {by}."
+
+
+STEP = Step(
+    title="What fine-tuning changed",
+    run=_run,
+    words=_words,
+    panels=(
+        Panel(
+            "refinement",
+            "The same filters before (left) and after (right) fine-tuning; where none moved, "
+            "those that the model uses most.",
+        ),
+    ),
+    needs=("other", "motifs"),
+    check=needs_tomtom,
+)

@@ -20,7 +20,7 @@ from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.pwm import PWM
 from cistransfer.storage import open_bytes
 
-__all__ = ["motif_sites", "read_sites"]
+__all__ = ["check_sites", "motif_sites", "read_sites"]
 
 _BIGBED = (0x8789F2EB).to_bytes(4, "little"), (0x8789F2EB).to_bytes(4, "big")
 
@@ -87,19 +87,29 @@ def read_sites(
     return sites_in_regions(table, regions), what
 
 
+def check_sites(path: str | os.PathLike[str]) -> None:
+    """Refuse a bigBed where what reads it is not installed."""
+    if _is_big_bed(Path(path)):
+        _pybigtools(Path(path))
+
+
+def _pybigtools(path: Path) -> Any:
+    try:
+        return import_module("pybigtools")
+    except ImportError as error:
+        raise InputError(
+            f"{path}: reading bigBed needs pybigtools (pip install 'cistransfer[bigbed]'); "
+            f"or convert it: bigBedToBed {path.name} {path.stem}.bed"
+        ) from error
+
+
 def _is_big_bed(path: Path) -> bool:
     with open_bytes(path) as handle:
         return handle.read(4) in _BIGBED
 
 
 def _big_bed(path: Path, regions: pd.DataFrame, p_value: float) -> tuple[pd.DataFrame, str]:
-    try:
-        pybigtools = import_module("pybigtools")
-    except ImportError as error:
-        raise InputError(
-            f"{path}: reading bigBed needs pybigtools (pip install 'cistransfer[bigbed]'); "
-            f"or convert it: bigBedToBed {path.name} {path.stem}.bed"
-        ) from error
+    pybigtools = _pybigtools(path)
     try:
         opened = pybigtools.open(str(path))
         sizes = opened.chroms()

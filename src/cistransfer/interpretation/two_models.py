@@ -7,23 +7,49 @@ take the union of the sequences that either calls positive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
+from cistransfer.figures import BOTH, DIVERGING, SKY, figure, finish, label_points, save
+from cistransfer.genome.codes import N
 from cistransfer.interpretation.attribute import attribute
-from cistransfer.interpretation.enrichment import compare_enrichment, site_scores
+from cistransfer.interpretation.enrichment import STEP as ENRICHMENT
+from cistransfer.interpretation.enrichment import (
+    compare_enrichment,
+    draw_densities,
+    draw_ecdfs,
+    draw_enrichment,
+    site_scores,
+    sites_of,
+)
 from cistransfer.interpretation.sites import motif_sites
+from cistransfer.interpretation.steps import Panel, Step
+from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_codes
+from cistransfer.motifs.logo import COLOURS, draw_letters
 from cistransfer.motifs.pwm import PWM
+from cistransfer.progress import bar
+from cistransfer.storage import whole_file
+from cistransfer.tables import write_tsv
 
-__all__ = ["TwoModels", "compare_attributions", "compare_models", "contrasting_loci"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from cistransfer.interpretation.subject import Subject
+
+__all__ = ["STEP", "TwoModels", "compare_attributions", "compare_models", "contrasting_loci"]
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+
+_FOCUS = 3  # motifs of each end whose distributions are drawn
+_SPAN = 120  # bp of a locus that are drawn as letters
 
 
 @dataclass(frozen=True)
@@ -171,3 +197,233 @@ def contrasting_loci(
         taken |= set(chosen["sequence"])
         parts.append(chosen)
     return pd.concat(parts, ignore_index=True)
+
+
+def _run(subject: Subject) -> dict[str, Any]:
+    """Write ``comparison.tsv``, both models' attributions and the figures."""
+    other = subject.other
+    assert other is not None
+    if subject.other_task is None:
+        return {
+            "note": f"not compared: none of the {len(other.tasks)} tasks of "
+            f"{other.path} is {subject.tf}; name one with --other-task"
+        }
+    names = model_names(subject.bundle, subject.task, other, subject.other_task)
+    with bar("scoring (other model)", len(subject.material.codes)) as running:
+        logits = score_codes(other.model, subject.material.codes, tick=running.advance)
+    of_a = subject.logits[:, subject.task] >= subject.bundle.thresholds[subject.task]
+    of_b = logits[:, subject.other_task] >= other.thresholds[subject.other_task]
+    rows = subject.sample(np.flatnonzero(of_a | of_b), subject.methods.max_sequences)
+    codes = np.asarray(subject.material.codes[rows])
+    sites, where, _ = sites_of(subject, rows)
+    found = compare_models(
+        subject.bundle.model, other.model, codes,
+        tasks=(subject.task, subject.other_task), sites=sites,
+        min_sites=subject.methods.min_sites, **subject.explain,
+    )  # fmt: skip
+    write_tsv(subject.out / "comparison.tsv", found.table)
+    with (
+        whole_file(subject.out / "comparison.npz") as temporary,
+        open(temporary, "wb") as handle,
+    ):
+        np.savez_compressed(
+            handle, codes=codes, contributions_a=found.contributions_a,
+            contributions_b=found.contributions_b,
+        )  # fmt: skip
+    table = found.table
+    summary: dict[str, Any] = {
+        "a": names[0],
+        "b": names[1],
+        "sequences": len(rows),
+        "positive_in_a": int(of_a[rows].sum()),
+        "positive_in_b": int(of_b[rows].sum()),
+        "sites": len(sites),
+        "from": where,
+        "motifs_tested": len(table),
+        "significant_difference": int((table["q_difference"] < 1e-3).sum()),
+        "more_in_a": _names_of(found, 1),
+        "more_in_b": _names_of(found, -1),
+    }
+    if len(table):
+        _draw(subject, found, names, codes, rows)
+    else:
+        summary["note"] = f"no motif has {subject.methods.min_sites} sites in {len(rows)} sequences"
+    return summary
+
+
+def _draw(
+    subject: Subject,
+    found: TwoModels,
+    names: tuple[str, str],
+    codes: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+) -> None:
+    table, sites = found.table, found.sites
+    save(draw_two_models(table, names), subject.out / "comparison", BOTH)
+    titles = {"a": names[0], "b": names[1], "difference": f"{names[0]} − {names[1]}"}
+    ranked = {
+        title: table.rename(columns={f"d_{suffix}": "d", f"q_{suffix}": "q"})[["motif", "d", "q"]]
+        for suffix, title in titles.items()
+    }
+    save(draw_enrichment(ranked), subject.out / "comparison_ranks", BOTH)
+    focus = list(dict.fromkeys([*table["motif"].head(_FOCUS), *table["motif"].tail(_FOCUS)]))
+    scores = dict(
+        zip(
+            titles.values(),
+            (sites[column].to_numpy() for column in ("score_a", "score_b", "difference")),
+            strict=True,
+        )
+    )
+    save(draw_ecdfs(sites, scores, focus), subject.out / "comparison_ecdf", BOTH)
+    difference = scores[titles["difference"]]
+    save(
+        draw_densities(sites, difference, focus[:1] + focus[-1:]),
+        subject.out / "comparison_densities",
+        BOTH,
+    )
+    loci = contrasting_loci(found)
+    if len(loci):
+        places = [subject.material.names[rows[at]] for at in loci["sequence"]]
+        drawn = draw_loci(
+            codes, (found.contributions_a, found.contributions_b), loci, places, names
+        )
+        save(drawn, subject.out / "comparison_loci", BOTH)
+
+
+def _names_of(found: TwoModels, side: int) -> list[str]:
+    """The five motifs most on one side, of those that differ significantly."""
+    table = found.table[found.table["q_difference"] < 1e-3]
+    value = table["d_difference"] * side
+    return [str(name) for name in table.loc[value[value > 0].nlargest(5).index, "motif"]]
+
+
+def model_names(bundle: Bundle, task: int, other: Bundle, other_task: int) -> tuple[str, str]:
+    """What figures call two models: their tasks where these differ, else their run folders."""
+    tasks = [bundle.tasks[task], other.tasks[other_task]]
+    if tasks[0] != tasks[1]:
+        return tasks[0], tasks[1]
+    names = []
+    for each in (bundle, other):
+        folder = each.path.resolve()
+        names.append(folder.parent.name if folder.name == "bundle" else folder.name)
+    if names[0] != names[1]:
+        return names[0], names[1]
+    return f"{names[0]} (A)", f"{names[1]} (B)"
+
+
+def draw_two_models(
+    table: pd.DataFrame, names: tuple[str, str], *, labels: int = 8, q: float = 1e-3
+) -> Figure:
+    """D in model A against D in model B, coloured by D of the difference (Figure 3G)."""
+    made, (ax,) = figure(6.4, 5.5)
+    some = table[(table["q_a"] < q) | (table["q_b"] < q)]
+    limit = max(0.1, float(some["d_difference"].abs().fillna(0).max() if len(some) else 0))
+    ax.axhline(0, color="0.85", linewidth=0.7, zorder=0)
+    ax.axvline(0, color="0.85", linewidth=0.7, zorder=0)
+    ax.axline((0, 0), slope=1, color="0.6", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    order = np.argsort(some["d_difference"].abs().to_numpy(), kind="stable")
+    drawn = some.iloc[order]
+    dots = ax.scatter(
+        drawn["d_b"], drawn["d_a"], c=drawn["d_difference"], cmap=DIVERGING, vmin=-limit,
+        vmax=limit, s=24, edgecolor="0.3", linewidth=0.4,
+    )  # fmt: skip
+    bar = made.colorbar(dots, ax=ax, pad=0.02)
+    bar.set_label(f"D of the difference, {names[0]} − {names[1]}", fontsize=8.5)
+    bar.ax.tick_params(labelsize=7.5)
+    values = some[["d_a", "d_b"]].to_numpy(float)
+    if len(some):
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        margin = 0.1 * max(high - low, 0.1)
+        ax.set_xlim(low - margin, high + margin)
+        ax.set_ylim(low - margin, high + margin)
+    ends = pd.concat(
+        [some.nlargest(labels, "d_difference"), some.nsmallest(labels, "d_difference")]
+    ).drop_duplicates("motif")
+    title = f"{len(some):,} motifs with q < {q:g} in either model"
+    finish(ax, f"D in {names[1]}", f"D in {names[0]}", title)
+    label_points(
+        ax, ends["d_b"], ends["d_a"], ends["motif"].tolist(), avoid=(some["d_b"], some["d_a"])
+    )
+    return made
+
+
+def draw_loci(
+    codes: NDArray[np.uint8],
+    contributions: tuple[NDArray[np.float32], NDArray[np.float32]],
+    sites: pd.DataFrame,
+    titles: Sequence[str],
+    names: tuple[str, str],
+) -> Figure:
+    """Attribution by two models around one site each, A above B on one scale (Figure 3H).
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (n, length)
+    contributions : two ndarrays, shape (n, length)
+        By model A and by model B.
+    sites : DataFrame
+        One row per locus: ``sequence`` (row), ``start``, ``end``, ``name``.
+    titles : sequence of str
+        One per locus.
+    """
+    length = codes.shape[1]
+    span = min(_SPAN, length)
+    rows = 2 * max(len(sites), 1)
+    made, axes = figure(max(span / 11, 6), 1.05 + 0.3 / rows, rows=rows)
+    for number, site in enumerate(sites.itertuples(index=False)):
+        middle = (int(site.start) + int(site.end)) // 2
+        left = int(np.clip(middle - span // 2, 0, length - span))
+        shown = slice(left, left + span)
+        pair = [values[site.sequence, shown] for values in contributions]
+        low = min(0.0, *(float(values.min()) for values in pair))
+        high = max(1e-9, *(float(values.max()) for values in pair))
+        letters = codes[site.sequence, shown]
+        known = np.flatnonzero(letters < N)
+        for row, values in enumerate(pair):
+            ax = axes[2 * number + row]
+            heights = np.zeros((span, 4))
+            heights[known, letters[known]] = values[known]
+            draw_letters(ax, heights, COLOURS, first=left)
+            ax.axvspan(site.start - 0.5, site.end - 0.5, color=SKY, alpha=0.18, linewidth=0)
+            ax.set_ylim(low, low + 1.32 * (high - low))
+            finish(ax, "", "", titles[number] if row == 0 else "")
+            ax.annotate(
+                names[row], (0.004, 0.97), xycoords="axes fraction", fontsize=8, va="top",
+                color="0.25",
+            )  # fmt: skip
+            ax.tick_params(labelsize=7)
+            if row == 0:
+                ax.set_xticklabels([])
+                ax.annotate(
+                    str(site.name), ((site.start + site.end - 1) / 2, 1),
+                    xycoords=("data", "axes fraction"), fontsize=7.5, ha="center", va="top",
+                    color="#0B5A8A",
+                )  # fmt: skip
+    axes[-1].set_xlabel("position in the window (bp)", fontsize=8.5)
+    return made
+
+
+def _words(told: Mapping[str, Any]) -> str:
+    if "note" in told:
+        return f"{told['note'][:1].upper()}{told['note'][1:]}."
+    return (
+        f"{told['a']} and {told['b']} on {told['sequences']:,} windows that either calls "
+        f"positive. More in {told['a']}: {', '.join(told['more_in_a']) or 'none'}; more in "
+        f"{told['b']}: {', '.join(told['more_in_b']) or 'none'} (q < 0.001)."
+    )
+
+
+STEP = Step(
+    title="Two models compared",
+    run=_run,
+    words=_words,
+    panels=(
+        Panel("comparison", "Motifs in the two models; above the diagonal: more in the first."),
+        Panel("comparison_ranks", "Motifs ranked in each model, and in the difference.", True),
+        Panel("comparison_ecdf", "Attribution of the sites of single motifs, in each model.", True),
+        Panel("comparison_densities", "Density of the difference of the attributions of sites."),
+        Panel("comparison_loci", "Sites at which the two models differ most.", True),
+    ),
+    needs=("other", "motifs or hits"),
+    check=ENRICHMENT.check,
+)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.motifs.pwm import PWM, UNIFORM, information_content, log_odds
 
-__all__ = ["find_hits", "score_tail"]
+__all__ = ["best_p", "find_hits", "score_tail"]
 
 _STEP = 1 / 128  # bits: scores are whole multiples of it, which makes the p-values exact
 _CORE = 8  # letters of the indexed words
@@ -81,6 +81,12 @@ def find_hits(
                 }
             )
     return _table(parts, pwms)
+
+
+def best_p(pwm: PWM, background: Sequence[float] = UNIFORM, pseudocount: float = 0.001) -> float:
+    """p-value of a motif's best site: below it no scan finds any."""
+    weights = _strands(pwm, background, pseudocount)[0][1]
+    return float(score_tail(weights, background)[1][-1])
 
 
 def score_tail(

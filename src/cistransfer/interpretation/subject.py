@@ -1,11 +1,13 @@
-"""The sequences that a model is interpreted on."""
+"""What a model is interpreted on: itself, its task, sequences and their scores."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +20,46 @@ from cistransfer.genome.bed import as_regions
 from cistransfer.genome.codes import encode
 from cistransfer.genome.fasta import open_sequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
+from cistransfer.interpretation.attribute import Attribution, attribute
+from cistransfer.interpretation.steps import Methods, OtherModels
 from cistransfer.models.bundle import Bundle
+from cistransfer.motifs.names import motifs_of
+from cistransfer.motifs.pwm import PWM
 
-__all__ = ["Material", "gather", "predicted_positive", "task_number"]
+if TYPE_CHECKING:
+    from cistransfer.interpretation.filters import FilterMotifs
+
+__all__ = [
+    "Attributed",
+    "Material",
+    "Source",
+    "Subject",
+    "gather",
+    "predicted_positive",
+    "task_number",
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the sequences come from; without any, the example set of the model's own run.
+
+    Attributes
+    ----------
+    examples : path, optional
+        Example set.
+    part : str
+        Part of the examples: all, train, valid, test.
+    regions : path or DataFrame, optional
+        With ``genome``.
+    genome, fasta : path, optional
+    """
+
+    examples: str | os.PathLike[str] | None = None
+    part: str = "all"
+    regions: str | os.PathLike[str] | pd.DataFrame | None = None
+    genome: str | os.PathLike[str] | None = None
+    fasta: str | os.PathLike[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +87,111 @@ class Material:
     inputs: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Attributed:
+    """The attributed sequences: positive predictions, at most ``max_sequences``.
+
+    Attributes
+    ----------
+    rows : ndarray of int64
+        Among the subject's sequences.
+    codes : ndarray of uint8, shape (n, window)
+    attribution : Attribution
+    strength : ndarray of float32, shape (n, window)
+        Contributions, positive where a base speaks for the task (mutagenesis: sign turned).
+    """
+
+    rows: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+    attribution: Attribution
+    strength: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the methods of ``interpret`` look at.
+
+    Attributes
+    ----------
+    out : Path
+        Folder of the results.
+    bundle : Bundle
+    task : int
+        Column of the task.
+    material : Material
+    logits : ndarray of float32, shape (n, tasks)
+    motifs : tuple of PWM
+        The known ones.
+    methods : Methods
+    others : OtherModels
+        As given; ``other`` and ``scratch`` are the opened ones.
+    other_task : int or None
+        Column of the other model's task; None where it is not clear which to take.
+    seed : int
+    """
+
+    out: Path
+    bundle: Bundle
+    task: int
+    material: Material
+    logits: NDArray[np.float32]
+    motifs: tuple[PWM, ...] = ()
+    methods: Methods = Methods()  # noqa: RUF009 (frozen)
+    others: OtherModels = OtherModels()  # noqa: RUF009
+    other: Bundle | None = None
+    other_task: int | None = None
+    scratch: Bundle | None = None
+    seed: int = 0
+
+    @property
+    def tf(self) -> str:
+        """Name of the task."""
+        return self.bundle.tasks[self.task]
+
+    @cached_property
+    def own_motifs(self) -> frozenset[str]:
+        """Names (first ones) of the known motifs that are the task's own; empty without any."""
+        try:
+            return frozenset(pwm.name for pwm in motifs_of(self.tf, self.motifs))
+        except InputError:  # a task that is called by no TF's name
+            return frozenset()
+
+    @cached_property
+    def explain(self) -> Mapping[str, Any]:
+        """Arguments of `attribute`, but for the task."""
+        asked = self.methods
+        return {
+            "method": asked.attribution, "on": asked.on, "references": asked.references,
+            "both_strands": asked.strands == "both", "seed": self.seed,
+        }  # fmt: skip
+
+    @cached_property
+    def attributed(self) -> Attributed:
+        """The attribution that the methods share, made once."""
+        rows = predicted_positive(
+            self.bundle, self.logits, self.task,
+            max_sequences=self.methods.max_sequences, seed=self.seed,
+        )  # fmt: skip
+        codes = np.asarray(self.material.codes[rows])
+        found = attribute(self.bundle.model, codes, task=self.task, **self.explain)
+        sign = -1 if found.method == "mutagenesis" else 1
+        return Attributed(rows, codes, found, sign * found.contributions)
+
+    @cached_property
+    def filters(self) -> tuple[FilterMotifs, pd.DataFrame]:
+        """Motifs of the filters and what is known of each, made once."""
+        from cistransfer.interpretation.filters import filters_of
+
+        return filters_of(self)
+
+    def sample(self, rows: NDArray[np.int64], max_rows: int) -> NDArray[np.int64]:
+        """At most ``max_rows`` of the rows, drawn at random, ascending."""
+        if len(rows) <= max_rows:
+            return rows
+        rng = np.random.default_rng(self.seed)
+        return np.sort(rng.choice(rows, size=max_rows, replace=False))
+
+
 def task_number(bundle: Bundle, task: str | None) -> int:
     """Column of a task by name; a model of one task needs none."""
     if task is None:
@@ -62,24 +206,16 @@ def task_number(bundle: Bundle, task: str | None) -> int:
     return bundle.tasks.index(task)
 
 
-def gather(
-    bundle: Bundle,
-    *,
-    examples: str | os.PathLike[str] | None = None,
-    part: str = "all",
-    regions: str | os.PathLike[str] | pd.DataFrame | None = None,
-    genome: str | os.PathLike[str] | None = None,
-    fasta: str | os.PathLike[str] | None = None,
-) -> Material:
+def gather(bundle: Bundle, source: Source = Source()) -> Material:
     """Sequences from regions of a genome, a FASTA file, or an example set (with labels).
-
-    Without any of them the example set of the bundle's own run folder is taken.
 
     Raises
     ------
     InputError
         When more than one source is named, none is there, or lengths do not fit the model.
     """
+    examples, part, regions = source.examples, source.part, source.regions
+    genome, fasta = source.genome, source.fasta
     if (regions is not None) + (fasta is not None) + (examples is not None) > 1:
         raise InputError("name one of --regions (with --genome), --fasta and --examples")
     if regions is not None:
@@ -119,9 +255,9 @@ def gather(
 
 
 def predicted_positive(
-    bundle: Bundle, logits: NDArray[np.float32], task: int, *, most: int, seed: int
+    bundle: Bundle, logits: NDArray[np.float32], task: int, *, max_sequences: int, seed: int
 ) -> NDArray[np.int64]:
-    """Rows called positive for a task, at most ``most`` drawn at random, ascending.
+    """Rows called positive for a task, at most ``max_sequences`` drawn at random, ascending.
 
     Raises
     ------
@@ -136,8 +272,8 @@ def predicted_positive(
             f"{bundle.tasks[task]} (highest logit {logits[:, task].max():.2f}, threshold "
             f"{threshold:.2f}); attribution explains positive predictions: give other sequences"
         )
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, size=most, replace=False))
+    if len(rows) > max_sequences:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, size=max_sequences, replace=False))
     return rows
 
 
