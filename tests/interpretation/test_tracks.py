@@ -72,8 +72,8 @@ def test_attribution_beside_the_motif_names_nothing() -> None:
 def test_the_text_of_chromtransfer() -> None:
     values = np.array([[0.5, -0.123456, 0, 1]], np.float32)
     found = Attributed(
-        np.array([0]), encode("ACGT")[None], Attribution("deeplift", "logit", 0, values, None, None),
-        values,
+        np.array([0]), encode("ACGT")[None],
+        Attribution("deeplift", "logit", 0, values, None, None), values,
     )  # fmt: skip
     text = gzip.decompress(gzip.compress(_as_text(["chr1:0-4"], found).encode())).decode()
     assert text == ">chr1:0-4\nACGT\n0.50000 -0.12346 0.00000 1.00000\n"
