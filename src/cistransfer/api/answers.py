@@ -269,11 +269,10 @@ def _write(
     pages: list[Path] = [answer.folder / "evaluation"]
     if interpret:
         from cistransfer.interpretation.interpret import interpret as explain
+        from cistransfer.interpretation.steps import Methods
 
-        explain(
-            answer.folder / "model", answer.folder / "what-it-learned",
-            examples=answer.folder / "model" / "examples", motifs=motifs, device=device,
-        )  # fmt: skip
+        learned = answer.folder / "what-it-learned"
+        explain(answer.folder / "model", learned, Methods(motifs=motifs), device=device)
         pages.append(answer.folder / "what-it-learned")
     if source.open_regions is not None:
         regions = as_regions(source.open_regions)

@@ -8,6 +8,7 @@ module: ``--help`` reads it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -108,7 +109,9 @@ class Methods:
         (), help=f"Comma list of {', '.join(METHODS)} [default: all that have what they need]."
     )
     task: str | None = option(None, help="Task to explain, where there are more.")
-    motifs: Path | None = option(None, help="Known motifs: a file of any format, or jaspar.")
+    motifs: str | os.PathLike[str] | None = option(
+        None, cli=Path, help="Known motifs: a file of any format, or jaspar."
+    )
     filters_from: str = option(
         "threshold",
         choices=("threshold", "published"),
@@ -123,8 +126,9 @@ class Methods:
         needs=_needs("spacing"),
         help="Two motifs, A,B, whose spacing to measure.",
     )
-    hits: Path | None = option(
+    hits: str | os.PathLike[str] | None = option(
         None,
+        cli=Path,
         needs=_ENRICHED,
         help="BED or bigBed of motif sites for the enrichment [default: scanned].",
     )
@@ -191,8 +195,9 @@ class Methods:
 class OtherModels:
     """Another model."""
 
-    other: Path | None = option(
+    other: str | os.PathLike[str] | None = option(
         None,
+        cli=Path,
         path=True,
         help="The trunk that the model was fine-tuned from (refinement), or any other model of "
         "the same window (comparison).",
@@ -202,8 +207,9 @@ class OtherModels:
         needs=("other",),
         help="The other model's task [default: the same, or its only one].",
     )
-    scratch: Path | None = option(
+    scratch: str | os.PathLike[str] | None = option(
         None,
+        cli=Path,
         path=True,
         needs=("other",),
         help="The model trained from scratch, whose filters are counted beside (refinement).",
