@@ -24,9 +24,9 @@ __all__ = ["Seen"]
 _SAMPLE = 400
 """Candidates, where something was seen and elsewhere, whose bases are looked at."""
 
-_CHANCE = 0.1
-"""Of windows that were not seen 3 % show repeats or paralogues of some that were; more says that
-the places are others."""
+_CHANCE = 0.3
+"""Of open windows that were not seen 3 % show repeats or paralogues of seen ones, of tiles of the
+genome 12 %; more than this says that the places are others."""
 
 _AGREE = 0.5
 """Share of them that must show what the trunk has seen, and must not."""
