@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
+from cistransfer.examples.candidates import _unlike_peaks
 from cistransfer.examples.draw import Matched
 from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import FromPeaks
@@ -196,3 +197,10 @@ def test_without_open_regions_tiles_of_the_genome_stand_in(world) -> None:
     near = peaks.assign(start=peaks["start"] - 1000, end=peaks["end"] + 1000)
     assert not overlaps_any(tiles, near).any()
     assert "tiles of the genome stand in" in " ".join(made.notes())
+
+
+def test_peaks_in_a_genome_that_is_open_nearly_everywhere_are_no_warning() -> None:
+    starts = np.arange(0, 40_000, 400)
+    opened = regions_table(["c"] * 100, starts, starts + 350)
+    assert _unlike_peaks(opened.iloc[::3], opened, 1.0) == ""
+    assert "only 50% of the peaks lie in open" in _unlike_peaks(opened.iloc[::3], opened, 0.5)

@@ -44,6 +44,9 @@ LEAST_IN_OPEN = 0.2
 TILES, TILES_PER_PEAK = 100_000, 40
 """Tiles of the genome that stand in for open regions: at least so many, and so many per peak."""
 
+MOST_IN_OPEN = 0.9
+"""Where so many peaks lie in open regions, nothing is said whatever lies beside them."""
+
 BESIDE = 10_000
 """How far beside a peak nothing of it is left (bp)."""
 
@@ -400,7 +403,8 @@ def _unlike_peaks(peaks: pd.DataFrame, opened: pd.DataFrame, share: float) -> st
         overlaps_any(peaks.assign(start=peaks["start"] + by, end=peaks["end"] + by), opened).mean()
         for by in (-BESIDE, BESIDE)
     ]
-    if share >= LEAST_IN_OPEN and share >= 2 * float(np.mean(beside)):
+    dense = share >= MOST_IN_OPEN  # a small genome may be open nearly everywhere
+    if dense or (share >= LEAST_IN_OPEN and share >= 2 * float(np.mean(beside))):
         return ""
     return (
         f"only {share:.0%} of the peaks lie in open regions, {float(np.mean(beside)):.0%} of the "
