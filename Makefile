@@ -3,6 +3,7 @@
 # make accessibility DATA=FOLDER [QUICK=--quick]
 #                        transfer of chromatin accessibility, whole (docs/accessibility.md)
 # make test              everything CI checks
+# make hard              10,000 spoiled files for every reader, and a table of what became of them
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ RUN ?= demo-run
 QUICK ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo accessibility test lint types layers unit clean
+.PHONY: demo accessibility test hard lint types layers unit clean
 
 demo: $(VENV)/.installed
 ifeq ($(DATA),)
@@ -48,6 +49,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.installed
 	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,dev]'
 	touch $@
+
+hard: $(VENV)/.dev
+	$(BIN)/python tests/hard/hard_fuzz.py 10000
 
 clean:
 	rm -rf $(VENV) $(RUN)

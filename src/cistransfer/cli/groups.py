@@ -47,7 +47,7 @@ def is_python(text: str) -> bool:
 class Seed:
     """Computing."""
 
-    seed: int = option(0, min=0, help="Seed of everything random.")
+    seed: int = option(0, min=0, max=2**63 - 1, help="Seed of everything random.")
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,18 @@ class Config:
     def __init__(self, path: Path) -> None:
         self.path = path / "config.json" if path.is_dir() else path
         content = read_json(self.path)
-        if not isinstance(content, dict) or not {"command", "arguments"} <= set(content):
+        if not (
+            isinstance(content, dict)
+            and isinstance(content.get("command"), list)
+            and all(isinstance(word, str) for word in content["command"])
+            and isinstance(content.get("arguments"), dict)
+            and type(content.get("format", 1)) is int
+        ):
             raise InputError(
                 f"{self.path}: expected a run's config.json with 'command' and 'arguments'"
             )
-        self.words: list[str] = list(content["command"])
-        self.arguments: dict[str, Any] = dict(content["arguments"])
+        self.words: list[str] = content["command"]
+        self.arguments: dict[str, Any] = content["arguments"]
         self.folder = Path(str(content.get("folder", ".")))
         self.old = content.get("format", 1) < FORMAT
 

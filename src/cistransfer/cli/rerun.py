@@ -17,6 +17,9 @@ def rerun(
     context: typer.Context,
     config: Annotated[Path, typer.Argument(help="A run folder or its config.json.")],
     out: Annotated[Path, typer.Option(help="Where the repeated run goes.")],
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the Python files that the record names.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As the verb that is repeated.")] = False,
 ) -> None:
     """Repeat a run into another place: the run's verb with '--config CONFIG --out OUT'."""
@@ -29,6 +32,7 @@ def rerun(
             raise InputError(f"{config}: no verb {word!r}; {nearest(word, verbs)}")
         command = verbs[word]
     words = [*words, "--config", str(config), "--out", str(out), *["--json"] * as_json]
+    words += ["--trust-code"] * trust_code
     code = root.main(args=words, prog_name="cistransfer", standalone_mode=False)
     if isinstance(code, int) and code:
         raise typer.Exit(code)

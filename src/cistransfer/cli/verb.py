@@ -28,6 +28,7 @@ from typer.core import TyperCommand
 from cistransfer.cli.command import finish
 from cistransfer.cli.plan import Asked, Given, Plan
 from cistransfer.cli.record import plain, write_config
+from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
 
 __all__ = ["Done", "verb"]
@@ -37,6 +38,7 @@ RENAMED: dict[str, dict[str, str]] = {"finetune": {"--from": "--trunk"}}
 """Spellings that are still read, by verb."""
 
 _LENIENT = "cistransfer.lenient"
+_RECORD = "cistransfer.record"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
 
     def command(context: typer.Context, **options: Any) -> None:
         given = _given(plan, context)
+        if record := context.meta.get(_RECORD):
+            _refuse_code(record, given, options["trust_code"])
         settled = plan.settle(given)
         extra = {"given": frozenset(given.values)} if wants_given else {}
         done = function(**settled.groups, **extra)
@@ -113,6 +117,27 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
     command.plan = plan  # type: ignore[attr-defined]
     command.verb = function  # type: ignore[attr-defined]
     app.command(name, cls=GroupedCommand)(command)
+
+
+def _refuse_code(record: Path, given: Given, trusted: bool) -> None:
+    """Refuse Python files that a record names, unless they are trusted; those beside it always."""
+    folder = (record if record.is_dir() else record.parent).resolve()
+    for name, value in given.values.items():
+        texts = value if isinstance(value, list | tuple) else [value]
+        for text in texts if name not in given.typed else ():
+            if not (isinstance(text, str) and ".py:" in text):
+                continue
+            file = Path(text.rpartition("=")[2].partition(".py:")[0] + ".py")
+            if file.resolve().is_relative_to(folder):
+                raise InputError(
+                    f"{record}: names a Python file beside it, {shown(file)}, which would be run; "
+                    "read it, copy it to a place of your own and name it with --architecture"
+                )
+            if not trusted:
+                raise InputError(
+                    f"{record}: names a Python file that would be run: {shown(file)}; if the "
+                    "record is yours or you have read the file, add --trust-code"
+                )
 
 
 def _words(context: typer.Context) -> list[str]:
@@ -136,6 +161,7 @@ def _signature(plan: Plan) -> inspect.Signature:
 
     def config(context: typer.Context, value: Path | None) -> None:
         if value is not None:
+            context.meta[_RECORD] = value
             values, context.meta[_LENIENT] = plan.of_record(value, _words(context))
             context.default_map = values
 
@@ -148,10 +174,16 @@ def _signature(plan: Plan) -> inspect.Signature:
     json_option = typer.Option(
         "--json", help="Print one JSON object on stdout; the rest on stderr."
     )
+    trust_option = typer.Option(
+        "--trust-code",
+        hidden="architecture" not in plan.options,
+        help="Run the Python files (FILE.py:CLASS) that the --config names.",
+    )
     own = [
         ("context", typer.Context, inspect.Parameter.empty),
         *((asked.name, *_typer_option(plan, asked)) for asked in plan.options.values()),
         ("config", Annotated[Path | None, config_option], None),
+        ("trust_code", Annotated[bool, trust_option], False),
         ("as_json", Annotated[bool, json_option], False),
     ]
     return inspect.Signature(

@@ -251,7 +251,7 @@ def _read_one(path: Path) -> pd.DataFrame:
     for column in ("tf", "strategy"):
         if column not in table.columns:
             raise InputError(
-                f"{path}: expected a column {column!r}, found: {', '.join(map(str, table))}"
+                f"{path}: expected a column {column!r}, found: {shown(', '.join(map(str, table)))}"
             )
     return table.drop(columns="run", errors="ignore")
 

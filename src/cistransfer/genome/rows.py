@@ -44,6 +44,7 @@ UNKNOWN = " summit"
 """Numbers that may be blank, and are −1 then."""
 COMMENT = re.compile(r"#|(?:track|browser)(?:\s|$)")
 _BLOCK_BYTES = 1 << 21
+_MAX_HEAD = 1 << 25  # bytes of comments and blank lines before the first row
 _MAX_LINE = 1 << 26
 _SAMPLE = 200
 _PEEK = 1 << 16
@@ -213,6 +214,10 @@ def open_rows(source: RowSource, is_header: Callable[[list[str]], bool]) -> Iter
             head, skip = _look(source.label, first, is_header)
             if head.sample:
                 break
+            if len(first) > _MAX_HEAD:
+                raise InputError(
+                    f"{source.label}: expected rows, found {len(first):,} bytes of none"
+                )
         else:
             head, skip = Head(source.label, [], None, "\t", False, [], 1), 0
         yield Rows(head, first[skip:], blocks)
@@ -320,10 +325,12 @@ def _look(label: str, first: bytes, is_header: Callable[[list[str]], bool]) -> t
 
 def _first_lines(first: bytes) -> Iterator[bytes]:
     """The lines of a block; one that is broken by a piece's end is put together again."""
-    held = b""
-    for i in range(0, len(first), _PEEK):
-        lines = (held + first[i : i + _PEEK]).splitlines(keepends=True)
+    held, i, size = b"", 0, _PEEK
+    while i < len(first):
+        lines = (held + first[i : i + size]).splitlines(keepends=True)
+        i += size
         held = lines.pop()
+        size *= 1 if lines else 2  # a line that is longer than a piece
         yield from lines
     yield held
 

@@ -14,10 +14,10 @@ from typing import IO, overload
 
 import numpy as np
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.motifs.formats import KNOWN_FORMATS, Parsed, is_motif_line, parse_motifs
 from cistransfer.motifs.pwm import PWM, UNIFORM, from_counts
-from cistransfer.storage import open_bytes, open_text, write_text
+from cistransfer.storage import TAR_DAMAGE, ZIP_DAMAGE, open_bytes, open_text, write_text
 
 __all__ = ["MotifFacts", "Motifs", "read_jaspar_release", "read_motifs", "write_meme"]
 
@@ -26,7 +26,7 @@ _EXTENSIONS = re.compile(
     re.IGNORECASE,
 )
 _MAX_FILES = 100_000  # in a folder or an archive
-_MAX_BYTES = 1 << 28  # of all of them together, unpacked
+_MAX_BYTES = 1 << 26  # of all of them together, unpacked
 
 
 @dataclass(frozen=True)
@@ -318,9 +318,11 @@ def _of_zip(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[s
                 if member.flag_bits & 1:
                     raise InputError(f"{path}/{member.filename}: the file is encrypted")
                 with archive.open(member) as inside:
-                    yield member.filename, _as_text(inside)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise InputError(f"{path}: the zip file is cut short or damaged ({error})") from error
+                    raw = inside.read(_MAX_BYTES + 1)
+                yield member.filename, _as_text(io.BytesIO(raw))
+    except ZIP_DAMAGE as error:
+        said = shown(error)
+        raise InputError(f"{path}: the zip file is cut short or damaged ({said})") from error
 
 
 def _of_tar(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[str, IO[str]]]:
@@ -332,8 +334,9 @@ def _of_tar(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[s
                 inside = archive.extractfile(member)
                 if inside is not None:
                     yield member.name, _as_text(io.BytesIO(inside.read(_MAX_BYTES + 1)))
-    except tarfile.TarError as error:
-        raise InputError(f"{path}: the tar file is cut short or damaged ({error})") from error
+    except TAR_DAMAGE as error:
+        said = shown(error)
+        raise InputError(f"{path}: the tar file is cut short or damaged ({said})") from error
 
 
 def _hidden(name: str) -> bool:

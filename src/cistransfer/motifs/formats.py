@@ -566,7 +566,9 @@ def _attributes(text: _Text, number: int, line: str) -> dict[str, float]:
         try:
             found[key] = float(value) if key == "nsites" else int(value)
         except ValueError:
-            raise text.error(number, f"expected a number after '{key}=', found {value!r}") from None
+            raise text.error(
+                number, f"expected a number after '{key}=', found {value[:60]!r}"
+            ) from None
     if found.get("alength", 4) != 4:
         raise text.error(
             number,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.storage import open_text
 
 __all__ = ["LEVELS", "TFClass", "read_ensembl_symbols", "read_tfclass"]
@@ -120,7 +120,7 @@ def read_ensembl_symbols(path: str | os.PathLike[str]) -> dict[str, str]:
         if not names or not genes:
             raise InputError(
                 f"{path}, line 1: expected the columns ensembl and symbol, found "
-                f"{', '.join(header[:8])!r}"
+                f"{shown(', '.join(header[:8]))!r}"
             )
         tf, gene = header.index(names[0]), header.index(genes[0])
         rows = (line.rstrip("\r\n").split("\t") for line in handle)

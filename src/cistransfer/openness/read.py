@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.genome.assemblies import match_names, words_of_renamed
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.intervals import merge, overlaps_any
@@ -226,9 +226,11 @@ def _read_sheet(sheet: PathLike, regions: PathLike | None) -> OpenRegions:
     files, notes = [], []
     for row in table.to_dict("records"):
         file = Path(sheet).parent / str(row["file"])
-        if not row["cell"] or not file.is_file():
+        if not row["cell"] or not os.path.isfile(file):
             what = (
-                "expected a cell name, found none" if not row["cell"] else f"{file}: no such file"
+                "expected a cell name, found none"
+                if not row["cell"]
+                else f"{shown(file, 200)}: no such file"
             )
             raise InputError(f"{sheet}, line {row['line']}: {what}")
         own = read_bed(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -175,7 +176,7 @@ def read_chrom_sizes(path: str | os.PathLike[str]) -> dict[str, int]:
             if not line.strip() or line.startswith("#"):
                 continue
             fields = line.rstrip("\r\n").split("\t")
-            if len(fields) < 2 or not (fields[1].isascii() and fields[1].isdigit()):
+            if len(fields) < 2 or not re.fullmatch("[0-9]{1,15}", fields[1]):
                 raise InputError(
                     f"{path}, line {number}: expected a chromosome and its length with a tab "
                     f"between, found {line.strip()[:60]!r}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.genome.bed import read_bed
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.samples import read_table
@@ -52,7 +52,7 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
     row = names.get_indexer(keys)
     if (row < 0).any():
         raise InputError(
-            f"{table}: no row for region {keys[row < 0][0]!r} of {regions} "
+            f"{table}: no row for region {shown(keys[row < 0][0])!r} of {regions} "
             f"({int((row < 0).sum()):,} are missing)"
         )
     unknown = names[~names.isin(keys)]
@@ -66,8 +66,8 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
         if np.isnan(column).any():
             at = int(np.flatnonzero(np.isnan(column))[0])
             raise InputError(
-                f"{table}: expected a number for region {names[at]!r} in cell {cell!r}, "
-                f"found {values[cell].iloc[at]!r}"
+                f"{table}: expected a number for region {shown(names[at])!r} in cell {cell!r}, "
+                f"found {shown(values[cell].iloc[at])!r}"
             )
         numbers[str(cell)] = column[row]
     return listed, pd.DataFrame(numbers)
@@ -92,7 +92,7 @@ def _read_numbers(table: PathLike) -> pd.DataFrame:
 
 
 def _no_table(table: PathLike, error: ValueError) -> InputError:
-    return InputError(f"{table}: not a tab-separated table: {' '.join(str(error).split())}")
+    return InputError(f"{table}: not a tab-separated table: {shown(error, 200)}")
 
 
 def read_open_table(

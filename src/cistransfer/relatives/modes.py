@@ -200,6 +200,6 @@ def mode_agreement(modes: BindingModes, reference: BindingModes, tfs: Sequence[s
 def _natural(mode: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key under which ``2`` and ``1.2.6`` come before ``10`` and ``1.10``."""
     return tuple(
-        (0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part)
+        (0, int(part), "") if part.isascii() and part.isdigit() and len(part) < 20 else (1, 0, part)
         for part in mode.split(".")
     )

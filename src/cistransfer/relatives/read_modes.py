@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.motifs.compare import compare, weighted_similarity
 from cistransfer.motifs.files import Motifs, read_motifs
 from cistransfer.motifs.names import motif_tfs
@@ -369,7 +369,7 @@ def read_cisbp(path: str | os.PathLike[str]) -> BindingModes:
         if columns is None:
             raise InputError(
                 f"{path}, line 1: expected the columns symbol and cisbp_family (or TF_Name and "
-                f"Family_Name), found {', '.join(header[:8])!r}"
+                f"Family_Name), found {shown(', '.join(header[:8]))!r}"
             )
         tf, family = columns
         for number, line in enumerate(handle, start=2):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from cistransfer.storage.reading import fingerprint, open_bytes, open_text
 from cistransfer.storage.structured import (
+    MAX_ROWS,
+    TAR_DAMAGE,
+    ZIP_DAMAGE,
     npy_header,
     open_npy,
     parse_json,
@@ -25,6 +28,9 @@ from cistransfer.storage.writing import (
 )
 
 __all__ = [
+    "MAX_ROWS",
+    "TAR_DAMAGE",
+    "ZIP_DAMAGE",
     "Kind",
     "check_folder",
     "fingerprint",

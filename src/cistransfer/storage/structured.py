@@ -11,7 +11,10 @@ import json
 import math
 import os
 import re
+import tarfile
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -23,13 +26,23 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["npy_header", "open_npy", "parse_json", "read_json", "read_table", "read_toml"]
+__all__ = [
+    "MAX_ROWS",
+    "TAR_DAMAGE",
+    "ZIP_DAMAGE",
+    "npy_header",
+    "open_npy",
+    "parse_json",
+    "read_json",
+    "read_table",
+    "read_toml",
+]
 
 PathLike = str | os.PathLike[str]
 
 MAX_JSON = 1 << 27
 """Bytes of a JSON file; the longest record of a study is a few million."""
-MAX_TOML = 1 << 16
+MAX_TOML = 1 << 14
 """Bytes of a TOML file; strategies have two thousand."""
 MAX_DEPTH = 64
 """Levels of lists and objects in each other; records have eight."""
@@ -37,6 +50,13 @@ MAX_DIGITS = 20
 """Of a whole number: 64 bits."""
 MAX_ROWS = 1 << 26
 """Rows of a table: the human genome in windows every 50 bp."""
+ZIP_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError),
+    *(OSError, ValueError, KeyError, IndexError, OverflowError),
+)
+"""What zipfile raises on a damaged archive: also for offsets before the file's beginning."""
+TAR_DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError)
+"""What tarfile raises on a damaged archive."""
 _MAX_CELLS = 1 << 27  # of a table, or 64 for each byte of the file
 _VERSIONS = [b"\x93NUMPY" + bytes([version]) for version in (1, 2, 3)]
 _NPY = re.compile(
@@ -106,7 +126,7 @@ def read_toml(path: PathLike) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When it is missing, malformed, nested too deeply or longer than 64 KB.
+        When it is missing, malformed, nested too deeply or longer than 16 KB.
     """
     try:
         content = tomllib.loads(_text(path, MAX_TOML, "TOML"))

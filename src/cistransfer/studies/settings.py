@@ -85,7 +85,9 @@ class Settings:
     epochs: int | None = option(None, min=1, help="Most epochs of a cell's models.")
     pretraining_epochs: int = option(8, min=1, against=("trunk",), help="Epochs of the trunk.")
     multiclass_epochs: int = option(8, min=1, help="Epochs of the multi-class networks.")
-    seed: int = option(0, min=0, panel="Computing", help="Seed of everything random.")
+    seed: int = option(
+        0, min=0, max=2**63 - 1, panel="Computing", help="Seed of everything random."
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

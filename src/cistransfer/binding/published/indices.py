@@ -9,10 +9,17 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.storage import open_bytes, safe_name, whole_file
 
 __all__ = ["published_name", "read_index", "read_region_index", "write_index"]
+
+
+_MAX_BYTES = 1 << 27  # six million regions; the published index has 1.8
+_DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError),
+    *(OverflowError, AttributeError, MemoryError, RecursionError),
+)
 
 
 def published_name(name: str) -> str:
@@ -33,10 +40,14 @@ class _Plain(pickle.Unpickler):
 def _load(path: str | os.PathLike[str]) -> dict[Any, Any]:
     try:
         with open_bytes(path) as handle:
-            content = _Plain(io.BytesIO(handle.read())).load()
-    except (EOFError, pickle.UnpicklingError, ValueError, IndexError, KeyError, TypeError) as error:
+            raw = handle.read(_MAX_BYTES + 1)
+        if len(raw) > _MAX_BYTES:
+            raise InputError(f"{path}: expected an index of at most {_MAX_BYTES:,} bytes")
+        content = _Plain(io.BytesIO(raw)).load()
+    except _DAMAGE as error:
         raise InputError(
-            f"{path}: refused: an index may hold nothing but dict, str, int and tuple ({error})"
+            f"{path}: refused: an index may hold nothing but dict, str, int and tuple "
+            f"({shown(error)})"
         ) from error
     if type(content) is not dict:
         raise InputError(f"{path}: expected an index (a dict), found {type(content).__name__}")

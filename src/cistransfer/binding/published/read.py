@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -26,9 +25,10 @@ from cistransfer.binding.file import (
     write_matrix,
 )
 from cistransfer.binding.published.indices import published_name, read_index, read_region_index
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.fasta import place_of, read_fasta
+from cistransfer.storage import MAX_ROWS, ZIP_DAMAGE, npy_header
 
 __all__ = ["ImportReport", "import_published", "npy_rows"]
 
@@ -224,17 +224,13 @@ def npy_rows(path: PathLike) -> Iterator[NDArray[np.float64]]:
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_only(archive, path)) as stream:
-            version = np.lib.format.read_magic(stream)
-            header = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = header(stream)
+            shape, fortran, dtype = npy_header(stream, path)
             if len(shape) != 2 or fortran or dtype.kind != "f":
                 raise InputError(
                     f"{path}: expected one 2-D float array in C order, found shape {shape}, {dtype}"
                 )
+            if shape[1] > MAX_ROWS:
+                raise InputError(f"{path}: {shape[1]:,} columns: more regions than there can be")
             for _ in range(shape[0]):
                 data = stream.read(shape[1] * dtype.itemsize)
                 if len(data) < shape[1] * dtype.itemsize:
@@ -242,8 +238,9 @@ def npy_rows(path: PathLike) -> Iterator[NDArray[np.float64]]:
                 yield np.frombuffer(data, dtype=dtype).astype(np.float64, copy=False)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable .npz file, or cut short ({error})") from error
+    except ZIP_DAMAGE as error:
+        said = shown(error)
+        raise InputError(f"{path}: not a readable .npz file, or cut short ({said})") from error
 
 
 def _only(archive: zipfile.ZipFile, path: PathLike) -> str:

@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.genome.bed import open_regions
 from cistransfer.genome.rows import RowSource
 from cistransfer.openness.samples import read_table
-from cistransfer.storage import open_bytes
+from cistransfer.storage import TAR_DAMAGE, open_bytes
 
 __all__ = ["Experiment", "Placed", "evidence_files", "open_evidence", "place_rows"]
 
@@ -213,8 +213,8 @@ def _sheet(path: Path) -> list[tuple[Path, Experiment]]:
             if not row[column]:
                 raise InputError(f"{path}, line {row['line']}: expected a {column}, found nothing")
         file = path.parent / str(row["file"])
-        if not file.is_file():
-            raise InputError(f"{path}, line {row['line']}: {file}: no such file")
+        if not os.path.isfile(file):
+            raise InputError(f"{path}, line {row['line']}: {shown(file, 200)}: no such file")
         tf = re.sub(r"^(3xFLAG-|eGFP-)|-(human|mouse)$", "", str(row["tf"]))
         accession = str(row.get("accession", "")) or file.name.split(".")[0]
         found.append((file, Experiment(accession, tf, str(row["cell"]))))
@@ -253,10 +253,10 @@ def _members(path: Path) -> Iterator[tuple[str, Any]]:
                         yield member.name, _copied(archive.extractfile(member))
             while stream.read(1 << 20):
                 pass
-    except tarfile.ReadError as error:
+    except TAR_DAMAGE as error:
         raise InputError(
             f"{path}: expected a tar archive of BED files; it is cut short, damaged or something "
-            f"else ({error})"
+            f"else ({shown(error)})"
         ) from error
 
 
