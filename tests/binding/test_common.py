@@ -17,6 +17,7 @@ from cistransfer.binding.facts.common import (
     common_regions,
     maximise_common,
     most_resolved,
+    qualifying_tfs,
     resolved_counts,
 )
 from cistransfer.binding.matrix import BindingMatrix
@@ -36,7 +37,44 @@ def toy(states: list[list[int]]) -> Any:
             chosen = tfs if names is None else [names] if isinstance(names, str) else names
             return table[:, [tfs.index(name) for name in chosen]]
 
-    return Toy(tfs=tfs, path="toy.h5")
+    return Toy(tfs=tfs, path="toy.h5", default_rule="sparse")
+
+
+def test_tfs_that_qualify_by_hand() -> None:
+    """10 bound regions, 4 of them common to a trunk on both: 6 + 0.4 left, 3.2 sequences each."""
+    matrix = toy([[1, 0]] * 4 + [[1, -1]] * 6 + [[0, -1]] * 5)
+    found = qualifying_tfs(matrix, n_trunk=2, min_sequences=20)
+    assert found.to_dict("list") == {
+        "tf": ["TF00", "TF01"],
+        "bound": [10, 0],
+        "left": [6.4, 0.0],
+        "sequences": [20.5, 0.0],
+        "qualifies": [True, False],
+    }
+    for n_trunk in (0, 3):  # none, and more than there are: no trunk
+        alone = qualifying_tfs(matrix, n_trunk=n_trunk, min_sequences=33)
+        assert alone["left"].tolist() == [10.0, 0.0]
+        assert alone["qualifies"].tolist() == [False, False]
+    assert qualifying_tfs(matrix, n_trunk=0, min_sequences=32)["qualifies"].tolist() == [
+        True,
+        False,
+    ]
+
+
+def test_the_published_rule_drops_tfs_with_many_bound_regions(real_matrix: BindingMatrix) -> None:
+    """On nine chromosomes: those that the paper leaves out of the whole genome are out here too."""
+    found = qualifying_tfs(real_matrix).set_index("tf")
+    states, less = real_matrix.states(), real_matrix.states(rule="less-sparse")
+    trunk = [real_matrix.tfs.index(tf) for tf in most_resolved(real_matrix, 50)]
+    seen = (less[:, trunk] >= 0).all(axis=1)
+    for column, tf in enumerate(real_matrix.tfs):
+        bound = states[:, column] == 1
+        left = bound.sum() - 0.9 * (bound & seen).sum()
+        assert found.loc[tf, "left"] == pytest.approx(left, abs=0.06)
+        assert found.loc[tf, "qualifies"] == (round(3.2 * round(left, 1), 1) >= 500)
+    out = set(found.index[~found["qualifies"]])
+    assert {"ARNT", "SREBF2", "VDR", "SP2", "TEAD2", "HINFP", "THAP1"} & set(found.index) <= out
+    assert not {"JUND", "MAX", "SPI1", "SP1", "HNF4A"} & out
 
 
 @settings(max_examples=150)

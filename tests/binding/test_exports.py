@@ -110,6 +110,21 @@ def test_exports_that_cannot_be(
     assert [path.name for path in tmp_path.iterdir()] == ["toy.h5"]
 
 
+def test_a_refused_fasta_leaves_no_folder(toy: BindingMatrix, genome: Path, tmp_path: Path) -> None:
+    """Neither the folder, nor those above it that were made for it; others' stay."""
+    part = tmp_path / "part.fa"
+    part.write_text("".join(genome.read_text().partition(">chr2")[:1]))
+    (tmp_path / "mine").mkdir()
+    for options in ({"chroms": ["chr1", "chr2"]}, {"chroms": ["chrZ"]}, {"width": 5000}):
+        with pytest.raises(InputError):
+            export_matrix(toy, tmp_path / "mine" / "a" / "b", "fasta", sequences=part, **options)
+        assert list((tmp_path / "mine").iterdir()) == []
+    done = export_matrix(toy, tmp_path / "mine" / "a" / "b", "fasta", sequences=part)
+    assert {path.parent for path in done.files} == {tmp_path / "mine" / "a" / "b"}
+    assert [path.name for path in (tmp_path / "mine" / "a").iterdir()] == ["b"]
+    assert done.left_out == {"chr2": 3}
+
+
 def renamed(tmp_path: Path, tfs: list[str], cells: list[str]) -> BindingMatrix:
     """The literal matrix with other names."""
     parts = toy_parts()

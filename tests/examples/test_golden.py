@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ import pandas as pd
 import pytest
 
 from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.errors import InputError
 from cistransfer.examples.classes import multiclass_examples
-from cistransfer.examples.dataset import ExampleSet, open_examples, subset
+from cistransfer.examples.dataset import ExampleSet, open_examples, save_examples, subset
 from cistransfer.examples.draw import Background, Shares
 from cistransfer.examples.sources import FromOpenness
 from cistransfer.examples.split import Split
@@ -23,6 +25,7 @@ from cistransfer.examples.write_sets import write_listed_sets, write_sets
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, WindowSequences, open_sequences, write_fasta
+from cistransfer.genome.intervals import overlaps_any
 from cistransfer.openness.lists import read_lists
 from cistransfer.openness.regions import OpenRegions
 
@@ -356,6 +359,38 @@ def test_sets_of_cells(inputs: Inputs, tmp_path: Path) -> None:
 def test_sets_of_lists(inputs: Inputs, tmp_path: Path) -> None:
     write_listed_sets(tmp_path, inputs.lists, inputs.made, published_multiclass=True)
     assert _written(tmp_path) == GOLDEN["sets of lists"]
+
+
+def test_lists_beside_a_pre_training_set_of_ones_own(inputs: Inputs, tmp_path: Path) -> None:
+    """It becomes SETS/pretraining, and the windows that it trained on leave the test parts."""
+    write_listed_sets(tmp_path / "without", inputs.lists, inputs.made)
+    plain = open_examples(tmp_path / "without" / "cells" / "A")
+    row = next(row for row in plain.rows("test") if plain.labels[row, 0] == 0)
+    kept = [row, *plain.rows("valid")[:3], *plain.rows("train")[:3]]
+    own = ExampleSet(
+        np.asarray(plain.codes)[kept],
+        np.asarray(plain.labels)[kept],
+        plain.regions.iloc[kept].assign(part="train").reset_index(drop=True),
+        ("open",),
+        {"split": {"by": "random", "fraction": 0.1, "seed": 1}},
+    )
+    folder = save_examples(tmp_path / "own", own)
+    write_listed_sets(tmp_path / "sets", inputs.lists, inputs.made, pretraining=folder)
+    written = open_examples(tmp_path / "sets" / "pretraining")
+    assert written.content_hash() == own.content_hash()
+    for cell in ("A", "B"):
+        before = open_examples(tmp_path / "without" / "cells" / cell)
+        after = open_examples(tmp_path / "sets" / "cells" / cell)
+        assert after.facts["split"] == before.facts["split"]
+        seen = overlaps_any(before.regions, own.regions)
+        left = ~seen | (before.regions["part"] == "train").to_numpy()
+        pd.testing.assert_frame_equal(after.regions, before.regions[left].reset_index(drop=True))
+        assert (after.facts["dropped"]["seen_by_trunk"] == (~left).sum()) > 0 or cell != "A"
+    narrow = dataclasses.replace(own, codes=own.codes[:, 1:])
+    width = own.window
+    with pytest.raises(InputError, match=f"windows of {width - 1} bp, the lists have {width} bp"):
+        write_listed_sets(tmp_path / "no", inputs.lists, inputs.made, pretraining=narrow)
+    assert not (tmp_path / "no").exists()
 
 
 def test_real_data(real_matrix: BindingMatrix, shared_data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import shutil
@@ -156,6 +157,7 @@ def _files_of(target: Path) -> Iterator[tuple[Path, list[Path]]]:
     if target.exists() and not target.is_dir():
         raise InputError(f"{target}: expected a folder, found a file")
     held = target if target.is_dir() else target.absolute().parent
+    lacking = [folder for folder in (held, *held.parents) if not folder.exists()]
     try:
         held.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=held))
@@ -169,6 +171,10 @@ def _files_of(target: Path) -> Iterator[tuple[Path, list[Path]]]:
             os.replace(path, target / path.name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if not target.exists():
+            with contextlib.suppress(OSError):  # somebody else may have put something there
+                for parent in lacking:
+                    parent.rmdir()
 
 
 @contextmanager

@@ -82,6 +82,12 @@ class ListedCells:
     cells: tuple[str, ...] = option(
         (), help="Comma list of cells to make models for [with --lists: all]."
     )
+    pretraining: Path | None = option(
+        None,
+        metavar="SET",
+        help="Your own pre-training set of windows as wide (SETS/pretraining of another run, or of "
+        "'cistransfer examples'); its split is taken, and what it has seen is held out.",
+    )
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,14 @@ def sets(
     inputs: list[dict[str, Any]] = []
     if isinstance(source, FromLists):
         assert listed is not None
-        table = write_listed_sets(output.out, source.lists, genome.genome, listed.cells, **common)
+        table = write_listed_sets(
+            output.out,
+            source.lists,
+            genome.genome,
+            listed.cells,
+            pretraining=listed.pretraining,
+            **common,
+        )
     else:
         assert cells is not None
         assert made is not None

@@ -14,7 +14,7 @@ import pandas as pd
 from cistransfer.errors import InputError
 from cistransfer.examples.candidates import as_sequences
 from cistransfer.examples.classes import multiclass_examples
-from cistransfer.examples.dataset import EXAMPLES, ExampleSet, save_examples
+from cistransfer.examples.dataset import EXAMPLES, ExampleSet, open_examples, save_examples
 from cistransfer.examples.draw import Background, Shares
 from cistransfer.examples.from_openness import as_lists, as_opened
 from cistransfer.examples.holdout import PUBLISHED_TEST, HoldOut
@@ -122,12 +122,14 @@ def write_listed_sets(
     genome: PathLike | Bases,
     cells: Sequence[str] = (),
     *,
+    pretraining: PathLike | ExampleSet | None = None,
     split: Split | None = None,
     published_multiclass: bool = False,
 ) -> pd.DataFrame:
     """Write ``cells/CELL`` of ChromTransfer's lists, ``multiclass`` and ``sets.tsv``.
 
-    There is no pre-training set: the lists say nothing of other cells.
+    The lists hold no pre-training set, because they say nothing of other cells; one of your own
+    may stand in for it.
 
     Parameters
     ----------
@@ -136,18 +138,41 @@ def write_listed_sets(
         Of `FromLists`.
     cells : sequence of str
         By default all that have a list.
+    pretraining : path or ExampleSet, optional
+        Becomes ``pretraining``, with windows as wide as the listed ones. What it trains and
+        validates on is kept out of the cells' test parts, and what it trains on out of their
+        validation parts.
     split : Split, optional
-        By default the published one.
+        By default that of ``pretraining``, where it is by chromosome, else the published one.
     published_multiclass : bool
     """
     lists, sequences = as_lists(lists), as_sequences(genome)
     found = sorted({cell_of_list(rows) for _, rows in lists.groupby("list", sort=True)})
     folders = _folders(cells or found)
+    before: dict[str, ExampleSet] = {}
     holdout = HoldOut.of(split=split)
+    if pretraining is not None:
+        own = pretraining if isinstance(pretraining, ExampleSet) else open_examples(pretraining)
+        before = {"pretraining": own}
+        holdout = _beside(own, lists, split)
     sets = {
         cell: examples_for(FromLists(lists, sequences, cell), holdout=holdout) for cell in folders
     }
-    return _write(Path(out), {}, sets, folders, published_multiclass)
+    return _write(Path(out), before, sets, folders, published_multiclass)
+
+
+def _beside(own: ExampleSet, lists: pd.DataFrame, split: Split | None) -> HoldOut:
+    """What to hold out of listed windows beside a pre-training set."""
+    width = int((lists["end"] - lists["start"]).iloc[0])
+    if own.window != width:
+        raise InputError(
+            f"the pre-training set has windows of {own.window} bp, the lists have {width} bp; make "
+            f"it with --window {width}"
+        )
+    theirs = own.facts.get("split") or {}
+    if split is None and theirs.get("by") == "chromosome":
+        split = split_from_card(theirs)
+    return HoldOut(split, seen=own.regions[own.regions["part"] != "test"])
 
 
 def _folders(cells: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cistransfer import progress
 from cistransfer.binding.facts.cobinding import BindingVectors, pack
+from cistransfer.binding.facts.common import MIN_SEQUENCES, TRUNK_TFS, qualifying_tfs
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import gc_fraction
@@ -42,6 +43,8 @@ class Facts:
         alone).
     few : list of str
         TFs with at most 500 bound regions.
+    unqualified : list of str
+        TFs that have too few for a model of their own (`qualifying_tfs`).
     common : dict of int → int
         N → regions resolved in all of the N most resolved TFs.
     overlap : dict of int → float
@@ -57,6 +60,7 @@ class Facts:
     tfs: pd.DataFrame
     cells: pd.DataFrame
     few: list[str]
+    unqualified: list[str]
     common: dict[int, int]
     overlap: dict[int, float]
     gc: dict[str, float] | None
@@ -71,6 +75,7 @@ class Facts:
             "tfs": tfs.to_dict("records"),
             "cells": self.cells.to_dict("records"),
             "few": self.few,
+            "unqualified": self.unqualified,
             "common": {str(n): count for n, count in self.common.items()},
             "overlap": {str(width): share for width, share in self.overlap.items()},
             "gc": self.gc,
@@ -126,12 +131,14 @@ def facts_of(
         rows.append(row)
         packed.append(pack(resolved_at[level]))
     tfs = pd.DataFrame(rows)
+    own = qualifying_tfs(matrix, settled)
     vectors = BindingVectors(matrix.tfs, joint, len(matrix), (), np.array(packed))
     return Facts(
         rule=settled,
         tfs=tfs,
         cells=_cells(matrix, table),
         few=tfs.loc[tfs["bound"] <= FEW, "tf"].tolist(),
+        unqualified=own.loc[~own["qualifies"], "tf"].tolist(),
         common=vectors.common_curve(wanted),
         overlap={width: neighbour_overlap(matrix.regions, width) for width in (200, 500, 1000)},
         gc=None if gc is None else _summary(gc),
@@ -250,6 +257,9 @@ def describe(matrix: BindingMatrix, facts: Facts) -> list[str]:
         "",
         f"TFs with at most {FEW} bound regions ({len(facts.few)}): "
         + (", ".join(facts.few) or "none"),
+        f"TFs with fewer than {MIN_SEQUENCES} training sequences for a model of their own, beside "
+        f"a trunk on the {TRUNK_TFS} most resolved TFs ({len(facts.unqualified)}): "
+        + (", ".join(facts.unqualified) or "none"),
         "regions resolved in all of the N most resolved TFs: "
         + ", ".join(f"{n}: {count:,}" for n, count in facts.common.items()),
         "neighbouring windows that overlap: "
