@@ -52,6 +52,7 @@ _ROOM_OF = {
     "predict": "api.use",
     "predict_track": "api.use",
     "score_variants": "api.use",
+    "annotate_variants": "api.use",
     "attribute": "api.use",
     "mutagenesis": "api.use",
     "explain_locus": "api.use",

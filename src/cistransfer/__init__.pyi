@@ -15,6 +15,7 @@ from cistransfer.api.results import evaluate as evaluate
 from cistransfer.api.results import plot_locus as plot_locus
 from cistransfer.api.results import plot_logo as plot_logo
 from cistransfer.api.results import write_report as write_report
+from cistransfer.api.use import annotate_variants as annotate_variants
 from cistransfer.api.use import attribute as attribute
 from cistransfer.api.use import explain_locus as explain_locus
 from cistransfer.api.use import mutagenesis as mutagenesis

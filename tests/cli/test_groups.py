@@ -152,7 +152,7 @@ def test_every_group_is_read_by_the_function(verb: str) -> None:
         argument.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
-        for argument in node.args
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords))
         if isinstance(argument, ast.Name)
     }
     for slot in PLANS[verb].slots:

@@ -68,7 +68,7 @@ def test_tfs_that_are_left_out_are_replaced(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--target", "SPI1", "--tfs", "MAX"], "name the TFs (--tfs), or let them be chosen"),
+        (["--target", "SPI1", "--tfs", "MAX"], "name the TFs (tfs), or let them be chosen"),
         (["--target", "SPI"], "SPI1"),
         (["--target", "SPI1", "--group", "cobinders"], "co-binders"),
         (["--n-tfs", "2"], "--n-tfs has no meaning without --target"),

@@ -310,7 +310,7 @@ def fill(group: type[T], options: Mapping[str, Any], what: str) -> T:
             wanted, word = _KINDS[kind]
             if not isinstance(value, wanted) or (kind != "bool" and isinstance(value, bool)):
                 raise InputError(f"{field.name}: expected {word}, found {found(value)}")
-        elif "PathLike" in kind and value == "":
+        elif "PathLike" in kind and isinstance(value, str) and not value:
             raise InputError(f"{field.name}: expected a path, found an empty text")
         values[field.name] = value
     return group(**values)

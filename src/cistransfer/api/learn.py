@@ -270,7 +270,7 @@ def finetune(
     Examples
     --------
     >>> import cistransfer as ct
-    >>> ct.finetune("data/peaks/HNF4A.narrowPeak.gz", open_regions="data/open.bed.gz",
+    >>> ct.finetune("data/peaks/HNF4A.narrowPeak.gz", open_regions="data/open/HepG2.bed.gz",
     ...             genome="data/genome.fa", tf="HNF4A", trunk="trunk", out="HNF4A")
     <Bundle HNF4A/bundle: cnn with motifs, 100 bp, 1 tasks (HNF4A)>
     """
@@ -418,5 +418,5 @@ def _chosen(
     matrix = as_matrix(source.matrix)
     answer = find_relatives(matrix, target, evidence, group=group)
     choice = answer.choose(group, **fields_of(choosing), seed=seed)
-    say(*choice_lines(choice, answer))
+    say(*answer.notes, *choice_lines(choice, answer))
     return replace(source, matrix=matrix, tfs=choice.tfs)

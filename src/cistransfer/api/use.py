@@ -44,6 +44,7 @@ from cistransfer.progress import say
 from cistransfer.storage import open_text
 
 __all__ = [
+    "annotate_variants",
     "attribute",
     "explain_locus",
     "locus_of",
@@ -208,7 +209,6 @@ def score_variants(
     variants: Any,
     genome: Any,
     *,
-    out: PathLike | None = None,
     motifs: Any = None,
     motif_p: float = 1e-4,
     n_shifts: int = 5,
@@ -217,7 +217,7 @@ def score_variants(
     strands: str = "both",
     seed: int = 0,
     device: str = "auto",
-) -> pd.DataFrame | VariantFacts:
+) -> pd.DataFrame:
     """Score the alternative alleles of variants against the reference.
 
     Parameters
@@ -228,9 +228,6 @@ def score_variants(
         A VCF; a table with chrom, pos, ref, alt (VCF's names do too); or texts like
         ``"chr1:12345:A:G"``. Positions count from 1, as in a VCF.
     genome : path or Genome
-    out : path, optional
-        Write a VCF (``….vcf``, ``….vcf.gz``) or a table, of any size, instead of returning one;
-        needs a VCF as ``variants``.
     motifs : path, str or motifs, optional
         Motifs to look for in both alleles.
     motif_p, n_shifts, max_shift, n_null, strands, seed
@@ -240,8 +237,8 @@ def score_variants(
     Returns
     -------
     DataFrame
-        A row per alternative allele (see `cistransfer.prediction.variants.VariantScorer.score`);
-        with ``out`` what was read and written.
+        A row per alternative allele (see `cistransfer.prediction.variants.VariantScorer.score`).
+        For a file of any size see `annotate_variants`.
 
     Examples
     --------
@@ -267,14 +264,65 @@ def score_variants(
         seed=seed,
     )
     with on_device(bundles, device):
-        if out is not None:
-            if not is_file:
-                raise InputError("out is written from a VCF; leave it out to get a table")
-            return annotate_vcf(scorer, variants, as_path(out, "out"))
         tables = [scorer.score(chunk) for chunk in _records(variants, is_file)]
     if not tables:
         raise InputError(f"{scorer.name}: expected variants, found none")
     return pd.concat(tables, ignore_index=True).drop(columns=["row", "line"])
+
+
+def annotate_variants(
+    models: Any,
+    vcf: PathLike,
+    genome: Any,
+    out: PathLike,
+    *,
+    motifs: Any = None,
+    motif_p: float = 1e-4,
+    n_shifts: int = 5,
+    max_shift: int | None = None,
+    n_null: int = 0,
+    strands: str = "both",
+    seed: int = 0,
+    device: str = "auto",
+) -> VariantFacts:
+    """Score a VCF of any size into a file.
+
+    Parameters
+    ----------
+    models, genome, motifs, motif_p, n_shifts, max_shift, n_null, strands, seed, device
+        See `score_variants`.
+    vcf : path
+        Plain or compressed.
+    out : path
+        ``….vcf`` or ``….vcf.gz``: the records with entries in INFO; else a table (TSV).
+
+    Examples
+    --------
+    >>> import cistransfer as ct
+    >>> genome = ct.open_genome("data/genome.fa")
+    >>> (base,) = genome.fetch(ct.read_regions("chr1:1999-2000"))[0]
+    >>> row = ["chr1", "2000", "rs1", "ACGT"[base], "TGCA"[base]]
+    >>> with open("one.vcf", "w") as file:
+    ...     print(*row, sep=chr(9), file=file)
+    >>> ct.annotate_variants("trunk", "one.vcf", genome, out="scored.vcf").line()
+    '1 records, 1 alternative alleles, 1 scored'
+    """
+    bundles, opened = as_bundles(models), as_chromosomes(genome)
+    place, target = as_path(vcf, "vcf"), as_path(out, "out")
+    scorer = VariantScorer(
+        bundles,
+        opened,
+        str(place),
+        motifs=as_motifs(motifs),
+        motif_p=motif_p,
+        n_shifts=n_shifts,
+        max_shift=max_shift,
+        n_null=n_null,
+        strands=strands,
+        seed=seed,
+    )
+    with on_device(bundles, device):
+        return annotate_vcf(scorer, place, target)
 
 
 _VARIANT = re.compile(r"\s*([^\s:]+)[:-](\d+)[:-]([A-Za-z]+)[:>/-]([A-Za-z,]+)\s*$")

@@ -56,7 +56,8 @@ class Tables:
 
 def compare(what: Comparison, intervals: Intervals, seed: Seed, tables: Tables) -> Done:
     """Compare strategies on equal TFs, test regions and draws; print the table for a paper."""
-    from cistransfer.evaluation.compare_runs import compare_runs, in_words
+    from cistransfer.api.results import compare as compare_runs
+    from cistransfer.evaluation.compare_runs import in_words
     from cistransfer.tables import records
 
     out = tables.out
@@ -64,15 +65,15 @@ def compare(what: Comparison, intervals: Intervals, seed: Seed, tables: Tables) 
         what.runs,
         metric=what.metric,
         reference=what.reference,
-        motif=what.motif_strategy,
-        full=what.full_strategy,
+        motif_strategy=what.motif_strategy,
+        full_strategy=what.full_strategy,
         by_size=what.by_size,
-        level=intervals.confidence,
-        draws=intervals.resamples,
-        by_blocks=intervals.blocks,
+        confidence=intervals.confidence,
+        resamples=intervals.resamples,
+        blocks=intervals.blocks,
         seed=seed.seed,
         out=out,
-        figures=tables.figure_format,
+        figure_format=tables.figure_format,
     )
     used = str(made["comparison"]["reference"].iloc[0])
     shown = {name: records(table) for name, table in made.items() if name != "results"}

@@ -75,7 +75,7 @@ def evaluate(what: Evaluated, against: Baselines, device: Device, networks: OwnN
 
     Runs that are folds of one test part (--fold) are evaluated on it together.
     """
-    from cistransfer.evaluation.runs import evaluate_runs
+    from cistransfer.api.results import evaluate as evaluate_runs
     from cistransfer.motifs.files import read_motifs
 
     networks.register()
@@ -83,16 +83,16 @@ def evaluate(what: Evaluated, against: Baselines, device: Device, networks: OwnN
     used = {} if pwms is None else {"motifs": pwms.facts.said()}
     say(*used.values())
     found = evaluate_runs(
-        what.out,
         what.runs,
+        out=what.out,
         examples=what.examples,
         part=what.part,
         baselines=against.baselines,
-        pwms=pwms or (),
+        motifs=pwms,
         modes=against.modes,
         trunk=against.trunk,
         protocol=what.protocol,
-        draws=what.resamples,
+        resamples=what.resamples,
         allow_seen=what.allow_seen,
         device=device.device,
     )

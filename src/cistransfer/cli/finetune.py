@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cistransfer.cli.command import say
 from cistransfer.cli.groups import Device, FromSet, Precision, Seed, is_python, is_toml, used_by
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
-from cistransfer.errors import InputError
 from cistransfer.examples.draw import Matched
 from cistransfer.examples.holdout import HoldOutOptions
 from cistransfer.examples.sources import FromFasta, FromMatrix, FromPeaks, FromRegions
@@ -22,7 +19,6 @@ from cistransfer.options import option
 if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
     from cistransfer.models.bundle import Bundle
-    from cistransfer.motifs.pwm import PWM
 
 __all__ = ["finetune", "register"]
 
@@ -53,26 +49,14 @@ class Start:
         help="Argument of the architecture, such as variant=paper (repeatable).",
     )
 
-    def open_trunk(self) -> Bundle | None:
-        """The trunk; None for a network from scratch."""
-        from cistransfer.models.bundle import open_bundle
-        from cistransfer.models.user_file import is_file_spec
-
-        if self.trunk == "scratch":
-            return None
-        if self.architecture and not is_file_spec(self.architecture):
-            raise InputError(
-                "--architecture NAME goes with --trunk scratch; a trunk brings its own"
-            )
-        return open_bundle(self.trunk, self.architecture)
-
     def network(self) -> dict[str, Any]:
         """What a network from scratch is made of."""
         from cistransfer.models.registry import read_arguments
 
-        name = self.architecture or "cnn"
-        read = read_arguments(name, self.settings) if self.settings else None
-        return {"architecture": name, "arguments": read}
+        read = None
+        if self.settings:
+            read = read_arguments(self.architecture or "cnn", self.settings)
+        return {"architecture": self.architecture, "arguments": read}
 
 
 @dataclass(frozen=True)
@@ -85,15 +69,6 @@ class Motifs:
     motif_tf: str | None = option(
         None, needs=("motifs",), help="Whose motifs to take from --motifs [default: the TF's]."
     )
-
-    def of(self, tf: str) -> tuple[Sequence[PWM], list[str]]:
-        """The one motif of the file, or the TF's; and what was taken, in words."""
-        from cistransfer.motifs.names import given_motifs
-
-        if self.motifs is None:
-            return (), []
-        found = given_motifs(self.motif_tf or tf, self.motifs)
-        return found.pwms, found.lines()
 
 
 @dataclass(frozen=True)
@@ -128,47 +103,36 @@ def finetune(
     The split is the trunk's unless you name another one. '--trunk scratch' is the control; give it
     '--examples RUN/examples' to train on exactly the examples of another run.
     """
-    from cistransfer.examples.dataset import counts, open_examples
-    from cistransfer.examples.make import examples_for
-    from cistransfer.training.finetune import finetune as train
+    from cistransfer.api.learn import finetune as train
+    from cistransfer.examples.dataset import open_examples
+    from cistransfer.motifs.files import read_motifs
+    from cistransfer.motifs.names import given_motifs
 
-    network, trunk = start.network(), start.open_trunk()
-    if isinstance(source, FromSet):
-        assert seen is not None
-        guard, data = seen.guard, open_examples(source.examples)
-    else:
-        assert holdout is not None
-        if trunk is None and holdout.guard is not None:
-            raise InputError("--guard has no meaning with --trunk scratch; drop it")
-        guard, held = holdout.guard, holdout.hold_out(trunk, seed.seed)
-        data = examples_for(source, trunk, holdout=held, draw=draw, seed=seed.seed)
-    say(*data.notes())
-    table = counts(data)
-    for part, tasks in table.items():
-        bound = sum(row["bound"] for row in tasks.values())
-        unbound = sum(row["unbound"] for row in tasks.values())
-        say(f"{part}: {bound:,} bound, {unbound:,} unbound")
-    pwms, taken = motifs.of(data.tasks[0])
-    say(*taken)
+    pwms = None if motifs.motifs is None else read_motifs(motifs.motifs)
     bundle = train(
-        start.out,
-        data,
-        trunk,
+        source.examples if isinstance(source, FromSet) else source,
+        trunk=start.trunk,
+        out=start.out,
         strategy=start.strategy,
-        **network,
+        **start.network(),
         motifs=pwms,
-        guard=guard,
+        motif_tf=motifs.motif_tf,
+        split=None if holdout is None else holdout.split(seed.seed),
+        guard=(holdout or seen or AllowSeen()).guard,
+        draw=draw,
         seed=seed.seed,
         device=device.device,
         precision=precision.precision,
     )
-    return _done(start.out, data, bundle, table, taken)
+    data = open_examples(start.out / "examples")
+    taken = [] if pwms is None else given_motifs(motifs.motif_tf or data.tasks[0], pwms).lines()
+    return _done(start.out, data, bundle, taken)
 
 
-def _done(
-    out: Path, data: ExampleSet, bundle: Bundle, table: dict[str, Any], motifs: list[str]
-) -> Done:
+def _done(out: Path, data: ExampleSet, bundle: Bundle, motifs: list[str]) -> Done:
     """What is said and recorded of a model."""
+    from cistransfer.examples.dataset import counts
+
     known = [value for value in bundle.card.validation["aucpr"] if value is not None]
     aucpr = sum(known) / len(known)
     return Done(
@@ -177,7 +141,7 @@ def _done(
             "tasks": list(bundle.tasks),
             "strategy": bundle.card.strategy.name,
             "examples": data.content_hash(),
-            "counts": table,
+            "counts": counts(data),
             "dropped": data.facts.get("dropped"),
             "split": data.facts.get("split"),
             "epochs": bundle.card.epochs,

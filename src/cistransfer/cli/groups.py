@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GENOME",
     "Device",
+    "Ensemble",
     "FromSet",
     "OneBundle",
     "OwnNetworks",
@@ -25,6 +26,7 @@ __all__ = [
     "Regions",
     "Seed",
     "Sequences",
+    "WholeGenome",
     "is_python",
     "is_toml",
     "used_by",
@@ -71,6 +73,24 @@ class OneBundle:
     """Model."""
 
     bundle: Path = option(positional=True, help="Run folder or bundle.")
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Models."""
+
+    bundles: tuple[str, ...] = option(
+        positional=True,
+        path=True,
+        help="Run folders or bundles; several are an ensemble, whose mean counts.",
+    )
+
+
+@dataclass(frozen=True)
+class WholeGenome:
+    """Genome."""
+
+    genome: Path = option(help="Genome (FASTA or 2bit).")
 
 
 @dataclass(frozen=True)

@@ -32,26 +32,24 @@ def predict(
     networks: OwnNetworks,
 ) -> Done:
     """Score regions of a genome, or sequences: the input's rows in their order, plus a score."""
-    from cistransfer.examples.dataset import input_lines
-    from cistransfer.genome.fasta import open_sequences
-    from cistransfer.models.bundle import open_bundle
+    from cistransfer.api.doors import as_bundle
+    from cistransfer.api.use import predict as predict_table
+    from cistransfer.genome.bed import read_bed
     from cistransfer.models.score import choose_device
-    from cistransfer.prediction.table import predict_fasta, predict_regions, write_predictions
+    from cistransfer.prediction.table import write_predictions
 
     networks.register()
     read: dict[str, Any] = {}
-    bundle = open_bundle(model.bundle)
-    used = choose_device(device.device)
-    bundle.model.to(used)
+    how: dict[str, Any] = {"strands": scores.strands, "device": device.device}
+    bundle = as_bundle(model.bundle)
     if isinstance(scored, Sequences):
-        table = predict_fasta(bundle, scored.fasta, strands=scores.strands)
+        table = predict_table(bundle, scored.fasta, **how)
     else:
-        regions, genome = scored.table(keep=True), open_sequences(scored.genome)
+        regions = read_bed(scored.regions, scored.columns, keep=True)
+        table = predict_table(bundle, regions, scored.genome, **how)
         read = {"read": regions.attrs["read"].as_dict()}
-        table = predict_regions(bundle, regions, genome, strands=scores.strands)
-        inputs = [{k: v for k, v in one.items() if k != "read"} for one in table.attrs["inputs"]]
-        read["inputs"] = inputs
-        say(*input_lines(inputs))
+        inputs = table.attrs["inputs"]
+        read["inputs"] = [{k: v for k, v in one.items() if k != "read"} for one in inputs]
     if table.attrs["uracils"]:
         read["uracils"] = table.attrs["uracils"]
         say(f"{read['uracils']:,} letters U were read as T")
@@ -69,7 +67,7 @@ def predict(
         },
         [f"{len(table):,} rows, {unscored:,} without a score: {scores.out}"],
         written=[scores.out],
-        used={"device": str(used), **read},
+        used={"device": str(choose_device(device.device)), **read},
     )
 
 

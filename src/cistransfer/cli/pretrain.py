@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +13,10 @@ from cistransfer.cli.command import say
 from cistransfer.cli.groups import Device, FromSet, Precision, Seed, is_python, is_toml, used_by
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
-from cistransfer.errors import InputError
 from cistransfer.examples.holdout import SplitOptions
 from cistransfer.examples.sources import FromTFs
-from cistransfer.options import arguments, option
-from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
+from cistransfer.options import option
+from cistransfer.relatives.options import GroupOptions, Sources
 
 if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
@@ -74,40 +73,32 @@ def pretrain(
     precision: Precision,
 ) -> Done:
     """Pre-train a network on several TFs of a binding matrix, or on an example set."""
-    from cistransfer.examples.dataset import counts, open_examples
-    from cistransfer.examples.holdout import HoldOut
-    from cistransfer.examples.make import examples_for
+    from cistransfer.api.learn import pretrain as train
+    from cistransfer.examples.dataset import open_examples
     from cistransfer.models.registry import read_arguments
     from cistransfer.motifs.files import read_motifs
-    from cistransfer.training.pretrain import pretrain as train
 
-    made = read_arguments(network.architecture, network.settings)
     pwms = None if network.motifs is None else read_motifs(network.motifs)
     taken = [] if pwms is None else [pwms.facts.said()]
     say(*taken)
-    if isinstance(source, FromSet):
-        data = open_examples(source.examples)
-    else:
-        assert split is not None
-        source = _chosen(source, choose, choosing, evidence, seed.seed)
-        held = HoldOut.of(split=split.split(seed.seed))
-        data = examples_for(source, holdout=held, seed=seed.seed)
-    say(*data.notes())
-    parts = ", ".join(f"{part} {len(data.rows(part)):,}" for part in counts(data))
-    say(f"pre-training on {len(data.tasks)} tasks, {len(data.codes):,} regions ({parts})")
     bundle = train(
-        network.out,
-        data,
+        source.examples if isinstance(source, FromSet) else source,
+        out=network.out,
+        target=None if choose is None else choose.target,
+        group=None if choose is None else choose.group,
+        choosing=choosing,
+        evidence=evidence,
+        split=None if split is None else split.split(seed.seed),
         strategy=network.strategy,
         architecture=network.architecture,
-        arguments=made,
+        arguments=read_arguments(network.architecture, network.settings),
         epochs=network.epochs,
-        motifs=pwms or (),
+        motifs=pwms,
         seed=seed.seed,
         device=device.device,
         precision=precision.precision,
     )
-    return _done(network.out, data, bundle, taken)
+    return _done(network.out, open_examples(network.out / "examples"), bundle, taken)
 
 
 def _done(out: Path, data: ExampleSet, bundle: Bundle, motifs: list[str]) -> Done:
@@ -132,31 +123,6 @@ def _done(out: Path, data: ExampleSet, bundle: Bundle, motifs: list[str]) -> Don
         written=[out],
         used={**used_by(bundle, data), **({"motifs": motifs} if motifs else {})},
     )
-
-
-def _chosen(
-    source: FromTFs,
-    choose: Choose | None,
-    choosing: GroupOptions | None,
-    evidence: Sources | None,
-    seed: int,
-) -> FromTFs:
-    """The source with the TFs that are chosen for a target or a group, where that is asked."""
-    if choose is None or choosing is None:
-        return source
-    from cistransfer.binding.matrix import open_matrix
-    from cistransfer.relatives.answer import choice_lines, find_relatives
-
-    if source.tfs:
-        raise InputError(
-            "name the TFs (--tfs), or let them be chosen (--target, --group), not both"
-        )
-    matrix = open_matrix(Path(str(source.matrix)))
-    group = choose.group or DEFAULT_GROUP
-    found = find_relatives(matrix, choose.target, evidence, group=group)
-    choice = found.choose(group, **arguments(choosing), seed=seed)
-    say(*found.notes, *choice_lines(choice, found))
-    return replace(source, matrix=matrix, tfs=choice.tfs)
 
 
 def mean_known(values: Sequence[float | None]) -> float | None:

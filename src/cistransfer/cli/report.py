@@ -28,10 +28,10 @@ class Page:
 
 def report(page: Page, networks: OwnNetworks) -> Done:
     """Write one self-contained HTML page: numbers, curves, examples, what models learned."""
-    from cistransfer.report.page import write_report
+    from cistransfer.api.results import write_report
 
     networks.register()
-    path = write_report(page.out, page.evaluations, title=page.title)
+    path = write_report(page.evaluations, out=page.out, title=page.title)
     return Done({"report": str(path)}, [f"report: {path}"], written=[path])
 
 

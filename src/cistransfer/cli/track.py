@@ -1,0 +1,61 @@
+"""``cistransfer track``: scores along chromosomes, for a genome browser."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+
+from cistransfer.cli.groups import Device, Ensemble, OwnNetworks, WholeGenome
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
+
+__all__ = ["Track", "register", "track"]
+
+
+@dataclass(frozen=True)
+class Track:
+    """Track."""
+
+    out: Path = option(help="Track to write: .bedGraph (.gz compresses), or .bw (bigWig).")
+    task: str | None = option(None, help="Task to show, where the models have several.")
+    stride: int = option(50, min=1, help="bp from window to window.")
+    chroms: tuple[str, ...] = option((), help="Comma list of chromosomes [default: all].")
+    only: Path | None = option(None, help="Regions (BED); elsewhere there is no value.")
+    strands: str = option("both", choices=("both", "forward"), help="both (averaged), or forward.")
+
+
+def track(
+    models: Ensemble, genome: WholeGenome, wanted: Track, device: Device, networks: OwnNetworks
+) -> Done:
+    """Score windows along chromosomes: a track for a genome browser.
+
+    Each window gives its probability to the --stride bp around its middle; windows with an N have
+    none. A run that was stopped goes on where it was when its command is given again.
+    """
+    from cistransfer.api.use import predict_track
+
+    networks.register()
+    facts = predict_track(
+        list(models.bundles),
+        genome.genome,
+        wanted.out,
+        task=wanted.task,
+        stride=wanted.stride,
+        chroms=wanted.chroms,
+        only=wanted.only,
+        strands=wanted.strands,
+        device=device.device,
+    )
+    return Done(
+        {"out": str(wanted.out), **asdict(facts)},
+        [facts.line(), f"written: {wanted.out}"],
+        written=[wanted.out],
+        used=asdict(facts),
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    verb(app, "track", track)
