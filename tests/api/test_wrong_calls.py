@@ -157,7 +157,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "a split that is not there": (
         lambda: ct.make_examples("matrix.h5", genome=GENOME, tf="MAX", split="fold"),
-        "no split 'fold'; there are: chromosome, neighbours, random",
+        "no split 'fold'; there are: chromosome, neighbours, published, random",
     ),
     "a guard that is not there": (
         lambda: ct.finetune("matrix.h5", tf="MAX", genome=GENOME, trunk="trunk", guard="on",

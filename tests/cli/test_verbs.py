@@ -163,7 +163,7 @@ def test_own_peaks(
         (["--tf", "HNF4B"], "HNF4B"),
         (["--tf", "HNF4G"], "at least 20 are needed"),
         (["--tf", "ELF1", "--n-positives", "9999"], "at least 9,999 are needed"),
-        (["--tf", "ELF1", "--split", "cell"], "random or neighbours, found 'cell'"),
+        (["--tf", "ELF1", "--split", "cell"], "neighbours or published, found 'cell'"),
         (["--tf", "ELF1", "--split", "random", "--fold", "1/3"], "without --split chromosome"),
         (["--tf", "ELF1", "--valid-chroms", "chr1"], "name both --valid-chroms and --test-chroms"),
         (["--tf", "ELF1", "--valid-chroms", "chr1", "--test-chroms", "chr99"], "'chr99' has no"),

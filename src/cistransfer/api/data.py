@@ -121,6 +121,7 @@ def build_matrix(
     peaks: Any = (),
     tfbs: Any = (),
     window: int = 200,
+    label_window: int | None = None,
     assayed: str | None = None,
     genome: str | None = None,
     name: str | None = None,
@@ -140,7 +141,7 @@ def build_matrix(
         UCSC's DHS table, a sheet of BED files, or a table of regions x cells.
     peaks, tfbs, exclude : path or list of path
         Files (for ``exclude``, blacklists).
-    window, assayed, genome, name, treated, edges, chrom_sizes
+    window, label_window, assayed, genome, name, treated, edges, chrom_sizes
         See `cistransfer.binding.build.build_matrix`; ``genome`` is the assembly's name.
     **options
         Of the open regions (``dhs_sources``, ``samples``, ``ucsc2encode`` …:
@@ -172,6 +173,7 @@ def build_matrix(
         peaks=as_paths(peaks, "peaks"),
         tfbs=as_paths(tfbs, "tfbs"),
         window=window,
+        label_window=label_window,
         assayed=assayed,
         genome=genome,
         name=name,

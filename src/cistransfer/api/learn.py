@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -336,7 +336,7 @@ def _examples(
         source = _source(source, options, "examples", many=many, more=more)
     else:
         refuse_others(options, more, type(source).__name__)
-    of_draw = {"per_bound", "gc_bins", "positives"} & set(options)
+    of_draw = {field.name for field in fields(Matched)} & set(options)
     if draw is None and of_draw:
         if not isinstance(source.draw, Matched):
             raise InputError(f"{min(of_draw)} has no meaning with {type(source).__name__}; drop it")
