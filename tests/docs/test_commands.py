@@ -1,4 +1,8 @@
-"""Every command of the docs that is marked runs, in order, in an empty folder."""
+"""Every command and every Python call of the docs that is marked runs, in an empty folder.
+
+Blocks of one page and name run in their order; ``<!-- prepare: NAME … -->`` holds commands that a
+page does not show.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"<!-- run: (?P<name>\w+) -->\n```bash\n(?P<code>.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"<!-- run: (?P<name>\w+) -->\n```(?P<language>bash|python)\n(?P<code>.*?)```"
+    r"|<!-- prepare: (?P<hidden>\w+)\n(?P<commands>.*?)-->",
+    re.DOTALL,
+)
 
 
 def scripts() -> list[tuple[str, str]]:
@@ -19,12 +27,18 @@ def scripts() -> list[tuple[str, str]]:
     joined: dict[str, list[str]] = {}
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-            joined.setdefault(f"{page.name}:{block['name']}", []).append(block["code"])
+            code = block["commands"] or block["code"]
+            if block["language"] == "python":
+                code = f"python - <<'END'\n{code}\nEND"
+            joined.setdefault(f"{page.name}:{block['name'] or block['hidden']}", []).append(code)
     return [(name, "\n".join(codes)) for name, codes in joined.items()]
 
 
 def test_pages_have_marked_commands() -> None:
-    assert any(name.startswith("tutorial.md") for name, _ in scripts())
+    names = [name for name, _ in scripts()]
+    assert {"README.md:python", "tutorial.md:simulated", "variants-and-tracks.md:places"} <= {
+        *names
+    }
 
 
 @pytest.mark.parametrize(("name", "script"), scripts(), ids=[name for name, _ in scripts()])
