@@ -51,10 +51,10 @@ def test_finetune(desk: Path, short_strategy) -> None:
     given["genome"] = ct.open_genome(GENOME)
     short = {"strategy": short_strategy("trunk"), "seed": 3, **CPU}
     again = ct.finetune(
-        peaks, **given, trunk=ct.open_bundle("trunk"), motifs=ct.read_motifs("data/motifs.meme"),
-        draw=ct.Matched(positives=60), out="by-objects", **short,
+        peaks, **given, trunk=ct.open_bundle("trunk"), draw=ct.Matched(positives=60),
+        out="by-objects", **short,
     )  # fmt: skip
-    made = ct.finetune("by-words", trunk="trunk", motifs="data/motifs.meme", out="made", **short)
+    made = ct.finetune("by-words", trunk="trunk", out="made", **short)
     assert again.card.examples == made.card.examples == model.card.examples
     assert again.card.weights == made.card.weights
 
