@@ -566,7 +566,9 @@ def draw_ecdfs(
     return made
 
 
-def draw_densities(sites: pd.DataFrame, scores: Floats, motifs: Sequence[str]) -> Figure:
+def draw_densities(
+    sites: pd.DataFrame, scores: Floats, motifs: Sequence[str], title: str = ""
+) -> Figure:
     """Density of the attribution of all sites, and of some motifs' (as ChromTransfer drew)."""
     made, (ax,) = figure(5.2, 3.4)
     names = sites["name"].astype(str).to_numpy()
@@ -582,7 +584,7 @@ def draw_densities(sites: pd.DataFrame, scores: Floats, motifs: Sequence[str]) -
             label=f"{'all sites' if name is None else name} ({len(mine):,})",
         )  # fmt: skip
     ax.legend(frameon=False, fontsize=8)
-    finish(ax, "attribution of the site (largest of its bases)", "density")
+    finish(ax, "attribution of the site (largest of its bases)", "density", title)
     return made
 
 

@@ -277,7 +277,7 @@ def _draw(
     save(draw_ecdfs(sites, scores, focus), subject.out / "comparison_ecdf", BOTH)
     difference = scores[titles["difference"]]
     save(
-        draw_densities(sites, difference, focus[:1] + focus[-1:]),
+        draw_densities(sites, difference, focus[:1] + focus[-1:], titles["difference"]),
         subject.out / "comparison_densities",
         BOTH,
     )
