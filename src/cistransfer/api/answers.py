@@ -81,6 +81,7 @@ def learn(
     motifs: PathLike | None = None,
     blacklist: PathLike | pd.DataFrame | None = None,
     columns: str | None = None,
+    window: int | None = None,
     interpret: bool = True,
     seed: int = 0,
     device: str = "auto",
@@ -107,7 +108,7 @@ def learn(
     motifs : path or str, optional
         Motif file, or ``jaspar``; by default ``jaspar`` where a TF is named and pyjaspar is
         installed.
-    blacklist, columns
+    blacklist, columns, window
         See `cistransfer.examples.sources.FromPeaks`.
     interpret : bool
         Also write what the model reads.
@@ -146,7 +147,7 @@ def learn(
     start = open_bundle(trunk)
     source = FromPeaks(
         peaks=peaks, genome=genome, open_regions=open_regions, tf=tf, blacklist=blacklist,
-        columns=columns,
+        columns=columns, window=window,
     )  # fmt: skip
     data = _examples(source, start, seed, note)
     name = data.tasks[0]

@@ -48,6 +48,7 @@ def learn(source: FromPeaks, answers: Answers, seed: Seed, device: Device) -> Do
         motifs=answers.motifs,
         blacklist=source.blacklist,
         columns=source.columns,
+        window=source.window,
         interpret=not answers.no_interpretation,
         seed=seed.seed,
         device=device.device,
