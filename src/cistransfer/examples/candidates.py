@@ -340,7 +340,8 @@ def of_peaks(source: FromPeaks, placing: Placing, window: int, seed: int) -> Can
         )  # fmt: skip
         placing.warn(
             f"no open regions are given: {len(opened):,} tiles of the genome stand in for them; "
-            "what tells them from peaks is open chromatin as much as the TF (give --open)"
+            "what tells them from peaks is open chromatin as much as the TF (give --open: 0.89 "
+            "instead of 0.85 AUCPR on four TFs, docs/inputs.md)"
         )
         told = {"tiles": len(opened)}
     else:
