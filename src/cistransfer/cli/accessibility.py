@@ -84,6 +84,7 @@ class ListedCells:
     )
     pretraining: Path | None = option(
         None,
+        flag="--pretraining-set",
         metavar="SET",
         help="Your own pre-training set of windows as wide (SETS/pretraining of another run, or of "
         "'cistransfer examples'); its split is taken, and what it has seen is held out.",
