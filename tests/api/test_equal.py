@@ -191,7 +191,7 @@ def test_objects_say_what_they_are(desk: Path) -> None:
         r"Split\(by='random', fraction=0\.1, seed=3\)",
         r"<HoldOut by chromosome: nothing seen before \(heldout\)>",
         r"<HoldOut Split\(.*\): what a trunk has seen is guarded \(heldout\)>",
-        r"<Choice for MAX, co-binders: \w+, \w+ \([\d,]+ common regions\)>",
+        r"<Choice for MAX, relatives: \w+, \w+ \([\d,]+ common regions\)>",
         r"<Attribution deeplift of the logit of task 0: 1 sequence of 100 bp>",
         r"Motifs\(data/motifs\.meme: 15 motifs \(MEME\)\)",
         r"Matched\(per_bound=1\.0, gc_bins=20, positives=50\)",
