@@ -161,7 +161,7 @@ def test_an_archive_of_blank_lines(tmp_path: Path) -> None:
     entry.size = 80 << 24
     rest = gzip.compress(entry.tobuf())
     (tmp_path / "m.tar.gz").write_bytes(rest + block * 80)
-    with pytest.raises(InputError, match=r"expected at most|cut short or damaged"):
+    with pytest.raises(InputError, match="expected at most"):
         read_motifs(tmp_path / "m.tar.gz")
 
 

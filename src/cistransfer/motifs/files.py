@@ -27,6 +27,7 @@ _EXTENSIONS = re.compile(
 )
 _MAX_FILES = 100_000  # in a folder or an archive
 _MAX_BYTES = 1 << 26  # of all of them together, unpacked
+_MAX_LINES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def read_motifs(path: str | os.PathLike[str], *, background: Sequence[float] = U
         if head[257:262] == b"ustar":
             return _gathered(path, _of_tar(path, stream), background)
     with open_text(path) as text:
-        parsed = parse_motifs(name, text, _stem(name), background)
+        parsed = parse_motifs(name, _Left(path).lines(text), _stem(name), background)
     return Motifs(tuple(parsed.pwms), _facts(path, parsed))
 
 
@@ -270,20 +271,34 @@ def _facts(
     )
 
 
+class _Left:
+    """How many letters and lines a file, a folder or an archive of motifs may still have."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path, self._letters, self._lines = path, _MAX_BYTES, _MAX_LINES
+
+    def lines(self, text: IO[str]) -> Iterator[str]:
+        """Lines of a text; refuses those beyond."""
+        while line := text.readline(self._letters + 1):
+            self._letters -= len(line)
+            self._lines -= 1
+            if self._letters < 0 or self._lines < 0:
+                raise InputError(
+                    f"{self._path}: expected at most {_MAX_BYTES:,} characters of motifs in "
+                    f"{_MAX_LINES:,} lines"
+                )
+            yield line
+
+
 def _gathered(
     path: str | os.PathLike[str], files: Iterable[tuple[str, IO[str]]], background: Sequence[float]
 ) -> Motifs:
     """Motifs of those of many texts that hold some; the others are counted."""
-    parsed, n_files, left = Parsed(), 0, _MAX_BYTES
+    parsed, n_files, left = Parsed(), 0, _Left(path)
     left_out: list[str] = []
     for name, text in files:
         where = f"{path}/{name}"
-        lines: list[str] = []
-        while line := text.readline(left + 1):
-            lines.append(line)
-            left -= len(line)
-            if left < 0:
-                raise InputError(f"{path}: expected at most {_MAX_BYTES:,} characters of motifs")
+        lines = list(left.lines(text))
         first = next((line for line in lines if line.strip() and line[0] != "#"), "")
         if not is_motif_line(first) and not any(x.startswith("MEME version") for x in lines):
             left_out.append(name)
