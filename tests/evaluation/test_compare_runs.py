@@ -307,7 +307,7 @@ def test_paths_without_results_are_refused(tmp_path: Path, prepare: Any, message
         ("a.tsv", "tf\tstrategy\n", "the table has no rows"),
         ("a.tsv", "gene\tstrategy\nA\tx\n", "expected a column 'tf', found: gene, strategy"),
         ("a.csv", "tf,strategy\nA,x,1,2\nB\nC,y,1,2,3,4\n", "not a readable table"),
-        ("a.parquet", "no", "not a readable table"),
+        ("a.parquet", "no", "damaged, or no Parquet file"),
         ("a.tsv", "", "not a readable table"),
     ],
 )
