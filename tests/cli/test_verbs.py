@@ -213,6 +213,8 @@ def test_predict_equals_the_function(call, run_folder: Path, world, tmp_path: Pa
         "predict", run_folder, "--regions", bed, "--genome", world.genome_path,
         "--out", tmp_path / "p.tsv",
     )  # fmt: skip
+    (placed,) = result.pop("inputs")
+    assert (placed["rows"], placed["placed"]) == (31, 30)
     assert result == {
         "out": str(tmp_path / "p.tsv"), "rows": 31, "unscored": 1, "tasks": ["GABPA"],
     }  # fmt: skip
