@@ -159,7 +159,7 @@ def test_ctrl_c_within_a_rerun(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cistransfer.evaluation.runs.evaluate_runs", stop)
+    monkeypatch.setattr("cistransfer.api.results.evaluate", stop)
     config = tmp_path / "config.json"
     arguments = {"runs": ["a"], "out": "b", "allow_seen": False}
     config.write_text(json.dumps({"command": ["evaluate"], "arguments": arguments}))

@@ -103,8 +103,8 @@ def test_wrong_files(tmp_path: Path, case: str) -> None:
 def test_unknown_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no strategy 'finetun'; nearest: finetune .*or a TOML"):
         load_strategy("finetun")
-    with pytest.raises(InputError, match="cannot read: No such file"):
+    with pytest.raises(InputError, match="no such file"):
         load_strategy(str(tmp_path / "none.toml"))
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match="cannot read: it is no text"):
+    with pytest.raises(InputError, match="not valid TOML"):
         load_strategy(str(tmp_path / "b.toml"))
