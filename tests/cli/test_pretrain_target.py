@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import cistransfer as ct
 from cistransfer import __version__
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
+from cistransfer.cli.plan import Plan
+from cistransfer.cli.pretrain import pretrain
+from cistransfer.examples.sources import FromTFs
 from cistransfer.models.bundle import open_bundle
 from cistransfer.relatives.answer import find_relatives
 from cistransfer.relatives.options import Sources
@@ -50,6 +54,26 @@ def test_the_tfs_are_those_of_relatives(
     assert list(open_bundle(tmp_path / "run").tasks) == tasks
     recorded = json.loads((tmp_path / "run" / "config.json").read_text())["arguments"]
     assert (recorded["target"], recorded["group"], recorded["n_tfs"]) == ("SPI1", group, n)
+
+
+@pytest.mark.parametrize(
+    ("options", "tfs"),
+    [({}, ["RXRA", "FOXA1"]), ({"evidence_cell": "HepG2"}, ["GABPA", "RXRA"])],
+)
+def test_the_cell_of_the_labels_is_not_the_cell_of_the_evidence(
+    world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], tfs: list[str]
+) -> None:
+    """`cell` says whose labels are learned; it does not narrow what relatives are told by."""
+    monkeypatch.setattr("cistransfer.api.learn.train_trunk", lambda out, data, **rest: data)
+    elsewhere = [tf for tf in world.matrix.tfs if "HepG2" not in world.matrix.cells_of(tf)]
+    data = ct.pretrain(
+        world.matrix, genome=world.genome, target="CEBPB", n=2, cell="HepG2", exclude=elsewhere,
+        max_regions=300, out=tmp_path / "run", **options,
+    )  # fmt: skip
+    assert list(data.tasks) == tfs
+    assert data.facts["cell"] == "HepG2"
+    places = Plan(pretrain).options["cell"].places
+    assert [place.group for place in places] == [FromTFs]
 
 
 def test_tfs_that_are_left_out_are_replaced(

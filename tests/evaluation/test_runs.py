@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,15 @@ from cistransfer.errors import InputError
 from cistransfer.evaluation import baselines
 from cistransfer.evaluation.results import open_evaluation
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
-from cistransfer.evaluation.shared import Named, named_runs
+from cistransfer.evaluation.shared import Named, SharedExamples, named_runs
 from cistransfer.examples.dataset import ExampleSet, save_examples
+from cistransfer.examples.holdout import HoldOut
+from cistransfer.examples.make import examples_for
+from cistransfer.examples.sources import FromPeaks
+from cistransfer.examples.split import Split
+from cistransfer.genome.fasta import Genome, read_fasta, write_fasta
+from cistransfer.genome.intervals import overlaps_any
+from cistransfer.genome.seen import distinct_fingerprints
 from cistransfer.metrics.table import all_metrics
 from cistransfer.metrics.thresholded import confusion
 from cistransfer.models.bundle import Bundle
@@ -195,6 +203,42 @@ def test_one_half_is_called_unbound_as_published(trunk: Bundle, monkeypatch: Any
     table = confusion([0, 0, 1], scored.logits[:, 0], scored.thresholds[0])
     assert table == (1, 0, 2, 0)
     assert np.round(1 / (1 + np.exp(-values[:, 0]))).tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("by", ["chromosome", "random"])
+def test_what_a_trunk_of_another_assembly_has_seen_is_told_by_its_bases(
+    world, trunk: Bundle, tmp_path: Path, by: str
+) -> None:
+    """The genome shifted by 999 bp is another assembly: there the trunk's places are others."""
+    write_fasta(
+        tmp_path / "g.fa", {name: "A" * 999 + text for name, text in read_fasta(world.genome_path)}
+    )
+    table = world.matrix.regions
+    bound = world.matrix.states(["GABPA"], rule="sparse")[:, 0] == 1
+    moved = table.assign(start=table["start"] + 999, end=table["end"] + 999)
+    data = examples_for(
+        FromPeaks(peaks=moved[bound], open_regions=moved, genome=Genome(tmp_path / "g.fa")),
+        trunk,
+        holdout=HoldOut.of(trunk, Split(by=by, seed=1) if by == "random" else None, "off"),
+    )
+    place = ["chrom", "start", "end", "part"]
+    own = data.regions[data.regions["part"] != "test"]
+    fingerprints = {
+        part: np.union1d(distinct_fingerprints(data.codes[data.rows(part)]), theirs)
+        for part, theirs in trunk.seen().items()
+    }
+    model = SimpleNamespace(
+        regions=lambda: pd.concat([own[place], trunk.regions()[place]], ignore_index=True),
+        seen=lambda: fingerprints,
+        card=SimpleNamespace(examples=data.content_hash(), assembly=None),
+    )
+    seen, neighbours = SharedExamples({"": data}, {}, "test").seen(model)  # type: ignore[arg-type]
+    held = data.regions[data.regions["part"] == "test"]
+    back = held.assign(start=held["start"] - 999, end=held["end"] - 999)
+    theirs = int(overlaps_any(back, trunk.regions()).sum())
+    assert neighbours == int(overlaps_any(held, own).sum())
+    assert abs(seen - theirs) <= 0.1 * len(held)
+    assert (theirs > 0.3 * len(held)) == (by == "random")  # by place hardly any would be found
 
 
 def test_neighbours_of_a_random_split_are_counted_not_refused(

@@ -197,13 +197,13 @@ def test_one_bound_region_is_too_few(real_matrix: BindingMatrix) -> None:
 
 
 def test_everything_is_of_the_cell(real_matrix: BindingMatrix) -> None:
-    found = find_relatives(real_matrix, "HNF4A", Sources(cell="HepG2"), n=3)
+    found = find_relatives(real_matrix, "HNF4A", Sources(evidence_cell="HepG2"), n=3)
     for row in found.evidence.to_dict("records"):
         states = real_matrix.states(row["tf"], "less-sparse", "HepG2")[:, 0]
         assert row["bound"] == (states == 1).sum() > 0
         assert "HepG2" in real_matrix.cells_of(row["tf"])
     with pytest.raises(InputError, match="no cell 'HepG3'"):
-        find_relatives(real_matrix, "HNF4A", Sources(cell="HepG3"))
+        find_relatives(real_matrix, "HNF4A", Sources(evidence_cell="HepG3"))
 
 
 @pytest.mark.parametrize(

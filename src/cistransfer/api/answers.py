@@ -129,7 +129,8 @@ def learn(
     --------
     >>> import cistransfer as ct
     >>> answer = ct.learn("data/peaks/HNF4A.narrowPeak.gz", "data/genome.fa", "answer",
-    ...                   open_regions="data/open.bed.gz", trunk="trunk", interpret=False)
+    ...                   open_regions="data/open/HepG2.bed.gz", trunk="trunk",
+    ...                   interpret=False)
     >>> answer.verdict in ("better", "undecided", "worse")
     True
     """

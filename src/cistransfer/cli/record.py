@@ -15,6 +15,12 @@ __all__ = ["FORMAT", "Config", "plain", "read_config", "write_config"]
 FORMAT = 2
 """Of the record: 1 named every option of the verb, also those that had no meaning in the run."""
 
+RENAMED: dict[str, dict[str, str]] = {
+    "finetune": {"from": "trunk"},
+    "relatives": {"cell": "evidence_cell"},
+}
+"""Older names of options, by verb, that are still read: on the command line and in records."""
+
 
 class Config:
     """A record that was read.
@@ -55,7 +61,7 @@ class Config:
 def read_config(path: Path, words: list[str]) -> Config:
     """Read the record of a run of the verb ``words``, a ``config.json`` or the folder with it.
 
-    Records of format 1 get today's names.
+    Older records get today's names.
     """
     config = Config(path)
     if config.words != words:
@@ -65,6 +71,8 @@ def read_config(path: Path, words: list[str]) -> Config:
         )
     if config.old:
         config.arguments = _today(" ".join(words), config.arguments)
+    since = RENAMED.get(" ".join(words), {})
+    config.arguments = {since.get(name, name): value for name, value in config.arguments.items()}
     return config
 
 

@@ -27,15 +27,12 @@ from typer.core import TyperCommand
 
 from cistransfer.cli.command import finish
 from cistransfer.cli.plan import Asked, Given, Plan
-from cistransfer.cli.record import plain, write_config
+from cistransfer.cli.record import RENAMED, plain, write_config
 from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
 
 __all__ = ["Done", "verb"]
 
-
-RENAMED: dict[str, dict[str, str]] = {"finetune": {"--from": "--trunk"}}
-"""Spellings that are still read, by verb."""
 
 _LENIENT = "cistransfer.lenient"
 _RECORD = "cistransfer.record"
@@ -85,7 +82,11 @@ class GroupedCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of the command line, older spellings among them."""
-        names = RENAMED.get(" ".join(ctx.command_path.split()[1:]), {})
+        renamed = RENAMED.get(" ".join(ctx.command_path.split()[1:]), {})
+        names = {
+            f"--{old}".replace("_", "-"): f"--{new}".replace("_", "-")
+            for old, new in renamed.items()
+        }
         words = []
         for word in args:
             flag, equals, rest = word.partition("=")

@@ -15,7 +15,9 @@ from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, open_examples
 from cistransfer.examples.holdout import AT_RANDOM, seen_by
 from cistransfer.examples.make import fetch_from
+from cistransfer.examples.seen import Fetch, Seen
 from cistransfer.genome.intervals import overlaps_any
+from cistransfer.genome.seen import distinct_fingerprints
 from cistransfer.models.bundle import Bundle
 
 __all__ = ["Named", "SharedExamples", "named_runs", "shared_examples"]
@@ -92,27 +94,43 @@ class SharedExamples:
         -------
         seen, neighbours : int
         """
-        known, rows, first = seen_by(bundle), self.rows, self.first
-        held = fetch_from(first, rows)
-        its_own = bundle.card.examples == first.content_hash()
+        known, first = seen_by(bundle), self.first
+        held = fetch_from(first, self.rows)
         placed = first.facts.get("places", True)
-        by: str | None = "place"
-        if not (its_own and placed):
-            assembly = first.facts.get("assembly")
-            by = known.compare_by(self.regions, held, assembly=assembly, placed=placed)
-        codes = held(np.arange(len(rows)))[1] if by == "sequence" else None
-        seen = known.hits(self.regions, by, codes)[0]
-        split = (first.facts.get("split") or {}).get("by")
-        if by != "place" or split not in AT_RANDOM or not its_own:
-            return int(seen.sum()), 0
-        own = first.regions[first.regions["part"].isin(("train", "valid"))]
+        if bundle.card.examples == first.content_hash() and placed:
+            return self._own(known, held)
+        assembly = first.facts.get("assembly")
+        by = known.compare_by(self.regions, held, assembly=assembly, placed=placed)
+        return int(self._hits(known, by, held).sum()), 0
+
+    def _own(self, known: Seen, held: Fetch) -> tuple[int, int]:
+        """The same of a model's own examples: they by place, what its trunk has seen as it can be.
+
+        The trunk may be of another assembly, whose places say nothing here.
+        """
+        first, table = self.first, known.regions
+        own = first.regions["part"].isin(("train", "valid")).to_numpy()
         place = ["chrom", "start", "end"]
-        table = known.regions
-        mine = pd.MultiIndex.from_frame(table[place]).isin(pd.MultiIndex.from_frame(own[place]))
-        return (
-            int(overlaps_any(self.regions, table[~mine]).sum()),
-            int(overlaps_any(self.regions, table[mine]).sum()),
+        mine = pd.MultiIndex.from_frame(table[place]).isin(
+            pd.MultiIndex.from_frame(first.regions.loc[own, place])
         )
+        neighbours = overlaps_any(self.regions, table[mine])
+        seen = np.zeros(len(neighbours), dtype=bool)
+        if not mine.all():
+            hashes = distinct_fingerprints(first.codes[own]) if known.fingerprints else ()
+            theirs = Seen(
+                table[~mine].reset_index(drop=True),
+                {part: np.setdiff1d(found, hashes) for part, found in known.fingerprints.items()},
+            )
+            seen = self._hits(theirs, theirs.compare_by(self.regions, held), held)
+        if (first.facts.get("split") or {}).get("by") in AT_RANDOM:
+            return int(seen.sum()), int(neighbours.sum())
+        return int((seen | neighbours).sum()), 0
+
+    def _hits(self, seen: Seen, by: str | None, held: Fetch) -> NDArray[np.bool_]:
+        """Which of the regions were trained or validated on."""
+        codes = held(np.arange(len(self.rows)))[1] if by == "sequence" else None
+        return seen.hits(self.regions, by, codes)[0]
 
 
 def shared_examples(

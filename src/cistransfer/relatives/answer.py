@@ -249,7 +249,7 @@ def find_relatives(
         target, sources = name or "::".join(motif_tfs(motifs[0])), replace(sources, motif=motifs)
     if target is None and (sources.peaks is not None or sources.motif is not None):
         raise InputError("peaks or a motif of which TF? name the target")
-    vectors = binding_vectors(matrix, rule, cells=sources.cell)
+    vectors = binding_vectors(matrix, rule, cells=sources.evidence_cell)
     modes, partners = _read_sources(matrix, target, sources, group)
     sources, notes = _read_files(sources, matrix)
     known = Known(matrix, vectors, None, modes, partners)
@@ -296,7 +296,7 @@ def _with_target(known: Known, target: str | None, sources: Sources) -> Known:
         modes=known.modes,
         partners=known.partners,
         peaks=_frame(sources.peaks),
-        cell=sources.cell,
+        cell=sources.evidence_cell,
         accessible=_frame(sources.accessible),
         motif=_pwms(sources.motif),
         profiles=_pwms(sources.profiles),

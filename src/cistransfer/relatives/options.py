@@ -51,7 +51,7 @@ class Sources:
         Least score of a partner; by default 0.4 for STRING and none for a table.
     peaks : path or DataFrame, optional
         The target's own peaks (BED or narrowPeak).
-    cell : str, optional
+    evidence_cell : str, optional
         Cell of the matrix, whose evidence alone is looked at; that of the peaks.
     accessible : path or DataFrame, optional
         BED of the regions open in the cell of the peaks.
@@ -98,7 +98,7 @@ class Sources:
     peaks: StrPath | pd.DataFrame | None = option(
         None, cli=Path, help="Your own peaks of the target (BED, narrowPeak)."
     )
-    cell: str | None = option(
+    evidence_cell: str | None = option(
         None, help="Look only at what was found in this cell of the matrix (that of your peaks)."
     )
     accessible: StrPath | pd.DataFrame | None = option(
