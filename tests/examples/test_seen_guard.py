@@ -127,7 +127,7 @@ def test_known_assemblies_decide(trunk: Bundle, mine: str, theirs: str, by: str)
         raise AssertionError("the assemblies say it")
 
     assert seen.compare_by(trunk.regions(), fetch, assembly=theirs) == by
-    assert seen.of_other_organism(theirs) == (theirs == "mm10")
+    assert seen.is_foreign(trunk.regions(), fetch, by, theirs) == (theirs == "mm10")
 
 
 def test_real_peaks_with_ensembl_names_and_the_trunk_in_the_box(

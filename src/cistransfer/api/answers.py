@@ -177,18 +177,16 @@ def _examples(source: FromPeaks, trunk: Bundle, seed: int, note: Any) -> Example
     """Hold out chromosomes; where peaks are too few for that, neighbourhoods."""
     from cistransfer.examples.holdout import HoldOut
     from cistransfer.examples.make import examples_for
-    from cistransfer.examples.split import Split
+    from cistransfer.examples.split import NoPartsError, Split
 
     try:
         data = examples_for(source, trunk, seed=seed)
-    except InputError as error:
-        if "part" not in str(error) and "chromosome for" not in str(error):
-            raise
+    except NoPartsError as error:
         held = HoldOut.of(trunk, Split(by="neighbours", seed=seed), "heldout")
         data = examples_for(source, trunk, holdout=held, seed=seed)
         note(
             *data.notes(),
-            f"too few peaks to hold out chromosomes ({error}); held out instead: a tenth of all "
+            f"chromosomes cannot be held out ({error}); held out instead: a tenth of all "
             "windows, neighbours together",
         )
         return data

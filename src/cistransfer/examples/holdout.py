@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -77,7 +77,8 @@ class HoldOut:
     seen : Seen, DataFrame or None
         What a trunk was trained and validated on; a region table with ``part`` does.
     inherited : bool
-        Whether the split is a trunk's: `settle` fits it to the regions.
+        Whether the split (of a fold without chromosomes: its test chromosomes) is a trunk's:
+        `settle` fits it to the regions.
     by : {"place", "sequence"} or None
         How what was seen is compared (`compared`); by place, until it is known better.
     """
@@ -144,6 +145,7 @@ class HoldOut:
             split = split_from_card(theirs)
         elif split is not None and split.fold and not split.valid and not split.test:
             split = replace(split, test=tuple(theirs.get("test", ())))
+            inherited = bool(split.test)
         return cls(split, guard, seen_by(trunk), inherited)
 
     @property
@@ -151,6 +153,13 @@ class HoldOut:
         """The guard that is used."""
         by_chromosome = self.split is None or self.split.by == "chromosome"
         return self.guard or ("heldout" if by_chromosome else "all")
+
+    @property
+    def asked(self) -> Split | None:
+        """The split without what is a trunk's."""
+        if not self.inherited or self.split is None:
+            return self.split
+        return replace(self.split, test=()) if self.split.fold and not self.split.valid else None
 
     @property
     def settled(self) -> bool:
@@ -184,6 +193,7 @@ class HoldOut:
         *,
         positives: pd.DataFrame | None = None,
         folds: pd.DataFrame | None = None,
+        both: Container[str] | None = None,
     ) -> HoldOut:
         """Choose what the split leaves open among regions that have a sequence.
 
@@ -195,32 +205,47 @@ class HoldOut:
             A trunk's split is fitted to these (`widen_split`); by default to ``regions``.
         folds : DataFrame, optional
             Folds are made of these; by default of ``regions``.
+        both : set of str, optional
+            Chromosomes with regions of both classes (`choose_chromosomes`).
 
         Raises
         ------
-        InputError
+        NoPartsError
             When there are too few chromosomes, or a trunk has seen too many of them.
         """
-        from cistransfer.examples.split import counted_regions, settle_split, some, widen_split
+        from cistransfer.examples.split import (
+            NoPartsError,
+            counted_regions,
+            settle_split,
+            some,
+            widen_split,
+        )
 
         if self.settled:
             return self
-        split = self.split
-        if self.inherited and split is not None:
-            wide = regions if positives is None else positives
-            seen = () if self._seen is None else self._seen.chromosomes(wide["chrom"])
-            fitted = widen_split(split, wide["chrom"], seen)
-            if not fitted.valid or not fitted.test:
-                raise InputError(
-                    f"no chromosome for {'test' if fitted.valid else 'validation'}: the trunk's "
-                    f"are {some(split.valid)} for validation and {some(split.test)} for test, "
-                    f"found {counted_regions(wide)}; name others with --valid-chroms and "
-                    "--test-chroms, or split with --split neighbours or --split random"
-                )
-            return replace(self, split=fitted, inherited=False)
+        split = self.asked
         fold = split is not None and bool(split.fold)
         voters = folds if fold and folds is not None else regions
-        return replace(self, split=settle_split(split, voters["chrom"]))
+        if self.inherited and self.split is not None:
+            wide = regions if positives is None else positives
+            theirs = {*self.split.valid, *self.split.test}
+            seen = [] if self._seen is None else self._seen.chromosomes(wide["chrom"])
+            own = theirs.union(seen).isdisjoint(regions["chrom"])  # a genome of its own
+            if fold and not own:
+                split = self.split
+            elif not own:
+                fitted = widen_split(self.split, wide["chrom"], seen, both=both)
+                if not fitted.valid or not fitted.test:
+                    raise NoPartsError(
+                        f"no chromosome for {'test' if fitted.valid else 'validation'}: the "
+                        f"trunk's are {some(self.split.valid)} for validation and "
+                        f"{some(self.split.test)} for test, found {counted_regions(wide)}; name "
+                        "others with --valid-chroms and --test-chroms, or split with --split "
+                        "neighbours or --split random"
+                    )
+                return replace(self, split=fitted, inherited=False)
+        chosen = settle_split(split, voters["chrom"], both)
+        return replace(self, split=chosen, inherited=False)
 
     def parts(self, regions: pd.DataFrame) -> NDArray[np.object_]:
         """``train``, ``valid`` or ``test`` of each region (`assign_parts`)."""
@@ -242,8 +267,9 @@ class HoldOut:
         if self._seen is None or self.rule == "off":
             return self
         by = self._seen.compare_by(regions, fetch, assembly=assembly, placed=placed)
-        if self.inherited and self._seen.of_other_organism(assembly):
-            return replace(self, by=by, split=None, inherited=False)  # its names mean nothing here
+        if self.inherited and self._seen.is_foreign(regions, fetch, by, assembly):
+            # its names of chromosomes mean nothing here
+            return replace(self, by=by, split=self.asked, inherited=False)
         return replace(self, by=by)
 
     def leaking(

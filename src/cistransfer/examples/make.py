@@ -16,7 +16,7 @@ from cistransfer.examples.draw import All, Draw
 from cistransfer.examples.holdout import AT_RANDOM, HoldOut, Trunk, seen_by
 from cistransfer.examples.seen import Fetch, Seen
 from cistransfer.examples.sources import Source
-from cistransfer.examples.split import Split, assign_parts, counted_regions, some
+from cistransfer.examples.split import NoPartsError, Split, assign_parts, counted_regions, some
 from cistransfer.genome.assemblies import recognise
 from cistransfer.genome.fasta import Sequences
 
@@ -328,7 +328,7 @@ def _without_places(candidates: Candidates, holdout: HoldOut, seed: int) -> Hold
         f"{candidates.facts.get('file', candidates.facts.get('genome'))}: not every header names "
         "a place ('>CLASS::chrom:start-end')"
     )
-    split = None if holdout.inherited else holdout.split
+    split = holdout.asked
     if split is not None and split.by not in AT_RANDOM:
         raise InputError(f"{what}; such sequences can only be split at random")
     split = split or Split(by="random", seed=seed)
@@ -408,7 +408,13 @@ def _settle(
         positives = usable[(candidates.labels[~absent] == 1).any(axis=1)]
     if candidates.test:
         holdout = holdout.prefer(candidates.test, voters)
-    return holdout.settle(voters, positives=positives, folds=present(candidates.folds))
+    both = None
+    if candidates.words is not None:
+        ones, zeros = (
+            set(usable["chrom"][candidates.labels[~absent, 0] == label]) for label in (1, 0)
+        )
+        both = ones & zeros
+    return holdout.settle(voters, positives=positives, folds=present(candidates.folds), both=both)
 
 
 def _added(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
@@ -455,7 +461,7 @@ def _require_both(
             )
         else:
             ways.append("use more regions")
-        raise InputError(
+        raise NoPartsError(
             f"{candidates.tasks[0]}: the {part} part{where} has {int((mine == 1).sum()):,} {ones} "
             f"and {int((mine == 0).sum()):,} {zeros}; both are needed; {'; '.join(ways)}"
         )

@@ -31,6 +31,9 @@ genome 12 %; more than this says that the places are others."""
 _AGREE = 0.5
 """Share of them that must show what the trunk has seen, and must not."""
 
+_KIN = 0.01
+"""Fewer than this show sequence that was seen: the genome is of another organism."""
+
 Fetch = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.uint8]]]
 """Rows of candidates → those with a sequence, and their codes."""
 
@@ -90,7 +93,8 @@ class Seen:
         there = overlaps_any(points, self._renamed(regions))
         elsewhere = self._share(np.flatnonzero(~there), fetch)
         if not there.any():
-            return "place" if elsewhere <= _CHANCE else "sequence"
+            foreign = self.assembly is not None and elsewhere < _KIN
+            return "sequence" if foreign or elsewhere > _CHANCE else "place"
         at_places = self._share(np.flatnonzero(there), fetch)
         return "place" if at_places >= _AGREE and elsewhere <= 1 - _AGREE else "sequence"
 
@@ -135,11 +139,21 @@ class Seen:
         match = match_names(names, pd.unique(pd.Series(chroms)), "trunk")
         return [match.to.get(name, name) for name in names]
 
-    def of_other_organism(self, assembly: str | None) -> bool:
-        """Whether both assemblies are known and are not of one organism."""
+    def is_foreign(
+        self, regions: pd.DataFrame, fetch: Fetch, by: str | None, assembly: str | None = None
+    ) -> bool:
+        """Whether candidates are of another organism: one name of a chromosome means two.
+
+        The assemblies say it where both are known; else the bases, of at least a hundred
+        candidates, where places of the trunk are not places of the run (``by``, `compare_by`).
+        """
         mine = assemblies().get(self.assembly or "")
         other = assemblies().get(assembly or "")
-        return mine is not None and other is not None and mine.organism != other.organism
+        if mine is not None and other is not None:
+            return mine.organism != other.organism
+        if not self.fingerprints or len(regions) < 100 or by == "place":
+            return False
+        return self._share(np.arange(len(regions)), fetch) < _KIN
 
     def _hashes(self, *parts: str) -> NDArray[np.uint64]:
         none = np.empty(0, dtype=np.uint64)

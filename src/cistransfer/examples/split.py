@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from cistransfer.examples.holdout import AT_RANDOM, SPLITS
 from cistransfer.genome.intervals import overlapping_runs
 
 __all__ = [
+    "NoPartsError",
     "Split",
     "assign_parts",
     "choose_chromosomes",
@@ -32,6 +33,13 @@ __all__ = [
 
 _LEAST_SHARE = 0.25
 """Of what a held-out part should hold: chromosomes with less are scaffolds."""
+
+
+class NoPartsError(InputError):
+    """Regions cannot be sent to three parts that each hold what is needed.
+
+    The message names the chromosomes with their numbers, and what helps.
+    """
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,7 +132,9 @@ def _read_fold(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
+def choose_chromosomes(
+    chroms: Iterable[str], fraction: float = 0.1, both: Container[str] | None = None
+) -> Split:
     """Choose validation and test chromosomes that hold about ``fraction`` of the regions each.
 
     The chromosome whose share is closest to ``fraction`` becomes the test set, the next closest
@@ -133,14 +143,39 @@ def choose_chromosomes(chroms: Iterable[str], fraction: float = 0.1) -> Split:
     part that lacks most, so that every part has large and small ones. Depends on the regions
     alone.
 
+    Parameters
+    ----------
+    chroms : iterable of str
+        Chromosome of each region.
+    fraction : float
+    both : set of str, optional
+        Chromosomes with regions of both classes. Where a part would get none of them, these alone
+        are dealt, and all others train.
+
     Raises
     ------
-    InputError
+    NoPartsError
         With fewer than three chromosomes (names them and their counts).
     """
     size = _sizes(chroms)
+    split = _dealt(size, fraction)
+    if both is None or _each_part(split, size, both):
+        return split
+    few = {name: number for name, number in size.items() if name in both}
+    return _dealt(few, fraction) if len(few) >= 3 else split
+
+
+def _each_part(split: Split, names: Iterable[str], both: Container[str]) -> bool:
+    """Whether each part has a chromosome with regions of both classes."""
+    held = {*split.valid, *split.test}
+    parts = (split.valid, split.test, [name for name in names if name not in held])
+    return all(any(name in both for name in part) for part in parts)
+
+
+def _dealt(size: Mapping[str, int], fraction: float) -> Split:
+    """`choose_chromosomes` among chromosomes with these numbers of regions."""
     if len(size) < 3:
-        raise InputError(
+        raise NoPartsError(
             f"a split by chromosome needs regions on at least 3 chromosomes, found {counted(size)}"
             "; split with --split neighbours (windows that overlap stay together) or --split "
             "random, or give regions on more chromosomes"
@@ -237,7 +272,9 @@ def chromosome_folds(chroms: Iterable[str], k: int, *, test: tuple[str, ...] = (
     ]
 
 
-def settle_split(split: Split | None, chroms: Iterable[str]) -> Split:
+def settle_split(
+    split: Split | None, chroms: Iterable[str], both: Container[str] | None = None
+) -> Split:
     """The split itself, or the chromosomes that it leaves to be chosen among regions.
 
     Parameters
@@ -247,9 +284,11 @@ def settle_split(split: Split | None, chroms: Iterable[str]) -> Split:
         `chromosome_folds`, with its test chromosomes where it names some.
     chroms : iterable of str
         Chromosome of each region.
+    both : set of str, optional
+        See `choose_chromosomes`.
     """
     if split is None:
-        return choose_chromosomes(chroms)
+        return choose_chromosomes(chroms, both=both)
     if not split.fold or split.valid:
         return split
     number, count = _read_fold(split.fold)
@@ -291,7 +330,11 @@ def complete_split(
 
 
 def widen_split(
-    split: Split, chroms: Iterable[str], seen: Iterable[str], fraction: float = 0.1
+    split: Split,
+    chroms: Iterable[str],
+    seen: Iterable[str],
+    fraction: float = 0.1,
+    both: Container[str] | None = None,
 ) -> Split:
     """Fit a trunk's split by chromosome to regions on other chromosomes.
 
@@ -309,8 +352,20 @@ def widen_split(
     seen : iterable of str
         Chromosomes of the regions that the trunk was trained or validated on.
     fraction : float
+    both : set of str, optional
+        Chromosomes with regions of both classes; where the test or the validation set would get
+        none of them, only these are added.
     """
     size = _sizes(chroms)
+    found = _widened(split, size, set(seen), fraction)
+    if both is None or _each_part(found, size, both):
+        return found
+    lacking = {name for name in size if name not in both}
+    return _widened(split, size, {*seen, *lacking}, fraction)
+
+
+def _widened(split: Split, size: Mapping[str, int], seen: set[str], fraction: float) -> Split:
+    """`widen_split` by the chromosomes' numbers of regions."""
     total = sum(size.values())
     parts = {
         "test": [name for name in split.test if name in size],
@@ -318,7 +373,7 @@ def widen_split(
     }
     held = {part: sum(size[name] for name in names) for part, names in parts.items()}
     free: dict[int, list[str]] = {}  # by number of regions; the name that sorts first is the last
-    for name in sorted(set(size) - set(seen) - {*split.test, *split.valid}, reverse=True):
+    for name in sorted(set(size) - seen - {*split.test, *split.valid}, reverse=True):
         free.setdefault(size[name], []).append(name)
     sizes = sorted(free)
     for part in ("test", "valid"):
