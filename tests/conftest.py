@@ -171,6 +171,35 @@ def trunk(
 
 
 @pytest.fixture(scope="session")
+def narrow_trunk(
+    trunk_examples: ExampleSet,
+    short_strategy: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Bundle:
+    """A trunk that has seen two of the five chromosomes (read only)."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from cistransfer.training.pretrain import pretrain
+
+    chroms = trunk_examples.regions["chrom"].to_numpy()
+    rows = np.flatnonzero(np.isin(chroms, ["chr1", "chr2"]))
+    seen = replace(
+        trunk_examples,
+        codes=np.asarray(trunk_examples.codes[rows]),
+        labels=np.asarray(trunk_examples.labels[rows]),
+        regions=trunk_examples.regions.iloc[rows]
+        .assign(part=np.where(chroms[rows] == "chr1", "train", "valid"))
+        .reset_index(drop=True),
+    )
+    folder = tmp_path_factory.mktemp("narrow") / "run"
+    return pretrain(
+        folder, seen, strategy=short_strategy(epochs=1, steps=2), device="cpu", precision="float32"
+    )
+
+
+@pytest.fixture(scope="session")
 def target_examples(world: World, trunk: Bundle) -> ExampleSet:
     """Bound and GC-matched regions of one TF, on the trunk's split."""
     from cistransfer.examples.make import examples_for

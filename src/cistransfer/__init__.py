@@ -41,6 +41,7 @@ _ROOM_OF = {
     "Split": "examples.split",
     # models
     "learn": "api.answers",
+    "learn_each": "api.answers",
     "pretrain": "api.learn",
     "finetune": "api.learn",
     "open_bundle": "api.learn",

@@ -1,4 +1,5 @@
 from cistransfer.api.answers import learn as learn
+from cistransfer.api.answers import learn_each as learn_each
 from cistransfer.api.data import build_matrix as build_matrix
 from cistransfer.api.data import find_relatives as find_relatives
 from cistransfer.api.data import open_genome as open_genome

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from cistransfer.api.answers import expected, judge, learn
+from cistransfer.api.answers import expected, judge, learn, learn_each, tf_of_file
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import ModelScore, TaskScore
 
@@ -88,3 +88,61 @@ def test_motifs_need_a_name(world, trunk, own, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="chosen by the TF's name"):
         learn(own, world.genome, tmp_path / "c", open_regions=world.matrix.regions,
               trunk=trunk.path, motifs="jaspar")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "tf"),
+    [
+        ("FOXA1_peaks.narrowPeak", "FOXA1"),
+        ("/lab/2024-05-01_K562_gata1-rep2.bed.gz", None),  # GATA1-REP2 is no symbol
+        ("ENCFF123ABC.GATA1.bed.gz", "GATA1"),
+        ("my_peaks.bed", None),
+        ("SP1.bed", "SP1"),
+    ],
+)
+def test_the_name_of_a_file_may_tell_the_tf(name: str, tf: str | None) -> None:
+    assert tf_of_file(name) == tf
+
+
+def test_few_peaks_are_cross_validated_and_the_model_is_fitted_on_all(
+    world, narrow_trunk, own, tmp_path: Path
+) -> None:
+    few = own[::2].reset_index(drop=True)
+    said: list[str] = []
+    answer = learn(
+        few, world.genome, tmp_path / "few", open_regions=world.matrix.regions, tf="GABPA",
+        trunk=narrow_trunk.path, interpret=False, device="cpu",
+        say=lambda *lines: said.extend(lines),
+    )  # fmt: skip
+    assert "in its turn" in answer.held_out
+    assert any("held out instead: each chromosome in its turn" in line for line in said)
+    score = answer.evaluation["model"].tasks["GABPA"]
+    card = answer.bundle.card.to_json()
+    assert card["held_out"]["aucpr"] == score["aucpr"]
+    assert card["held_out"]["bound"] == score.positives
+    assert set(card["held_out"]["baselines"]) >= {"gc", "kmer", "denovo"}
+    tested = pd.read_parquet(tmp_path / "few" / "evaluation" / "predictions.parquet")
+    learned = answer.bundle.regions()
+    both = tested.merge(learned, on=["chrom", "start", "end"])
+    assert len(both) > len(tested) // 2  # those of the first fold at least, but for its negatives
+    assert not tested[["chrom", "start", "end"]].duplicated().any()
+
+
+def test_several_files_are_one_table_and_one_page(world, trunk, own, tmp_path: Path) -> None:
+    files = {"GABPA_lab": own, "three": own[:3]}
+    answers = learn_each(
+        files, world.genome, tmp_path / "all", open_regions=world.matrix.regions,
+        trunk=trunk.path, interpret=False, device="cpu",
+    )  # fmt: skip
+    assert [answer.tf for answer in answers] == ["GABPA"]
+    table = pd.read_csv(tmp_path / "all" / "answers.tsv", sep="\t").set_index("name")
+    assert table.loc["GABPA_lab", "aucpr"] == pytest.approx(
+        answers[0].evaluation["model"].tasks["GABPA"]["aucpr"], abs=1e-6
+    )
+    assert "bound regions" in table.loc["three", "error"]
+    assert (tmp_path / "all" / "report.html").is_file()
+    with pytest.raises(InputError, match="none of 1 peak files"):
+        learn_each({"three": own[:3]}, world.genome, tmp_path / "none", trunk=trunk.path,
+                   open_regions=world.matrix.regions)  # fmt: skip
+    with pytest.raises(InputError, match="two peak files are called 'a'"):
+        learn_each(["x/a.bed", "y/a.narrowPeak.gz"], world.genome, tmp_path / "twice")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cistransfer.errors import InputError
 from cistransfer.examples.sources import FromPeaks
-from cistransfer.storage import write_json
+from cistransfer.storage import safe_name, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from cistransfer.models.bundle import Bundle
     from cistransfer.motifs.pwm import PWM
 
-__all__ = ["EXPECTED", "Answer", "learn"]
+__all__ = ["EXPECTED", "Answer", "learn", "learn_each"]
 
 PathLike = str | os.PathLike[str]
 
@@ -48,7 +50,8 @@ class Answer:
     ----------
     folder : Path
         ``model/`` (the run with the bundle), ``evaluation/``, ``what-it-learned/``,
-        ``predictions.tsv.gz``, ``report.html``, ``answer.json``.
+        ``predictions.tsv.gz``, ``report.html``, ``answer.json``; ``held-out/`` where the model
+        that is handed out is not one of those that were evaluated.
     tf : str
     verdict : {"better", "undecided", "worse"}
         Whether the model ranks held-out regions better than every cheap baseline: its interval
@@ -59,6 +62,8 @@ class Answer:
         What was found in the inputs, what was dropped, what to expect.
     evaluation : Evaluation
     bundle : Bundle
+    held_out : str
+        What was held out, in words.
     """
 
     folder: Path
@@ -68,6 +73,7 @@ class Answer:
     notes: tuple[str, ...] = field(repr=False)
     evaluation: Evaluation = field(repr=False)
     bundle: Bundle = field(repr=False)
+    held_out: str = field(default="", repr=False)
 
 
 def learn(
@@ -82,6 +88,7 @@ def learn(
     blacklist: PathLike | pd.DataFrame | None = None,
     columns: str | None = None,
     window: int | None = None,
+    final: bool = False,
     interpret: bool = True,
     seed: int = 0,
     device: str = "auto",
@@ -91,8 +98,10 @@ def learn(
 
     Examples are made (negatives from open regions, or tiles of the genome where there are none),
     chromosomes are held out, a trunk is fine-tuned, the model is compared with the cheap ways to do
-    the same, what it reads is shown, and open regions are scored. Where peaks are too few for
-    chromosomes to be held out, neighbouring windows stay together and a tenth of them is.
+    the same, what it reads is shown, and open regions are scored. Where fewer than 30 bound
+    regions would be held out, models are cross-validated by chromosome, and the one that is handed
+    out is fitted on all peaks; where even that cannot be, a tenth of the windows is held out,
+    neighbours together.
 
     Parameters
     ----------
@@ -102,14 +111,18 @@ def learn(
         Folder; a run that was interrupted goes on.
     open_regions : path or DataFrame, optional
     tf : str, optional
-        The TF's name: with ``motifs`` its known motifs are read too.
+        The TF's name: its known motifs are read too. By default what the file's name says, where
+        that is the name of a TF.
     trunk : path or str
         A run folder, a bundle, or the name of a trunk in the box.
     motifs : path or str, optional
-        Motif file, or ``jaspar``; by default ``jaspar`` where a TF is named and pyjaspar is
+        Motif file, or ``jaspar``; by default ``jaspar`` where the TF is known and pyjaspar is
         installed.
     blacklist, columns, window
         See `cistransfer.examples.sources.FromPeaks`.
+    final : bool
+        Fit the model that is handed out on the held-out regions too, after it was evaluated
+        without; its card keeps what was measured.
     interpret : bool
         Also write what the model reads.
     seed, device
@@ -134,9 +147,8 @@ def learn(
     >>> answer.verdict in ("better", "undecided", "worse")
     True
     """
-    from cistransfer.evaluation.runs import evaluate_runs
+    from cistransfer.examples.held_out import examples_held_out, with_test
     from cistransfer.models.bundle import open_bundle
-    from cistransfer.training.finetune import finetune
 
     place, tell = Path(out), say or (lambda *lines: None)
     notes: list[str] = []
@@ -146,52 +158,218 @@ def learn(
         tell(*lines)
 
     start = open_bundle(trunk)
+    if tf is None and isinstance(peaks, str | os.PathLike):
+        tf = tf_of_file(peaks)
+        if tf is not None:
+            note(f"TF: {tf}, by the name of the file (--tf says otherwise)")
     source = FromPeaks(
         peaks=peaks, genome=genome, open_regions=open_regions, tf=tf, blacklist=blacklist,
         columns=columns, window=window,
     )  # fmt: skip
-    data = _examples(source, start, seed, note)
-    name = data.tasks[0]
+    held = examples_held_out(source, start, seed)
+    note(*held.lines)
     pwms = _motifs(tf, motifs, note)
-    bound = [int((data.labels[data.rows(part)] == 1).sum()) for part in ("train", "valid", "test")]
-    note(
-        f"{bound[0]:,} bound windows train, {bound[1]:,} validate, {bound[2]:,} test; "
-        + expected(bound[0] + bound[1])
-    )
-    bundle = finetune(place / "model", data, start, motifs=pwms, seed=seed, device=device)
-    found = evaluate_runs(
-        place / "evaluation",
-        [place / "model"],
-        baselines=[one for one in _BASELINES if one != "motif" or pwms],
-        pwms=pwms,
-        device=device,
-    )
+    note(_sizes(held.sets))
+
+    def fit(folder: Path, data: ExampleSet, facts: Mapping[str, Any] | None = None) -> Bundle:
+        from cistransfer.training.finetune import finetune
+
+        return finetune(
+            folder, data, start, motifs=pwms, seed=seed, device=device, facts=facts
+        )  # fmt: skip
+
+    final = final or len(held.sets) > 1
+    found = _evaluated(place, held.sets, fit, final, pwms, device)
+    name = held.sets[0].tasks[0]
     verdict, sentence = judge(found, name)
     note(sentence)
-    answer = Answer(place, name, verdict, sentence, tuple(notes), found, bundle)
+    if final:
+        note("the model is fitted on all peaks now; the numbers are those of models without")
+        bundle = fit(
+            place / "model", with_test(held.sets[0]), {"held_out": _measured(found, name, held.how)}
+        )
+    else:
+        bundle = fit(place / "model", held.sets[0])
+    answer = Answer(place, name, verdict, sentence, tuple(notes), found, bundle, held.how)
     _write(answer, source, motifs if pwms else None, interpret, device)
     return answer
 
 
-def _examples(source: FromPeaks, trunk: Bundle, seed: int, note: Any) -> ExampleSet:
-    """Hold out chromosomes; where peaks are too few for that, neighbourhoods."""
-    from cistransfer.examples.holdout import HoldOut
-    from cistransfer.examples.make import examples_for
-    from cistransfer.examples.split import NoPartsError, Split
+def learn_each(
+    peaks: Sequence[PathLike] | Mapping[str, PathLike | pd.DataFrame],
+    genome: PathLike | Sequences,
+    out: PathLike,
+    *,
+    say: Any = None,
+    **options: Any,
+) -> list[Answer]:
+    """Learn from several peak files: a model each, one table and one page over all of them.
 
-    try:
-        data = examples_for(source, trunk, seed=seed)
-    except NoPartsError as error:
-        held = HoldOut.of(trunk, Split(by="neighbours", seed=seed), "heldout")
-        data = examples_for(source, trunk, holdout=held, seed=seed)
-        note(
-            *data.notes(),
-            f"chromosomes cannot be held out ({error}); held out instead: a tenth of all "
-            "windows, neighbours together",
+    A file that cannot be learned from stops no other; its reason stands in the table.
+
+    Parameters
+    ----------
+    peaks : sequence of path, or mapping of name to path or DataFrame
+        Names are the files' by default, without what says their format.
+    genome : path or Sequences
+    out : path
+        Folder: one of `learn` for each name, ``answers.tsv`` and ``report.html``.
+    say : callable, optional
+    **options
+        Of `learn`; not ``tf``, which is told by each file's name.
+
+    Returns
+    -------
+    list of Answer
+        Of those that could be learned from.
+
+    Raises
+    ------
+    InputError
+        When two files have one name, or none could be learned from.
+
+    Examples
+    --------
+    >>> import cistransfer as ct
+    >>> answers = ct.learn_each({"HNF4A": "data/peaks/HNF4A.narrowPeak.gz"}, "data/genome.fa",
+    ...                         "answers", open_regions="data/open.bed.gz", trunk="trunk",
+    ...                         interpret=False)
+    >>> [answer.tf for answer in answers]
+    ['HNF4A']
+    """
+    import pandas as pd
+
+    from cistransfer.report.page import write_report
+    from cistransfer.tables import write_tsv
+
+    if "tf" in options:
+        raise InputError("tf is told by each file's name where there are several")
+    place, tell = Path(out), say or (lambda *lines: None)
+    named = dict(peaks) if isinstance(peaks, Mapping) else _named(peaks)
+    answers, rows = [], []
+    for name, one in named.items():
+        tell(f"== {name}")
+        tf = tf_of_file(name)
+        try:
+            answer = learn(one, genome, place / safe_name(name), tf=tf, say=say, **options)
+        except InputError as error:
+            tell(f"{name}: {error}")
+            rows.append({"name": name, "error": str(error)})
+            continue
+        answers.append(answer)
+        score = _measured(answer.evaluation, answer.tf, answer.held_out)
+        best: dict[str, Any] = {"baseline": "", "baseline_aucpr": None}
+        if rated := _rated(answer.evaluation, answer.tf):
+            best = {"baseline": rated[0][1], "baseline_aucpr": rated[0][0]}
+        score.pop("baselines")
+        rows.append(
+            {"name": name, "tf": answer.tf, "verdict": answer.verdict, **score, **best,
+             "model": str(answer.bundle.path), "error": ""}
+        )  # fmt: skip
+    if not answers:
+        raise InputError(
+            f"none of {len(named)} peak files could be learned from; the first, "
+            f"{rows[0]['name']}: {rows[0]['error']}"
         )
-        return data
-    note(*data.notes())
-    return data
+    write_tsv(place / "answers.tsv", pd.DataFrame(rows)[list(rows_of(rows))])
+    pages = [answer.folder / "evaluation" for answer in answers]
+    write_report(place / "report.html", pages, title=f"{len(answers)} TFs: what their peaks taught")
+    return answers
+
+
+def rows_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, None]:
+    """The columns of rows, in the order in which they are met in the fullest row."""
+    return dict.fromkeys(key for row in sorted(rows, key=len, reverse=True) for key in row)
+
+
+def _named(paths: Sequence[PathLike]) -> dict[str, PathLike]:
+    """Peak files by their names without what says the format."""
+    names = [re.sub(r"(\.(gz|bz2|xz|zst|bed|narrowPeak|broadPeak|txt|xls|bb))+$", "", Path(p).name,
+                    flags=re.IGNORECASE) or Path(p).name for p in paths]  # fmt: skip
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise InputError(f"two peak files are called {twice[0]!r}; give them different names")
+    return dict(zip(names, paths, strict=True))
+
+
+def tf_of_file(path: PathLike) -> str | None:
+    """The TF that a file's name tells: its first word that is the symbol of a TF.
+
+    >>> tf_of_file("lab7/FOXA1_HepG2.narrowPeak"), tf_of_file("peaks.bed")
+    ('FOXA1', None)
+    """
+    from cistransfer.relatives.families import family_of
+
+    for word in re.split(r"[^A-Za-z0-9-]+", Path(path).name):
+        family = family_of(word) if len(word) > 2 else None
+        if family is not None and family.symbol == word.upper() and not family.how:
+            return family.symbol
+    return None
+
+
+def _evaluated(
+    place: Path,
+    sets: Sequence[ExampleSet],
+    fit: Callable[[Path, ExampleSet], Bundle],
+    final: bool,
+    pwms: Sequence[PWM],
+    device: str,
+) -> Evaluation:
+    """Train without what is held out, and score that; with folds, each what it has not seen."""
+    from cistransfer.evaluation.pooled import pool_evaluations
+    from cistransfer.evaluation.runs import evaluate_runs
+
+    folders = [place / "held-out" / str(i + 1) for i in range(len(sets))] if final else [place]
+    results = place / "evaluation"
+    for folder, data in zip(folders, sets, strict=True):
+        fit(folder / "model", data)
+        found = evaluate_runs(
+            folder / "evaluation" if len(sets) > 1 else results,
+            [folder / "model"],
+            baselines=[one for one in _BASELINES if one != "motif" or pwms],
+            pwms=pwms,
+            draws=0 if len(sets) > 1 else None,
+            device=device,
+        )
+    if len(sets) == 1:
+        return found
+    return pool_evaluations(results, [folder / "evaluation" for folder in folders])
+
+
+def _sizes(sets: Sequence[ExampleSet]) -> str:
+    """How many bound windows train, validate and test, and what to expect of so many."""
+    from cistransfer.examples.held_out import n_bound
+
+    first = sets[0]
+    train, valid, test = (n_bound(first, part) for part in ("train", "valid", "test"))
+    if len(sets) > 1:
+        tested = sum(n_bound(data, "test") for data in sets)
+        words = f"{tested:,} bound windows are tested, {train:,} train in the first fold"
+    else:
+        words = f"{train:,} bound windows train, {valid:,} validate, {test:,} test"
+    return f"{words}; {expected(train + valid)}"
+
+
+def _measured(found: Evaluation, tf: str, held: str) -> dict[str, Any]:
+    """What was measured on regions that were held out, for a card or a table."""
+    score = found.models[0].tasks[tf]
+    low, high = score.interval("aucpr") or (None, None)
+    return {
+        "held_out": held,
+        "n": score.n,
+        "bound": score.positives,
+        "aucpr": score["aucpr"],
+        "aucpr_low": low,
+        "aucpr_high": high,
+        "auroc": score["auroc"],
+        "baselines": {name: value for value, name in _rated(found, tf)},
+    }
+
+
+def _rated(found: Evaluation, tf: str) -> list[tuple[float, str]]:
+    """AUCPR and name of every baseline, the best first."""
+    rated = [(_number(other.tasks[tf], "aucpr"), other.name) for other in found.models[1:]]
+    return sorted(rated, reverse=True)
 
 
 def _motifs(tf: str | None, motifs: PathLike | None, note: Any) -> Sequence[PWM]:
@@ -232,11 +410,9 @@ def expected(bound: int) -> str:
 
 def judge(found: Evaluation, tf: str) -> tuple[str, str]:
     """Whether the model is better than every baseline, in a word and in a sentence."""
-    model, *others = found.models
-    score = model.tasks[tf]
+    score = found.models[0].tasks[tf]
     aucpr, ends = _number(score, "aucpr"), score.interval("aucpr")
-    rated = [(_number(other.tasks[tf], "aucpr"), other.name) for other in others]
-    best, name = max(rated, default=(float("nan"), ""))
+    best, name = next(iter(_rated(found, tf)), (float("nan"), ""))
     low, high = ends or (aucpr, aucpr)
     verdict = "better" if low > best else "worse" if high < best else "undecided"
     says = {

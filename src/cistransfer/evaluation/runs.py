@@ -43,7 +43,13 @@ from cistransfer.relatives.read_modes import read_modes
 from cistransfer.storage import read_table, whole_file, write_json
 from cistransfer.tables import write_tsv
 
-__all__ = ["calibration_table", "evaluate_runs", "open_predictions"]
+__all__ = [
+    "calibration_table",
+    "evaluate_runs",
+    "measured",
+    "open_predictions",
+    "write_evaluation",
+]
 
 _STRATEGY = {"motif": "pwm"}
 _DRAWS = 1000
@@ -142,10 +148,14 @@ def evaluate_runs(
         examples=data.content_hash(),
         part=part,
         tasks=tuple(data.tasks),
-        models=tuple(_measured([model for model, _ in rows], scored, shared, labels, draws)),
+        models=tuple(
+            measured(
+                [model for model, _ in rows], scored, shared.regions, labels, data.tasks, draws
+            )
+        ),
         protocol=protocol,
     )
-    _write(Path(folder), found, shared.regions, labels, scored)
+    write_evaluation(folder, found, shared.regions, labels, scored)
     return found
 
 
@@ -225,15 +235,15 @@ def _ensembles(trained: Sequence[Row]) -> Iterator[Row]:
         yield ModelScore(name, name, {}, seen=seen), mean
 
 
-def _measured(
+def measured(
     models: Sequence[ModelScore],
     scored: Mapping[str, Scored],
-    shared: SharedExamples,
+    regions: pd.DataFrame,
     labels: NDArray[np.int8],
+    tasks: Sequence[str],
     draws: int,
 ) -> Iterator[ModelScore]:
     """Put the metrics into every row, the intervals of the AUCPR behind it."""
-    tasks = shared.first.tasks
     logits = {name: each.logits for name, each in scored.items()}
     frames = {}
     for model in models:
@@ -244,7 +254,7 @@ def _measured(
             )
         except InputError as error:
             raise InputError(f"model {model.name!r}: {error}") from error
-    ends = aucpr_intervals(shared.regions, labels, logits, draws=draws)
+    ends = aucpr_intervals(regions, labels, logits, draws=draws)
     for i, model in enumerate(models):
         frame = frames[model.name]
         behind = list(frame.columns).index("aucpr") + 1
@@ -262,14 +272,15 @@ def _measured(
         )
 
 
-def _write(
-    place: Path,
+def write_evaluation(
+    folder: str | os.PathLike[str],
     found: Evaluation,
     regions: pd.DataFrame,
     labels: NDArray[np.int8],
     scored: Mapping[str, Scored],
 ) -> None:
     """Write the tables, then ``metrics.json``: who sees it finds them all."""
+    place = Path(folder)
     with whole_file(place / "predictions.parquet") as temporary:
         _predictions(regions, labels, scored, found.tasks).to_parquet(temporary, index=False)
     write_tsv(place / "metrics.tsv", found.table())

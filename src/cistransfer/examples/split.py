@@ -25,6 +25,7 @@ __all__ = [
     "complete_split",
     "counted",
     "counted_regions",
+    "deal_chromosomes",
     "settle_split",
     "some",
     "split_from_card",
@@ -260,16 +261,25 @@ def chromosome_folds(chroms: Iterable[str], k: int, *, test: tuple[str, ...] = (
             f"{k} folds need at least {k} chromosomes beside the test's ({some(test)}), "
             f"found {len(free)}: {some(sorted(free)) or 'none'}"
         )
-    folds: list[list[str]] = [[] for _ in range(k)]
-    held = [0] * k
-    for name in free:
-        smallest = held.index(min(held))
-        folds[smallest].append(name)
-        held[smallest] += size[name]
     return [
-        Split(valid=tuple(sorted(fold)), test=tuple(test), fold=f"{i}/{k}")
-        for i, fold in enumerate(folds, start=1)
+        Split(valid=fold, test=tuple(test), fold=f"{i}/{k}")
+        for i, fold in enumerate(deal_chromosomes({name: size[name] for name in free}, k), start=1)
     ]
+
+
+def deal_chromosomes(size: Mapping[str, int], k: int) -> list[tuple[str, ...]]:
+    """Deal chromosomes to ``k`` groups of about as many regions, largest chromosome first.
+
+    >>> deal_chromosomes({"chr1": 9, "chr2": 6, "chr3": 5, "chr4": 1}, 2)
+    [('chr1', 'chr4'), ('chr2', 'chr3')]
+    """
+    groups: list[list[str]] = [[] for _ in range(k)]
+    held = [0] * k
+    for name in sorted(size, key=lambda name: (-size[name], name)):
+        smallest = held.index(min(held))
+        groups[smallest].append(name)
+        held[smallest] += size[name]
+    return [tuple(sorted(group)) for group in groups]
 
 
 def settle_split(

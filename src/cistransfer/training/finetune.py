@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cistransfer.errors import InputError
@@ -31,6 +31,7 @@ def finetune(
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
+    facts: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Train a model for the examples' task, from a trunk or from scratch.
 
@@ -55,7 +56,7 @@ def finetune(
     guard : str, optional
         ``off`` fine-tunes although the trunk has seen what is held out here (examples that were
         made so need it not again); anything else refuses.
-    seed, device, precision
+    seed, device, precision, facts
         See `cistransfer.training.run.train_run`.
 
     Returns
@@ -82,6 +83,7 @@ def finetune(
         seed=seed,
         device=device,
         precision=precision,
+        facts=facts,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ def train_run(
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
+    facts: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Train a model on examples and write ``bundle/`` and ``history.tsv`` into a run folder.
 
@@ -100,6 +101,8 @@ def train_run(
     device : str
         ``auto``, ``cpu``, ``cuda`` …
     precision : {"auto", "float32", "bf16"}
+    facts : mapping, optional
+        Further entries of the bundle's card.
 
     Returns
     -------
@@ -174,6 +177,7 @@ def train_run(
         regions=_seen(examples, trunk if strategy.start == "trunk" else None),
         example=np.asarray(examples.codes[examples.rows("valid")[:_EXAMPLE_ROWS]]),
         facts={
+            **(facts or {}),
             "run": run,
             **{key: identity[key] for key in identity if key not in ("architecture", "given")},
             "filters": [motif_facts(pwm) for pwm in filters],
