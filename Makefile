@@ -47,7 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,dev]'
+	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,ray,dev]'
 	touch $@
 
 hard: $(VENV)/.dev

@@ -48,6 +48,7 @@ _ROOM_OF = {
     "evaluate": "api.results",
     "compare": "api.results",
     "write_report": "api.results",
+    "study": "studies.run",
     # what they say
     "score": "api.use",
     "predict": "api.use",

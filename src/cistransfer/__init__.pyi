@@ -36,5 +36,6 @@ from cistransfer.examples.sources import FromRegions as FromRegions
 from cistransfer.examples.sources import FromTFs as FromTFs
 from cistransfer.examples.split import Split as Split
 from cistransfer.simulation.simulate import simulate as simulate
+from cistransfer.studies.run import study as study
 
 __version__: str

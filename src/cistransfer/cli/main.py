@@ -32,6 +32,7 @@ VERBS = (
     "interpret",
     "locus",
     "report",
+    "study",
     "check",
     "compact",
     "models",

@@ -1,0 +1,483 @@
+"""What a trial can do: steps by name, each a call of `cistransfer.api` or of a room's own function.
+
+A step gets where it may write (`Work`) and its arguments by name, in which files and what other
+trials made are paths. It leaves files for others in ``work.folder`` or returns measurements, or
+both. Its arguments are those of its signature (and, with ``**options``, those of `_PASSED`), so a
+study that names another one is refused before anything runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from cistransfer.errors import InputError, nearest
+from cistransfer.examples.draw import Matched
+from cistransfer.examples.sources import FromFasta, FromMatrix, FromPeaks, FromRegions, FromTFs
+from cistransfer.openness.options import OpenOptions
+from cistransfer.relatives.options import GroupOptions, Sources
+
+__all__ = ["STEPS", "Measured", "Work", "check_step", "measure", "step"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where a step works and on what.
+
+    Attributes
+    ----------
+    folder : Path
+        Empty; what is left in it can be read by other trials, who get its path.
+    device, precision : str
+        See `cistransfer.training.run.train_run`.
+    """
+
+    folder: Path
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number of a trial.
+
+    Attributes
+    ----------
+    metric : str
+    value : float
+    part : str
+        ``test``, ``train`` …
+    item : str
+        What of the trial it is of, where there are several: a task, a motif, a filter.
+    """
+
+    metric: str
+    value: float
+    part: str = "test"
+    item: str = ""
+
+
+Step = Callable[..., Sequence[Measured] | None]
+STEPS: dict[str, Step] = {}
+"""Every step by name."""
+
+_PASSED: dict[str, tuple[type, ...]] = {
+    "matrix": (OpenOptions,),
+    "examples": (FromMatrix, FromPeaks, FromFasta, FromRegions, FromTFs, Matched),
+    "pretrain": (FromTFs, GroupOptions, Sources),
+}
+"""Groups of options whose fields a step passes on."""
+
+
+def step(name: str) -> Callable[[Step], Step]:
+    """Make a function a step."""
+
+    def keep(function: Step) -> Step:
+        STEPS[name] = function
+        return function
+
+    return keep
+
+
+def check_step(where: str, entry: Mapping[str, Any]) -> None:
+    """Refuse a step that does not exist, or arguments that it does not have.
+
+    Parameters
+    ----------
+    where : str
+        What entry of which study, for the message.
+    entry : mapping
+        ``do`` and the arguments.
+    """
+    name = entry.get("do")
+    if name not in STEPS:
+        raise InputError(
+            f"{where}: no step {name!r} (do); {nearest(str(name), STEPS)}"
+            if name is not None
+            else f"{where}: lacks the entry 'do'; {nearest('', STEPS)}"
+        )
+    asked = list(inspect.signature(STEPS[name]).parameters.values())[1:]
+    known = {each.name for each in asked if each.kind is not inspect.Parameter.VAR_KEYWORD}
+    known |= {field.name for group in _PASSED.get(name, ()) for field in fields(group)}
+    for argument in entry:
+        if argument not in {*known, "do", "only", "keep"}:
+            raise InputError(f"{where}: {name} has no {argument!r}; {nearest(argument, known)}")
+    for each in asked:
+        keyword = each.kind is inspect.Parameter.KEYWORD_ONLY
+        if keyword and each.default is inspect.Parameter.empty and each.name not in entry:
+            raise InputError(f"{where}: {name} needs {each.name!r}")
+    strategy = entry.get("strategy")
+    if isinstance(strategy, str) and "{" not in strategy:
+        from cistransfer.training.strategy import load_strategy
+
+        if strategy.endswith(".toml"):
+            raise InputError(
+                f"{where}: a strategy of your own is a file of the study: name it in [files]"
+            )
+        try:
+            load_strategy(strategy)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+
+
+def measure(
+    labels: Any, scored: Any, tasks: Sequence[str], part: str = "test", calls: str = "validation"
+) -> list[Measured]:
+    """Every metric of every task.
+
+    Parameters
+    ----------
+    labels : ndarray of int8, shape (n, tasks)
+    scored : Scored
+    tasks : sequence of str
+    part : str
+    calls : {"validation", "half"}
+        Called at the threshold and with the temperature fitted on validation, or at a probability
+        of 0.5 and without one, as published.
+    """
+    import math
+
+    from cistransfer.metrics.table import per_task_metrics
+
+    if calls not in ("validation", "half"):
+        raise InputError(f"calls: expected validation or half, found {calls!r}")
+    fitted = () if calls == "half" else (scored.thresholds, scored.temperatures)
+    table = per_task_metrics(labels, scored.logits, tasks, *fitted)
+    several = len(tasks) > 1
+    return [
+        Measured(str(name), float(value), part, row["task"] if several else "")
+        for row in table.drop(columns="why").to_dict("records")
+        for name, value in row.items()
+        if name != "task" and not math.isnan(value)
+    ]
+
+
+def _scored(
+    examples: Any, parts: Sequence[str], calls: str, intervals: int, score: Callable[[Any], Any]
+) -> list[Measured]:
+    """Measure what a function makes of the codes of each part."""
+    import numpy as np
+
+    from cistransfer.evaluation.regions import aucpr_intervals
+
+    found = []
+    for part in parts:
+        rows = examples.rows(part)
+        if not len(rows):
+            raise InputError(f"the examples have no {part} part")
+        labels = np.asarray(examples.labels[rows])
+        scored = score(np.asarray(examples.codes[rows]))
+        found += measure(labels, scored, examples.tasks, part, calls)
+        if intervals:
+            regions = examples.regions.iloc[rows].reset_index(drop=True)
+            ends = aucpr_intervals(regions, labels, {"own": scored.logits}, draws=intervals)
+            for task, row in zip(examples.tasks, ends.to_dict("records"), strict=True):
+                item = task if len(examples.tasks) > 1 else ""
+                found += [Measured(str(n), float(v), part, item) for n, v in row.items()]
+    return found
+
+
+def _positives(positives: int | str | None) -> int | None:
+    """How many, of a number or ``all``."""
+    if positives in (None, "all"):
+        return None
+    try:
+        return int(positives)
+    except ValueError as error:
+        raise InputError(f"positives: expected a number or 'all', found {positives!r}") from error
+
+
+def _split(split: Any) -> Any:
+    """The name of a split, or the chromosomes of its parts."""
+    from cistransfer.examples.split import Split
+
+    if not isinstance(split, Mapping):
+        return split
+    asked = {field.name for field in fields(Split)}
+    for name in split:
+        if name not in asked:
+            raise InputError(f"split: no entry {name!r}; {nearest(name, asked)}")
+    values: dict[str, Any] = dict(split)
+    return Split(**values)
+
+
+def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}
+
+
+# Inputs ------------------------------------------------------------------------------------------
+
+
+@step("matrix")
+def matrix(
+    work: Work,
+    *,
+    open: Path,
+    peaks: Any = (),
+    tfbs: Any = (),
+    window: int = 200,
+    label_window: int | None = None,
+    **options: Any,
+) -> None:
+    """Build a binding matrix: `cistransfer.build_matrix`."""
+    from cistransfer.api.data import build_matrix
+
+    build_matrix(
+        work.folder / "matrix.h5",
+        open,
+        peaks=peaks,
+        tfbs=tfbs,
+        window=window,
+        label_window=label_window,
+        **_tuples(options),
+    )
+
+
+@step("examples")
+def examples(
+    work: Work,
+    *,
+    source: Path,
+    trunk: Path | str | None = None,
+    split: Any = None,
+    guard: str | None = None,
+    positives: int | str | None = None,
+    unknown: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> None:
+    """Make an example set: `cistransfer.make_examples`.
+
+    With ``unknown``, a trunk that has an output for the TF is refused. ``positives`` may be
+    ``all``.
+    """
+    from cistransfer.api.learn import make_examples, open_bundle
+
+    if trunk is not None and unknown and options.get("tf") in open_bundle(trunk).tasks:
+        raise InputError(
+            f"{options['tf']} is in the trunk; leave it out of pre-training, or of the study"
+        )
+    number = _positives(positives)
+    if number is not None:
+        options["positives"] = number
+    source = matrix_of(source)
+    make_examples(
+        source,
+        trunk=trunk,
+        out=work.folder / "examples",
+        split=_split(split),
+        guard=guard,
+        seed=seed,
+        **_tuples(options),
+    )
+
+
+def matrix_of(source: Path) -> Path:
+    """A matrix by its file, or by the trial that built it."""
+    return source / "matrix.h5" if (source / "matrix.h5").is_file() else source
+
+
+@step("subset")
+def subset(
+    work: Work,
+    *,
+    examples: Path,
+    fraction: float = 1.0,
+    max_positives: dict[str, int] | None = None,
+    seed: int = 0,
+) -> None:
+    """Keep a share of the training and validation examples (`cistransfer.examples.dataset.subset`).
+
+    The cap is drawn with ``seed`` by itself; a share of a capped set is a subset of a subset.
+    """
+    from cistransfer.api.learn import open_examples
+    from cistransfer.examples.dataset import save_examples
+    from cistransfer.examples.dataset import subset as keep
+
+    kept = keep(open_examples(examples), fraction=fraction, max_positives=max_positives, seed=seed)
+    save_examples(work.folder / "examples", kept)
+
+
+@step("classes")
+def classes(work: Work, *, sets: dict[str, Path], negatives: bool = True) -> None:
+    """Join the sets of several cells, a class each.
+
+    `cistransfer.examples.classes.multiclass_examples`; ``negatives = false`` leaves out those of
+    no cell but the universal ones, as published.
+    """
+    from cistransfer.api.learn import open_examples
+    from cistransfer.examples.classes import multiclass_examples
+    from cistransfer.examples.dataset import save_examples
+
+    made = multiclass_examples(
+        {name: open_examples(path) for name, path in sets.items()}, negatives=negatives
+    )
+    save_examples(work.folder / "examples", made)
+
+
+@step("pretrain")
+def pretrain(
+    work: Work,
+    *,
+    source: Path,
+    split: Any = None,
+    strategy: str = "pretrain",
+    architecture: str = "cnn",
+    arguments: dict[str, Any] | None = None,
+    epochs: int | None = None,
+    motifs: Path | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    parts: Sequence[str] = (),
+    calls: str = "validation",
+    seed: int = 0,
+    **options: Any,
+) -> list[Measured]:
+    """Pre-train a trunk: `cistransfer.pretrain`; of ``parts`` it is measured too."""
+    from cistransfer.api.learn import open_examples
+    from cistransfer.api.learn import pretrain as train
+    from cistransfer.evaluation.baselines import score_model
+
+    bundle = train(
+        matrix_of(source),
+        out=work.folder,
+        target=target,
+        group=group,
+        split=_split(split),
+        strategy=str(strategy),
+        architecture=architecture,
+        arguments=arguments,
+        epochs=epochs,
+        motifs=motifs,
+        seed=seed,
+        device=work.device,
+        precision=work.precision,
+        **_tuples(options),
+    )
+    return _scored(
+        open_examples(work.folder),
+        parts,
+        calls,
+        0,
+        lambda codes: score_model(bundle, codes, device=work.device),
+    )
+
+
+# What is compared -------------------------------------------------------------------------------
+
+
+@step("finetune")
+def finetune(
+    work: Work,
+    *,
+    examples: Path,
+    trunk: Path | str | None = None,
+    strategy: str | None = None,
+    architecture: str | None = None,
+    arguments: dict[str, Any] | None = None,
+    epochs: int | None = None,
+    motifs: Path | None = None,
+    guard: str | None = None,
+    parts: Sequence[str] = ("test",),
+    calls: str = "validation",
+    intervals: int = 0,
+    seed: int = 0,
+) -> list[Measured]:
+    """Train a model for the examples' task and measure it: `cistransfer.finetune`.
+
+    Without a trunk the network starts from scratch. ``intervals`` is the number of resamples of
+    the test regions for an interval of the AUCPR.
+    """
+    from cistransfer.api.learn import finetune as train
+    from cistransfer.api.learn import open_examples
+    from cistransfer.evaluation.baselines import score_model
+
+    bundle = train(
+        examples,
+        trunk=trunk,
+        out=work.folder,
+        strategy=None if strategy is None else str(strategy),
+        architecture=architecture,
+        arguments=arguments,
+        epochs=epochs,
+        motifs=motifs,
+        guard=guard,
+        seed=seed,
+        device=work.device,
+        precision=work.precision,
+    )
+    return _scored(
+        open_examples(examples),
+        parts,
+        calls,
+        intervals,
+        lambda codes: score_model(bundle, codes, device=work.device),
+    )
+
+
+@step("baseline")
+def baseline(
+    work: Work,
+    *,
+    examples: Path,
+    name: str,
+    motifs: Path | None = None,
+    trunk: Path | str | None = None,
+    parts: Sequence[str] = ("test",),
+    calls: str = "validation",
+    intervals: int = 0,
+    seed: int = 0,
+) -> list[Measured]:
+    """Fit a baseline and measure it; ``sibling`` is the trunk's output that fits best."""
+    from cistransfer.api.learn import open_bundle, open_examples
+    from cistransfer.evaluation.baselines import score_by, sibling
+    from cistransfer.motifs.files import read_motifs
+
+    data = open_examples(examples)
+    start = None if trunk is None else open_bundle(trunk)
+    pwms = () if motifs is None else read_motifs(motifs)
+
+    def score(codes: Any) -> Any:
+        if name == "sibling" and start is not None:
+            return sibling(start, data, codes)[0]
+        return score_by(name, data, codes, pwms=pwms, trunk=start, seed=seed, device=work.device)
+
+    return _scored(data, parts, calls, intervals, score)
+
+
+@step("score")
+def score(
+    work: Work,
+    *,
+    examples: Path,
+    model: Path | str,
+    output: str | None = None,
+    parts: Sequence[str] = ("test",),
+    calls: str = "validation",
+    intervals: int = 0,
+) -> list[Measured]:
+    """Measure a trained model on examples of one task.
+
+    ``output`` is the model's output that is read, by default the one called as the task.
+    """
+    from cistransfer.api.learn import open_bundle, open_examples
+    from cistransfer.evaluation.baselines import score_model
+
+    data, bundle = open_examples(examples), open_bundle(model)
+    name = output or data.tasks[0]
+    if len(data.tasks) != 1 or name not in bundle.tasks:
+        raise InputError(
+            f"score: expected examples of one task and a model with the output {name!r}; "
+            f"{nearest(name, bundle.tasks)}"
+        )
+    column = bundle.tasks.index(name)
+    return _scored(
+        data,
+        parts,
+        calls,
+        intervals,
+        lambda codes: score_model(bundle, codes, [column], device=work.device),
+    )

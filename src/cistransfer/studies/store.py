@@ -1,0 +1,227 @@
+"""The folder of a study: which study and data it is of, its plan, one folder for each trial.
+
+``study.json`` (name, files by content, trials, rows), ``trials/NAME/`` (``trial.json``: record,
+measurements, facts; ``files/``: what the trial made, where others read it), ``failed/NAME.json``.
+Everything appears whole or not at all, and a trial is there when its ``trial.json`` is, so any
+number of processes can work on one folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cistransfer.errors import InputError
+from cistransfer.storage import Kind, read_json, whole_folder, write_json
+from cistransfer.studies.steps import Measured
+from cistransfer.studies.trial import Plan, Row, Trial
+
+__all__ = ["TRIAL", "Done", "Store", "failure"]
+
+TRIAL = Kind("trial", "trial.json", ("files/*",))
+FILES = "files"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished trial.
+
+    Attributes
+    ----------
+    trial : Trial
+    measured : tuple of Measured
+    facts : dict
+        How it went: ``seconds``, ``cpu_seconds``, ``peak_mb``, versions, device. Not part of the
+        results: two runs of a trial differ in them.
+    """
+
+    trial: Trial
+    measured: tuple[Measured, ...]
+    facts: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in ``trial.json``."""
+        rows = [[each.metric, each.value, each.part, each.item] for each in self.measured]
+        return {"trial": self.trial.to_json(), "measured": rows, "facts": self.facts}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Done:
+        """Read ``trial.json``."""
+        rows = tuple(Measured(*row) for row in content["measured"])
+        return cls(Trial.from_json(content["trial"]), rows, dict(content["facts"]))
+
+
+def failure(trial: Trial, kind: str, text: str) -> dict[str, Any]:
+    """The record of a trial that failed."""
+    return {"trial": trial.to_json(), "kind": kind, "error": text}
+
+
+class Store:
+    """The folder of a study.
+
+    Parameters
+    ----------
+    folder : path
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "study.json"
+
+    def place(self, name: str) -> Path:
+        """Folder of a trial."""
+        return self.folder / "trials" / name
+
+    def files(self, name: str) -> Path:
+        """What a trial made for others."""
+        return self.place(name) / FILES
+
+    # Which study it is ---------------------------------------------------------------------------
+
+    def claim(
+        self, study: str, files: Mapping[str, str], plan: Plan, source: str, command: str
+    ) -> None:
+        """Take the folder for a study and add the plan to what it holds.
+
+        Raises
+        ------
+        InputError
+            When there is something else in the folder: another study, the same on other files, or
+            no study at all.
+        """
+        before: dict[str, Any] = {}
+        if self.record.is_file():
+            before = self.read()
+            if before["study"] != study:
+                raise InputError(
+                    f"{self.folder}: holds the study {before['study']!r}, not {study!r}; choose "
+                    "another folder"
+                )
+            for name, digest in files.items():
+                if before["files"].get(name, digest) != digest:
+                    raise InputError(
+                        f"{self.folder}: holds results of this study on other data ({name} "
+                        "changed); choose another folder"
+                    )
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise InputError(
+                f"{self.folder}: expected a new or empty folder, or one of a study (with "
+                "study.json); name another"
+            )
+        points = {(row.strategy, row.point) for row in plan.rows}
+        rows = [row for row in _rows(before) if (row.strategy, row.point) not in points]
+        rows += plan.rows
+        known = {n: Trial.from_json(each) for n, each in before.get("trials", {}).items()}
+        whole = Plan({**known, **plan.trials}, rows)
+        trials = {name: whole.trials[name].to_json() for name in whole.chain(whole.compared)}
+        content = {
+            "study": study,
+            "source": source,
+            "files": {**before.get("files", {}), **files},
+            "trials": dict(sorted(trials.items())),
+            "kept": sorted({*before.get("kept", ()), *plan.kept}),
+            "rows": [[row.strategy, dict(row.point), row.trial] for row in rows],
+            "inputs": {**before.get("inputs", {}), **plan.inputs},
+            "notes": plan.notes,
+            "commands": list(dict.fromkeys([*before.get("commands", ()), command])),
+        }
+        if content != before:
+            write_json(self.record, content)
+
+    def read(self) -> dict[str, Any]:
+        """``study.json``."""
+        if not self.record.is_file():
+            raise InputError(
+                f"{self.folder}: expected the folder of a study (with study.json), found none"
+            )
+        content = read_json(self.record, dict)
+        for name, kind in (("study", str), ("files", dict), ("trials", dict), ("rows", list)):
+            if not isinstance(content.get(name), kind):
+                raise InputError(f"{self.record}: expected an entry {name!r}, found none")
+        return dict(content)
+
+    def plan(self) -> Plan:
+        """Everything that was ever asked of the folder."""
+        content = self.read()
+        trials = {name: Trial.from_json(each) for name, each in content["trials"].items()}
+        return Plan(
+            trials, _rows(content), set(content["kept"]), content["notes"], content["inputs"]
+        )
+
+    # Trials --------------------------------------------------------------------------------------
+
+    def has(self, name: str, kept: bool = False) -> bool:
+        """Whether a trial is finished (and its files are there)."""
+        place = self.place(name)
+        return (place / TRIAL.marker).is_file() and (not kept or (place / FILES).is_dir())
+
+    def finished(self, names: Iterable[str]) -> dict[str, Done]:
+        """The finished ones of some trials."""
+        return {
+            name: Done.from_json(read_json(self.place(name) / TRIAL.marker))
+            for name in names
+            if self.has(name)
+        }
+
+    def put(self, done: Done, packed: bytes | None) -> None:
+        """Keep a finished trial that was run elsewhere, and the files that it made."""
+        import io
+
+        with whole_folder(self.place(done.trial.name), TRIAL) as place:
+            if packed is not None:
+                unpack(io.BytesIO(packed), place / FILES)
+            write_json(place / TRIAL.marker, done.to_json())
+        self.forget(done.trial.name)
+
+    def failed(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What is on record of those trials that failed and are not finished."""
+        found = {}
+        for name in names:
+            path = self.folder / "failed" / f"{name}.json"
+            if path.is_file() and not self.has(name):
+                found[name] = read_json(path, dict)
+        return found
+
+    def fail(self, record: dict[str, Any]) -> None:
+        """Keep why a trial failed."""
+        name = Trial.from_json(record["trial"]).name
+        write_json(self.folder / "failed" / f"{name}.json", record)
+
+    def forget(self, name: str) -> None:
+        """Forget that a trial failed."""
+        (self.folder / "failed" / f"{name}.json").unlink(missing_ok=True)
+
+
+def _rows(content: Mapping[str, Any]) -> list[Row]:
+    return [
+        Row(label, tuple(point.items()), trial) for label, point, trial in content.get("rows", [])
+    ]
+
+
+def pack(folder: Path, stream: Any) -> None:
+    """Write a file or a folder as a tar archive whose bytes depend on its content alone."""
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        paths = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
+        for path in paths:
+            name = path.relative_to(folder).as_posix() if folder.is_dir() else path.name
+            entry = archive.gettarinfo(path.resolve(), name)
+            entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
+            if entry.isreg():
+                with open(path, "rb") as handle:
+                    archive.addfile(entry, handle)
+            elif entry.isdir():
+                archive.addfile(entry)
+
+
+def unpack(stream: Any, folder: Path) -> None:
+    """Undo `pack`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=stream, mode="r") as archive:
+        archive.extractall(folder, filter="data")

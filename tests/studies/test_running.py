@@ -1,0 +1,245 @@
+"""Running studies: once, in part, again, killed, with too little memory, on a full disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+
+from cistransfer.errors import InputError, MachineError
+from cistransfer.studies import run as running
+from cistransfer.studies import work
+from cistransfer.studies.collect import collect, reproduction, results
+from cistransfer.studies.draw import write_figures
+from cistransfer.studies.run import Asked, Outcome, run_study
+from cistransfer.studies.store import Store
+
+ONE: dict[str, Any] = {"tf": 1, "size": [30], "draw": 1}
+
+
+def asked(files: dict[str, Path], **options: Any) -> Asked:
+    return Asked(files=files, **{"engine": "here", "device": "cpu", **options})
+
+
+def counts(found: Outcome) -> tuple[int, int, int, int]:
+    return found.ran, found.there, found.failed, found.waiting
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tiny_files: dict[str, Path], tiny_text: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The small study, run in this process (read only)."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "tiny.toml").write_text(tiny_text)
+    run_study(folder / "tiny.toml", folder / "study", asked(tiny_files))
+    collect(folder / "study")
+    return folder / "study"
+
+
+def test_one_table(undisturbed: Path) -> None:
+    table = pd.read_parquet(undisturbed / "results.parquet")
+    assert list(table) == [
+        "strategy", "draw", "size", "tf", "trial", "part", "item", "metric", "value"
+    ]  # fmt: skip
+    assert not table.duplicated(list(table)[:-1]).any()
+    trials = table[["strategy", "draw", "size", "tf"]].drop_duplicates()
+    assert len(trials) == 2 * 2 * 3
+    assert table.loc[table["metric"] == "auroc", "value"].between(0, 1).all()
+    wide = pd.read_csv(undisturbed / "results.tsv", sep="\t")
+    assert len(wide) == len(trials)
+    assert {"tf", "strategy", "size", "draw", "aucpr"} <= set(wide)
+    # Inputs keep what they made, what is compared only its numbers.
+    plan = Store(undisturbed).plan()
+    for name in plan.chain(plan.compared):
+        assert (Store(undisturbed).files(name)).exists() == (name in plan.kept)
+
+
+def test_twice_costs_nothing(
+    undisturbed: Path, tiny_files: dict[str, Path], tmp_path: Path, monkeypatch: Any
+) -> None:
+    study = shutil.copytree(undisturbed.parent, tmp_path / "s")
+    before = {path: path.stat().st_mtime_ns for path in study.rglob("trial.json")}
+    monkeypatch.setattr(work, "run_task", None)
+    found = run_study(study / "tiny.toml", study / "study", asked(tiny_files))
+    assert counts(found) == (0, 18, 0, 0)
+    assert before == {path: path.stat().st_mtime_ns for path in study.rglob("trial.json")}
+
+
+def test_in_parts_it_is_the_same(
+    undisturbed: Path, tiny: Path, tiny_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Inputs first, then shards in any order, one of them with a budget of nothing."""
+    out = tmp_path / "study"
+    found = run_study(tiny, out, asked(tiny_files, inputs_only=True))
+    assert (counts(found), found.inputs) == ((6, 0, 0, 0), 6)
+    assert counts(run_study(tiny, out, asked(tiny_files, budget=0.0)))[0] <= 1
+    for shard in ((2, 2), (1, 2)):
+        run_study(tiny, out, asked(tiny_files, shard=shard))
+    collect(out)
+    same = (out / "results.parquet").read_bytes() == (undisturbed / "results.parquet").read_bytes()
+    assert same
+    with pytest.raises(InputError, match="expected I/N with I from 1 to N, found 3/2"):
+        run_study(tiny, out, asked(tiny_files, shard=(3, 2)))
+
+
+def test_any_row_is_run_again_by_name(undisturbed: Path, tiny_files: dict[str, Path]) -> None:
+    table = results(Store(undisturbed))
+    name = table.loc[table["strategy"] == "kmer", "trial"].iloc[0]
+    toml = undisturbed.parent / "tiny.toml"
+    same, rows = running.run_again(toml, undisturbed, name, asked(tiny_files))
+    assert same
+    assert len(rows) == (table["trial"] == name).sum()
+    with pytest.raises(InputError, match=f"no trial '{name[:-1]}'; nearest: .*{name}"):
+        running.run_again(toml, undisturbed, name[:-1], asked(tiny_files))
+
+
+def test_a_folder_is_of_one_study_on_one_set_of_files(
+    undisturbed: Path, tiny: Path, tiny_files: dict[str, Path], tmp_path: Path
+) -> None:
+    tiny.write_text(tiny.read_text().replace('name = "tiny"', 'name = "other"'))
+    with pytest.raises(InputError, match="holds the study 'tiny', not 'other'"):
+        run_study(tiny, undisturbed, asked(tiny_files, axes=ONE))
+    tiny.write_text(tiny.read_text().replace('name = "other"', 'name = "tiny"'))
+    changed = {**tiny_files, "genome": shutil.copy(tiny_files["genome"], tmp_path / "g.fa")}
+    with open(changed["genome"], "a") as handle:
+        handle.write(">chrX\nACGT\n")
+    with pytest.raises(InputError, match=r"on other data \(genome changed\)"):
+        run_study(tiny, undisturbed, asked(changed, axes=ONE))
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="expected a new or empty folder, or one of a study"):
+        run_study(tiny, tmp_path / "thesis", asked(tiny_files, axes=ONE))
+    with pytest.raises(InputError, match="needs matrix"):
+        run_study(tiny, tmp_path / "new", asked({"genome": tiny_files["genome"]}))
+    with pytest.raises(InputError, match="no file 'matrx'; nearest: matrix"):
+        run_study(tiny, tmp_path / "new", asked({**tiny_files, "matrx": tiny}))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_failure_stops_only_what_reads_it(
+    tiny: Path, tiny_files: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "study"
+    many = asked(tiny_files, axes={"tf": 1, "size": [30, 9999], "draw": 1})
+    found = run_study(tiny, out, many)
+    assert counts(found) == (3, 0, 3, 0)
+    failed = Store(out).failed(Store(out).plan().trials)
+    why = sorted(record["error"] for record in failed.values())
+    assert any("bound regions can be used for training" in text for text in why)
+    assert sum("which it reads, failed" in text for text in why) == 2
+    assert counts(run_study(tiny, out, many)) == (0, 3, 3, 0)  # not tried again unasked
+    again = asked(tiny_files, axes=many.axes, again=True)
+    assert counts(run_study(tiny, out, again)) == (0, 3, 3, 0)
+    assert set(results(Store(out))["size"]) == {"30"}
+
+
+def test_a_full_disk_stops_the_run_and_nothing_half_written_is_left(
+    tiny: Path, tiny_files: dict[str, Path], tmp_path: Path, monkeypatch: Any
+) -> None:
+    out = tmp_path / "study"
+    real = work.write_json
+
+    def full(path: Path, value: Any) -> None:
+        if "kmer" in str(value):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        real(path, value)
+
+    monkeypatch.setattr(work, "write_json", full)
+    with pytest.raises(MachineError, match="No space left"):
+        run_study(tiny, out, asked(tiny_files, axes=ONE))
+    assert {path.name for path in (out / "trials").iterdir()} == {
+        path.parent.name for path in out.glob("trials/*/trial.json")
+    }
+    assert not (out / "failed").exists()
+    monkeypatch.undo()
+    assert counts(run_study(tiny, out, asked(tiny_files, axes=ONE))) == (1, 2, 0, 0)
+
+
+def _watch(look: Callable[[], bool]) -> threading.Thread:
+    def watch() -> None:
+        while not look():
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+def _workers() -> list[psutil.Process]:
+    """Processes that run trials: those in which a trial can be (not the resource tracker)."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if any("spawn_main" in word for word in child.cmdline())
+    ]
+
+
+def test_workers_killed_in_mid_trial(
+    undisturbed: Path, tiny: Path, tiny_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Each trial is there exactly once and the table equals the undisturbed one, bit for bit."""
+    out = tmp_path / "study"
+    killed: list[int] = []
+
+    def kill() -> bool:
+        ready = len(list(out.glob("trials/*/trial.json"))) >= 2 + 5 * len(killed)
+        if ready and len(killed) < 2 and list(out.glob("trials/.*.part")):
+            for worker in _workers():
+                os.kill(worker.pid, signal.SIGKILL)
+            killed.append(1)
+        return len(killed) == 2
+
+    _watch(kill)
+    found = run_study(tiny, out, asked(tiny_files, engine="local", jobs=2))
+    assert counts(found) == (18, 0, 0, 0)
+    assert killed
+    collect(out)
+    assert (out / "results.parquet").read_bytes() == (undisturbed / "results.parquet").read_bytes()
+    assert not _workers()
+
+
+def test_more_memory_than_there_is(tiny: Path, tiny_files: dict[str, Path], tmp_path: Path) -> None:
+    found = run_study(
+        tiny,
+        tmp_path / "study",
+        asked(tiny_files, axes=ONE, engine="local", jobs=1, memory=2**20, strategies=["gc"]),
+    )
+    assert counts(found) == (0, 0, 2, 0)
+    failed = Store(tmp_path / "study").failed(Store(tmp_path / "study").plan().trials)
+    assert any("needs more memory than there is" in each["error"] for each in failed.values())
+
+
+def test_claims_and_the_page(undisturbed: Path, tmp_path: Path) -> None:
+    text = reproduction([undisturbed], tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == text
+    rows = [line for line in text.splitlines() if line.startswith("| N3 ")]
+    ours = next(line for line in rows if "k-mers beat GC content" in line)
+    assert " of 2 better (" in ours
+    assert "Wilcoxon signed-rank: p = " in ours
+    assert "12 trials (2 × draw, 2 × size, 2 × tf)" in ours
+    assert "`cistransfer study run tiny.toml`" in ours
+    assert "not run" in next(
+        line for line in text.splitlines() if line.startswith("| N11 | not in")
+    )
+    assert "k-mers beat" in (undisturbed / "claims.md").read_text()
+
+
+def test_figures(undisturbed: Path, tmp_path: Path) -> None:
+    study = shutil.copytree(undisturbed, tmp_path / "study")
+    written = {path.name for path in write_figures(study)}
+    assert written == {
+        f"{name}.{kind}"
+        for name in ("by-size", "by-tf", "against", "bars", "heat")
+        for kind in ("png", "svg")
+    }
