@@ -399,7 +399,7 @@ def test_examples_equal_those_of_a_run(call, world, run_folder: Path, tmp_path: 
     made = json.loads((run_folder / "config.json").read_text())["arguments"]
     words = ["examples", "--matrix", made["matrix"], "--tf", made["tf"], "--genome", made["genome"],
              "--trunk", made["trunk"], "--out", tmp_path / "set"]  # fmt: skip
-    extra = [word for name in ("n_positives", "ratio", "gc_bins", "seed") if name in made
+    extra = [word for name in ("n_positives", "ratio", "gc_bins", "seed") if made.get(name)
              for word in ("--" + name.replace("_", "-"), made[name])]  # fmt: skip
     for _ in range(2):
         result = call(*words, *extra)

@@ -38,7 +38,7 @@ def _gc(examples: ExampleSet, which: np.ndarray) -> list[int]:
 
 def test_the_parts_have_the_published_sizes_of_what_was_matched(world) -> None:
     states = world.matrix.states(["SPI1"], rule="sparse")[:, 0]
-    found = by_source.single(world.matrix, world.genome, "SPI1", split=PUBLISHED, gc_bins=10)
+    found = by_source.single(world.matrix, world.genome, "SPI1", split=PUBLISHED)
     n = len(found.codes)
     held = int(0.5 + 0.1 * n)
     assert _sizes(found) == [n - 2 * held, held, held]
@@ -50,9 +50,25 @@ def test_the_parts_have_the_published_sizes_of_what_was_matched(world) -> None:
     there = np.bincount(bins[states == 0], minlength=10)
     wanted = np.bincount(bins[states == 1], minlength=10)
     assert _gc(found, labels == 0) == np.minimum(there, wanted).tolist()  # over all, not by part
+    assert found.facts["negatives"] == "unbound open regions, GC-matched in 10 bins"
     assert found.facts["drawn"] == "before the split"
     assert found.facts["guard"] == "all"
     assert found.facts["split"] == {"by": "published", "fraction": 0.1, "seed": 1}
+
+
+def test_bins_of_gc_content_are_the_published_ones_unless_asked_otherwise(world) -> None:
+    drawn = {
+        (by, bins): by_source.single(
+            world.matrix, world.genome, "SPI1", split=Split(by=by, seed=1), gc_bins=bins
+        )
+        for by in ("published", "random")
+        for bins in (None, 10, 20)
+    }
+    hashes = {key: examples.content_hash() for key, examples in drawn.items()}
+    assert hashes["published", None] == hashes["published", 10] != hashes["published", 20]
+    assert hashes["random", None] == hashes["random", 20] != hashes["random", 10]
+    said = [drawn[by, None].facts["negatives"] for by in ("published", "random")]
+    assert said == [f"unbound open regions, GC-matched in {n} bins" for n in (10, 20)]
 
 
 def test_only_the_split_depends_on_its_seed(world) -> None:

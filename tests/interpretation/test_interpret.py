@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from cistransfer.interpretation.interpret import interpret
 from cistransfer.interpretation.steps import METHODS, Methods, OtherModels, chosen_steps, step_of
 from cistransfer.interpretation.subject import Source, gather
 from cistransfer.models.bundle import open_bundle, save_bundle
-from cistransfer.models.card import Architecture
+from cistransfer.models.card import Architecture, Parent
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.files import write_meme
@@ -317,6 +318,18 @@ def test_a_frozen_trunk_is_said_and_what_the_head_weighs_is_shown(
     assert told["head"]["sd_of_the_logit_by"]["trunk"] > 0
     assert (tmp_path / "head.tsv").exists()
     assert "Standard deviation of the logit" in step_of("refinement").words(told)
+
+
+def test_another_model_is_not_taken_for_the_trunk(run: Path) -> None:
+    """Where no method is named, what is run beside another model is the comparison."""
+    bundle = open_bundle(run / "run")
+    card = bundle.card.model_copy(update={"trunk": Parent(weights="sha256:0", tasks=("A",))})
+    subject = SimpleNamespace(
+        bundle=replace(bundle, card=card), other=open_bundle(run / "trunk"), methods=Methods()
+    )
+    told = step_of("refinement").run(subject)  # type: ignore[arg-type]
+    assert "is not the trunk that this model was fine-tuned from" in told["note"]
+    assert step_of("refinement").words(told).startswith("Not asked: ")
 
 
 def test_no_positive_prediction_is_an_answer(run: Path, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ PUBLISHED_NEGATIVES: Mapping[str, float] = MappingProxyType(
 )
 """Shares in the released lists of ChromTransfer."""
 
+_GC_BINS, _PUBLISHED_GC_BINS = 20, 10
 _CANDIDATES_PER_BOUND = 40
 _MIN_CANDIDATES = 20_000
 _SHUFFLED_AT_ONCE = 8192
@@ -63,7 +64,7 @@ class Draw(Protocol):
     def rows(self, pool: Pool, seed: int) -> Drawn:
         """Draw."""
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, pool: Pool) -> dict[str, Any]:
         """What the record says of it."""
 
 
@@ -80,7 +81,7 @@ class All:
 
         return pool.fetch(np.flatnonzero(pool.usable))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, pool: Pool) -> dict[str, Any]:
         """What the record says of it."""
         return {}
 
@@ -96,8 +97,8 @@ class Matched:
     ----------
     per_bound : float
         Unbound regions per bound one.
-    gc_bins : int
-        Equal bins of GC content (10 in the paper).
+    gc_bins : int or None
+        Equal bins of GC content. None: 20, and with the split ``published`` the paper's 10.
     positives : int or None
         Bound regions to keep for training and validation together; the test part keeps all of its
         own. None keeps all. With the split ``published``, of all parts together.
@@ -110,7 +111,9 @@ class Matched:
     per_bound: float = option(
         1.0, flag="--ratio", min=0.1, help="Unbound regions per bound one, GC-matched."
     )
-    gc_bins: int = option(20, min=1, help="Bins of GC matching (published: 10).")
+    gc_bins: int | None = option(
+        None, min=1, help="Bins of GC matching [default: 20; with --split published 10]."
+    )
     positives: int | None = option(
         None,
         flag="--n-positives",
@@ -159,19 +162,23 @@ class Matched:
             tested = np.sort(order[n : n + apart]) if apart else tested
         if self.test_positives is not None and not apart:
             tested = np.sort(rng.permutation(tested)[: self.test_positives])
-        free, chosen = ~bound, []
+        free, chosen, bins = ~bound, [], self._bins(pool)
         for i, part in enumerate(("train", "valid", "test")):
             mine = tested if part == "test" else heldin[part_of[heldin] == part]
             place = "train" if pool.split_later else part
             rest = np.flatnonzero(free & (part_of == place)) if len(mine) else mine
             like = match_gc(
-                gc[mine], gc[rest], per_bound=self.per_bound, bins=self.gc_bins, seed=seed + 1 + i
+                gc[mine], gc[rest], per_bound=self.per_bound, bins=bins, seed=seed + 1 + i
             )
             free[rest[like]] = False
             chosen += [mine, rest[like]]
         if apart:
             pool.parts[found.rows[np.concatenate(chosen[-2:])]] = "test"
         return found.take(np.sort(np.concatenate(chosen)))
+
+    def _bins(self, pool: Pool) -> int:
+        """Bins of GC content that are used."""
+        return self.gc_bins or (_PUBLISHED_GC_BINS if pool.split_later else _GC_BINS)
 
     def _require(self, pool: Pool, heldin: int, tested: int, apart: int) -> None:
         """Refuse numbers of bound regions that there are not."""
@@ -188,10 +195,10 @@ class Matched:
                 f"{self.test_positives:,} are asked for"
             )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, pool: Pool) -> dict[str, Any]:
         """What the record says of it."""
         return {
-            "negatives": f"unbound open regions, GC-matched in {self.gc_bins} bins",
+            "negatives": f"unbound open regions, GC-matched in {self._bins(pool)} bins",
             "per_bound": self.per_bound,
             "positives": self.positives,
             **({"test_positives": self.test_positives} if self.test_positives else {}),
@@ -256,7 +263,7 @@ class Shares:
                 rows.append(sample_rows(there, round(times * share), rng))
         return pool.fetch(np.sort(np.concatenate(rows)))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, pool: Pool) -> dict[str, Any]:
         """What the record says of it."""
         return {"negatives": dict(self.negatives), "ratio": self.ratio}
 
@@ -316,7 +323,7 @@ class Background:
         ]
         return found.joined(pool.fetch(np.concatenate(rows)))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self, pool: Pool) -> dict[str, Any]:
         """What the record says of it."""
         return {"background": self.kind, "ratio": self.ratio, "most": self.max_positives}
 

@@ -156,7 +156,7 @@ def make_examples(
     table = candidates.regions[_PLACE].iloc[rows].assign(part=parts[rows], source=source)
     facts = {
         **candidates.facts,
-        **draw.facts(),
+        **draw.facts(pool),
         "drawn": "before the split" if later else "within each part",
         **({} if sequences is None else {"genome": sequences.name}),
         **({} if assembly is None else {"assembly": assembly}),

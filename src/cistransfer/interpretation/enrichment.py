@@ -58,6 +58,7 @@ Ints = NDArray[np.int64]
 _BLOCK = 1 << 20
 _Q = 1e-3  # as published
 _CHANCE = 3  # times the sites that a motif needs are expected by chance
+_DASHES = ("-", "-", (0, (5, 1.5)), (0, (1.5, 1)))
 _SCANS = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4)
 _FEW = 3  # sites from which the task's own motifs are tested
 
@@ -511,14 +512,19 @@ def draw_enrichment(
         good = (ordered["q"] < q).to_numpy()
         d = ordered["d"].to_numpy(float)
         rank = np.arange(1, len(ordered) + 1)
-        colour = np.where(good, np.where(d > 0, ORANGE, BLUE), FAINT)
         ax.axhline(0, color="0.6", linewidth=0.7)
-        ax.scatter(rank, d, c=colour, s=12, linewidth=0)
+        for which, colour in ((~good, FAINT), (good & (d > 0), ORANGE), (good & (d < 0), BLUE)):
+            ax.scatter(rank[which], d[which], c=colour, s=12, linewidth=0)
         top, bottom = np.flatnonzero(good & (d > 0)), np.flatnonzero(good & (d < 0))
         ends = np.concatenate([top[:labels], bottom[::-1][:labels]])
         ax.margins(0.06)
         ax.locator_params(axis="x", integer=True)
-        finish(ax, "rank", "D (above 0: enriched, below: depleted)", title)
+        says = f"{len(top)} enriched, {len(bottom)} depleted of {len(ordered):,} motifs tested"
+        finish(
+            ax, "rank of the motif", "D (above 0: enriched, below: depleted)",
+            f"{title}: {says}" if title else f"Attribution at sites of known motifs: {says}",
+            size=9,
+        )  # fmt: skip
         drawn.append((ax, rank, d, ends, ordered["motif"]))
     axes[-1].annotate(
         f"grey: q ≥ {q:g}", (1, 1), xycoords="axes fraction", fontsize=7.5, color="0.4",
@@ -555,12 +561,16 @@ def draw_ecdfs(
                 np.concatenate([[0], np.arange(1, len(mine) + 1) / max(len(mine), 1), [1]]),
                 where="post",
                 color=GREY if name is None else PALETTE[(number - 1) % len(PALETTE)],
+                linestyle=_DASHES[number % len(_DASHES)],  # equal curves: both are seen
                 linewidth=2.4 if name is None else 1.5, rasterized=len(mine) > 20_000,
                 label=f"{'all sites' if name is None else name} ({len(mine):,})",
             )  # fmt: skip
         shown = np.quantile(values[known], [0.002, 0.998]) if known.any() else (0, 1)
         ax.set_xlim(shown[0], shown[1] if shown[1] > shown[0] else shown[0] + 1)
-        finish(ax, "attribution of the site", "share of sites at or below", title)
+        finish(
+            ax, "attribution of the site (largest of its bases)", "share of sites at or below",
+            title or "Attribution of sites by motif\n(right of grey: more than at other sites)",
+        )  # fmt: skip
     handles, texts = axes[0].get_legend_handles_labels()
     made.legend(handles, texts, frameon=False, fontsize=8, loc="outside right center")
     return made
@@ -584,7 +594,10 @@ def draw_densities(
             label=f"{'all sites' if name is None else name} ({len(mine):,})",
         )  # fmt: skip
     ax.legend(frameon=False, fontsize=8)
-    finish(ax, "attribution of the site (largest of its bases)", "density", title)
+    finish(
+        ax, "attribution of the site (largest of its bases; ends: all beyond)", "density",
+        title or "Attribution of sites: all, and those of single motifs",
+    )  # fmt: skip
     return made
 
 

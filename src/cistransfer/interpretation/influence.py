@@ -187,7 +187,14 @@ def draw_influence(table: pd.DataFrame, *, labels: int = 12) -> Figure:
             xycoords="axes fraction", fontsize=7.5, color="0.4", ha="right", va="bottom",
         )  # fmt: skip
     named = shown.assign(y=y)[(shown["q"] <= 0.05).to_numpy()].nlargest(labels, "y")
-    finish(ax, "information content (bits)", "log10 influence")
+    finish(
+        ax,
+        "information content of the filter's motif (bits)",
+        "log10 influence (squared change of the probability)",
+        f"{len(shown)} of {len(table)} filters fire and change the output;\nnamed: the "
+        f"{len(named)} most influential of those that resemble a known motif (q ≤ 0.05)",
+        size=9,
+    )
     label_points(
         ax,
         named["information"],

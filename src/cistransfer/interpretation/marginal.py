@@ -222,7 +222,12 @@ def draw_marginal(table: pd.DataFrame, *, max_motifs: int = 30) -> Figure:
     names = [name or motif for name, motif in zip(some["name"], some["motif"], strict=True)]
     ax.set_yticks(np.arange(len(some)), names, fontsize=7.5)
     ax.axvline(0, color="0.3", linewidth=0.7)
-    finish(ax, "change of the logit by one site (mean ± s.e.)", "")
+    which = f"{len(some)} largest effects of {len(table):,} motifs"
+    n = int(table["n"].max()) if len(table) else 0
+    finish(
+        ax, "change of the logit by one site (mean ± s.e.)", "",
+        f"One site planted into {n} neutral sequences:\n{which}",
+    )  # fmt: skip
     return made
 
 
@@ -240,21 +245,22 @@ def draw_spacing(table: pd.DataFrame, first: str, second: str) -> Figure:
     for (side, orientation), curve in curves.items():
         for names, _, _, other in drawn:  # of a palindrome: one curve would hide the other
             if len(curve) == len(other) and (curve - other).abs().max() <= near:
-                names.append(f"{side}, {orientation} orientation")
+                names.append(f"{side} {first}, {orientation} orientation")
                 break
         else:
-            name = f"{side}, {orientation} orientation"
+            name = f"{side} {first}, {orientation} orientation"
             drawn.append(([name], colours[side], styles[orientation], curve))
     for names, colour, style, curve in drawn:
         label = names[0] + "".join(f"\n= {name}" for name in names[1:])
         ax.plot(curve.index, curve, style, color=colour, linewidth=1.6, label=label)
     ax.axhline(0, color="0.4", linewidth=0.7)
-    legend(ax)
+    legend(ax, title=f"{second} lies", title_fontsize=8.5)
     finish(
         ax,
-        f"gap between {first} and {second} (bp)",
+        "gap between the two sites (bp)",
         "interaction (logit)",
-        f"{first} and {second} together, less the sum of each alone",
+        f"What {first} and {second} do together, less the sum of each alone\n"
+        "(above 0: more than the sum)",
     )
     return made
 

@@ -366,7 +366,14 @@ def _run(subject: Subject) -> dict[str, Any]:
             f"{row.match_name or row.match or row.pattern}: {row.seqlets} seqlets"
             for row in found.table.itertuples()
         ]
-        save(draw_logos(found.pwms, titles, columns=3, what="patterns"), out / "patterns", BOTH)
+        drawn = draw_logos(found.pwms, titles, columns=3, what="patterns")
+        n = sum(ax.get_visible() for ax in drawn.axes)
+        drawn.suptitle(
+            f"{n} of {len(found.pwms)} patterns that stretches of high attribution make, in "
+            f"{len(attributed.rows):,} windows",
+            fontsize=8.5, x=0.01, ha="left",
+        )  # fmt: skip
+        save(drawn, out / "patterns", BOTH)
     return {
         "note": found.note,
         "patterns": found.table[["match", "match_name", "seqlets"]].to_dict("records"),

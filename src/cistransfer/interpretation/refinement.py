@@ -148,6 +148,13 @@ def _correlations(before: FilterMotifs, after: FilterMotifs) -> NDArray[np.float
 def _run(subject: Subject) -> dict[str, Any]:
     """Write ``refinement.tsv``, and the logos before and after or what the head weighs."""
     assert subject.other is not None
+    trunk = subject.bundle.card.trunk
+    named = "refinement" in subject.methods.methods
+    if trunk is not None and trunk.weights != subject.other.card.weights and not named:
+        return {
+            "note": f"{subject.other.path} is not the trunk that this model was fine-tuned from; "
+            "--methods refinement compares their filters all the same"
+        }
     rows = subject.sample(right_rows(subject), _MAX_SEQUENCES)
     codes = np.asarray(subject.material.codes[rows])
     result = refine(
@@ -204,7 +211,8 @@ def _head(subject: Subject, result: Refinement, codes: Codes) -> dict[str, Any]:
     ]
     drawn = draw_logos([pwms[number] for number in top["filter"]], titles, columns=3)
     drawn.suptitle(
-        "No filter moved. The trunk's filters that this model uses most:",
+        f"No filter moved. The {len(top)} of the trunk's {len(table)} filters that this model "
+        "uses most:",
         fontsize=8.5, x=0.01, ha="left",
     )  # fmt: skip
     save(drawn, subject.out / "refinement", BOTH)
@@ -240,11 +248,11 @@ def _pairs(result: Refinement) -> Figure:
         [after[number] for number in shown["filter"]],
         [(title(row, "before"), title(row, "after")) for row in shown.itertuples()],
     )
-    if len(both) > len(shown):
-        made.suptitle(
-            f"{len(shown)} of the {len(both)} filters that moved, named ones first",
-            fontsize=8.5, x=0.01, ha="left",
-        )  # fmt: skip
+    made.suptitle(
+        f"{len(shown)} of the {len(both)} filters that moved, named ones first; left before, right "
+        "after fine-tuning",
+        fontsize=8.5, x=0.01, ha="left",
+    )  # fmt: skip
     return made
 
 
@@ -269,6 +277,8 @@ def draw_refinement(
 
 
 def _words(told: Mapping[str, Any]) -> str:
+    if "filters_resembling_the_task" not in told:
+        return f"Not asked: {told['note']}."
     counts = told["filters_resembling_the_task"]
     text = (
         f"Filters that resemble the target's motif: {counts['before']} before, "

@@ -163,6 +163,10 @@ def _run(subject: Subject) -> dict[str, Any]:
         )
     titles = [f"{names[i]}  logit {logits[i]:.2f}" for i in shown]
     tracks = draw_tracks(codes[shown], attributed.strength[shown], titles, named=named, label=label)
+    tracks.suptitle(
+        f"The {len(shown)} windows with the highest scores, of {len(rows):,} that were attributed",
+        fontsize=9, x=0.01, ha="left",
+    )  # fmt: skip
     save(tracks, out / "attribution", BOTH)
     if found.method == "mutagenesis" and found.hypothetical is not None:
         drawn = draw_mutations(codes[shown[0]], found.hypothetical[shown[0]], titles[0])

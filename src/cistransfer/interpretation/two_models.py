@@ -283,7 +283,13 @@ def _draw(
     )
     loci = contrasting_loci(found)
     if len(loci):
-        places = [subject.material.names[rows[at]] for at in loci["sequence"]]
+        places = [
+            f"{subject.material.names[rows[at]]}: a site of {name}, more in "
+            f"{names[0 if more > 0 else 1]}"
+            for at, name, more in zip(
+                loci["sequence"], loci["name"], loci["difference"], strict=True
+            )
+        ]
         drawn = draw_loci(
             codes, (found.contributions_a, found.contributions_b), loci, places, names
         )
@@ -339,7 +345,8 @@ def draw_two_models(
     ends = pd.concat(
         [some.nlargest(labels, "d_difference"), some.nsmallest(labels, "d_difference")]
     ).drop_duplicates("motif")
-    title = f"{len(some):,} motifs with q < {q:g} in either model"
+    title = f"{len(some):,} of {len(table):,} motifs have q < {q:g} in either model;\nabove the "
+    title += f"dashed line: attribution lies on their sites more in {names[0]}"
     finish(ax, f"D in {names[1]}", f"D in {names[0]}", title)
     label_points(
         ax, ends["d_b"], ends["d_a"], ends["motif"].tolist(), avoid=(some["d_b"], some["d_a"])
@@ -392,6 +399,7 @@ def draw_loci(
                 color="0.25",
             )  # fmt: skip
             ax.tick_params(labelsize=7)
+            ax.set_ylabel("contribution", fontsize=7)
             if row == 0:
                 ax.set_xticklabels([])
                 ax.annotate(
