@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
+from cistransfer.motifs.files import read_motifs, write_meme
+from cistransfer.motifs.names import motifs_of
 from cistransfer.relatives.answer import find_relatives
 from cistransfer.relatives.options import Sources
 
@@ -81,6 +84,9 @@ def test_all_groups_and_own_peaks(files: dict[str, str], capsys: Any) -> None:
     mine = ask(capsys, files["matrix"], "MINE", "--peaks", files["peaks"], "--n-tfs", "1",
                "--group", "co-binders")  # fmt: skip
     assert mine["tfs"] == ["A"]
+    nameless = ask(capsys, files["matrix"], "--peaks", files["peaks"], "--n-tfs", "1",
+                   "--group", "co-binders")  # fmt: skip
+    assert (nameless["target"], nameless["tfs"]) == ("the peaks", ["A"])
     general = ask(capsys, files["matrix"], "--group", "general", "--modes", files["modes"])
     assert general["tfs"] == ["A", "C"]
     assert general["target"] is None
@@ -93,7 +99,6 @@ def test_all_groups_and_own_peaks(files: dict[str, str], capsys: Any) -> None:
         (["Z"], "no TF 'Z' in this matrix"),
         (["A", "--group", "partners", "--modes", "MODES"], "needs protein partners"),
         (["A", "--partner-names", "MODES"], "--partner-names has no meaning without --partners"),
-        (["--peaks", "PEAKS"], "of which TF? name the target"),
         (["A", "--check-partners"], "to check partners, name them"),
         (["A", "--save-modes", "OUT"], "no binding modes to save"),
         (["A", "--rule", "spars"], "no rule 'spars'; nearest: sparse"),
@@ -129,3 +134,16 @@ def test_one_command_on_the_real_matrix(
     assert found["target"] == "HNF4A"
     # NR2F2 is of HNF4A's family in TFClass, so CEBPA takes the place behind it.
     assert found["tfs"] == ["FOXA2", "FOXA1", "SP1", "MYBL2", "CEBPA"]
+
+
+def test_a_motif_file_alone_on_the_real_matrix(
+    real_matrix: BindingMatrix, shared_data: Path, tmp_path: Path, capsys: Any
+) -> None:
+    profiles = read_motifs(shared_data / "motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme")
+    motif = replace(motifs_of("HNF4G", profiles)[0], name="X1", alt_name="")
+    write_meme(tmp_path / "mine.meme", [motif])
+    found = ask(capsys, str(real_matrix.path), "--target-motif", str(tmp_path / "mine.meme"))
+    assert found["target"] == "X1"
+    kin = {"HNF4A", "NR2C2", "NR2F1", "NR2F2", "NR2F6", "RXRA"}
+    assert found["tfs"][0] in kin
+    assert len(kin & set(found["tfs"])) >= 3

@@ -25,7 +25,11 @@ class Question:
     """The question."""
 
     matrix: Path = option(positional=True, help="Binding matrix (HDF5).")
-    target: str = option("", positional=True, help="The TF, in the matrix or not.")
+    target: str = option(
+        "",
+        positional=True,
+        help="The TF, in the matrix or not; its peaks or motif alone will do, too.",
+    )
     group: str = option(
         DEFAULT_GROUP,
         help="relatives, cofactors, co-binders, binding-mode … (all of them are listed by "

@@ -216,8 +216,9 @@ def find_relatives(
     ----------
     matrix : BindingMatrix or path
     target : str, DataFrame, PWM, sequence of PWM or None
-        A TF by name, in the matrix or not; its peaks (a region table); its motif. None for groups
-        that need no target.
+        A TF by name, in the matrix or not; its peaks (a region table); its motif. None where
+        peaks or a motif among the ``sources`` are all that is known of it, and for groups that
+        need no target.
     sources : Sources, optional
         More of what is known: peaks of a named TF, binding modes, partners.
     name : str, optional
@@ -247,11 +248,13 @@ def find_relatives(
             )
         # A motif of the target is what it is by, whatever JASPAR says of its name.
         target, sources = name or "::".join(motif_tfs(motifs[0])), replace(sources, motif=motifs)
-    if target is None and (sources.peaks is not None or sources.motif is not None):
-        raise InputError("peaks or a motif of which TF? name the target")
     vectors = binding_vectors(matrix, rule, cells=sources.evidence_cell)
-    modes, partners = _read_sources(matrix, target, sources, group)
     sources, notes = _read_files(sources, matrix)
+    if target is None and sources.peaks is not None:
+        target = name or "the peaks"
+    elif target is None and sources.motif is not None:
+        target = name or "::".join(motif_tfs(_pwms(sources.motif)[0]))
+    modes, partners = _read_sources(matrix, target, sources, group)
     known = Known(matrix, vectors, None, modes, partners)
     return Relatives(
         _with_target(known, target, sources),
