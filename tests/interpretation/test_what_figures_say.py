@@ -35,7 +35,7 @@ def test_so_many_of_so_many() -> None:
     table = ranked(40)
     good = int((table["d"] > 0.5).sum())
     says = f"{good} enriched, {good} depleted of 40 motifs tested"
-    assert title(draw_enrichment({"": table})) == f"Attribution at sites of known motifs: {says}"
+    assert title(draw_enrichment({"": table})) == f"Attribution at sites of known motifs:\n{says}"
     assert title(draw_enrichment({"A": table, "A − B": table}), 1) == f"A − B: {says}"
     two = table.assign(d_a=table["d"], d_b=-table["d"], d_difference=table["d"], q_a=table["q"],
                        q_b=table["q"])  # fmt: skip

@@ -522,7 +522,7 @@ def draw_enrichment(
         says = f"{len(top)} enriched, {len(bottom)} depleted of {len(ordered):,} motifs tested"
         finish(
             ax, "rank of the motif", "D (above 0: enriched, below: depleted)",
-            f"{title}: {says}" if title else f"Attribution at sites of known motifs: {says}",
+            f"{title}: {says}" if title else f"Attribution at sites of known motifs:\n{says}",
             size=9,
         )  # fmt: skip
         drawn.append((ax, rank, d, ends, ordered["motif"]))
