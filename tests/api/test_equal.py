@@ -194,7 +194,8 @@ def test_objects_say_what_they_are(desk: Path) -> None:
         r"<Choice for MAX, relatives: \w+, \w+ \([\d,]+ common regions\)>",
         r"<Attribution deeplift of the logit of task 0: 1 sequence of 100 bp>",
         r"Motifs\(data/motifs\.meme: 15 motifs \(MEME\)\)",
-        r"Matched\(per_bound=1\.0, gc_bins=None, positives=50, test_positives=None\)",
+        r"Matched\(per_bound=1\.0, gc_bins=None, positives=50, test_positives=None, "
+        r"train_per_bound=20\.0\)",
     ]
     for each, pattern in zip(shown, patterns, strict=True):
         assert re.fullmatch(pattern, repr(each)), repr(each)

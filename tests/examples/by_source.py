@@ -49,6 +49,11 @@ def _apart(group: type, options: dict[str, Any]) -> tuple[dict[str, Any], dict[s
     )
 
 
+def _matched(options: dict[str, Any]) -> Matched:
+    """Without the part ``extra`` unless asked for: the other parts do not depend on it."""
+    return Matched(**{"train_per_bound": 0.0, **options})
+
+
 def multi(matrix: Any, genome: Any, tfs: Sequence[str], **options: Any) -> ExampleSet:
     own, rest = _apart(FromTFs, options)
     return _make(FromTFs(matrix, genome, tuple(tfs), **own), **rest)
@@ -57,13 +62,13 @@ def multi(matrix: Any, genome: Any, tfs: Sequence[str], **options: Any) -> Examp
 def single(matrix: Any, genome: Any, tf: str, **options: Any) -> ExampleSet:
     drawn, rest = _apart(Matched, options)
     own, rest = _apart(FromMatrix, rest)
-    return _make(FromMatrix(matrix, tf, genome, **own), Matched(**drawn), **rest)
+    return _make(FromMatrix(matrix, tf, genome, **own), _matched(drawn), **rest)
 
 
 def peaks(peaks: Any, open_regions: Any, genome: Any, **options: Any) -> ExampleSet:
     drawn, rest = _apart(Matched, options)
     own, rest = _apart(FromPeaks, rest)
-    return _make(FromPeaks(peaks, genome, open_regions, **own), Matched(**drawn), **rest)
+    return _make(FromPeaks(peaks, genome, open_regions, **own), _matched(drawn), **rest)
 
 
 def fasta(

@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.dataset import ExampleSet, counts
+from cistransfer.examples.dataset import (
+    ExampleSet,
+    counts,
+    open_examples,
+    save_examples,
+    subset,
+)
 from cistransfer.examples.split import Split
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import gc_fraction
@@ -283,3 +289,79 @@ def test_folds_share_their_test_part(world) -> None:
     assert [data.facts["split"]["fold"] for data in sets] == ["1/3", "2/3", "3/3"]
     many = by_source.multi(world.matrix, world.genome, ["ELF1", "MAX"], split=Split(fold="2/3"))
     assert many.facts["split"] == sets[1].facts["split"]
+
+
+def _part(examples: ExampleSet, part: str) -> ExampleSet:
+    rows = examples.rows(part)
+    table = examples.regions.iloc[rows].reset_index(drop=True)
+    return dataclasses.replace(
+        examples, codes=examples.codes[rows], labels=examples.labels[rows], regions=table
+    )
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5])
+def test_more_unbound_regions_to_learn_from_lie_beside_what_was_drawn_before(
+    world, ratio: float
+) -> None:
+    """The three parts do not depend on them, row by row; none lies in another part."""
+    few = by_source.single(world.matrix, world.genome, "HNF4A", per_bound=ratio)
+    made = by_source.single(
+        world.matrix, world.genome, "HNF4A", per_bound=ratio, train_per_bound=3.0
+    )
+    n = len(few.codes)
+    assert not len(few.rows("extra"))
+    assert made.regions["part"].tolist()[:n] == few.regions["part"].tolist()
+    assert _key(made)[:n] == _key(few)
+    assert (made.codes[:n] == few.codes).all()
+    assert made.rows("extra").tolist() == list(range(n, len(made.codes)))
+    assert made.learned_rows().tolist() == [*made.rows("train"), *made.rows("extra")]
+    extra, train = _part(made, "extra"), _part(made, "train")
+    assert not extra.labels.any()
+    assert len(set(_key(made))) == len(made.codes)
+    assert set(extra.regions["chrom"]) <= set(train.regions["chrom"])
+    bound = int((train.labels == 1).sum())
+    assert len(extra.codes) <= (3.0 - ratio) * bound + 20  # rounding in each bin
+    assert len(extra.codes) > 0.5 * (3.0 - ratio) * bound
+    assert counts(made)["extra"]["HNF4A"] == {
+        "bound": 0, "unbound": len(extra.codes), "unresolved": 0,
+    }  # fmt: skip
+    assert "extra" not in counts(few)
+    own = gc_fraction(train.codes[train.labels[:, 0] == 1]).mean()
+    assert abs(gc_fraction(extra.codes).mean() - own) < 0.04
+
+
+def test_how_many_there_are_at_most(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cistransfer.examples import draw
+
+    monkeypatch.setattr(draw, "_MAX_EXTRA", 30)
+    made = by_source.single(world.matrix, world.genome, "HNF4A", train_per_bound=20.0)
+    assert 15 <= len(made.rows("extra")) <= 45  # rounding in each bin
+    split = Split(by="published")
+    late = by_source.single(world.matrix, world.genome, "SPI1", split=split, train_per_bound=20.0)
+    assert not len(late.rows("extra"))
+    assert not len(by_source.single(world.matrix, world.genome, "SPI1").rows("extra"))
+
+
+def test_what_is_learned_from_is_not_guarded_as_held_out(world) -> None:
+    """Regions that a trunk has trained on stay in the parts that are learned from."""
+    seen = world.matrix.regions[["chrom", "start", "end"]].assign(part="train")
+    chroms = list(pd.unique(seen["chrom"]))
+    split = Split(valid=(chroms[-2],), test=(chroms[-1],))
+    seen = seen[~seen["chrom"].isin(chroms[-2:])]
+    given = {"trunk_split": split, "trunk_regions": seen, "train_per_bound": 3.0}
+    made = by_source.single(world.matrix, world.genome, "SPI1", **given)
+    free = by_source.single(world.matrix, world.genome, "SPI1", split=split, train_per_bound=3.0)
+    assert len(made.rows("extra"))
+    assert made.content_hash() == free.content_hash()
+
+
+def test_a_share_of_them_goes_with_a_share_of_the_training_part(world, tmp_path) -> None:
+    made = by_source.single(world.matrix, world.genome, "SPI1", train_per_bound=4.0)
+    half = subset(made, fraction=0.5)
+    for part in ("train", "extra"):
+        assert abs(len(half.rows(part)) - len(made.rows(part)) / 2) <= 1
+    save_examples(tmp_path / "set", made)
+    again = open_examples(tmp_path / "set")
+    assert again.content_hash() == made.content_hash()
+    assert counts(again) == counts(made)
+    assert f"extra {len(made.rows('extra')):,})" in repr(again)

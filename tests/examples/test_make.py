@@ -56,7 +56,9 @@ def test_candidates_of_ones_own() -> None:
 
 
 def test_matched_keeps_the_order_of_candidates_and_takes_one_task() -> None:
-    few = make_examples(candidates(), holdout=HoldOut(SPLIT), draw=Matched(gc_bins=1))
+    few = make_examples(
+        candidates(), holdout=HoldOut(SPLIT), draw=Matched(gc_bins=1, train_per_bound=1)
+    )
     assert (few.labels == 1).sum() == (few.labels == 0).sum() == 30
     with pytest.raises(InputError, match="expected candidates of one task, found 2"):
         make_examples(candidates(tasks=2), holdout=HoldOut(SPLIT), draw=Matched())

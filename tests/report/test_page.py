@@ -230,7 +230,7 @@ def test_counts_of_examples(page: tuple[str, Page], target_examples: ExampleSet)
         assert row["GABPA bound"] == f"{(labels == 1).sum():,}"
         assert row["GABPA unbound"] == f"{(labels == 0).sum():,}"
         assert row["chromosomes"] == ", ".join(target_examples.regions["chrom"][inside].unique())
-    assert [row["part"] for row in rows] == ["train", "valid", "test"]
+    assert [row["part"] for row in rows] == ["train", "valid", "test", "extra"]
 
 
 def test_equal_folders_give_equal_pages(

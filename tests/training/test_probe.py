@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from toys import WINDOW, tiny, tiny_examples
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.genome.bed import regions_table
 from cistransfer.metrics.curves import auroc
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.pwm import PWM
 from cistransfer.motifs.scan import sum_occupancy
+from cistransfer.training import motifs as motif_room
 from cistransfer.training import probe as room
 from cistransfer.training.loop import fit
 from cistransfer.training.motifs import folds_of
@@ -88,7 +91,8 @@ def test_it_equals_scikit_learn(strength: float, scale: float, widths: tuple[int
     model = beside(pwms) if pwms else tiny(3)
     chosen = fit_probe(model, data, probe(strengths=[strength], motif_scales=[scale]), seed=0)
     by = scale if pwms else 1.0
-    assert chosen == [{"strength": strength, "motif_scale": by}] * 2
+    for one in chosen:
+        assert (one["strength"], one["motif_scale"]) == (strength, by)
     found = score_codes(model, data.codes)
     for column in range(2):
         expected = expected_logits(model, data, column, strength, pwms, by)
@@ -192,13 +196,20 @@ def _easy(n: int = 40) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     return truth[:, None] * np.array([10.0, 1.0, -3.0]), truth
 
 
+def choose(
+    features: NDArray[np.float64], truth: NDArray[np.int8], n_motifs: int, setting: Probe, seed: int
+) -> dict[str, float]:
+    """The choice on a training part without more unbound rows beside it."""
+    return room._choose(room._Data(features, truth, len(truth), n_motifs), setting, seed)[0]
+
+
 def test_the_middle_among_equals() -> None:
     features, truth = _easy()
     setting = probe(strengths=[1.0, 1e-4, 1e-2], motif_scales=[30.0, 3.0, 10.0])
-    assert room._choose(features, truth, 1, setting, 0) == {"strength": 1e-2, "motif_scale": 10.0}
-    assert room._choose(features, truth, 0, setting, 0) == {"strength": 1e-2, "motif_scale": 1.0}
+    assert choose(features, truth, 1, setting, 0) == {"strength": 1e-2, "motif_scale": 10.0}
+    assert choose(features, truth, 0, setting, 0) == {"strength": 1e-2, "motif_scale": 1.0}
     reckless = setting.model_copy(update={"caution": 0.0})
-    chosen = room._choose(features, truth, 1, reckless, 0)
+    chosen = choose(features, truth, 1, reckless, 0)
     assert chosen == {"strength": 1e-4, "motif_scale": 3.0}  # the strongest penalty
 
 
@@ -213,10 +224,10 @@ def test_a_step_from_the_middle_has_to_pay(
     current: list[float] = []
 
     def fake_fit(
-        features: NDArray[Any], truth: Any, n: int, strength: float, scale: float
+        data: room._Data, strength: float, scale: float
     ) -> tuple[NDArray[np.float64], float]:
         current[:] = [strength]
-        return np.zeros(features.shape[1]), 0.0
+        return np.zeros(data.features.shape[1]), 0.0
 
     def fake_auroc(*_: Any) -> float:
         return {1e-4: 0.5, 1e-2: 0.6, 1.0: 0.6 + gain}[current[0]]
@@ -224,7 +235,7 @@ def test_a_step_from_the_middle_has_to_pay(
     monkeypatch.setattr(room, "_fit", fake_fit)
     monkeypatch.setattr(room, "auroc", fake_auroc)
     setting = probe(strengths=[1.0, 1e-2, 1e-4], caution=0.1 * 40**0.5)
-    assert room._choose(features, truth, 0, setting, 0)["strength"] == expected
+    assert choose(features, truth, 0, setting, 0)["strength"] == expected
 
 
 @pytest.mark.parametrize("caution", [0.0, 0.05, 1.0])
@@ -241,7 +252,7 @@ def test_the_choice_ranks_held_out_rows_best(caution: float) -> None:
         strengths=[1e-4, 1e-2, 100.0], motif_scales=[1.0, 30.0], folds=3, repeats=2,
         caution=caution,
     )  # fmt: skip
-    chosen = room._choose(features, truth, 1, setting, 7)
+    chosen = choose(features, truth, 1, setting, 7)
     order = np.random.default_rng(7).permutation(60)
     features, truth = features[order], truth[order]
     merits = {}
@@ -310,7 +321,7 @@ def test_fewer_repeats_of_many_rows(
         return 0.7
 
     monkeypatch.setattr(room, "auroc", fake_auroc)
-    room._choose(features, truth, 0, probe(strengths=[0.1], most_rows=most), 0)
+    choose(features, truth, 0, probe(strengths=[0.1], most_rows=most), 0)
     assert tried == [8] * 5 * repeats
 
 
@@ -339,7 +350,7 @@ def test_a_penalty_that_is_too_weak_is_refused(
 ) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
-    def never(*_: Any) -> None:
+    def never(*_: Any, **__: Any) -> None:
         warnings.warn("limit", ConvergenceWarning, stacklevel=1)
 
     monkeypatch.setattr(LogisticRegression, "fit", never)
@@ -385,3 +396,109 @@ def test_the_fit_does_not_depend_on_the_number_of_workers(
         fit_probe(model, data, probe(), seed=6)
         heads.append(snapshot(model.head))
     assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+
+
+def with_extra(data: ExampleSet, codes: NDArray[np.uint8]) -> ExampleSet:
+    """The set with more windows beside the training part, all unbound for all tasks."""
+    n = len(codes)
+    start = 1_000_000 + np.arange(n) * 100
+    more = regions_table(["chr1"] * n, start, start + WINDOW, part="extra")
+    return ExampleSet(
+        np.concatenate([data.codes, codes]),
+        np.concatenate([data.labels, np.zeros((n, len(data.tasks)), dtype=np.int8)]),
+        pd.concat([data.regions, more], ignore_index=True),
+        data.tasks,
+        {},
+    )
+
+
+def test_more_unbound_rows_weigh_what_the_training_parts_do() -> None:
+    """scikit-learn with the weights named in words, on moments with these weights."""
+    few = tiny_examples(n_tasks=1)
+    codes = np.random.default_rng(8).integers(0, 4, (200, WINDOW), dtype=np.uint8)
+    data = with_extra(few, codes)
+    pwms = [random_pwm(5)]
+    model = beside(pwms, 1)
+    fit_probe(model, data, probe(strengths=[0.1], motif_scales=[10.0]), seed=0)
+    features = naive_features(model, data.codes)
+    train = [row for row in few.rows("train") if few.labels[row, 0] >= 0]
+    rows = [*train, *data.rows("extra")]
+    bound = few.labels[train, 0].sum()
+    unbound = len(train) - bound
+    weights = np.array([1.0 if data.labels[row, 0] else unbound / (unbound + 200) for row in rows])
+    assert weights.sum() == pytest.approx(len(train))
+    centre = (features[rows] * weights[:, None]).sum(0) / weights.sum()
+    spread = np.sqrt(((features[rows] - centre) ** 2 * weights[:, None]).sum(0) / weights.sum())
+    scale = np.where(spread > 1e-6, spread, np.inf)
+    scale[-1] /= 10
+    z = (features - centre) / scale
+    fitted = LogisticRegression(C=0.1, max_iter=5000)
+    fitted.fit(z[rows], data.labels[rows, 0], sample_weight=weights)
+    expected = fitted.decision_function(z)
+    np.testing.assert_allclose(score_codes(model, data.codes)[:, 0], expected, atol=1e-4)
+
+
+def test_the_same_unbound_rows_again_change_nothing() -> None:
+    """Nor the intercept: probabilities go on to be those of the training part's classes."""
+    few = tiny_examples(n_tasks=1)
+    train = few.rows("train")
+    again = few.codes[train[few.labels[train, 0] == 0]]
+    heads = []
+    for data in (few, with_extra(few, np.tile(again, (3, 1)))):
+        model = tiny(3, 1)
+        fit_probe(model, data, probe(strengths=[1e-2]), seed=0)
+        heads.append(score_codes(model, few.codes))
+    np.testing.assert_allclose(heads[0], heads[1], atol=1e-4)
+
+
+def test_what_trunk_and_motifs_say_is_cross_validated() -> None:
+    """The label is a motif's: the motif ranks held-out rows, a random trunk hardly does."""
+    pwm = random_pwm(5, 1)
+    data = tiny_examples(n=150, n_tasks=1)
+    occupancy = np.log(sum_occupancy(data.codes, pwm))
+    labels = (occupancy > np.median(occupancy)).astype(np.int8)[:, None]
+    data = dataclasses.replace(data, labels=labels)
+    (found,) = fit_probe(beside([pwm], 1), data, probe(), seed=0)
+    assert found["motifs"] > 0.99
+    assert found["trunk"] < found["both"]
+    train = labels[data.rows("train"), 0]
+    bound, unbound = int(train.sum()), int((1 - train).sum())
+    deviation = ((bound + unbound + 1) / (12 * bound * unbound)) ** 0.5
+    assert found["chance"] == pytest.approx(0.5 + 2.5 * deviation)
+    (alone,) = fit_probe(tiny(3, 1), data, probe(), seed=0)
+    assert (alone["motifs"], alone["both"]) == (None, alone["trunk"])
+
+
+def test_noise_is_called_chance() -> None:
+    """Labels that nothing predicts: 40 times, and hardly ever called informative."""
+    called = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        truth = (np.arange(60) % 2).astype(np.int8)
+        data = room._Data(rng.normal(size=(60, 4)), truth, 60)
+        evidence = room._choose(data, probe(strengths=[1e-2]), seed)[1]
+        called.append(evidence["trunk"] > evidence["chance"])
+    assert sum(called) <= 4
+    line = room.evidence_line({"trunk": 0.6, "motifs": 0.9, "both": 0.91, "chance": 0.65})
+    assert line == (
+        "cross-validated AUROC: trunk 0.60, no better than chance; motifs 0.90; both 0.91"
+    )
+    assert room.evidence_line({"trunk": 0.7, "motifs": None, "both": 0.7, "chance": 0.65}) == (
+        "cross-validated AUROC: trunk 0.70"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "unbound", "extra", "looked"),
+    [(5, 5, 40, 20), (5, 5, 10, 10), (5, 30, 10, 0), (5, 5, 0, 0), (150, 150, 900, 350)],
+)
+def test_unbound_rows_that_motifs_are_searched_against(
+    bound: int, unbound: int, extra: int, looked: int
+) -> None:
+    """Five per bound one and 500 in all, the training part's own always."""
+    labels = np.repeat(np.array([1, 0, 0], dtype=np.int8), [bound, unbound, extra])
+    rows = motif_room._searched(labels, bound + unbound, 3)
+    own = list(range(bound + unbound))
+    assert rows.tolist()[: len(own)] == own
+    assert len(rows) == len(own) + looked == len(set(rows))
+    assert rows.max() < len(labels)

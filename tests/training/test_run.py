@@ -20,6 +20,7 @@ from toys import phase, tiny, tiny_examples
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.genome.intervals import overlaps_any
+from cistransfer.genome.seen import distinct_fingerprints
 from cistransfer.models.bundle import Bundle, check_bundle, open_bundle, weights_hash
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import score_codes
@@ -390,7 +391,7 @@ def test_a_trunk_that_has_seen_what_is_held_out_is_refused(
 ) -> None:
     """Examples of another split: the trunk learned from their test and validation regions."""
     parts = target_examples.regions["part"].map(
-        {"train": "test", "test": "train", "valid": "valid"}
+        {"train": "test", "test": "train", "valid": "valid", "extra": "extra"}
     )
     other = dataclasses.replace(target_examples, regions=target_examples.regions.assign(part=parts))
     seen = overlaps_any(other.regions, trunk.regions())
@@ -405,3 +406,25 @@ def test_a_trunk_that_has_seen_what_is_held_out_is_refused(
     finetune(tmp_path / "run", other, trunk, strategy="probe", guard="off", device="cpu")
     made_so = dataclasses.replace(other, facts={**other.facts, "guard": "off"})
     finetune(tmp_path / "again", made_so, trunk, strategy="probe", device="cpu")
+
+
+def test_a_model_has_seen_what_it_learned_from_beside_the_training_part(
+    trunk: Bundle, target_examples: ExampleSet, tmp_path: Path
+) -> None:
+    """By place and by sequence, as training; its card says what probabilities refer to."""
+    data = target_examples
+    assert len(data.rows("extra"))
+    bundle = finetune(tmp_path / "run", data, trunk, strategy="probe", device="cpu")
+    place = ["chrom", "start", "end"]
+    seen = bundle.regions()
+    mine = data.regions.iloc[data.learned_rows()][place]
+    found = mine.merge(seen, on=place)
+    assert len(found) == len(mine)
+    assert set(found["part"]) == {"train"}
+    hashes = distinct_fingerprints(data.codes[data.rows("extra")])
+    assert np.isin(hashes, bundle.seen()["train"]).all()
+    valid = data.labels[data.rows("valid"), 0]
+    assert bundle.card.prevalence == ((valid == 1).mean(),)
+    assert set(bundle.card.evidence) == {"trunk", "motifs", "both", "chance"}
+    history = pd.read_csv(tmp_path / "run" / "history.tsv", sep="\t")
+    assert history["auroc_trunk"].tolist() == pytest.approx([bundle.card.evidence["trunk"]])

@@ -149,6 +149,7 @@ def learn(
     """
     from cistransfer.examples.held_out import examples_held_out, with_test
     from cistransfer.models.bundle import open_bundle
+    from cistransfer.training.probe import evidence_line
 
     place, tell = Path(out), say or (lambda *lines: None)
     notes: list[str] = []
@@ -190,6 +191,8 @@ def learn(
         )
     else:
         bundle = fit(place / "model", held.sets[0])
+    if bundle.card.evidence:
+        notes.append(evidence_line(bundle.card.evidence))  # told while it was trained
     answer = Answer(place, name, verdict, sentence, tuple(notes), found, bundle, held.how)
     _write(answer, source, motifs if pwms else None, interpret, device)
     return answer
@@ -462,6 +465,7 @@ def _write(
             "tf": answer.tf,
             "verdict": answer.verdict,
             "sentence": answer.sentence,
+            "evidence": answer.bundle.card.evidence,
             "notes": list(answer.notes),
             "bundle": str(answer.bundle.path),
         },

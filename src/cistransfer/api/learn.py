@@ -27,7 +27,7 @@ from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.dataset import EXAMPLES, ExampleSet, counts, save_examples
 from cistransfer.examples.draw import Draw, Matched
-from cistransfer.examples.holdout import SPLITS, HoldOut, SplitOptions
+from cistransfer.examples.holdout import EXTRA, SPLITS, HoldOut, SplitOptions
 from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import (
     FromFasta,
@@ -288,7 +288,12 @@ def finetune(
     for part, tasks in counts(data).items():
         bound = sum(row["bound"] for row in tasks.values())
         unbound = sum(row["unbound"] for row in tasks.values())
-        say(f"{part}: {bound:,} bound, {unbound:,} unbound")
+        more = part == EXTRA
+        say(
+            f"train, beside these: {unbound:,} unbound"
+            if more
+            else f"{part}: {bound:,} bound, {unbound:,} unbound"
+        )
     given = None if motifs is None else given_motifs(motif_tf or data.tasks[0], as_motifs(motifs))
     if given is None and motif_tf is not None:
         raise InputError("motif_tf has no meaning without motifs; drop it")

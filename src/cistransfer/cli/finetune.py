@@ -146,6 +146,8 @@ def _done(out: Path, data: ExampleSet, bundle: Bundle, motifs: list[str]) -> Don
             "split": data.facts.get("split"),
             "epochs": bundle.card.epochs,
             "validation_aucpr": aucpr,
+            "prevalence": bundle.card.prevalence,
+            "evidence": bundle.card.evidence,
         },
         [
             f"model: {bundle.path}",

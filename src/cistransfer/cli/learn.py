@@ -93,6 +93,7 @@ def _result(found: Answer) -> dict[str, Any]:
         "verdict": found.verdict,
         "sentence": found.sentence,
         "held_out": found.held_out,
+        "evidence": found.bundle.card.evidence,
         "bundle": str(found.bundle.path),
         "report": str(found.folder / "report.html"),
     }

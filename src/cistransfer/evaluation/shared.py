@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, open_examples
-from cistransfer.examples.holdout import AT_RANDOM, seen_by
+from cistransfer.examples.holdout import AT_RANDOM, TRAINED, seen_by
 from cistransfer.examples.make import fetch_from
 from cistransfer.examples.seen import Fetch, Seen
 from cistransfer.genome.intervals import overlaps_any
@@ -109,7 +109,7 @@ class SharedExamples:
         The trunk may be of another assembly, whose places say nothing here.
         """
         first, table = self.first, known.regions
-        own = first.regions["part"].isin(("train", "valid")).to_numpy()
+        own = first.regions["part"].isin((*TRAINED, "valid")).to_numpy()
         place = ["chrom", "start", "end"]
         mine = pd.MultiIndex.from_frame(table[place]).isin(
             pd.MultiIndex.from_frame(first.regions.loc[own, place])

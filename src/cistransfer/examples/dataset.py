@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cistransfer.errors import InputError, shown
+from cistransfer.examples.holdout import EXTRA, TRAINED
 from cistransfer.genome.codes import gc_fraction
 from cistransfer.storage import (
     Kind,
@@ -34,11 +35,15 @@ __all__ = [
     "counts",
     "input_lines",
     "open_examples",
+    "parts_of",
     "save_examples",
     "subset",
 ]
 
 PARTS = ("train", "valid", "test")
+"""Parts that every strategy and every metric means; beside them there may be the part ``extra``:
+more unbound regions of the training part's chromosomes, for strategies that weigh classes."""
+
 FORMAT = "cistransfer-examples"
 VERSION = 1
 EXAMPLES = Kind("example set", "dataset.json", ("codes.npy", "labels.npy", "regions.parquet"))
@@ -58,7 +63,7 @@ class ExampleSet:
     labels : ndarray of int8, shape (n, tasks)
         1 bound, 0 unbound, −1 unresolved (no weight in any loss or metric).
     regions : DataFrame
-        Region table of n rows with ``part`` (train, valid, test).
+        Region table of n rows with ``part`` (train, valid, test, extra).
     tasks : tuple of str
         Names of the columns of ``labels``.
     facts : dict
@@ -83,7 +88,7 @@ class ExampleSet:
     def __repr__(self) -> str:
         """Tasks and numbers, without the arrays."""
         tasks = ", ".join(self.tasks[:3]) + (", …" if len(self.tasks) > 3 else "")
-        parts = ", ".join(f"{part} {len(self.rows(part)):,}" for part in PARTS)
+        parts = ", ".join(f"{part} {len(self.rows(part)):,}" for part in parts_of(self))
         return f"<ExampleSet {tasks}: {len(self.codes):,} windows of {self.window} bp ({parts})>"
 
     @property
@@ -92,8 +97,12 @@ class ExampleSet:
         return int(self.codes.shape[1])
 
     def rows(self, part: str) -> NDArray[np.int64]:
-        """Row numbers of a part (train, valid or test), ascending."""
+        """Row numbers of a part (train, valid, test or extra), ascending."""
         return np.flatnonzero(self.regions["part"].to_numpy() == part)
+
+    def learned_rows(self) -> NDArray[np.int64]:
+        """Row numbers of everything to learn from: the training part, then the part ``extra``."""
+        return np.concatenate([self.rows(part) for part in TRAINED])
 
     def notes(self) -> list[str]:
         """What a person should know of how it was made: inputs, warnings, the guard."""
@@ -174,10 +183,15 @@ def input_lines(inputs: Iterable[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def parts_of(examples: ExampleSet) -> tuple[str, ...]:
+    """`PARTS`, and ``extra`` where there is one."""
+    return (*PARTS, EXTRA) if len(examples.rows(EXTRA)) else PARTS
+
+
 def counts(examples: ExampleSet) -> dict[str, dict[str, dict[str, int]]]:
     """Bound, unbound and unresolved examples of each task in each part."""
     table: dict[str, dict[str, dict[str, int]]] = {}
-    for part in PARTS:
+    for part in parts_of(examples):
         labels = np.asarray(examples.labels[examples.rows(part)])
         table[part] = {
             task: {
@@ -233,9 +247,10 @@ def subset(
     labels = np.asarray(examples.labels[:, 0])[order]
     parts = examples.regions["part"].to_numpy()[order]
     kept = []
-    for part in PARTS:
-        positives = int(((parts == part) & (labels == 1)).sum())
-        share = min(1.0, (max_positives or {}).get(part, positives) / max(positives, 1))
+    for part in parts_of(examples):
+        like = "train" if part == EXTRA else part
+        positives = int(((parts == like) & (labels == 1)).sum())
+        share = min(1.0, (max_positives or {}).get(like, positives) / max(positives, 1))
         share *= fraction if part != "test" else 1.0
         for label in (0, 1):
             rows = order[(parts == part) & (labels == label)]
@@ -340,8 +355,9 @@ def open_examples(folder: str | os.PathLike[str]) -> ExampleSet:
                 f"{path / 'regions.parquet'}: expected whole numbers in {column!r}, found "
                 f"{regions[column].dtype}"
             )
-    if not regions["part"].isin(PARTS).all():
-        raise InputError(f"{path / 'regions.parquet'}: expected the parts {', '.join(PARTS)}")
+    if not regions["part"].isin((*PARTS, EXTRA)).all():
+        names = ", ".join((*PARTS, EXTRA))
+        raise InputError(f"{path / 'regions.parquet'}: expected the parts {names}")
     own = ("format", "version", "tasks", "window", "examples", "content", "files", "counts", "gc")
     kept = {key: value for key, value in facts.items() if key not in own}
     opened = ExampleSet(codes, labels, regions, tuple(record.tasks), kept)

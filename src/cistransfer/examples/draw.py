@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cistransfer.errors import InputError
+from cistransfer.examples.holdout import EXTRA
 from cistransfer.options import check_options, option
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ PUBLISHED_NEGATIVES: Mapping[str, float] = MappingProxyType(
 _GC_BINS, _PUBLISHED_GC_BINS = 20, 10
 _CANDIDATES_PER_BOUND = 40
 _MIN_CANDIDATES = 20_000
+_MAX_EXTRA = 10_000
 _SHUFFLED_AT_ONCE = 8192
 
 
@@ -96,7 +98,7 @@ class Matched:
     Attributes
     ----------
     per_bound : float
-        Unbound regions per bound one.
+        Unbound regions per bound one, in every part.
     gc_bins : int or None
         Equal bins of GC content. None: 20, and with the split ``published`` the paper's 10.
     positives : int or None
@@ -106,6 +108,11 @@ class Matched:
         Bound regions of the test part. None keeps all. With the split ``published`` they are drawn
         apart, from what is left, and a tenth of the others stays unused (Novakovsky et al. 2021,
         Figure 4).
+    train_per_bound : float
+        Unbound regions per bound one to learn from where a strategy can weigh classes: what goes
+        beyond ``per_bound`` is the part ``extra``, from the training part's chromosomes, matched
+        alike, at most 10,000 regions. The other parts do not depend on it. With the split
+        ``published`` there is none.
     """
 
     per_bound: float = option(
@@ -122,6 +129,12 @@ class Matched:
     )
     test_positives: int | None = option(
         None, flag="--n-test", min=1, help="Use so many bound regions for testing [default: all]."
+    )
+    train_per_bound: float = option(
+        20.0,
+        flag="--train-ratio",
+        min=0,
+        help="Unbound regions per bound one for a probe to learn from, weighed as --ratio of them.",
     )
 
     kinds = None
@@ -172,9 +185,22 @@ class Matched:
             )
             free[rest[like]] = False
             chosen += [mine, rest[like]]
+        extra = chosen[0][:0]
+        if not pool.split_later and len(chosen[0]):
+            rest = np.flatnonzero(free & (part_of == "train"))
+            more = min(self.train_per_bound - self.per_bound, _MAX_EXTRA / len(chosen[0]))
+            like = match_gc(
+                gc[chosen[0]],
+                gc[rest],
+                per_bound=max(more, 0.0),
+                bins=self._bins(pool),
+                seed=seed + 4,
+            )
+            extra = rest[like]
+            pool.parts[found.rows[extra]] = EXTRA
         if apart:
             pool.parts[found.rows[np.concatenate(chosen[-2:])]] = "test"
-        return found.take(np.sort(np.concatenate(chosen)))
+        return found.take(np.concatenate([np.sort(np.concatenate(chosen)), extra]))
 
     def _bins(self, pool: Pool) -> int:
         """Bins of GC content that are used."""
@@ -200,6 +226,7 @@ class Matched:
         return {
             "negatives": f"unbound open regions, GC-matched in {self._bins(pool)} bins",
             "per_bound": self.per_bound,
+            **({} if pool.split_later else {"train_per_bound": self.train_per_bound}),
             "positives": self.positives,
             **({"test_positives": self.test_positives} if self.test_positives else {}),
         }

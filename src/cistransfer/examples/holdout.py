@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AT_RANDOM",
+    "EXTRA",
     "GUARDS",
     "PUBLISHED_TEST",
     "SPLITS",
+    "TRAINED",
     "HoldOut",
     "HoldOutOptions",
     "SplitOptions",
@@ -32,6 +34,12 @@ __all__ = [
 SPLITS = ("chromosome", "random", "neighbours", "published")
 """Whole chromosomes (default); regions at random; at random, but overlapping windows stay
 together; at random after examples were drawn and GC-matched (Novakovsky et al. 2021)."""
+
+EXTRA = "extra"
+"""Part of an example set: more unbound regions beside the training part's own."""
+
+TRAINED = ("train", EXTRA)
+"""Parts that a model learns from."""
 
 AT_RANDOM = ("random", "published")
 """Those that put neighbours which overlap on both sides."""
@@ -297,7 +305,7 @@ class HoldOut:
         leaks = np.zeros(len(regions), dtype=bool)
         if self._seen is None or self.rule == "off" or self.by is None:
             return leaks
-        rows = np.flatnonzero((parts != "train") | (self.rule == "all"))
+        rows = np.flatnonzero(~np.isin(parts, TRAINED) | (self.rule == "all"))
         codes = None
         if self.by == "sequence":
             assert fetch is not None

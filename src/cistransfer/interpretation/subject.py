@@ -244,7 +244,7 @@ def gather(bundle: Bundle, source: Source = Source()) -> Material:
         )
     if part not in ("all", *PARTS):
         raise InputError(f"no part {part!r}; {nearest(part, ('all', *PARTS))}")
-    rows = np.arange(len(stored.codes)) if part == "all" else stored.rows(part)
+    rows = np.flatnonzero(stored.regions["part"].isin(PARTS if part == "all" else (part,)))
     labels = np.full((len(rows), len(bundle.tasks)), -1, np.int8)
     for column, task in enumerate(bundle.tasks):
         if task in stored.tasks:

@@ -126,6 +126,11 @@ class Card(BaseModel):
     """Logit from which each task is called positive, fitted on validation."""
     temperature: tuple[Positive | None, ...] | None = None
     """By which each task's logit is divided, fitted on validation."""
+    prevalence: tuple[Finite | None, ...] | None = None
+    """Share of bound regions in the validation part, by task: what probabilities refer to."""
+    evidence: dict[str, Finite | None] = {}
+    """Of a probe: cross-validated AUROC of the trunk alone, of motifs alone, of both, and
+    what features that say nothing stay below (``chance``); means over tasks."""
     validation: dict[str, tuple[Finite | None, ...]] = {}
     """Metrics of each task on the validation part."""
     split: dict[str, Any] | None = None
@@ -158,7 +163,11 @@ class Card(BaseModel):
     def _fits_the_tasks(self) -> Card:
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError("tasks: expected different names")
-        lists = {"threshold": self.threshold, "temperature": self.temperature}
+        lists = {
+            "threshold": self.threshold,
+            "temperature": self.temperature,
+            "prevalence": self.prevalence,
+        }
         lists |= {f"validation.{name}": values for name, values in self.validation.items()}
         for entry, values in lists.items():
             if values is not None and len(values) != len(self.tasks):

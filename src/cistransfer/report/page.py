@@ -22,7 +22,7 @@ from cistransfer.evaluation.results import (
     open_evaluation,
 )
 from cistransfer.evaluation.runs import open_predictions
-from cistransfer.examples.dataset import PARTS, open_examples
+from cistransfer.examples.dataset import open_examples
 from cistransfer.metrics.table import METRICS
 from cistransfer.models.bundle import open_bundle
 from cistransfer.report.figures import (
@@ -275,7 +275,7 @@ def _example_facts(runs: dict[str, Path], tasks: Sequence[str]) -> dict[str, Any
         + (f"Left out: {lost}." if lost else "")
     )
     counts = []
-    for part in PARTS:
+    for part in facts["counts"]:
         chroms = list(dict.fromkeys(regions.loc[regions["part"] == part, "chrom"]))
         by_chromosome = (facts.get("split") or {}).get("by") == "chromosome"
         counts.append(

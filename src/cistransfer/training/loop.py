@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import rank_metrics
 from cistransfer.models.model import Model
 from cistransfer.models.score import score_codes
-from cistransfer.progress import bar
+from cistransfer.progress import bar, say
 from cistransfer.training.allocator import keeping_freed_memory
 from cistransfer.training.batches import draws, epoch_seed, steps_in_epoch
 from cistransfer.training.checkpoint import (
@@ -30,7 +30,7 @@ from cistransfer.training.checkpoint import (
 )
 from cistransfer.training.freeze import apply_phase
 from cistransfer.training.loss import Loss, choose_loss, masked_loss
-from cistransfer.training.probe import fit_probe
+from cistransfer.training.probe import evidence_line, fit_probe
 from cistransfer.training.step import Arithmetic, make_optimiser, rate_factor, train_step
 from cistransfer.training.strategy import Phase, Probe
 
@@ -97,7 +97,8 @@ def fit(
     list of dict
         One row per epoch: phase, epoch, train_loss, valid_loss, valid_aucpr (mean over
         the tasks that have both classes), seconds,
-        and whether it was the best of its phase so far.
+        and whether it was the best of its phase so far; of a probe, what it found of trunk and
+        motifs (``auroc_trunk`` …, see `cistransfer.training.probe.fit_probe`).
 
     Raises
     ------
@@ -130,10 +131,11 @@ def fit(
     for number in range(state.phase, len(phases)):
         phase = phases[number]
         if isinstance(phase, Probe):
-            fit_probe(model, examples, phase, seed=seed)
-            state.history.append(
-                epoch_row(phase.name, 1, math.nan, validate(model, examples, loss))
-            )
+            evidence = _mean(fit_probe(model, examples, phase, seed=seed))
+            say(evidence_line(evidence))
+            row = epoch_row(phase.name, 1, math.nan, validate(model, examples, loss))
+            row |= {f"auroc_{name}": value for name, value in evidence.items()}
+            state.history.append(row)
         else:
             with keeping_freed_memory():
                 _gradient_phase(model, examples, phase, number, state, seed, precision, loss, keep)
@@ -141,6 +143,14 @@ def fit(
         state.phase, state.model, state.optimiser = number + 1, tensors_of(model), {}
         keep()
     return state.history
+
+
+def _mean(chosen: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """What a probe found of trunk and motifs, over tasks."""
+    return {
+        name: None if chosen[0][name] is None else float(np.mean([one[name] for one in chosen]))
+        for name in ("trunk", "motifs", "both", "chance")
+    }
 
 
 def _gradient_phase(

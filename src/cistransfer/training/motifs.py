@@ -23,6 +23,10 @@ read beside given ones (a motif fits the examples that it was found in better th
 head trusts it too much), and only the best motif of each fold is read; with as many, the second and
 third also help, and half the folds do (docs/results.md)."""
 
+UNBOUND_TO_FIND, MOST_UNBOUND_TO_FIND = 5, 500
+"""Unbound examples that motifs are searched against: so many per bound one, and so many in all,
+where the part ``extra`` has them. The training part's own are always among them."""
+
 _MAX_FOUND = 3
 _NOTHING = PWM("none", np.array([UNIFORM]))  # occupies every sequence alike
 
@@ -33,7 +37,9 @@ def choose_motifs(
     """Motifs for a strategy: none, the given ones, or de novo ones of the training part.
 
     With ``motif_folds`` motifs are searched in the training part without each of the folds of
-    `folds_of` in turn; where a fold finds fewer, one uninformative position stands for a motif.
+    `folds_of` in turn, beside unbound regions of the part ``extra``, so that there are up to
+    `UNBOUND_TO_FIND` unbound per bound one; where a fold finds fewer, one uninformative position
+    stands for a motif.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def choose_motifs(
         return [], {}
     if strategy.motifs == "given" and not given:
         raise InputError(f"strategy {strategy.name!r} needs the TF's motifs (--motifs FILE)")
-    rows = examples.rows("train")
+    rows = examples.learned_rows()
     bound = int((np.asarray(examples.labels[rows]) == 1).any(axis=1).sum())
     many = bound >= ENOUGH_TO_FIND
     few = strategy.motif_folds is None and not many
@@ -65,19 +71,34 @@ def choose_motifs(
         raise InputError("de novo motifs need examples of one task")
     kept = list(given) if strategy.motifs == "both" else []
     codes, labels = np.asarray(examples.codes[rows]), np.asarray(examples.labels[rows, 0])
+    looked = _searched(labels, len(examples.rows("train")), seed)
     if strategy.motif_folds is None:
-        return [*kept, *_find(codes, labels, strategy, _MAX_FOUND, seed)], {}
+        found = _find(codes[looked], labels[looked], strategy, _MAX_FOUND, seed)
+        return [*kept, *found], {}
     folds, n_motifs = strategy.motif_folds, 1
     if many:
         folds, n_motifs = max(2, folds // 2), _MAX_FOUND
     fold = folds_of(labels, folds, seed)
-    found = each(
-        lambda left: _find(codes[fold != left], labels[fold != left], strategy, n_motifs, seed),
-        range(fold.max() + 1),
-    )
-    bags = max(len(pwms) for pwms in found)
-    versions = [pwms[bag] if bag < len(pwms) else _NOTHING for bag in range(bags) for pwms in found]
-    return [*kept, *versions], {"bags": bags, "folds": len(found)} if bags else {}
+
+    def search(left: int) -> list[PWM]:
+        inside = looked[fold[looked] != left]
+        return _find(codes[inside], labels[inside], strategy, n_motifs, seed)
+
+    versions = each(search, range(fold.max() + 1))
+    bags = max(len(pwms) for pwms in versions)
+    by_bag = [
+        pwms[bag] if bag < len(pwms) else _NOTHING for bag in range(bags) for pwms in versions
+    ]
+    return [*kept, *by_bag], {"bags": bags, "folds": len(versions)} if bags else {}
+
+
+def _searched(labels: NDArray[np.int8], n_train: int, seed: int) -> NDArray[np.int64]:
+    """Rows that motifs are searched in: the training part, and unbound ones beside it."""
+    train, extra = np.arange(n_train), np.arange(n_train, len(labels))
+    unbound = int((labels[train] == 0).sum())
+    wanted = min(UNBOUND_TO_FIND * int((labels[train] == 1).sum()), MOST_UNBOUND_TO_FIND)
+    taken = np.random.default_rng(seed).permutation(extra)[: max(wanted - unbound, 0)]
+    return np.concatenate([train, np.sort(taken)])
 
 
 def folds_of(labels: NDArray[np.int8], folds: int, seed: int) -> NDArray[np.int64]:

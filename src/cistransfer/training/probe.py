@@ -1,11 +1,18 @@
-"""The head in closed form: logistic regression on the frozen features of a network."""
+"""The head in closed form: logistic regression on the frozen features of a network.
+
+Unbound regions of the part ``extra`` are learned from as well, weighed so that all unbound ones
+together count as much as those of the training part: intercept and probabilities are those of the
+training part's share of bound regions, whatever was added.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,18 +27,23 @@ from cistransfer.models.score import one_hot, score_features
 from cistransfer.training.motifs import folds_of
 from cistransfer.training.strategy import Probe
 
-__all__ = ["fit_probe"]
+__all__ = ["evidence_line", "fit_probe"]
 
 Rows = NDArray[np.int64]
 
 _LEAST_SPREAD = 1e-6
 _EQUAL = 1e-9
 _BATCH = 512
+_NO_BETTER = ", no better than chance"
+_EXTRA_TO_CHOOSE = 400
+"""Rows of the part ``extra`` that cross-validation learns from at most; the fit takes all."""
+_ALONE = 1.0
+"""Inverse penalty of motifs without a network, which are few."""
 
 
 def fit_probe(
     model: Model, examples: ExampleSet, phase: Probe, *, seed: int
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Replace the head's weights in place by logistic regression on the training part.
 
     Parameters
@@ -46,14 +58,17 @@ def fit_probe(
     Returns
     -------
     list of dict
-        What was chosen for each task: ``strength`` and ``motif_scale``.
+        What was chosen for each task: ``strength`` and ``motif_scale``; and the cross-validated
+        AUROC, within the training part, of the trunk's features alone (``trunk``), of the motifs
+        alone (``motifs``, None without) and of the head that reads both (``both``), and what
+        features that say nothing stay below (``chance``).
 
     Raises
     ------
     InputError
         When a task has fewer than two training examples of a class.
     """
-    rows = examples.rows("train")
+    rows, n_train = examples.learned_rows(), len(examples.rows("train"))
     features = score_features(model, examples.codes[rows]).astype(np.float64)
     labels = np.asarray(examples.labels[rows])
     n_motifs = 0
@@ -67,19 +82,36 @@ def fit_probe(
     for column, task in enumerate(examples.tasks):
         known = labels[:, column] >= 0
         truth = labels[known, column]
-        least = min(int((truth == 1).sum()), int((truth == 0).sum()))
+        own = int(known[:n_train].sum())
+        least = min(int((truth[:own] == value).sum()) for value in (0, 1))
         if least < 2:
             raise InputError(
                 f"{task}: a probe needs two training examples of each class, found {least}"
             )
+        data = _Data(features[known], truth, own, n_motifs)
         with one_thread(), _convergence_matters():
-            best = _choose(features[known], truth, n_motifs, phase, seed)
-            weights, bias = _fit(features[known], truth, n_motifs, **best)
-        chosen.append(best)
+            best, evidence = _choose(data, phase, seed)
+            weights, bias = _fit(data, **best)
+        chosen.append({**best, **evidence})
         with torch.no_grad():
             head.weight[column].copy_(torch.from_numpy(weights))
             head.bias[column] = bias
     return chosen
+
+
+def evidence_line(evidence: Mapping[str, float | None]) -> str:
+    """What `fit_probe` found of trunk and motifs, in one line for a person.
+
+    >>> evidence_line({"trunk": 0.61, "motifs": 0.875, "both": 0.88, "chance": 0.63})
+    'cross-validated AUROC: trunk 0.61, no better than chance; motifs 0.88; both 0.88'
+    """
+    chance = evidence.get("chance") or 0.5
+    words = []
+    for name in ("trunk", "motifs", "both"):
+        value = evidence.get(name)
+        if value is not None and not (name == "both" and evidence.get("motifs") is None):
+            words.append(f"{name} {value:.2f}" + ("" if value > chance else _NO_BETTER))
+    return f"cross-validated AUROC: {'; '.join(words)}"
 
 
 @contextlib.contextmanager
@@ -110,39 +142,88 @@ def _out_of_fold(
     return found
 
 
-def _choose(
-    features: NDArray[np.float64], truth: NDArray[np.int8], n_motifs: int, phase: Probe, seed: int
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class _Data:
+    """Examples of one task: ``n_own`` of the training part, then those of the part ``extra``."""
+
+    features: NDArray[np.float64]
+    truth: NDArray[np.int8]
+    n_own: int
+    n_motifs: int = 0
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Of each example: all unbound ones together weigh what the training part's own do."""
+        unbound = self.truth == 0
+        return np.where(unbound, unbound[: self.n_own].sum() / max(unbound.sum(), 1), 1.0)
+
+    def take(self, own: Rows, extra: Rows) -> _Data:
+        """Some of both."""
+        rows = np.concatenate([own, extra])
+        return _Data(self.features[rows], self.truth[rows], len(own), self.n_motifs)
+
+    def columns(self, which: slice, n_motifs: int) -> _Data:
+        """Some of the features, of which so many are motifs."""
+        return _Data(self.features[:, which], self.truth, self.n_own, n_motifs)
+
+
+def _choose(data: _Data, phase: Probe, seed: int) -> tuple[dict[str, float], dict[str, Any]]:
     """Strength and motif scale with the best cross-validated AUROC, for each step away from the
-    middle ones less ``caution / √examples``."""
+    middle ones less ``caution / √examples``; and what each part of the features reaches.
+
+    Rows of the training part are held out in turn; the others are learned from in every fold.
+    """
     from sklearn.model_selection import RepeatedStratifiedKFold
 
-    rows = _sample(truth, phase.most_rows, seed)
-    features, truth = features[rows], truth[rows]
+    own = _sample(data.truth[: data.n_own], phase.most_rows, seed)
+    extra = np.arange(data.n_own, len(data.truth))
+    most = min(_EXTRA_TO_CHOOSE, max(phase.most_rows - len(own), 0))
+    extra = np.random.default_rng(seed).permutation(extra)[:most]
+    truth = data.truth[own]
     folds = min(phase.folds, int((truth == 1).sum()), int((truth == 0).sum()))
-    repeats = max(1, min(phase.repeats, phase.most_rows // len(truth)))
+    repeats = max(1, min(phase.repeats, phase.most_rows // (len(own) + len(extra))))
     cut = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
-    splits = list(cut.split(features, truth))
+    splits = list(cut.split(truth[:, None], truth))
     price = phase.caution / len(truth) ** 0.5
     options = [
         (strength, motif_scale, far + off)
         for strength, far in _steps(phase.strengths)
-        for motif_scale, off in (_steps(phase.motif_scales) if n_motifs else [(1.0, 0)])
+        for motif_scale, off in (_steps(phase.motif_scales) if data.n_motifs else [(1.0, 0)])
     ]
 
-    def merit_of(task: tuple[tuple[float, float, int], tuple[Rows, Rows]]) -> float:
-        (strength, motif_scale, _), (inside, outside) = task
-        weights, _ = _fit(features[inside], truth[inside], n_motifs, strength, motif_scale)
-        return float(auroc(truth[outside], features[outside] @ weights))
+    def merit(data: _Data, option: tuple[float, float], split: tuple[Rows, Rows]) -> float:
+        inside, outside = own[split[0]], own[split[1]]
+        weights, _ = _fit(data.take(inside, extra), *option)
+        return float(auroc(data.truth[outside], data.features[outside] @ weights))
 
-    found = each(merit_of, [(option, split) for option in options for split in splits])
-    best, chosen = -math.inf, (1.0, 1.0)
-    for number, (strength, motif_scale, steps) in enumerate(options):
-        merits = found[number * len(splits) : (number + 1) * len(splits)]
-        merit = float(np.mean(merits)) - price * steps
-        if merit > best + _EQUAL:
-            best, chosen = merit, (strength, motif_scale)
-    return {"strength": chosen[0], "motif_scale": chosen[1]}
+    def mean(data: _Data, tried: Sequence[tuple[float, float]]) -> list[float]:
+        tasks = [(option, split) for option in tried for split in splits]
+        found = each(lambda task: merit(data, *task), tasks)
+        return np.mean(np.reshape(found, (len(tried), len(splits))), axis=1).tolist()
+
+    merits = mean(data, [option[:2] for option in options])
+    best, chosen = -math.inf, 0
+    for number, (_, _, steps) in enumerate(options):
+        if merits[number] - price * steps > best + _EQUAL:
+            best, chosen = merits[number] - price * steps, number
+    strength, motif_scale, _ = options[chosen]
+    evidence: dict[str, float | None] = {"trunk": merits[chosen], "motifs": None}
+    if data.n_motifs:
+        trunk = data.columns(slice(None, -data.n_motifs), 0)
+        motifs = data.columns(slice(-data.n_motifs, None), data.n_motifs)
+        evidence["trunk"] = mean(trunk, [(strength, 1.0)])[0]
+        evidence["motifs"] = mean(motifs, [(_ALONE, 1.0)])[0]
+    return (
+        {"strength": strength, "motif_scale": motif_scale},
+        {**evidence, "both": merits[chosen], "chance": _chance(truth)},
+    )
+
+
+def _chance(truth: NDArray[np.int8]) -> float:
+    """AUROC below which features say nothing that can be told from chance: two and a half standard
+    errors of the rank sum of scores that have nothing to do with the classes."""
+    bound, unbound = int((truth == 1).sum()), int((truth == 0).sum())
+    return 0.5 + 2.5 * math.sqrt((bound + unbound + 1) / (12 * bound * unbound))
 
 
 def _steps(values: Sequence[float]) -> list[tuple[float, int]]:
@@ -157,13 +238,7 @@ def _sample(truth: NDArray[np.int8], most: int, seed: int) -> NDArray[np.int64]:
     return np.concatenate([order[:most], first[~np.isin(first, order[:most])]])
 
 
-def _fit(
-    features: NDArray[np.float64],
-    truth: NDArray[np.int8],
-    n_motifs: int,
-    strength: float,
-    motif_scale: float,
-) -> tuple[NDArray[np.float64], float]:
+def _fit(data: _Data, strength: float, motif_scale: float) -> tuple[NDArray[np.float64], float]:
     """Weights and bias on raw features.
 
     Raises
@@ -174,17 +249,20 @@ def _fit(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    centre, spread = features.mean(axis=0), features.std(axis=0)
+    features, weights = data.features, data.weights
+    centre = np.average(features, axis=0, weights=weights)
+    centred = features - centre
+    spread = np.sqrt(np.average(centred**2, axis=0, weights=weights))
     scale = np.where(spread > _LEAST_SPREAD, spread, np.inf)
-    scale[len(scale) - n_motifs :] /= motif_scale
+    scale[len(scale) - data.n_motifs :] /= motif_scale
     try:
         fitted = LogisticRegression(C=strength, max_iter=5000).fit(
-            (features - centre) / scale, truth
+            centred / scale, data.truth, sample_weight=weights
         )
     except ConvergenceWarning as warning:
         raise InputError(
             f"the probe does not converge with strength {strength:g} and motif scale "
             f"{motif_scale:g}; try lower ones"
         ) from warning
-    weights = fitted.coef_[0] / scale
-    return weights, float(fitted.intercept_[0] - weights @ centre)
+    found = fitted.coef_[0] / scale
+    return found, float(fitted.intercept_[0] - found @ centre)

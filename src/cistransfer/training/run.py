@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
+from cistransfer.examples.holdout import EXTRA
 from cistransfer.genome.seen import distinct_fingerprints
 from cistransfer.metrics.calibration import fit_temperature
 from cistransfer.metrics.curves import rank_metrics
@@ -188,6 +189,7 @@ def train_run(
             "assembly": examples.facts.get("assembly"),
             "counts": counts(examples),
             "epochs": len(history),
+            "evidence": _evidence(history),
             **fitted,
         },
         motifs=[motif_facts(pwm) for pwm in pwms],
@@ -195,6 +197,18 @@ def train_run(
     )
     checkpoint.unlink(missing_ok=True)
     return open_bundle(place)
+
+
+def _evidence(history: list[dict[str, Any]]) -> dict[str, float | None]:
+    """What the last probe found of trunk and motifs; nothing without one."""
+    found: dict[str, float | None] = {}
+    for row in history:
+        found |= {
+            name.removeprefix("auroc_"): value
+            for name, value in row.items()
+            if name.startswith("auroc_")
+        }
+    return found
 
 
 def _write_history(place: Path, history: list[dict[str, Any]]) -> None:
@@ -247,17 +261,21 @@ def _fit_on_validation(model: Model, examples: ExampleSet) -> dict[str, Any]:
     logits = score_codes(model, examples.codes[rows])
     thresholds: list[float | None] = []
     temperatures: list[float | None] = []
+    shares: list[float | None] = []
     for column in range(labels.shape[1]):
         if evaluable(labels[:, column]):
             thresholds.append(best_threshold(labels[:, column], logits[:, column]))
             temperatures.append(fit_temperature(labels[:, column], logits[:, column]))
+            shares.append(float((labels[:, column] == 1).sum() / (labels[:, column] >= 0).sum()))
         else:
             thresholds.append(None)
             temperatures.append(None)
+            shares.append(None)
     ranked = rank_metrics(labels, logits)
     return {
         "threshold": thresholds,
         "temperature": temperatures,
+        "prevalence": shares,
         "validation": {
             name: [None if np.isnan(value) else float(value) for value in values]
             for name, values in ranked.items()
@@ -269,7 +287,7 @@ def _seen(examples: ExampleSet, trunk: Bundle | None) -> pd.DataFrame:
     """Every region that this model or its trunk was trained or validated on."""
     own = examples.regions.loc[
         examples.regions["part"] != "test", ["chrom", "start", "end", "part"]
-    ]
+    ].replace({"part": {EXTRA: "train"}})
     both = own if trunk is None else pd.concat([own, trunk.regions()])
     return (
         both.sort_values(["part", "chrom", "start", "end"])
@@ -285,10 +303,10 @@ def _fingerprints(examples: ExampleSet, trunk: Bundle | None) -> dict[str, NDArr
         return {}  # a trunk made before there were any: what is not whole says nothing
     return {
         part: np.union1d(
-            distinct_fingerprints(examples.codes[examples.rows(part)]),
+            distinct_fingerprints(examples.codes[rows]),
             inherited.get(part, np.empty(0, dtype=np.uint64)),
         )
-        for part in ("train", "valid")
+        for part, rows in (("train", examples.learned_rows()), ("valid", examples.rows("valid")))
     }
 
 

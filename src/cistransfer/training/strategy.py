@@ -85,14 +85,16 @@ class Probe(BaseModel):
     Features of the two strands are averaged and standardised on the training part. How strongly
     they are penalised, and how much freer motifs beside the network are, is chosen by
     cross-validation within the training part, by AUROC: with few examples the log loss prefers
-    penalties that rank worse. Standardisation and choice are folded into the linear head.
+    penalties that rank worse. Standardisation and choice are folded into the linear head. Unbound
+    regions of the part ``extra`` are learned from as well, weighed so that the classes keep the
+    weights that they have in the training part.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["probe"]
     name: str
-    strengths: tuple[Positive, ...] = Field(default=(1e-4, 1e-3, 1e-2), min_length=1)
+    strengths: tuple[Positive, ...] = Field(default=(2e-4, 2e-3, 2e-2), min_length=1)
     """Inverse L2 penalties (scikit-learn's C) to choose from."""
     motif_scales: tuple[Positive, ...] = Field(default=(10.0, 30.0, 100.0), min_length=1)
     """Factors on standardised motifs to choose from: the larger, the less they are penalised
@@ -104,8 +106,8 @@ class Probe(BaseModel):
     repeats: int = Field(default=3, gt=0)
     """Cross-validations with other folds, averaged."""
     most_rows: int = Field(default=2000, gt=0)
-    """Cross-validate on at most so many training examples, counted in every repeat; the final fit
-    uses all."""
+    """Cross-validate on at most so many examples, those of the training part first, counted in
+    every repeat; the final fit uses all."""
 
 
 class Initialise(BaseModel):
