@@ -2,9 +2,10 @@
 
     python benchmarks/kernels.py [--threads 1] [--repeats 30]
 
-Forward and backward on activations of the published CNN (batch 256), float32 and bf16, in turn; the
-least of the repeats, which other work on the machine disturbs least. Prints a Markdown table and
-the processor's name: what is faster on one may be slower on another.
+Forward and backward on activations of the published CNN and the one-hot of the motif bank (batch
+256), float32 and bf16, in turn; the least of the repeats, which other work on the machine disturbs
+least. Prints a Markdown table and the processor's name: what is faster on one may be slower on
+another.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cistransfer.models.kernels.convolution import convolve
 from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.kernels.normalisation import BatchNorm2d
 from cistransfer.models.kernels.pooling import window_maximum
+from cistransfer.models.kernels.scan import scan_maximum
 from cistransfer.tables import markdown
 
 Layer = Callable[[Tensor], Tensor]
@@ -63,11 +65,13 @@ def layers() -> dict[str, tuple[Layer, tuple[int, ...]]]:
     """What is timed, and the shape of its input."""
     weight = torch.randn(200, 100, 7).requires_grad_()
     bias = torch.zeros(200).requires_grad_()
+    bank = torch.randn(512, 4, 19).requires_grad_()
     return {
         "convolution": (lambda x: convolve(x, weight, bias), (256, 100, 1, 60)),
         "max-pooling": (lambda x: window_maximum(x, 3), (256, 100, 1, 182)),
         "batch norm": (BatchNorm2d(100), (256, 100, 1, 182)),
         "dropout": (Dropout(0.3), (256, 32, 1, 200)),
+        "both strands": (lambda x: scan_maximum(x.detach(), bank, 13), (256, 4, 1, 200)),
         "block": (conv_block(100, 200, 7, 3, "bn-relu"), (256, 100, 1, 60)),
     }
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
+from cistransfer.examples import candidates
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.examples.holdout import HoldOut
 from cistransfer.examples.make import examples_for
@@ -83,6 +84,37 @@ def test_cells_that_cannot_be(world) -> None:
     cell = world.matrix.cells_of("SPI1")[0]
     with pytest.raises(InputError, match=f"no region is resolved for SPI1 in {cell} .not in"):
         by_source.single(world.matrix, world.genome, "SPI1", cell=cell, not_in=(cell,))
+
+
+def test_single_cells_are_learned_beside_the_tfs(world, monkeypatch) -> None:
+    monkeypatch.setattr(candidates, "MIN_BESIDE", 20)
+    plain = by_source.multi(world.matrix, world.genome, TFS)
+    more = by_source.multi(world.matrix, world.genome, TFS, beside=("openness", "experiments"))
+    assert _places(more) == _places(plain)
+    row_of = {
+        place: row
+        for row, place in enumerate(world.matrix.regions.itertuples(index=False, name=None))
+    }
+    rows = [row_of[place] for place in _places(more)]
+    wanted = dict(zip(TFS, world.matrix.states(list(TFS))[rows].T, strict=True))
+    for tf in TFS:
+        for cell in world.matrix.cells_of(tf):
+            states = world.matrix.states(tf, cells=cell)[rows, 0]
+            if (states == 1).sum() >= 20:
+                wanted[f"{tf}@{cell}"] = states
+    assert len(wanted) > len(TFS)
+    for cell in world.matrix.cells:
+        wanted[f"open@{cell}"] = world.matrix.accessible(cell)[rows, 0]
+    assert more.tasks == tuple(wanted)
+    assert (more.labels == np.stack(list(wanted.values()), axis=1)).all()
+    assert more.facts["beside"] == list(wanted)[len(TFS) :]
+
+
+def test_what_cannot_be_learned_beside(world) -> None:
+    with pytest.raises(InputError, match="beside: expected experiments or openness, found 'dna'"):
+        FromTFs(world.matrix, world.genome, beside=("dna",))
+    with pytest.raises(InputError, match="beside has no meaning with the labels of one cell"):
+        FromTFs(world.matrix, world.genome, beside=("openness",), cell="K562")
 
 
 @pytest.mark.parametrize("window", [60, 100, 250, 501])

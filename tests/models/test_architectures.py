@@ -437,6 +437,7 @@ def test_the_list_counts_parameters_and_says_what_does_not_fit() -> None:
         "cnn": 2_316_101,
         "danq": 11_837_691,
         "chromtransfer": 652_513,
+        "motif-bank": 174_593,
     }
     assert list_architectures(window=60, n_tasks=1)["cnn"] is None
 

@@ -181,3 +181,32 @@ def test_unknown_names_say_what_exists(trunks: Path, monkeypatch: pytest.MonkeyP
 def test_what_is_shipped_works() -> None:
     for name in room.shipped_trunks():
         assert check_bundle(name)["sequences"] > 0
+
+
+def test_outputs_of_single_cells_can_be_left_out(trunk: Bundle, tmp_path: Path) -> None:
+    whole = _renamed(trunk, ("SPI1@K562", *trunk.tasks[1:-1], "open@K562"), tmp_path / "whole")
+    compact_bundle(whole, tmp_path / "all")
+    compact_bundle(whole, tmp_path / "some", only_tfs=True)
+    every, some = open_bundle(tmp_path / "all"), open_bundle(tmp_path / "some")
+    assert some.tasks == trunk.tasks[1:-1]
+    assert some.card.threshold == every.card.threshold[1:-1]
+    assert some.card.temperature == every.card.temperature[1:-1]
+    for name, values in every.card.validation.items():
+        assert some.card.validation[name] == values[1:-1]
+    codes = np.random.default_rng(0).integers(0, 4, (20, trunk.window), dtype=np.uint8)
+    np.testing.assert_allclose(
+        score_codes(some.model, codes), score_codes(every.model, codes)[:, 1:-1], atol=1e-6
+    )
+    assert some.card.rounded_from == every.card.rounded_from
+    assert check_bundle(tmp_path / "some")["sequences"] == 8
+    only = _renamed(trunk, tuple(f"{task}@K562" for task in trunk.tasks), tmp_path / "only")
+    with pytest.raises(InputError, match="every output is of a single cell"):
+        compact_bundle(only, tmp_path / "none", only_tfs=True)
+
+
+def _renamed(trunk: Bundle, tasks: tuple[str, ...], folder: Path) -> Path:
+    """A copy of a bundle whose tasks have other names."""
+    shutil.copytree(trunk.path, folder)
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "tasks": list(tasks)}))
+    return folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ from cistransfer.examples.sources import (
 from cistransfer.examples.split import Split
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.user_file import is_file_spec
-from cistransfer.motifs.names import given_motifs
+from cistransfer.motifs.names import given_motifs, motif_tfs
+from cistransfer.motifs.pwm import PWM
 from cistransfer.options import arguments as fields_of
 from cistransfer.progress import say
 from cistransfer.relatives.answer import choice_lines, find_relatives
@@ -172,7 +173,8 @@ def pretrain(
     choosing, evidence : GroupOptions, Sources, optional
         How; or their fields as keyword arguments (``n``, ``peaks``, ``modes`` …).
     split, strategy, architecture, arguments, epochs, motifs, seed, device, precision
-        See `cistransfer.training.pretrain.pretrain`.
+        See `cistransfer.training.pretrain.pretrain`. Motifs of the TFs that the source leaves out
+        (``exclude``) are left out with them.
     **options
         Of the source (`FromTFs`).
 
@@ -212,11 +214,21 @@ def pretrain(
         architecture=architecture,
         arguments=arguments,
         epochs=epochs,
-        motifs=as_motifs(motifs),
+        motifs=_of_others(as_motifs(motifs), source),
         seed=whole_number(seed, "seed"),
         device=device,
         precision=precision,
     )
+
+
+def _of_others(motifs: Sequence[PWM], source: Any) -> Sequence[PWM]:
+    """The motifs without those of TFs that the source leaves out by name: a trunk that is to know
+    nothing of a TF must not start from its motif."""
+    hidden = {tf.upper() for tf in source.exclude} if isinstance(source, FromTFs) else set()
+    kept = [pwm for pwm in motifs if hidden.isdisjoint(motif_tfs(pwm))]
+    if len(kept) < len(motifs):
+        say(f"left out with their TFs: {len(motifs) - len(kept):,} of {len(motifs):,} motifs")
+    return kept
 
 
 def finetune(

@@ -19,6 +19,9 @@ class Copy:
     """Output."""
 
     out: Path = option(help="Folder of the copy.")
+    only_tfs: bool = option(
+        False, help="Leave out the outputs of single cells (TF@cell, open@cell)."
+    )
 
 
 def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
@@ -26,7 +29,7 @@ def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
     from cistransfer.models.compact import compact_bundle
 
     networks.register()
-    result = compact_bundle(model.bundle, copy.out)
+    result = compact_bundle(model.bundle, copy.out, only_tfs=copy.only_tfs)
     return Done(
         result,
         [

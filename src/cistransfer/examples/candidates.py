@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.errors import InputError, nearest
+from cistransfer.examples.sources import MIN_BESIDE
 from cistransfer.genome.assemblies import place, recognise
 from cistransfer.genome.bed import as_regions, read_bed, regions_table
 from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
@@ -305,23 +306,47 @@ def of_tfs(source: FromTFs, placing: Placing, window: int | None, seed: int) -> 
     most = source.max_regions
     if most is not None and len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+    further, columns = _beside(matrix, tfs, rule, source.beside, rows)
     return Candidates(
         table.iloc[rows].reset_index(drop=True),
-        states[rows],
+        np.concatenate([states[rows], *columns], axis=1),
         np.full(len(rows), "matrix", dtype=object),
-        tuple(tfs),
+        (*tfs, *further),
         {
             "source": matrix.name,
             "regions": source.regions,
             "rule": rule,
             "most": most,
             **({"common_with": list(source.common_with)} if source.common_with else {}),
+            **({"beside": further} if further else {}),
             **facts,
             "inputs": placing.inputs,
         },
         words=None,
         folds=table,
     )
+
+
+def _beside(
+    matrix: BindingMatrix,
+    tfs: list[str],
+    rule: str,
+    kinds: tuple[str, ...],
+    rows: NDArray[np.int64],
+) -> tuple[list[str], list[NDArray[np.int8]]]:
+    """Further tasks on regions, in the order of `BESIDE`: their names, and their labels."""
+    names: list[str] = []
+    columns: list[NDArray[np.int8]] = []
+    if "experiments" in kinds:
+        view = matrix.view("cells", rule, tfs=tfs)
+        states = view.array()[rows]
+        many = (states == 1).sum(axis=0) >= MIN_BESIDE
+        names += [name for name, taken in zip(view.labels, many, strict=True) if taken]
+        columns.append(states[:, many])
+    if "openness" in kinds:
+        names += [f"open@{cell}" for cell in matrix.cells]
+        columns.append(matrix.accessible()[rows].astype(np.int8))
+    return names, columns
 
 
 def of_peaks(source: FromPeaks, placing: Placing, window: int, seed: int) -> Candidates:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cistransfer.errors import InputError
 from cistransfer.examples.draw import All, Background, Draw, Matched, Shares
 from cistransfer.options import check_options, option
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKGROUNDS",
+    "BESIDE",
+    "MIN_BESIDE",
     "WINDOW",
     "FromFasta",
     "FromLists",
@@ -43,6 +46,13 @@ WINDOW = 200
 BACKGROUNDS = ("tiles", "shuffled")
 """``tiles``: windows of the genome far from open regions (published). ``shuffled``: copies of the
 positives with the same dinucleotides."""
+
+BESIDE = ("experiments", "openness")
+"""``experiments``: each TF in each of its cells with `MIN_BESIDE` bound regions, as ``TF@cell``.
+``openness``: whether a region is open in each cell, as ``open@cell``."""
+
+MIN_BESIDE = 100
+"""Fewest bound regions of an experiment that is learned beside the TFs."""
 
 _GENOME = "Genome FASTA, or FASTA file or folder of windows."
 _POSITIVE = "Class of --fasta or --labelled that is positive; all others are not."
@@ -173,6 +183,9 @@ class FromTFs(Source):
         Of the sequences, in bp, on the centres of the matrix's regions, whose labels stay; by
         default the trunk's where it is wider, else the matrix's. (``matrix build`` with
         ``label_window`` labels wider regions anew.)
+    beside : tuple of str
+        Further tasks on the same regions (see `BESIDE`): what a trunk learns from them helps it
+        with the TFs. ``compact`` leaves them out of the copy.
     """
 
     matrix: PathLike | BindingMatrix = option(help="Binding matrix (HDF5).", cli=Path)
@@ -200,6 +213,20 @@ class FromTFs(Source):
     also_in: tuple[str, ...] = option((), needs=("cell",), help=_ALSO_IN)
     not_in: tuple[str, ...] = option((), needs=("cell",), help=_NOT_IN)
     window: int | None = option(None, min=1, help=_WIDER)
+
+    beside: tuple[str, ...] = option(
+        (),
+        help="Comma list of what else to learn as further tasks: experiments (each TF in each "
+        "cell, TF@cell), openness (of each cell, open@cell).",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for kind in self.beside:
+            if kind not in BESIDE:
+                raise InputError(f"beside: expected {' or '.join(BESIDE)}, found {kind!r}")
+        if self.beside and self.cell is not None:
+            raise InputError("beside has no meaning with the labels of one cell")
 
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0

@@ -241,7 +241,7 @@ class _PoolRule(torch.autograd.Function):
         held = _pair(out, ctx.per)
         at_x = index.unsqueeze(1).expand_as(held).flatten(3)
         high = torch.maximum(y.unsqueeze(1), held)
-        routed = torch.zeros_like(r).unflatten(0, shape)
+        routed = r.new_zeros(r.shape).unflatten(0, shape)  # places are a view of it
         places = routed.flatten(3)
         places.scatter_add_(3, at_x, (gradient * (high - held)).flatten(3))
         at_r = _pair(_argmax(ctx.module, r), ctx.per).flatten(3)
@@ -250,7 +250,7 @@ class _PoolRule(torch.autograd.Function):
         flat = run == 0
         routed.div_(run.add_(flat))  # 0 becomes 1 where nothing changes
         if (flat & (x != 0).unsqueeze(1)).any():
-            plain = torch.zeros_like(r).unflatten(0, shape)
+            plain = r.new_zeros(r.shape).unflatten(0, shape)
             plain.flatten(3).scatter_add_(3, at_x, gradient.flatten(3))
             routed = torch.where(flat, plain, routed)
         return (routed.flatten(0, 1), None, None, None, None, None, None)

@@ -20,7 +20,7 @@ from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.kernels.normalisation import BatchNorm2d, scale_and_shift
 from cistransfer.models.kernels.pooling import window_maximum
 
-__all__ = ["Conv", "ConvBlock", "conv_block", "dense_block", "lift"]
+__all__ = ["Conv", "ConvBlock", "conv_block", "dense_block", "is_hooked", "lift"]
 
 
 def lift(x: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class ConvBlock(nn.Sequential):
         """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length // pool)``."""
         modules = list(self)
         gradients = torch.is_grad_enabled() and not self.training
-        if not in_use() or gradients or not _is_whole(modules) or any(map(_is_hooked, modules)):
+        if not in_use() or gradients or not _is_whole(modules) or any(map(is_hooked, modules)):
             return super().forward(x)
         conv, *middle, pool = modules
         late = middle.pop() if isinstance(middle[-1], nn.ReLU) else nn.Identity()
@@ -96,7 +96,7 @@ def _is_whole(modules: list[nn.Module]) -> bool:
     )
 
 
-def _is_hooked(module: nn.Module) -> bool:
+def is_hooked(module: nn.Module) -> bool:
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks

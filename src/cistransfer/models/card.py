@@ -9,11 +9,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cistransfer.errors import InputError
 
-__all__ = ["FORMAT", "VERSION", "Architecture", "Card", "Motif", "Motifs", "Record", "wrappers_of"]
+__all__ = [
+    "FORMAT",
+    "PER_TASK",
+    "VERSION",
+    "Architecture",
+    "Card",
+    "Motif",
+    "Motifs",
+    "Record",
+    "wrappers_of",
+]
 
 FORMAT = "cistransfer-bundle"
 VERSION = 2
 _WRAPPERS = ("with-motifs", "exclusive")
+PER_TASK = ("threshold", "temperature", "prevalence")
+"""Entries of a card that have one value for each task, where there are any."""
 _RESERVED = {"architecture", "window", "n_tasks", "seed", "motifs", "link"}
 """What `cistransfer.models.registry.build_model` takes beside a network's arguments."""
 _MAX_ENTRIES = 10_000
@@ -163,11 +175,7 @@ class Card(BaseModel):
     def _fits_the_tasks(self) -> Card:
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError("tasks: expected different names")
-        lists = {
-            "threshold": self.threshold,
-            "temperature": self.temperature,
-            "prevalence": self.prevalence,
-        }
+        lists = {entry: getattr(self, entry) for entry in PER_TASK}
         lists |= {f"validation.{name}": values for name, values in self.validation.items()}
         for entry, values in lists.items():
             if values is not None and len(values) != len(self.tasks):

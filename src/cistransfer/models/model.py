@@ -91,6 +91,11 @@ class Model(nn.Module):
     def training(self, mode: bool) -> None:
         self.network.training = mode
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether a sequence and its reverse complement have the same logits and features."""
+        return bool(getattr(self.network, "symmetric", False))
+
     def network_features(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to the network's features, without motifs."""
         found: Tensor = self.network.features(x)  # type: ignore[operator]

@@ -90,7 +90,8 @@ def score_codes(
     codes : ndarray of uint8, shape (n, length)
         May be memory-mapped.
     strands : {"both", "forward"}
-        ``both`` averages the logits of a sequence and its reverse complement.
+        ``both`` averages the logits of a sequence and its reverse complement; a model that is
+        ``symmetric`` (both are the same) is asked once.
     batch_size : int
         Sequences at a time; the result does not depend on it beyond float rounding.
     tick : callable, optional
@@ -130,7 +131,7 @@ def _batched(
         for at in range(0, max(len(codes), 1), batch_size):
             batch = torch.from_numpy(np.array(codes[at : at + batch_size])).to(device)
             out = function(one_hot(batch))
-            if strands == "both":
+            if strands == "both" and not getattr(model, "symmetric", False):
                 out = (out + function(one_hot(reverse_codes(batch)))) / 2
             parts.append(out.float().cpu().numpy())
             if tick is not None:

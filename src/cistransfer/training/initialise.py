@@ -10,7 +10,7 @@ from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.motifs.pwm import PWM, reverse_complement_pwm
+from cistransfer.motifs.pwm import PWM, log_odds, reverse_complement_pwm
 from cistransfer.training.strategy import Strategy
 
 __all__ = ["choose_filters", "dissimilar_motifs", "initialise_filters"]
@@ -101,12 +101,20 @@ def dissimilar_motifs(
     return [pwms[i] for i in taken]
 
 
-def initialise_filters(model: nn.Module, pwms: Sequence[PWM]) -> None:
+def initialise_filters(model: nn.Module, pwms: Sequence[PWM], values: str = "probability") -> None:
     """Set the first filters of the first convolution to motifs, in place.
 
-    Filter i becomes probability − 0.25 of motif i in the centre (of an odd number of spare
-    positions the larger half lies to the right), 0 elsewhere; a motif that is wider than the
-    filter loses both ends evenly. Biases and the other filters stay as they are.
+    Filter i becomes motif i in the centre (of an odd number of spare positions the larger half lies
+    to the right), 0 elsewhere; a motif that is wider than the filter loses both ends evenly. Biases
+    and the other filters stay as they are.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Begins with a convolution of one-hot.
+    pwms : sequence of PWM
+    values : {"probability", "log-odds"}
+        Probability − 0.25, or the natural logarithm of the odds against a uniform background.
 
     Raises
     ------
@@ -127,6 +135,8 @@ def initialise_filters(model: nn.Module, pwms: Sequence[PWM]) -> None:
     with torch.no_grad():
         for number, pwm in enumerate(pwms):
             matrix = pwm.probabilities.T - 0.25
+            if values == "log-odds":
+                matrix = np.asarray(log_odds(pwm)).T * np.log(2)
             spare = width - pwm.width
             if spare < 0:
                 start = -spare // 2

@@ -153,7 +153,8 @@ def train_run(
     filters = choose_filters(examples, strategy, motifs, seed=seed)
     pwms, bags = choose_motifs(examples, strategy, motifs, seed=seed)
     model = _start(design, examples, strategy, trunk, pwms, bags, seed)
-    initialise_filters(model, filters)
+    if strategy.initialise is not None:
+        initialise_filters(model, filters, strategy.initialise.values)
     model.to(where)
     checkpoint = place / "checkpoint.safetensors"
     history = fit(

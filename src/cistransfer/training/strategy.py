@@ -111,7 +111,7 @@ class Probe(BaseModel):
 
 
 class Initialise(BaseModel):
-    """Motifs that first-layer filters start as: probability − 0.25, centred (DanQ's rule).
+    """Motifs that first-layer filters start as, centred (DanQ's rule).
 
     The given motifs come first, then each de novo motif in both orientations; filters beyond them
     keep their random start. All are trained.
@@ -126,6 +126,9 @@ class Initialise(BaseModel):
     """Tomtom q-value above which two motifs are dissimilar."""
     denovo: int = Field(default=0, ge=0)
     """Motifs to find in the training part."""
+    values: Literal["probability", "log-odds"] = "probability"
+    """What a filter holds: probability − 0.25 (DanQ), or the natural logarithm of the odds against
+    a uniform background, so that its score is the motif's."""
 
 
 def _kind(value: Any) -> str:
