@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from cistransfer.errors import InputError
 from cistransfer.figures import BOTH, FAINT, SEQUENTIAL, figure, finish, label_points, save
 from cistransfer.interpretation.filters import needs_tomtom
 from cistransfer.interpretation.gradients import device_of
-from cistransfer.interpretation.layers import first_filters, run_filters
+from cistransfer.interpretation.layers import first_filters, leaf_calls, run_filters
 from cistransfer.interpretation.steps import Panel, Step
 from cistransfer.models.score import evaluating, one_hot
 from cistransfer.progress import bar
@@ -65,13 +66,12 @@ def filter_influence(
     last, device = block[-1], device_of(model)
     level = _levels(model, block, codes, batch_size) if to == "mean" else None
     silenced: list[int] = []
+    before: list[Tensor] = []
 
-    def silence(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
-        if not silenced:
-            return None
-        changed = output.clone()
-        changed[:, silenced[0]] = 0.0 if level is None else level[silenced[0]]
-        return changed
+    def silence(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if silenced:
+            before[:] = [output, output[:, silenced[0]].clone()]
+            output[:, silenced[0]] = 0.0 if level is None else level[silenced[0]]
 
     total: Tensor | None = None
     handle = last.register_forward_hook(silence)
@@ -88,10 +88,12 @@ def filter_influence(
                     moved[:] = True
                 if total is None:
                     total = torch.zeros((fires.shape[1], full.shape[1]), dtype=torch.float64)
-                for number in torch.nonzero(moved)[:, 0].tolist():
-                    silenced[:] = [number]
-                    change = torch.sigmoid(model(x)) - full
-                    total[number] += change.double().square().sum(dim=0).cpu()
+                with _once(model, block, x):
+                    for number in torch.nonzero(moved)[:, 0].tolist():
+                        silenced[:] = [number]
+                        change = torch.sigmoid(model(x)) - full
+                        before[0][:, number] = before[1]  # it may be what `_once` keeps
+                        total[number] += change.double().square().sum(dim=0).cpu()
                 silenced.clear()
                 if tick is not None:
                     tick(len(x))
@@ -99,6 +101,29 @@ def filter_influence(
         handle.remove()
     assert total is not None
     return total.numpy() / len(codes)
+
+
+@contextlib.contextmanager
+def _once(model: nn.Module, block: list[nn.Module], x: Tensor) -> Iterator[None]:
+    """Compute the first convolution of a batch once, where the model asks for it once."""
+    convolution = block[0]
+    in_place = any(getattr(module, "inplace", False) for module in model.modules())
+    if in_place or leaf_calls(model, x[:1]).count(convolution) != 1:
+        yield
+        return
+    kept: list[Tensor] = []
+    plain = convolution.forward
+
+    def first(given: Tensor) -> Tensor:
+        if not kept:
+            kept.append(plain(given))
+        return kept[0]
+
+    convolution.forward = first  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del convolution.forward
 
 
 def _levels(model: nn.Module, block: list[nn.Module], codes: Codes, batch_size: int) -> Tensor:

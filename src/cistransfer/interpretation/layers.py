@@ -21,6 +21,7 @@ __all__ = [
     "first_convolution",
     "first_filters",
     "fold_norms",
+    "leaf_calls",
     "run_chain",
     "run_filters",
 ]
