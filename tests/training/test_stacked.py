@@ -101,7 +101,9 @@ def test_stacked_equals_alone() -> None:
     assert not torch.allclose(again[0].head.weight, stacked[0].head.weight, atol=1e-3)
 
 
-@pytest.mark.parametrize(("name", "window"), [("cnn", 90), ("chromtransfer", 40), ("motif-bank", 45)])
+@pytest.mark.parametrize(
+    ("name", "window"), [("cnn", 90), ("chromtransfer", 40), ("motif-bank", 45)]
+)
 def test_networks_of_the_registry(name: str, window: int) -> None:
     data = [windows(n, window, seed=n) for n in (24, 33)]
     idle = () if name == "motif-bank" else IDLE  # its convolutions have no biases
