@@ -119,7 +119,7 @@ def _once(model: nn.Module, block: list[nn.Module], x: Tensor) -> Iterator[None]
             kept.append(plain(given))
         return kept[0]
 
-    convolution.forward = first  # type: ignore[method-assign]
+    convolution.forward = first
     try:
         yield
     finally:
