@@ -169,18 +169,19 @@ def run(
     results.
     """
     from cistransfer.studies import run as running
+    from cistransfer.studies.asked import Asked, bytes_of, duration, seconds_of
 
-    asked = running.Asked(
+    asked = Asked(
         data=data.data,
         files=dict(map(_pairs, data.file)),
         axes=part.axes(),
         strategies=part.strategies,
         engine=engines.engine,
         jobs=engines.jobs,
-        memory=None if engines.memory is None else running.bytes_of(engines.memory),
+        memory=None if engines.memory is None else bytes_of(engines.memory),
         address=engines.address,
         gpus=engines.gpus,
-        budget=None if part.budget is None else running.seconds_of(part.budget),
+        budget=None if part.budget is None else seconds_of(part.budget),
         shard=None if part.shard is None else _shard(part.shard),
         inputs_only=part.inputs_only,
         again=part.again is not None,
@@ -196,7 +197,7 @@ def run(
     found = running.run_study(which.study, data.out, asked)
     lines = [
         f"{found.ran:,} run, {found.there:,} there before, {found.failed:,} failed, "
-        f"{found.waiting:,} not begun ({running.duration(found.seconds)})"
+        f"{found.waiting:,} not begun ({duration(found.seconds)})"
     ]
     if found.failed:
         lines.append(f"why: cistransfer study status {data.out}; once more: --again failed")

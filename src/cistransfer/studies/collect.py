@@ -93,7 +93,7 @@ def collect(folder: str | Path) -> pd.DataFrame:
     with whole_file(store.folder / "results.parquet") as temporary:
         table.to_parquet(temporary, index=False)
     write_tsv(store.folder / "results.tsv", wide(table))
-    declared = load_study(store.read()["source"])
+    declared = load_study(store.declared)
     if declared.claims and len(table):
         write_text(store.folder / "claims.md", markdown(_claims(declared, table)) + "\n")
     return table
@@ -275,7 +275,7 @@ def reproduction(folders: Sequence[str | Path], page: str | Path) -> str:
         content = Store(folder).read()
         if content["study"] in run:
             raise InputError(f"{folder}: a folder of the study {content['study']!r} is named twice")
-        declared = load_study(content["source"])
+        declared = load_study(Store(folder).declared)
         table = results(Store(folder))
         run[declared.name] = (declared, table, "; ".join(content.get("commands", [])))
     studies = {**catalogue(), **{name: each[0] for name, each in run.items()}}

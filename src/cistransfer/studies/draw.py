@@ -26,7 +26,7 @@ __all__ = ["draw_figure", "write_figures"]
 def write_figures(folder: str | Path) -> list[Path]:
     """Draw every figure that a study declares and has results for, into ``figures/``."""
     store = Store(folder)
-    declared, table = load_study(store.read()["source"]), results(store)
+    declared, table = load_study(store.declared), results(store)
     written: list[Path] = []
     for each in declared.figures:
         made = draw_figure(each, table, list(declared.strategies))

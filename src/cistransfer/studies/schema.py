@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from cistransfer.errors import InputError, nearest, shown
 from cistransfer.storage import read_toml
 
-__all__ = ["Axis", "Claim", "Figure", "Given", "Study", "catalogue", "load_study"]
+__all__ = ["Axis", "Claim", "Figure", "Given", "Study", "catalogue", "load_study", "text_of"]
 
 Value = str | int | float
 PathLike = str | os.PathLike[str]
@@ -220,6 +220,11 @@ def _place(name: PathLike) -> Path:
             "'cistransfer study list')"
         )
     return known[str(name)]
+
+
+def text_of(name: PathLike) -> str:
+    """The file of a study."""
+    return _place(name).read_text(encoding="utf-8-sig")
 
 
 def folder_of(name: PathLike) -> Path | None:

@@ -166,7 +166,7 @@ def _scored(
     found = []
     for part in parts:
         rows = examples.rows(part)
-        if not len(rows):
+        if len(rows) == 0:
             raise InputError(f"the examples have no {part} part")
         labels = np.asarray(examples.labels[rows])
         scored = score(np.asarray(examples.codes[rows]))
@@ -285,19 +285,35 @@ def subset(
     work: Work,
     *,
     examples: Path,
-    fraction: float = 1.0,
-    max_positives: dict[str, int] | None = None,
+    cell: str | None = None,
+    percent: float = 100,
+    positives: int | None = None,
+    test_positives: int | None = None,
     seed: int = 0,
 ) -> None:
     """Keep a share of the training and validation examples (`cistransfer.examples.dataset.subset`).
 
-    The cap is drawn with ``seed`` by itself; a share of a capped set is a subset of a subset.
+    Parameters
+    ----------
+    work, seed
+    examples : path
+        A set, or with ``cell`` the folder of 'cistransfer accessibility sets'.
+    percent : float
+        Of the training and validation examples.
+    positives, test_positives : int, optional
+        Most positives for training (a third as many for validation), and for the test. A share of
+        a capped set is a subset of a subset.
     """
     from cistransfer.api.learn import open_examples
     from cistransfer.examples.dataset import save_examples
     from cistransfer.examples.dataset import subset as keep
+    from cistransfer.examples.write_sets import folder_of
 
-    kept = keep(open_examples(examples), fraction=fraction, max_positives=max_positives, seed=seed)
+    most = {} if positives is None else {"train": positives, "valid": max(1, positives // 3)}
+    if test_positives is not None:
+        most["test"] = test_positives
+    place = examples if cell is None else examples / "cells" / folder_of(cell)
+    kept = keep(open_examples(place), fraction=percent / 100, max_positives=most, seed=seed)
     save_examples(work.folder / "examples", kept)
 
 
@@ -323,6 +339,7 @@ def pretrain(
     work: Work,
     *,
     source: Path,
+    member: str = "",
     split: Any = None,
     strategy: str = "pretrain",
     architecture: str = "cnn",
@@ -336,13 +353,16 @@ def pretrain(
     seed: int = 0,
     **options: Any,
 ) -> list[Measured]:
-    """Pre-train a trunk: `cistransfer.pretrain`; of ``parts`` it is measured too."""
+    """Pre-train a trunk: `cistransfer.pretrain`; of ``parts`` it is measured too.
+
+    ``member`` is the set in a folder of several.
+    """
     from cistransfer.api.learn import open_examples
     from cistransfer.api.learn import pretrain as train
     from cistransfer.evaluation.baselines import score_model
 
     bundle = train(
-        matrix_of(source),
+        matrix_of(source / member) if member else matrix_of(source),
         out=work.folder,
         target=target,
         group=group,

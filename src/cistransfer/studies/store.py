@@ -1,7 +1,8 @@
 """The folder of a study: which study and data it is of, its plan, one folder for each trial.
 
-``study.json`` (name, files by content, trials, rows), ``trials/NAME/`` (``trial.json``: record,
-measurements, facts; ``files/``: what the trial made, where others read it), ``failed/NAME.json``.
+``study.toml``, ``study.json`` (name, files by content, trials, rows), ``trials/NAME/``
+(``trial.json``: record, measurements, facts; ``files/``: what the trial made, where others read
+it), ``failed/NAME.json``.
 Everything appears whole or not at all, and a trial is there when its ``trial.json`` is, so any
 number of processes can work on one folder.
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cistransfer.errors import InputError
-from cistransfer.storage import Kind, read_json, whole_folder, write_json
+from cistransfer.storage import Kind, read_json, whole_folder, write_json, write_text
 from cistransfer.studies.steps import Measured
 from cistransfer.studies.trial import Plan, Row, Trial
 
@@ -75,6 +76,11 @@ class Store:
     def record(self) -> Path:
         return self.folder / "study.json"
 
+    @property
+    def declared(self) -> Path:
+        """The study's file as it was run last."""
+        return self.folder / "study.toml"
+
     def place(self, name: str) -> Path:
         """Folder of a trial."""
         return self.folder / "trials" / name
@@ -86,7 +92,7 @@ class Store:
     # Which study it is ---------------------------------------------------------------------------
 
     def claim(
-        self, study: str, files: Mapping[str, str], plan: Plan, source: str, command: str
+        self, study: str, files: Mapping[str, str], plan: Plan, command: str, text: str
     ) -> None:
         """Take the folder for a study and add the plan to what it holds.
 
@@ -123,7 +129,6 @@ class Store:
         trials = {name: whole.trials[name].to_json() for name in whole.chain(whole.compared)}
         content = {
             "study": study,
-            "source": source,
             "files": {**before.get("files", {}), **files},
             "trials": dict(sorted(trials.items())),
             "kept": sorted({*before.get("kept", ()), *plan.kept}),
@@ -132,6 +137,8 @@ class Store:
             "notes": plan.notes,
             "commands": list(dict.fromkeys([*before.get("commands", ()), command])),
         }
+        if not self.declared.is_file() or self.declared.read_text(encoding="utf-8") != text:
+            write_text(self.declared, text)
         if content != before:
             write_json(self.record, content)
 

@@ -3,7 +3,8 @@
 A study is expanded into trials here (`expand`). Where a step names ``{tf}`` it gets the value of
 that axis; ``{examples}`` an input, which is a trial of its own; ``{genome}`` a file, known by its
 content; ``{mode.tf}`` an entry of a table; ``{tf.*}`` every declared value of an axis. A step
-depends on the axes that it names, itself or through its inputs, and on no others.
+depends on the axes that it names, itself or through its inputs, and on no others. An axis of one
+value is a parameter; with the value ``default`` an argument is as if it were not there.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ __all__ = ["Plan", "Row", "Trial", "expand", "references"]
 Point = Mapping[str, Value]
 _WHOLE = re.compile(r"\{([^{}]+)\}")
 _TRIAL, _FILE = "$trial", "$file"
+DEFAULT = "default"
+"""Value of an axis with which a step's argument is as if it were not there."""
 
 
 @dataclass(frozen=True)
@@ -333,7 +336,11 @@ class _Expansion:
     # Values --------------------------------------------------------------------------------------
 
     def _trial(self, name: str, step: Mapping[str, Any], point: Point) -> str:
-        arguments = self._value(_arguments(step), point)
+        arguments = {
+            key: value
+            for key, value in self._value(_arguments(step), point).items()
+            if value != DEFAULT
+        }
         trial = Trial(step["do"], json.dumps(arguments, sort_keys=True))
         self.made.trials[trial.name] = trial
         self.made.kept.update(trial.needs())
