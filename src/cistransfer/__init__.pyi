@@ -6,6 +6,10 @@ from cistransfer.api.data import open_genome as open_genome
 from cistransfer.api.data import open_matrix as open_matrix
 from cistransfer.api.data import read_motifs as read_motifs
 from cistransfer.api.data import read_regions as read_regions
+from cistransfer.api.explain import attribute as attribute
+from cistransfer.api.explain import explain_locus as explain_locus
+from cistransfer.api.explain import interpret as interpret
+from cistransfer.api.explain import mutagenesis as mutagenesis
 from cistransfer.api.learn import finetune as finetune
 from cistransfer.api.learn import make_examples as make_examples
 from cistransfer.api.learn import open_bundle as open_bundle
@@ -16,14 +20,11 @@ from cistransfer.api.results import evaluate as evaluate
 from cistransfer.api.results import plot_locus as plot_locus
 from cistransfer.api.results import plot_logo as plot_logo
 from cistransfer.api.results import write_report as write_report
-from cistransfer.api.use import annotate_variants as annotate_variants
-from cistransfer.api.use import attribute as attribute
-from cistransfer.api.use import explain_locus as explain_locus
-from cistransfer.api.use import mutagenesis as mutagenesis
 from cistransfer.api.use import predict as predict
 from cistransfer.api.use import predict_track as predict_track
 from cistransfer.api.use import score as score
-from cistransfer.api.use import score_variants as score_variants
+from cistransfer.api.variants import annotate_variants as annotate_variants
+from cistransfer.api.variants import score_variants as score_variants
 from cistransfer.errors import InputError as InputError
 from cistransfer.examples.draw import Matched as Matched
 from cistransfer.examples.holdout import HoldOut as HoldOut

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import cistransfer as ct
-from cistransfer.api import use
+from cistransfer.api.explain import locus_of
 
 FUNCTIONS = [name for name in ct.__all__ if inspect.isroutine(getattr(ct, name))]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -67,6 +67,6 @@ def test_examples_run(name: str, desk: Path) -> None:
 
 
 def test_places_of_browsers() -> None:
-    assert use.locus_of("chr1:1,001-1,200") == ("chr1", 1000, 1200)
-    assert use.locus_of("chr1:5..5") == ("chr1", 4, 5)
-    assert use.locus_of(("chr1", 4, 5)) == ("chr1", 4, 5)
+    assert locus_of("chr1:1,001-1,200") == ("chr1", 1000, 1200)
+    assert locus_of("chr1:5..5") == ("chr1", 4, 5)
+    assert locus_of(("chr1", 4, 5)) == ("chr1", 4, 5)

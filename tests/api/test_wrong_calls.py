@@ -42,6 +42,23 @@ WRONG: dict[str, tuple[Call, str]] = {
     ),
     "a number among the sequences": (lambda: ct.score("trunk", [WORD, 7]), "item 2: expected DNA"),
     "accents": (lambda: ct.score("trunk", ["ÄCGT" * 25]), "expected DNA letters"),
+    # what a model learned
+    "a part of a FASTA file": (
+        lambda: ct.interpret("GABPA", GENOME, part="test", out="o"),
+        "part is of examples; it has no meaning with regions or a FASTA file",
+    ),
+    "texts instead of examples": (
+        lambda: ct.interpret("GABPA", [WORD], out="o"),
+        "examples or sequences: expected a path, found list",
+    ),
+    "a method that there is not": (
+        lambda: ct.interpret("GABPA", methods="filter", out="o"),
+        "no interpretation method 'filter'; nearest: filters",
+    ),
+    "an option that no method has": (
+        lambda: ct.interpret("GABPA", max_sequence=3, out="o"),
+        "no option 'max_sequence'; nearest: max_sequences",
+    ),
     # regions and genomes
     "regions without a genome": (lambda: ct.predict("trunk", "chr1:1-9"), "regions need one"),
     "a table without a genome": (

@@ -11,8 +11,8 @@ import typer
 from cistransfer.cli.groups import Device, OneBundle, OwnNetworks, Regions, Seed, Sequences
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
-from cistransfer.interpretation.steps import Methods, OtherModels, step_of
-from cistransfer.options import arguments, option
+from cistransfer.interpretation.steps import Methods, OtherModels
+from cistransfer.options import option
 
 __all__ = ["Examples", "Out", "Part", "interpret", "register"]
 
@@ -54,17 +54,33 @@ def interpret(
     networks: OwnNetworks,
 ) -> Done:
     """Show what a model learned: filters, influence, attribution, patterns, enrichment, spacing."""
-    from cistransfer.interpretation.interpret import interpret as run
-    from cistransfer.interpretation.subject import Source
+    from cistransfer.api.doors import as_examples
+    from cistransfer.api.explain import interpret as explain
 
     networks.register()
-    source = Source(**_sequences(sequences), **({} if part is None else arguments(part)))
-    summary = run(
-        model.bundle, out.out, methods, other, source, seed=seed.seed, device=device.device
+    given: Any = None
+    genome = None
+    if isinstance(sequences, Regions):
+        given, genome = sequences.table(), sequences.genome
+    elif isinstance(sequences, Sequences):
+        given = sequences.fasta
+    elif sequences is not None:
+        given = as_examples(sequences.examples)
+    found = explain(
+        model.bundle,
+        given,
+        genome,
+        out=out.out,
+        part=(part or Part()).part,
+        methods=methods,
+        others=other,
+        seed=seed.seed,
+        device=device.device,
     )
+    summary = found.summary
     return Done(
         summary,
-        [*_lines(summary), f"written: {out.out}"],
+        [*found.lines(), f"written: {out.out}"],
         written=[out.out],
         used={key: summary[name] for key, name in _USED.items() if name in summary},
     )
@@ -72,28 +88,6 @@ def interpret(
 
 _USED = {"methods": "steps", "task": "task", "inputs": "inputs", "motifs": "motifs"}
 """What of the summary goes into the record, by its name there."""
-
-
-def _sequences(source: Examples | Regions | Sequences | None) -> dict[str, Any]:
-    """The source of sequences as arguments."""
-    if isinstance(source, Regions):
-        return {"regions": source.table(), "genome": source.genome}
-    return {} if source is None else arguments(source)
-
-
-def _lines(summary: dict[str, Any]) -> list[str]:
-    """What was done, a line per method."""
-    from cistransfer.examples.dataset import input_lines
-
-    inputs = [{k: v for k, v in one.items() if k != "read"} for one in summary.get("inputs", ())]
-    lines = [
-        *input_lines(inputs),
-        *([summary["motifs"]] if "motifs" in summary else []),
-        f"{summary['task']}: {summary['sequences']:,} sequences, "
-        f"{summary['predicted_positive']:,} predicted positive",
-    ]
-    lines += [f"{name}: {step_of(name).words(summary[name])}" for name in summary["steps"]]
-    return lines
 
 
 def register(app: typer.Typer) -> None:

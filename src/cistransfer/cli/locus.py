@@ -40,7 +40,7 @@ def locus(
     networks: OwnNetworks,
 ) -> Done:
     """Explain one locus: the score along it, every base's attribution and mutants, motifs."""
-    from cistransfer.api.use import explain_locus
+    from cistransfer.api.explain import explain_locus
     from cistransfer.interpretation.locus import write_locus
 
     networks.register()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from cistransfer.cli.groups import Device, Ensemble, OwnNetworks, WholeGenome
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done, verb, written_to
 from cistransfer.options import option
 
 __all__ = ["Track", "register", "track"]
@@ -48,12 +48,7 @@ def track(
         strands=wanted.strands,
         device=device.device,
     )
-    return Done(
-        {"out": str(wanted.out), **asdict(facts)},
-        [facts.line(), f"written: {wanted.out}"],
-        written=[wanted.out],
-        used=asdict(facts),
-    )
+    return written_to(wanted.out, facts)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from cistransfer.cli.groups import Device, Ensemble, OwnNetworks, Seed, WholeGenome
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done, verb, written_to
 from cistransfer.options import option
 
 __all__ = ["Variants", "register", "variants"]
@@ -52,7 +52,7 @@ def variants(
     Rows whose reference allele is not what the genome has there, and alleles that are no sequence,
     are kept without a score and say why; a VCF of another assembly, or counted from 0, is refused.
     """
-    from cistransfer.api.use import annotate_variants
+    from cistransfer.api.variants import annotate_variants
 
     networks.register()
     facts = annotate_variants(
@@ -69,12 +69,7 @@ def variants(
         seed=seed.seed,
         device=device.device,
     )
-    return Done(
-        {"out": str(wanted.out), **asdict(facts)},
-        [facts.line(), f"written: {wanted.out}"],
-        written=[wanted.out],
-        used=asdict(facts),
-    )
+    return written_to(wanted.out, facts)
 
 
 def register(app: typer.Typer) -> None:

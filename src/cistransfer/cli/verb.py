@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +31,7 @@ from cistransfer.cli.record import RENAMED, plain, write_config
 from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
 
-__all__ = ["Done", "verb"]
+__all__ = ["Done", "verb", "written_to"]
 
 
 _LENIENT = "cistransfer.lenient"
@@ -61,6 +61,13 @@ class Done:
     written: Sequence[Path] = ()
     used: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
+
+
+def written_to(out: Path, facts: Any) -> Done:
+    """What is said of one file that was written: its facts (a dataclass with ``line``)."""
+    told = asdict(facts)
+    lines = [facts.line(), f"written: {out}"]
+    return Done({"out": str(out), **told}, lines, written=[out], used=told)
 
 
 class GroupedCommand(TyperCommand):

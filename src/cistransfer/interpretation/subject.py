@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.examples.candidates import Placing, no_sequence
-from cistransfer.examples.dataset import PARTS, open_examples
+from cistransfer.examples.candidates import Placing, as_sequences, no_sequence
+from cistransfer.examples.dataset import PARTS, ExampleSet, open_examples
 from cistransfer.genome.bed import as_regions
 from cistransfer.genome.codes import encode
-from cistransfer.genome.fasta import open_sequences, read_fasta
+from cistransfer.genome.fasta import Sequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.interpretation.attribute import Attribution, attribute
 from cistransfer.interpretation.steps import Methods, OtherModels
@@ -46,19 +46,19 @@ class Source:
 
     Attributes
     ----------
-    examples : path, optional
-        Example set.
+    examples : path or ExampleSet, optional
     part : str
         Part of the examples: all, train, valid, test.
     regions : path or DataFrame, optional
         With ``genome``.
-    genome, fasta : path, optional
+    genome : path or Sequences, optional
+    fasta : path, optional
     """
 
-    examples: str | os.PathLike[str] | None = None
+    examples: str | os.PathLike[str] | ExampleSet | None = None
     part: str = "all"
     regions: str | os.PathLike[str] | pd.DataFrame | None = None
-    genome: str | os.PathLike[str] | None = None
+    genome: str | os.PathLike[str] | Sequences | None = None
     fasta: str | os.PathLike[str] | None = None
 
 
@@ -222,7 +222,7 @@ def gather(bundle: Bundle, source: Source = Source()) -> Material:
         if genome is None:
             raise InputError("--regions needs --genome")
         given = as_regions(regions)
-        placing = Placing(open_sequences(genome))
+        placing = Placing(as_sequences(genome))
         windows = centre_windows(given, bundle.window)[["chrom", "start", "end"]]
         windows.attrs.update(given.attrs)
         windows = placing.table(windows, "windows")
@@ -236,8 +236,8 @@ def gather(bundle: Bundle, source: Source = Source()) -> Material:
         return Material(codes, _region_names(windows), windows, None, placing.inputs)
     if fasta is not None:
         return _from_fasta(bundle, fasta)
-    place = Path(examples) if examples is not None else _own_examples(bundle)
-    stored = open_examples(place)
+    place = _own_examples(bundle) if examples is None else examples
+    stored = place if isinstance(place, ExampleSet) else open_examples(place)
     if stored.window != bundle.window:
         raise InputError(
             f"{place}: the examples are {stored.window} bp long; the model reads {bundle.window} bp"
