@@ -109,8 +109,11 @@ def option(default: Any = MISSING, *, help: str, **described: Any) -> Any:
 
 
 def options_of(group: Any) -> Iterator[tuple[dataclasses.Field[Any], Option]]:
-    """The fields of a group (class or instance) that were declared with `option`."""
-    for field in dataclasses.fields(group):
+    """The fields of a group (class or instance) that were declared with `option`.
+
+    Those that a group has from a group of keywords come after its own.
+    """
+    for field in sorted(dataclasses.fields(group), key=lambda field: bool(field.kw_only)):
         if _KEY in field.metadata:
             yield field, field.metadata[_KEY]
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.candidates import labelled_fasta
+from cistransfer.examples.from_classes import labelled_fasta
 from cistransfer.examples.split import Split, split_from_card
 from cistransfer.genome.codes import decode, encode, reverse_complement
 from cistransfer.genome.fasta import Genome, open_sequences, write_fasta

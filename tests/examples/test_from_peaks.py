@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples.candidates import _unlike_peaks
 from cistransfer.examples.draw import Matched
+from cistransfer.examples.from_peaks import _unlike_peaks
 from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import FromPeaks
 from cistransfer.examples.split import Split

@@ -195,9 +195,10 @@ def test_options_of_the_command_line() -> None:
     assert HoldOutOptions().split() is None
     assert HoldOutOptions(by="random").split(seed=4) == Split(by="random", seed=4)
     named = HoldOutOptions(valid=("chr1",), test=("chr2",), guard="all")
-    held = named.hold_out(Known())
+    held = HoldOut.of(Known(), named.split(), named.guard)
     assert (held.split, held.guard) == (Split(valid=("chr1",), test=("chr2",)), "all")
-    assert HoldOutOptions(fold="1/2").hold_out(Known()).split == Split(test=("chr3",), fold="1/2")
+    fold = HoldOutOptions(fold="1/2").split()
+    assert HoldOut.of(Known(), fold).split == Split(test=("chr3",), fold="1/2")
     for wrong, message in (
         ({"by": "random", "fold": "1/2"}, "fold has no meaning without by chromosome"),
         ({"valid": ("chr1",), "fold": "1/2"}, "valid has no meaning"),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cistransfer.cli.command import say
 from cistransfer.cli.groups import GENOME, Seed
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done, verb
@@ -95,22 +94,25 @@ def examples(
 
     Give it to them, to 'evaluate' or to 'interpret' as --examples SET.
     """
+    from cistransfer.api.learn import make_examples
     from cistransfer.errors import InputError
-    from cistransfer.examples.dataset import counts, save_examples
-    from cistransfer.examples.make import examples_for
-    from cistransfer.models.bundle import open_bundle
+    from cistransfer.examples.dataset import counts
 
     if made.trunk is None and holdout.guard is not None:
         raise InputError("--guard has no meaning without --trunk; drop it")
-    trunk = None if made.trunk is None else open_bundle(made.trunk)
-    held = holdout.hold_out(trunk, seed.seed)
     chosen: Any = source
     if isinstance(source, FromCells):
         assert opened is not None
         chosen = source.source(opened)
-    data = examples_for(chosen, trunk, holdout=held, draw=draw, seed=seed.seed)
-    say(*data.notes())
-    save_examples(made.out, data)
+    data = make_examples(
+        chosen,
+        trunk=made.trunk,
+        out=made.out,
+        split=holdout.split(seed.seed),
+        guard=holdout.guard,
+        draw=draw,
+        seed=seed.seed,
+    )
     table = counts(data)
     facts = {
         "tasks": list(data.tasks),

@@ -86,7 +86,7 @@ def build(
     windows: Windows,
 ) -> Done:
     """Build the three-state TF x region matrix from open regions, peaks and TFBS predictions."""
-    from cistransfer.binding.build import build_matrix
+    from cistransfer.api.data import build_matrix
 
     report = build_matrix(
         matrix.out,

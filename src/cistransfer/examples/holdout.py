@@ -407,7 +407,3 @@ class HoldOutOptions(SplitOptions):
         help="Drop what the trunk has seen: heldout (from validation and test; default by "
         "chromosome), all (published; default at random), off.",
     )
-
-    def hold_out(self, trunk: Trunk | None = None, seed: int = 0) -> HoldOut:
-        """What the options say about a trunk; ``seed`` is that of a split at random."""
-        return HoldOut.of(trunk, self.split(seed), self.guard)

@@ -35,6 +35,7 @@ __all__ = [
     "FromPeaks",
     "FromRegions",
     "FromTFs",
+    "OfMatrix",
     "Source",
 ]
 
@@ -60,18 +61,8 @@ _COLUMNS = (
     "Columns of your regions where their format is not known: chrom=1,start=2,end=3,summit=5 "
     "(numbers or names; also name, strand, offset, base)."
 )
-_RULE = (
-    "What counts as bound: sparse, less-sparse, full, peaks-only or peaks-only-full "
-    "[default: sparse, for common regions less-sparse; of a matrix without TFBS peaks-only]."
-)
 
-_CELL = "Labels of this cell alone [default: over all cells of the matrix]."
-_ALSO_IN = "Comma list of cells: only regions that are resolved in these too."
-_NOT_IN = "Comma list of cells: only regions that are resolved in none of these."
-_WIDER = (
-    "Window in bp on the matrix's regions, which keep their labels [default: the trunk's where it "
-    "is wider, or the matrix's]."
-)
+_WINDOW = "Window in bp [default: the trunk's, or 200]."
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,17 +99,15 @@ class Source:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False)
-class FromMatrix(Source):
-    """One TF of a binding matrix.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OfMatrix(Source):
+    """Labels of a binding matrix.
 
     Attributes
     ----------
-    matrix : path or BindingMatrix
-    tf : str
-    genome : path or Sequences
     rule : str, optional
-        The matrix's view; by default ``sparse``, or ``peaks-only`` for a matrix without TFBS.
+        The matrix's view; by default ``sparse``, for common regions ``less-sparse`` (the published
+        choice), ``peaks-only`` for a matrix without TFBS.
     cell : str, optional
         Labels of this cell alone; by default over all cells of the matrix.
     also_in, not_in : tuple of str
@@ -129,14 +118,46 @@ class FromMatrix(Source):
         ``label_window`` labels wider regions anew.)
     """
 
+    rule: str | None = option(
+        None,
+        help="What counts as bound: sparse, less-sparse, full, peaks-only or peaks-only-full "
+        "[default: sparse, for common regions less-sparse; of a matrix without TFBS peaks-only].",
+    )
+    cell: str | None = option(
+        None, help="Labels of this cell alone [default: over all cells of the matrix]."
+    )
+    also_in: tuple[str, ...] = option(
+        (),
+        needs=("cell",),
+        help="Comma list of cells: only regions that are resolved in these too.",
+    )
+    not_in: tuple[str, ...] = option(
+        (),
+        needs=("cell",),
+        help="Comma list of cells: only regions that are resolved in none of these.",
+    )
+    window: int | None = option(
+        None,
+        min=1,
+        help="Window in bp on the matrix's regions, which keep their labels [default: the trunk's "
+        "where it is wider, or the matrix's].",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class FromMatrix(OfMatrix):
+    """One TF of a binding matrix (`OfMatrix` says the rest).
+
+    Attributes
+    ----------
+    matrix : path or BindingMatrix
+    tf : str
+    genome : path or Sequences
+    """
+
     matrix: PathLike | BindingMatrix = option(help="Binding matrix (HDF5).", cli=Path)
     tf: str = option(help="TF of the matrix.")
     genome: PathLike | Sequences = option(help=_GENOME, cli=Path)
-    rule: str | None = option(None, help=_RULE)
-    cell: str | None = option(None, help=_CELL)
-    also_in: tuple[str, ...] = option((), needs=("cell",), help=_ALSO_IN)
-    not_in: tuple[str, ...] = option((), needs=("cell",), help=_NOT_IN)
-    window: int | None = option(None, min=1, help=_WIDER)
 
     @property
     def draw(self) -> Draw:
@@ -147,14 +168,15 @@ class FromMatrix(Source):
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Regions that are bound, and then those that are unbound."""
-        from cistransfer.examples.candidates import Placing, as_sequences, of_matrix
+        from cistransfer.examples.candidates import Placing, as_sequences
+        from cistransfer.examples.from_matrix import of_matrix
 
         return of_matrix(self, Placing(sequences or as_sequences(self.genome)), window)
 
 
 @dataclass(frozen=True, eq=False)
-class FromTFs(Source):
-    """Several TFs of a binding matrix.
+class FromTFs(OfMatrix):
+    """Several TFs of a binding matrix (`OfMatrix` says the rest).
 
     Attributes
     ----------
@@ -167,22 +189,11 @@ class FromTFs(Source):
     regions : {"resolved", "common"}
         ``resolved`` keeps every region resolved for at least one of the TFs (the loss ignores the
         others); ``common`` only those resolved for all of them, as published.
-    rule : str, optional
-        The matrix's view; by default ``sparse`` for resolved and ``less-sparse`` for common
-        regions (the published choice), ``peaks-only`` for a matrix without TFBS.
     max_regions : int, optional
         Sample at most so many regions (70,000 in the paper's group experiments).
     common_with : tuple of str
         Common regions must be resolved for these TFs too: so several sets, of some TFs alone and
         of the same among others, have the same regions (Novakovsky et al. 2021, Figure 7).
-    cell : str, optional
-        Labels of this cell alone; by default over all cells of the matrix.
-    also_in, not_in : tuple of str
-        With a ``cell``: only regions that are resolved in these cells too, or in none of these.
-    window : int, optional
-        Of the sequences, in bp, on the centres of the matrix's regions, whose labels stay; by
-        default the trunk's where it is wider, else the matrix's. (``matrix build`` with
-        ``label_window`` labels wider regions anew.)
     beside : tuple of str
         Further tasks on the same regions (see `BESIDE`): what a trunk learns from them helps it
         with the TFs. ``compact`` leaves them out of the copy.
@@ -202,17 +213,12 @@ class FromTFs(Source):
         choices=("resolved", "common"),
         help="resolved (for any of the TFs), or common (for all; as published).",
     )
-    rule: str | None = option(None, help=_RULE)
     max_regions: int | None = option(None, min=1, help="Sample at most so many regions.")
     common_with: tuple[str, ...] = option(
         (),
         needs=("regions=common",),
         help="Comma list of TFs for which common regions must be resolved too.",
     )
-    cell: str | None = option(None, help=_CELL)
-    also_in: tuple[str, ...] = option((), needs=("cell",), help=_ALSO_IN)
-    not_in: tuple[str, ...] = option((), needs=("cell",), help=_NOT_IN)
-    window: int | None = option(None, min=1, help=_WIDER)
 
     beside: tuple[str, ...] = option(
         (),
@@ -232,7 +238,8 @@ class FromTFs(Source):
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Regions that are resolved, with a label for each TF."""
-        from cistransfer.examples.candidates import Placing, as_sequences, of_tfs
+        from cistransfer.examples.candidates import Placing, as_sequences
+        from cistransfer.examples.from_matrix import of_tfs
 
         return of_tfs(self, Placing(sequences or as_sequences(self.genome)), window, seed)
 
@@ -269,7 +276,7 @@ class FromPeaks(Source):
         cli=Path,
     )
     tf: str | None = option(None, help="TF of the matrix, or a name for --peaks.")
-    window: int | None = option(None, min=1, help="Window in bp [default: the trunk's, or 200].")
+    window: int | None = option(None, min=1, help=_WINDOW)
     blacklist: PathLike | pd.DataFrame | None = option(
         None, help="Regions to avoid (BED).", cli=Path
     )
@@ -284,7 +291,8 @@ class FromPeaks(Source):
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Windows on the summits of peaks, and on open regions (or tiles) that touch no peak."""
-        from cistransfer.examples.candidates import Placing, as_sequences, of_peaks
+        from cistransfer.examples.candidates import Placing, as_sequences
+        from cistransfer.examples.from_peaks import of_peaks
 
         placing = Placing(sequences or as_sequences(self.genome))
         return of_peaks(self, placing, self.window or window or WINDOW, seed)
@@ -313,13 +321,13 @@ class FromFasta(Source):
         help="Sequences with the names of their classes (>CLASS::chrom:start-end).", cli=Path
     )
     positive: str = option(help=_POSITIVE)
-    window: int | None = option(None, min=1, help="Window in bp [default: the trunk's, or 200].")
+    window: int | None = option(None, min=1, help=_WINDOW)
 
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Every record once."""
-        from cistransfer.examples.candidates import of_fasta
+        from cistransfer.examples.from_classes import of_fasta
 
         return of_fasta(self, self.window or window)
 
@@ -346,14 +354,15 @@ class FromRegions(Source):
     labelled: PathLike = option(help="Regions (BED) with their classes in column 4.", cli=Path)
     positive: str = option(help=_POSITIVE)
     genome: PathLike | Sequences = option(help=_GENOME, cli=Path)
-    window: int | None = option(None, min=1, help="Window in bp [default: the trunk's, or 200].")
+    window: int | None = option(None, min=1, help=_WINDOW)
     columns: str | None = option(None, metavar="PART=COLUMN,…", help=_COLUMNS)
 
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
         """Every window once, with its sequence."""
-        from cistransfer.examples.candidates import as_sequences, of_regions
+        from cistransfer.examples.candidates import as_sequences
+        from cistransfer.examples.from_classes import of_regions
 
         return of_regions(
             self, sequences or as_sequences(self.genome), self.window or window or WINDOW
