@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.examples import candidates
+from cistransfer.examples import from_matrix
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.examples.holdout import HoldOut
 from cistransfer.examples.make import examples_for
@@ -87,7 +87,7 @@ def test_cells_that_cannot_be(world) -> None:
 
 
 def test_single_cells_are_learned_beside_the_tfs(world, monkeypatch) -> None:
-    monkeypatch.setattr(candidates, "MIN_BESIDE", 20)
+    monkeypatch.setattr(from_matrix, "MIN_BESIDE", 20)
     plain = by_source.multi(world.matrix, world.genome, TFS)
     more = by_source.multi(world.matrix, world.genome, TFS, beside=("openness", "experiments"))
     assert _places(more) == _places(plain)
