@@ -3,6 +3,8 @@
 # make accessibility DATA=FOLDER [QUICK=--quick]
 #                        transfer of chromatin accessibility, whole (docs/accessibility.md)
 # make test              everything CI checks
+# make docs              the documentation, docs/_build/html/index.html; offline, warnings are errors
+# make docs-links        whether the links to elsewhere still lead somewhere (needs the network)
 # make hard              10,000 spoiled files for every reader, and a table of what became of them
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +14,7 @@ RUN ?= demo-run
 QUICK ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo accessibility test hard lint types layers unit clean
+.PHONY: demo accessibility test docs docs-links hard lint types layers unit clean
 
 demo: $(VENV)/.installed
 ifeq ($(DATA),)
@@ -47,11 +49,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,ray,dev]'
+	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,ray,docs,dev]'
 	touch $@
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
+docs-links: $(VENV)/.dev
+	$(BIN)/python -m sphinx -b linkcheck -d docs/_build/doctrees docs docs/_build/links
 
 hard: $(VENV)/.dev
 	$(BIN)/python tests/hard/hard_fuzz.py 10000
 
 clean:
-	rm -rf $(VENV) $(RUN)
+	rm -rf $(VENV) $(RUN) docs/_build docs/cli docs/python

@@ -1,44 +1,27 @@
 """Every command and every Python call of the docs that is marked runs, in an empty folder.
 
-Blocks of one page and name run in their order; ``<!-- prepare: NAME … -->`` holds commands that a
-page does not show.
+Blocks of one page and name run in their order (those of all how-to pages together);
+``<!-- prepare: NAME … -->`` holds commands that a page does not show.
 """
 
 from __future__ import annotations
 
 import os
-import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pages import DOCS, failures, prepared, scripts
 
-ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(
-    r"<!-- run: (?P<name>\w+) -->\n```(?P<language>bash|python)\n(?P<code>.*?)```"
-    r"|<!-- prepare: (?P<hidden>\w+)\n(?P<commands>.*?)-->",
-    re.DOTALL,
-)
-
-
-def scripts() -> list[tuple[str, str]]:
-    """One shell script per page and name: its marked blocks, joined."""
-    joined: dict[str, list[str]] = {}
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-            code = block["commands"] or block["code"]
-            if block["language"] == "python":
-                code = f"python - <<'END'\n{code}\nEND"
-            joined.setdefault(f"{page.name}:{block['name'] or block['hidden']}", []).append(code)
-    return [(name, "\n".join(codes)) for name, codes in joined.items()]
+from cistransfer.cli.command import run_app
+from cistransfer.cli.main import app
 
 
 def test_pages_have_marked_commands() -> None:
     names = [name for name, _ in scripts()]
-    assert {"README.md:python", "tutorial.md:simulated", "variants-and-tracks.md:places"} <= {
-        *names
-    }
+    assert {"README.md:python", "tutorial.md:simulated", "howto:howto"} <= {*names}
 
 
 @pytest.mark.parametrize(("name", "script"), scripts(), ids=[name for name, _ in scripts()])
@@ -60,3 +43,23 @@ def test_commands_run(name: str, script: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def wrong_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("errors")
+    subprocess.run(["sh", "-eu", "-c", prepared(DOCS / "errors.md")], cwd=folder, check=True)
+    return folder
+
+
+@pytest.mark.parametrize(("words", "said"), [*failures()], ids=[said for _, said in failures()])
+def test_errors_are_those_explained(
+    words: str,
+    said: str,
+    wrong_files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(wrong_files)
+    assert run_app(app, shlex.split(words)) == 2
+    assert " ".join(capsys.readouterr().err.splitlines()[-1].split()) == said

@@ -8,15 +8,11 @@ from typing import Any
 
 import pytest
 import typer.main
+from pages import ROOT, pages
 
 from cistransfer.cli.main import app
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "demo").glob("*.sh")),
-]
+PAGES = [*pages(), *sorted((ROOT / "demo").glob("*.sh"))]
 COMMAND = re.compile(r"cistransfer ((?:[a-z]+ ?)+)((?:\\\n|[^\n`#&;|])*)")
 
 

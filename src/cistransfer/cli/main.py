@@ -36,6 +36,7 @@ VERBS = (
     "check",
     "compact",
     "models",
+    "doctor",
     "rerun",
 )
 """Modules of ``cistransfer.cli``, each with a function ``register(app)``."""

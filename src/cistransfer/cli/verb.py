@@ -54,6 +54,8 @@ class Done:
         For the record: what was settled while it ran.
     settled : mapping
         Values of options that were not those asked, by their names in the record.
+    code : int
+        Exit code: 2 where the answer is that something is wrong.
     """
 
     result: Mapping[str, Any]
@@ -61,6 +63,7 @@ class Done:
     written: Sequence[Path] = ()
     used: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
+    code: int = 0
 
 
 def written_to(out: Path, facts: Any) -> Done:
@@ -117,6 +120,8 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
         for path in done.written:
             write_config(path, _words(context), arguments, done.used)
         finish(dict(done.result), options["as_json"], done.lines)
+        if done.code:
+            raise typer.Exit(done.code)
 
     signature = _signature(plan)
     command.__signature__ = signature  # type: ignore[attr-defined]
