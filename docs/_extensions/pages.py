@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -19,6 +21,19 @@ def mend_links(app: Sphinx, docname: str, source: list[str]) -> None:
     up = "../" * docname.count("/")
     for outside, inside in OUTSIDE.items():
         source[0] = source[0].replace(f"]({up}{outside}", f"]({up}{inside}")
+    if docname == "index":
+        source[0] = source[0].replace("\n*\n", "\n".join(["", *unlisted(app, source[0]), ""]))
+
+
+def unlisted(app: Sphinx, index: str) -> list[str]:
+    """Pages that no list of the index names: a line ``*`` stands for them."""
+    named = {"index", *re.findall(r"^[a-z][\w/-]*$", index, re.MULTILINE)}
+    return sorted(name for name in app.env.found_docs if "/" not in name and name not in named)
+
+
+def read_again(app: Sphinx, *changes: object) -> list[str]:
+    """The index is read in every build: pages may have come."""
+    return ["index"]
 
 
 def keep_words(app: Sphinx, doctree: nodes.document) -> None:
@@ -31,6 +46,7 @@ def keep_words(app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    app.connect("env-get-outdated", read_again)
     app.connect("source-read", mend_links)
     app.connect("doctree-read", keep_words)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

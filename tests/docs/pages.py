@@ -22,9 +22,11 @@ FAILURE = re.compile(
 
 
 def pages() -> list[Path]:
-    """README and the pages of the docs; of a folder the index first."""
-    found = [*DOCS.glob("*.md"), *(DOCS / "howto").glob("*.md")]
-    return [ROOT / "README.md", *sorted(found, key=lambda page: (page.stem != "index", page))]
+    """README and the pages of the docs; how-to pages in the order of their list."""
+    index = DOCS / "howto" / "index.md"
+    listed = index.read_text(encoding="utf-8").rpartition("{toctree}")[2].split()
+    howto = [index.with_name(f"{name}.md") for name in listed if name[0].isalpha()]
+    return [ROOT / "README.md", *sorted(DOCS.glob("*.md")), index, *howto]
 
 
 def scripts() -> list[tuple[str, str]]:

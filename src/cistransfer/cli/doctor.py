@@ -29,6 +29,7 @@ EXTRAS = {
     "modisco": ("modiscolite", "TF-MoDISco in interpret"),
     "bigbed": ("pybigtools", "bigWig tracks, sites from bigBed"),
     "anndata": ("anndata", "matrices as AnnData"),
+    "ray": ("ray", "studies on a Ray cluster"),
 }
 """Of each extra the module, and what it is for."""
 
