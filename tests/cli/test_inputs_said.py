@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
+from cistransfer.errors import InputError
+from cistransfer.examples.sources import FromMatrix
 from cistransfer.genome.bed import write_bed
 from cistransfer.genome.fasta import write_fasta
 from cistransfer.models.bundle import Bundle
@@ -146,6 +149,115 @@ def test_interpret_leaves_out_what_has_no_sequence(
     record = used(tmp_path / "i")
     assert record["inputs"][0]["placed"] == 40
     assert record["motifs"] == f"{tmp_path / 'm.meme'}: 1 motif (MEME)"
+
+
+def test_track_by_other_names_and_nothing_to_show(
+    call, world: Any, trunk: Bundle, tmp_path: Path
+) -> None:
+    """Regions by Ensembl's names gave an empty track; a track of nothing is no track."""
+    rows, shown = world.matrix.regions.iloc[:3], {}
+    for style, names in (("same", rows["chrom"]), ("other", rows["chrom"].str[3:])):
+        write_bed(tmp_path / "r.bed", rows.assign(chrom=names))
+        words = ["--genome", world.genome_path, "--only", tmp_path / "r.bed", "--task", "ELF1"]
+        words += ["--chroms", rows["chrom"].iloc[0], "--out", tmp_path / f"{style}.bedGraph"]
+        code, shown[style] = call("track", trunk.path, *words)
+        assert code == 0, shown[style]
+    assert (tmp_path / "same.bedGraph").read_bytes() == (tmp_path / "other.bedGraph").read_bytes()
+    assert "wanted regions: 3 rows, 3 placed on 1 chromosome; names read as" in shown["other"]
+    record = used(tmp_path / "other.bedGraph")
+    assert record["scored"] > 0
+    assert record["inputs"][0]["placed"] == 3
+    for bed, message in (
+        ("chrZ\t0\t9\n", "none of the 1 rows lies on"),
+        ("chr1\t0\t1\n", "none of"),
+    ):
+        (tmp_path / "r.bed").write_text(bed)
+        words[-1] = tmp_path / "none.bedGraph"
+        code, said = call("track", trunk.path, *words)
+        assert code == 2
+        assert message in said
+    assert not [path for path in tmp_path.iterdir() if "none" in path.name]
+
+
+def test_variants_and_a_locus_by_other_names(
+    call, world: Any, trunk: Bundle, tmp_path: Path
+) -> None:
+    place = pd.DataFrame({"chrom": ["chr1"], "start": [499], "end": [500]})
+    (code_there,) = world.genome.fetch(place)[0]
+    ref, alt = "ACGT"[code_there], "TGCA"[code_there]
+    row = f"\t500\t.\t{ref}\t{alt}\n"
+    vcf, out = tmp_path / "v.vcf", tmp_path / "v.tsv"
+    words = [trunk.path, "--vcf", vcf, "--genome", world.genome_path, "--out", out]
+    vcf.write_text("1" + row + "chrZ" + row + "chr1\t99999999\t.\tA\tC\n")
+    code, shown = call("variants", *words)
+    assert code == 0, shown
+    line = "variants: 3 rows, 1 placed on 1 chromosome; 1 on chromosomes without sequence (chrZ); "
+    line += "1 off a chromosome's end; names read as the genome's (1 as chr1)"
+    assert line in shown.splitlines()
+    assert used(out)["inputs"][0]["line"] == line
+    assert "warning: only 1 of 3 records lie on genome.fa" in shown
+    out.unlink()
+    vcf.write_text("chrZ" + row)
+    code, shown = call("variants", *words)
+    assert code == 2
+    assert "none of the 1 records lies on genome.fa: they name chrZ; the genome has chr1" in shown
+    assert not out.exists()
+    vcf.write_text("chr1" + row.replace(alt, "<DEL>"))
+    code, shown = call("variants", *words)
+    assert code == 0
+    assert "warning: none of the 1 alternative alleles has a score" in shown
+    words = ["--task", "ELF1", "--shuffles", 1, "--out", tmp_path / "locus"]
+    code, shown = call("locus", trunk.path, "1:501-520", "--genome", world.genome_path, *words)
+    assert code == 0, shown
+    assert "locus: 1 row, 1 placed on 1 chromosome; names read as the genome's (1 as chr1)" in shown
+    assert used(tmp_path / "locus")["inputs"][0]["renamed"] == {"1": "chr1"}
+
+
+def test_sequences_that_are_cut_or_too_short(call, trunk: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "s.fa").write_text(f">a\n{'ACGTT' * 30}\n>b\n{'ACGTT' * 20}\n>c\nACGT\n")
+    words = ["--fasta", tmp_path / "s.fa", "--out", tmp_path / "o.tsv"]
+    code, shown = call("predict", trunk.path, *words)
+    assert code == 0
+    line = f"{tmp_path / 's.fa'}: 3 sequences; of 1 longer than 100 bp the middle is scored; "
+    line += "1 shorter than 100 bp have no score"
+    assert line in shown.splitlines()
+    assert used(tmp_path / "o.tsv")["inputs"][0]["line"] == line
+    (tmp_path / "s.fa").write_text(">a\nMKVLEFPQ\n")
+    code, shown = call("predict", trunk.path, *words)
+    assert (code, "line 2: expected DNA letters (IUPAC), found 'MKVLEFPQ'" in shown) == (2, True)
+
+
+def test_a_model_or_a_matrix_of_another_assembly(
+    call, world: Any, trunk: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are known: a model warns, a matrix is refused by every verb that takes both."""
+    from cistransfer.binding import export
+    from cistransfer.binding.facts import counts
+    from cistransfer.examples import candidates
+    from cistransfer.genome import assemblies
+
+    for module in (candidates, assemblies):
+        monkeypatch.setattr(module, "recognise", lambda sizes: "hg19")
+    placing = candidates.Placing(world.genome)
+    placing.compare("GRCh38.p14", "MODEL")
+    placing.compare("hg19", "MODEL")
+    placing.compare(None, "MODEL")
+    assert [one["warnings"] for one in placing.inputs] == [
+        [
+            "MODEL was trained on hg38, and genome.fa is hg19: "
+            "how well it does there was not measured"
+        ]
+    ]
+    matrix = dataclasses.replace(world.matrix, genome="GRCh38")
+    message = "is of GRCh38, but the chromosomes of genome.fa have the lengths of hg19; give the"
+    with pytest.raises(InputError, match=message):
+        export.export_matrix(matrix, tmp_path / "x", to="fasta", sequences=world.genome_path)
+    with pytest.raises(InputError, match=message):
+        counts.gc_of_regions(matrix, world.genome_path)
+    with pytest.raises(InputError, match=message):
+        candidates.of_matrix(
+            FromMatrix(matrix=matrix, tf="GABPA", genome=world.genome), placing, None
+        )
 
 
 def test_relatives_by_peaks_of_other_names(call, world: Any, tmp_path: Path) -> None:

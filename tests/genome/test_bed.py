@@ -450,3 +450,35 @@ def test_encode_peaks(shared_data: Path) -> None:
         rows = [line.rstrip("\n").split("\t") for line in handle]
     assert len(table) == len(rows)
     assert list(table["summit"]) == [int(row[1]) + int(row[9]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!DOCTYPE html>\n<html>\n", "an HTML page: the download failed"),
+        ("version https://git-lfs.github.com/spec/v1\n", r"Git LFS: .*git lfs pull"),
+        ("@SQ\tSN:chr1\tLN:9\nchr1\t1\t9\t+\tx\n", "an interval list: take the lines without @"),
+        (">chr1\nACGT\n", "a FASTA file"),
+        ("chr1:1,001-1,300\n", "write chrom, start - 1 and end into three columns"),
+        ("chr1\tx\tpeak\t11\t30\t.\t+\t.\tID=1\n", "GFF or GTF: .*chrom=1,start=4,end=5,base=1"),
+        ("##fileformat=VCFv4.2\n#CHROM\tPOS\nchr1\t9\t.\tA\tG\n", "a VCF: 'cistransfer variants'"),
+        ("fixedStep chrom=chr1 start=1 step=1\n0.1\n", "a wiggle track"),
+    ],
+)
+def test_what_is_no_table_of_regions_is_called_by_its_name(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "r.bed").write_text(text)
+    with pytest.raises(InputError, match=f"r.bed, line \\d: expected regions .*{message}"):
+        read_bed(tmp_path / "r.bed")
+
+
+def test_saf_counts_from_one_and_semicolons_part(tmp_path: Path) -> None:
+    saf, csv = tmp_path / "p.saf", tmp_path / "p.csv"
+    saf.write_text("GeneID\tChr\tStart\tEnd\tStrand\np1\tchr1\t1001\t1300\t.\n")
+    csv.write_text("chr1;1000;1300;p1\n")
+    for path, form in ((saf, "SAF"), (csv, "BED4")):
+        table = read_bed(path)
+        assert table[["chrom", "start", "end"]].to_numpy().tolist() == [["chr1", 1000, 1300]]
+        assert table["name"].tolist() == ["p1"]
+        assert form in table.attrs["read"].line()

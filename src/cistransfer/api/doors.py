@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.errors import InputError, nearest
+from cistransfer.examples.candidates import Placing
 from cistransfer.examples.dataset import ExampleSet, open_examples
 from cistransfer.genome.bed import as_regions, is_regions
 from cistransfer.genome.fasta import Genome, Sequences, open_sequences, read_fasta
@@ -48,6 +49,7 @@ __all__ = [
     "is_path",
     "is_place",
     "on_device",
+    "placing_of",
     "refuse_others",
     "whole_number",
 ]
@@ -268,6 +270,14 @@ def column_of(bundle: Bundle, task: Any) -> int:
     if not 0 <= column < len(tasks):
         raise InputError(f"{bundle.path}: the model has {len(tasks)} tasks, no task {column}")
     return column
+
+
+def placing_of(bundles: Sequence[Bundle], sequences: Sequences) -> Placing:
+    """Places inputs on a genome; warns where a model is of another assembly."""
+    placing = Placing(sequences)
+    for bundle in bundles:
+        placing.compare(bundle.card.assembly, f"{bundle.path}")
+    return placing
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from cistransfer.api.doors import (
     is_path,
     is_place,
     on_device,
+    placing_of,
     refuse_others,
     whole_number,
 )
@@ -41,6 +42,7 @@ from cistransfer.interpretation.mutagenesis import mutagenesis as mutate
 from cistransfer.interpretation.steps import Methods, OtherModels, step_of
 from cistransfer.interpretation.subject import Source
 from cistransfer.models.bundle import Bundle
+from cistransfer.progress import say
 
 __all__ = ["Interpretation", "attribute", "explain_locus", "interpret", "locus_of", "mutagenesis"]
 
@@ -160,8 +162,9 @@ def explain_locus(
     chrom, start, end = locus_of(locus)
     bundle, opened = as_bundle(model), as_chromosomes(genome)
     named = bundle.tasks[column_of(bundle, task)]
+    placing = placing_of([bundle], opened)
     with on_device([bundle], device):
-        return explain(
+        located = explain(
             bundle,
             opened,
             chrom,
@@ -173,6 +176,9 @@ def explain_locus(
             shuffles=whole_number(shuffles, "shuffles"),
             seed=seed,
         )
+    placing.table(as_table([(chrom, start, end)]), "locus")
+    say(*input_lines(placing.inputs))
+    return replace(located, inputs=placing.inputs)
 
 
 def locus_of(locus: Any) -> tuple[str, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from cistransfer.api.doors import (
     column_of,
     is_path,
     on_device,
+    placing_of,
     whole_number,
 )
 from cistransfer.examples.dataset import input_lines
@@ -116,6 +118,7 @@ def predict(
         regions, sequences = as_table(what), as_genome(genome)
         with on_device([bundle], device):
             table = predict_regions(bundle, regions, sequences, strands=strands)
+        table.attrs["inputs"] += placing_of([bundle], sequences).inputs
         say(*input_lines(table.attrs["inputs"]))
         return table
     given = as_sequences(what)
@@ -124,7 +127,9 @@ def predict(
         names = [f"sequence {number}" for number in range(1, len(given) + 1)]
         given = names, [decode(row) for row in given]
     with on_device([bundle], device):
-        return predict_sequences(bundle, *given, label=label, strands=strands)
+        table = predict_sequences(bundle, *given, label=label, strands=strands)
+    say(*input_lines(table.attrs["inputs"]))
+    return table
 
 
 def predict_track(
@@ -167,14 +172,18 @@ def predict_track(
     bundles, opened = as_bundles(models), as_chromosomes(genome)
     for bundle in bundles if task is not None else ():
         task = bundle.tasks[column_of(bundle, task)]
+    placing = placing_of(bundles, opened)
+    wanted = None if only is None else placing.table(as_table(only), "wanted regions")
+    say(*input_lines(placing.inputs))
     with on_device(bundles, device):
-        return write_track(
+        facts = write_track(
             bundles,
             opened,
             as_path(out, "out"),
             task=task,
             stride=whole_number(stride, "stride"),
             chroms=[chroms] if isinstance(chroms, str) else list(chroms),
-            only=None if only is None else as_table(only),
+            only=wanted,
             strands=strands,
         )
+    return replace(facts, inputs=placing.inputs)

@@ -17,9 +17,12 @@ from cistransfer.api.doors import (
     found,
     is_path,
     on_device,
+    placing_of,
 )
 from cistransfer.errors import InputError
+from cistransfer.examples.dataset import input_lines
 from cistransfer.prediction.variants import VariantFacts, VariantScorer, annotate_vcf, read_vcf
+from cistransfer.progress import say
 from cistransfer.storage import open_text
 
 __all__ = ["annotate_variants", "score_variants"]
@@ -83,6 +86,8 @@ def score_variants(
         tables = [scorer.score(chunk) for chunk in _records(variants, is_file)]
     if not tables:
         raise InputError(f"{scorer.name}: expected variants, found none")
+    scorer.finish()
+    say(*input_lines(scorer.facts.inputs))
     return pd.concat(tables, ignore_index=True).drop(columns=["row", "line"])
 
 
@@ -129,13 +134,17 @@ def annotate_variants(
         max_shift=max_shift, n_null=n_null, strands=strands, seed=seed,
     )  # fmt: skip
     with on_device(scorer.bundles, device):
-        return annotate_vcf(scorer, place, target)
+        facts = annotate_vcf(scorer, place, target)
+    say(*input_lines(facts.inputs))
+    return facts
 
 
 def _scorer(models: Any, genome: Any, name: str, *, motifs: Any, **how: Any) -> VariantScorer:
     """The scorer of what a user has."""
     bundles, opened = as_bundles(models), as_chromosomes(genome)
-    return VariantScorer(bundles, opened, name, motifs=as_motifs(motifs), **how)
+    scorer = VariantScorer(bundles, opened, name, motifs=as_motifs(motifs), **how)
+    scorer.facts.inputs += placing_of(bundles, opened).inputs
+    return scorer
 
 
 _VARIANT = re.compile(r"\s*([^\s:]+)[:-](\d+)[:-]([A-Za-z]+)[:>/-]([A-Za-z,]+)\s*$")

@@ -28,6 +28,7 @@ from cistransfer.binding.published.write import (
     write_scores,
 )
 from cistransfer.errors import InputError, nearest
+from cistransfer.genome.assemblies import check_same_assembly
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.genome.intervals import centre_windows
@@ -282,6 +283,7 @@ def _write_fasta_files(
     A chromosome of which the source holds no region is left out and said, unless it was asked for.
     """
     source = open_sequences(sequences)
+    check_same_assembly(matrix.genome, source.chromosomes, f"{matrix.path}", source.name)
     regions = matrix.regions if width is None else centre_windows(matrix.regions, width)
     regions = regions.assign(id=matrix.region_ids)
     widths = (regions["end"] - regions["start"]).unique()

@@ -12,10 +12,14 @@ from typing import Any
 import typer
 
 from cistransfer.cli.process import say, stoppable
-from cistransfer.errors import InputError, MachineError
+from cistransfer.errors import InputError, MachineError, shown
 from cistransfer.storage import is_stdout
 
 __all__ = ["finish", "run_app", "say"]
+
+
+_LONGEST = 2_000
+"""Characters of an error's line, whatever was quoted in it."""
 
 
 def finish(result: dict[str, Any], as_json: bool, lines: Sequence[str]) -> None:
@@ -69,7 +73,7 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
 
 
 def _refuse(message: str, as_json: bool, code: int = 2) -> int:
-    line = " ".join(message.split())
+    line = shown(message, _LONGEST)
     say(f"cistransfer: {line}")
     if as_json:
         with contextlib.suppress(OSError):

@@ -96,7 +96,15 @@ def evaluate(what: Evaluated, against: Baselines, device: Device, networks: OwnN
         allow_seen=what.allow_seen,
         device=device.device,
     )
-    return Done(found.to_json(), found.lines(), written=[what.out], used=used)
+    rows = max(score.n for model in found.models for score in model.tasks.values())
+    line = f"examples: {rows:,} windows of the {found.part} part ({found.examples[:19]}…)"
+    told = {"what": "examples", "rows": rows, "examples": found.examples, "line": line}
+    return Done(
+        found.to_json(),
+        [line, *found.lines()],
+        written=[what.out],
+        used={**used, "inputs": [told]},
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -76,7 +76,7 @@ def locus(
         },
         [said, *([motifs] if place.motifs else []), f"written: {place.out}"],
         written=[place.out],
-        used={"task": found.task},
+        used={"task": found.task, "inputs": found.inputs},
     )
 
 

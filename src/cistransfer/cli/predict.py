@@ -48,8 +48,8 @@ def predict(
         regions = read_bed(scored.regions, scored.columns, keep=True)
         table = predict_table(bundle, regions, scored.genome, **how)
         read = {"read": regions.attrs["read"].as_dict()}
-        inputs = table.attrs["inputs"]
-        read["inputs"] = [{k: v for k, v in one.items() if k != "read"} for one in inputs]
+    inputs = table.attrs["inputs"]
+    read["inputs"] = [{k: v for k, v in one.items() if k != "read"} for one in inputs]
     if table.attrs["uracils"]:
         read["uracils"] = table.attrs["uracils"]
         say(f"{read['uracils']:,} letters U were read as T")

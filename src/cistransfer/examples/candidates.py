@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.genome.assemblies import place, recognise
+from cistransfer.genome.assemblies import assembly_called, place, recognise
 from cistransfer.genome.bed import as_regions
 from cistransfer.genome.codes import has_n
 from cistransfer.genome.fasta import Sequences, open_sequences
@@ -142,8 +142,19 @@ class Placing:
         self.inputs.append({**placed.as_dict(), **how, "line": placed.line()})
         return table
 
+    def compare(self, assembly: str | None, what: str) -> None:
+        """Warn where a model was trained on another assembly than that of the genome."""
+        trained = assembly_called(assembly)
+        if trained is not None and self.assembly is not None and trained != self.assembly:
+            self.warn(
+                f"{what} was trained on {trained}, and {self.sequences.name} is {self.assembly}: "
+                "how well it does there was not measured"
+            )
+
     def warn(self, text: str) -> None:
         """Put a warning on the record of the last input."""
+        if not self.inputs:
+            self.inputs.append({})
         self.inputs[-1]["warnings"] = [*self.inputs[-1].get("warnings", []), text]
 
 

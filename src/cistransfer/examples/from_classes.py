@@ -15,7 +15,7 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.examples.candidates import Candidates, Codes, Placing, fetch_known
 from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.codes import decode, encode_many, has_n, reverse_complement
-from cistransfer.genome.fasta import Sequences, place_of, read_fasta
+from cistransfer.genome.fasta import Sequences, place_of, read_fasta, words_of_length
 from cistransfer.genome.intervals import centre_windows
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def labelled_fasta(path: PathLike) -> tuple[pd.DataFrame, Codes, bool]:
         else:
             chrom, start, end, reverse = place
         if end - start != len(sequence):
-            raise InputError(f"{record}: names {end - start} bp but holds {len(sequence)}")
+            raise InputError(f"{record}: {words_of_length(end - start, len(sequence))}")
         names.append(header.split(":", 1)[0].strip())
         chroms.append(chrom)
         starts.append(start)

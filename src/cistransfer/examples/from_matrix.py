@@ -13,6 +13,7 @@ from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.candidates import Candidates, Placing
 from cistransfer.examples.sources import MIN_BESIDE
+from cistransfer.genome.assemblies import check_same_assembly
 from cistransfer.genome.intervals import centre_windows
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def _windows(
     matrix: BindingMatrix, source: FromMatrix | FromTFs, placing: Placing, window: int | None
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Windows of a matrix's regions by the genome's names, and what is recorded of the choice."""
+    check_same_assembly(
+        matrix.genome, placing.sequences.chromosomes, f"{matrix.path}", placing.sequences.name
+    )
     table = placing(matrix.regions, f"regions of {matrix.name}")
     facts: dict[str, Any] = {}
     if source.cell is not None:

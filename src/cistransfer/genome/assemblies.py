@@ -28,8 +28,10 @@ __all__ = [
     "NameMatch",
     "Placed",
     "assemblies",
+    "assembly_called",
     "assembly_of_names",
     "check_assembly_names",
+    "check_same_assembly",
     "fitting_assemblies",
     "match_names",
     "place",
@@ -177,6 +179,46 @@ def assembly_of_names(names: Iterable[str]) -> str | None:
     ]
     common = frozenset.intersection(*every) if every else frozenset()
     return next(iter(common)) if len(common) == 1 else None
+
+
+_CALLED = {
+    "grch38": "hg38", "grch37": "hg19", "b37": "hg19", "hs37d5": "hg19", "t2t-chm13": "hs1",
+    "chm13": "hs1", "grcm38": "mm10", "grcm39": "mm39", "bdgp6": "dm6", "wbcel235": "ce11",
+    "grcz10": "danRer10", "grcz11": "danRer11", "r64": "sacCer3", "r64-1-1": "sacCer3",
+}  # fmt: skip
+
+
+def assembly_called(name: str | None) -> str | None:
+    """The known assembly that a name stands for, as UCSC, GRC or Ensembl write it.
+
+    >>> assembly_called("GRCh38.p14"), assembly_called("hg19"), assembly_called("simulated")
+    ('hg38', 'hg19', None)
+    """
+    known = {each.lower(): each for each in assemblies()} | _CALLED
+    text = (name or "").strip().lower()
+    return known.get(text) or known.get(re.sub(r"[._ -]?(?:p\d+|v[\d.]+|\d{2})$", "", text))
+
+
+def check_same_assembly(
+    named: str | None, sizes: Mapping[str, int | None], what: str, where: str
+) -> None:
+    """Refuse what is of another assembly than a genome, where both are known.
+
+    Parameters
+    ----------
+    named : str or None
+        Assembly of ``what``, by any of its names.
+    sizes : mapping of str to int or None
+        Chromosomes of the genome.
+    what, where : str
+        What is of ``named``, and the genome's file, for the message.
+    """
+    mine, theirs = assembly_called(named), recognise(sizes)
+    if mine is not None and theirs is not None and mine != theirs:
+        raise InputError(
+            f"{what} is of {named}, but the chromosomes of {where} have the lengths of {theirs}; "
+            f"give the genome of {mine}"
+        )
 
 
 @dataclass(frozen=True)

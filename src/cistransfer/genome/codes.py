@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 
-__all__ = ["N", "decode", "encode", "encode_many", "gc_fraction", "has_n", "reverse_complement"]
+__all__ = [
+    "IUPAC",
+    "N",
+    "decode",
+    "encode",
+    "encode_many",
+    "gc_fraction",
+    "has_n",
+    "reverse_complement",
+]
 
 Codes = NDArray[np.uint8]
 
@@ -22,6 +31,9 @@ _CODE = np.full(256, N, dtype=np.uint8)
 for _code, _letter in enumerate("ACGT"):
     _CODE[ord(_letter)] = _CODE[ord(_letter.lower())] = _code
 _CODE[ord("U")] = _CODE[ord("u")] = _CODE[ord("T")]
+
+IUPAC = b"ACGTUNRYKMSWBDHVXacgtunrykmswbdhvx-.*"
+"""What a sequence may be written with: what is not A, C, G, T or U is N."""
 
 
 def encode(sequence: str | bytes) -> Codes:

@@ -35,14 +35,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, MachineError
-from cistransfer.genome.codes import encode
+from cistransfer.genome.codes import IUPAC, encode
 from cistransfer.storage import open_bytes, whole_file, write_text
 from cistransfer.storage.reading import open_raw, unreadable
 
 __all__ = ["Faidx", "Record", "cache_folder", "open_faidx"]
 
 _BLOCK = 1 << 23
-_IUPAC = b"ACGTUNRYKMSWBDHVXacgtunrykmswbdhvx-.*"
 _LONGEST_HEADER = 1 << 20
 _CHECKED = 2_000  # records of a bgzip file that are looked up; each may need a block unpacked
 
@@ -100,13 +99,13 @@ class Faidx:
         first = record.place(start)
         n = record.place(end - 1) + 1 - first if end > start else 0
         letters = self._data.read_at(n, first).translate(None, b"\r\n")
-        if len(letters) != end - start or letters.translate(None, _IUPAC):
+        if len(letters) != end - start or letters.translate(None, IUPAC):
             raise self._refused(record, start, letters)
         self.uracils += letters.count(b"U") + letters.count(b"u")
         return encode(letters)
 
     def _refused(self, record: Record, start: int, letters: bytes) -> InputError:
-        wrong = letters.translate(None, _IUPAC)[:1]
+        wrong = letters.translate(None, IUPAC)[:1]
         base = start + (letters.index(wrong) if wrong else len(letters))
         line, at = 1, 0
         while at < record.place(base) and (block := self._data.read_at(_BLOCK, at)):
@@ -300,7 +299,7 @@ def _lines_confirmed(data: Bytes, record: Record) -> bool:
         n = min(record.bases, record.length - line * record.bases)
         start = record.offset + line * record.width
         edge = data.read_at(1, start + n - 1) + data.read_at(1, start + n)
-        if not edge or edge[0] not in _IUPAC or (len(edge) == 2 and edge[1] not in b"\r\n"):
+        if not edge or edge[0] not in IUPAC or (len(edge) == 2 and edge[1] not in b"\r\n"):
             return False
         if line and data.read_at(1, start - 1) != b"\n":
             return False
@@ -387,7 +386,7 @@ def _scan(path: Path, data: Bytes) -> list[Record] | None:
                 return None
             end = text.find(b"\n>", i) + 1 or len(text)
             chunk = text[i:end]
-            if chunk.translate(None, _IUPAC + b"\r\n"):
+            if chunk.translate(None, IUPAC + b"\r\n"):
                 return None
             newlines = np.flatnonzero(np.frombuffer(chunk, np.uint8) == 10) + (base + i)
             if not growing.feed(chunk, base + i, newlines):
@@ -517,7 +516,7 @@ def _unpack(path: Path, out: IO[bytes]) -> list[Record]:
             raise InputError(
                 f"{path}, line {line}: expected a FASTA header ('>…'), found {shown!r}"
             )
-        if letters.translate(None, _IUPAC):
+        if letters.translate(None, IUPAC):
             raise _wrong_letters(path, line, text)
         place += out.write(letters)
     if name is None:
@@ -528,7 +527,7 @@ def _unpack(path: Path, out: IO[bytes]) -> list[Record]:
 
 def _wrong_letters(path: Path, line: int, text: bytes) -> InputError:
     for number, part in enumerate(text.split(b"\n"), start=line):
-        if part.translate(None, _IUPAC + b" \t\v\f"):
+        if part.translate(None, IUPAC + b" \t\v\f"):
             shown = part.strip()[:40].decode(errors="replace")
             return InputError(
                 f"{path}, line {number}: expected DNA letters (IUPAC), found {shown!r}"

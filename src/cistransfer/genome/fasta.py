@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.assemblies import match_names
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.codes import encode, reverse_complement
+from cistransfer.genome.codes import IUPAC, encode, reverse_complement
 from cistransfer.genome.faidx import Faidx, open_faidx
 from cistransfer.genome.twobit import TwoBit, is_two_bit
 from cistransfer.storage import open_text, whole_file
@@ -27,6 +27,7 @@ __all__ = [
     "open_sequences",
     "place_of",
     "read_fasta",
+    "words_of_length",
     "write_fasta",
 ]
 
@@ -83,9 +84,9 @@ def read_fasta(path: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
                         f"{path}, line {number}: expected a FASTA header ('>…'), "
                         f"found {text[:40]!r}"
                     )
-                if not text.isascii() or not text.replace("*", "").replace("-", "").isalpha():
+                if text.encode("ascii", "replace").translate(None, IUPAC):
                     raise InputError(
-                        f"{path}, line {number}: expected DNA letters, found {text[:40]!r}"
+                        f"{path}, line {number}: expected DNA letters (IUPAC), found {text[:40]!r}"
                     )
                 parts.append(text)
     if header is None:
@@ -111,6 +112,14 @@ def place_of(header: str) -> tuple[str, int, int, bool] | None:
     if match is None:
         return None
     return match["chrom"], int(match["start"]), int(match["end"]), bool(match["minus"])
+
+
+def words_of_length(named: int, held: int) -> str:
+    """That a record's header names another length than its sequence has, and what helps."""
+    text = f"names {named} bp but holds {held}"
+    if held == named + 1:
+        text += "; starts count from 0 here, and samtools faidx writes them from 1: take 1 off"
+    return text
 
 
 def write_fasta(path: str | os.PathLike[str], records: Mapping[str, str], width: int = 60) -> None:
@@ -254,13 +263,14 @@ class WindowSequences:
                 if match is None:
                     raise InputError(
                         f"{path}: expected headers like '>name::chrom:start-end', "
-                        f"found '>{header[:60]}'"
+                        f"found '>{header[:60]}'; a folder or several files hold windows, a genome "
+                        "is one file (put its chromosomes into one: cat FOLDER/*.fa > genome.fa)"
                     )
                 start, end = int(match["start"]), int(match["end"])
                 if len(sequence) != end - start:
                     raise InputError(
-                        f"{path}: record '>{header[:60]}' names {end - start} bp but holds "
-                        f"{len(sequence)}"
+                        f"{path}: record '>{header[:60]}' "
+                        + words_of_length(end - start, len(sequence))
                     )
                 chroms.append(match["chrom"])
                 starts.append(start)

@@ -63,7 +63,7 @@ def formats() -> tuple[Format, ...]:
     """List the formats that every verb reads; each example is one, summit 1,300 where it has one.
 
     The files may be plain or compressed, with comment, ``track`` and ``browser`` lines, any line
-    ends, and white space or commas for tabs.
+    ends, and white space, commas or semicolons for tabs.
     """
     row, none = "chr1\t1000\t1500\tp1\t0\t.", "none: the midpoint"
     block = "\t0\t0\t0\t1\t500,\t0,"
@@ -94,6 +94,8 @@ def formats() -> tuple[Format, ...]:
         Format("HOMER", "name, chrom, start, end, strand; 1-based", none,
                "# HOMER Peaks\n#PeakID\tchr\tstart\tend\tstrand\tNormalized Tag Count\n"
                "p1\tchr1\t1001\t1500\t+\t12.5\n"),
+        Format("SAF", "GeneID, Chr, Start, End, Strand; 1-based", none,
+               "GeneID\tChr\tStart\tEnd\tStrand\np1\tchr1\t1001\t1500\t.\n"),
         Format("header", "named by a header line", "a column 'summit' or 'peak'",
                "chrom\tstart\tend\tsummit\nchr1\t1000\t1500\t1300\n"),
         Format("columns", "as the argument columns= names them", "as it names it", ""),
@@ -265,6 +267,7 @@ def recognise(head: Head, columns: str | Mapping[str, str | int] | None = None) 
         return _by_columns(head, given)
     if head.header is not None:
         return _by_header(head, head.header)
+    _refuse_others(head)
     if head.fields < 3:
         raise InputError(
             f"{head.label}, line {head.line}: expected at least 3 tab-separated columns (chrom, "
@@ -274,6 +277,41 @@ def recognise(head: Head, columns: str | Mapping[str, str | int] | None = None) 
         names = ("PeakID", "chrom", "start", "end", "strand")
         return Form("HOMER", _padded(names, head), 1, 2, 3, 0, 4, base=1)
     return _by_content(head)
+
+
+_OTHERS = (
+    (r"<!?[A-Za-z]", "an HTML page: the download failed"),
+    (r"version https://git-lfs", "a pointer of Git LFS: fetch the file itself (git lfs pull)"),
+    (r"@(HD|SQ|RG|PG|CO)\t", "a SAM header or an interval list: take the lines without @, and say "
+     "that they count from 1 (columns: chrom=1,start=2,end=3,base=1)"),
+    (r">", "a FASTA file: regions are chrom, start and end"),
+    (r"\S+:[\d,]+-[\d,]+", "places as a genome browser writes them: write chrom, start - 1 and "
+     "end into three columns"),
+    (r"(fixed|variable)Step\s", "a wiggle track: call regions, or convert it to bedGraph"),
+)  # fmt: skip
+"""First lines of files that are something else, and what to say of them."""
+
+
+def _refuse_others(head: Head) -> None:
+    """Refuse what is no table of regions by what it is."""
+    text = _line(head, 0)
+    found = next((what for pattern, what in _OTHERS if re.match(pattern, text)), None)
+    if any(line.startswith("##fileformat=VCF") for line in head.comments):
+        found = "a VCF: 'cistransfer variants' reads it; regions are chrom, start and end"
+    elif head.fields >= 8 and all(
+        len(row) >= 8
+        and whole_number(row[1]) is None
+        and whole_number(row[2]) is None
+        and whole_number(row[3]) is not None
+        and whole_number(row[4]) is not None
+        for row in head.sample
+    ):
+        found = "GFF or GTF: say which columns hold the places (columns: chrom=1,start=4,end=5,"
+        found += "base=1)"
+    if found:
+        raise InputError(
+            f"{head.label}, line {head.line}: expected regions (chrom, start, end), found {found}"
+        )
 
 
 def _by_content(head: Head) -> Form:
@@ -348,15 +386,18 @@ def _by_header(head: Head, header: list[str]) -> Form:
     homer = words[place.get("name", 0)].startswith("peakid")
     macs = "foldenrichment" in words
     width = next((words.index(word) for word in ("width", "length") if word in words), None)
-    base = int(homer or macs or words[place["chrom"]] == "seqnames")
+    saf = words[:5] == ["geneid", "chr", "start", "end", "strand"]
+    if saf:
+        place["name"] = 0
+    base = int(homer or macs or saf or words[place["chrom"]] == "seqnames")
     notes: tuple[str, ...] = ()
     if width is not None and not homer:
         for guess in (0, 1):
             if all(e - s + guess == w for s, e, w in rows.triples(width)):
                 base = guess
-    elif base and not (homer or macs):
+    elif base and not (homer or macs or saf):
         notes = ("a column 'seqnames' as R writes it: starts are taken as 1-based",)
-    form = "HOMER" if homer else "MACS xls" if macs else "header"
+    form = "HOMER" if homer else "MACS xls" if macs else "SAF" if saf else "header"
     summit = place.get("summit")
     kind: str | None = None
     if summit is not None:

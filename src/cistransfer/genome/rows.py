@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.storage import open_bytes
-from cistransfer.storage.reading import open_raw
+from cistransfer.storage.reading import binary_kind, open_raw
 
 __all__ = [
     "BLANK",
@@ -109,7 +109,7 @@ class Head:
         Comment, ``track`` and ``browser`` lines before the first row.
     header : list of str or None
         Column names, where a line holds them.
-    separator : {"\\t", ",", " "}
+    separator : {"\\t", ",", ";", " "}
         A space stands for any white space.
     quotes : bool
         Whether fields are in double quotes.
@@ -266,7 +266,7 @@ def _cut(label: str, stream: Any) -> Iterator[bytes]:
             if part.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise InputError(f"{label}: expected UTF-8 text, found UTF-16; save it as UTF-8")
             if b"\x00" in part[:4096]:
-                raise InputError(f"{label}: expected text, found binary data")
+                raise InputError(f"{label}: expected text, found {binary_kind(part)}")
             part = part.removeprefix(b"\xef\xbb\xbf")
         held = held + part if held else part
         end = held.rfind(b"\n") + 1 or held.rfind(b"\r", 0, len(held) - 1) + 1
@@ -338,7 +338,7 @@ def _first_lines(first: bytes) -> Iterator[bytes]:
 def _separator(text: str) -> str:
     if "\t" in text:
         return "\t"
-    for separator in (" ", ","):
+    for separator in (" ", ",", ";"):
         if len(split_line(text, separator, '"' in text)) >= 3:
             return separator
     return "\t"
@@ -469,7 +469,10 @@ class _BlockReader:
         return rows, lines, comments, longer
 
 
-_SEPARATED = {"\t": "tab-separated", ",": "comma-separated", " ": "space-separated"}
+_SEPARATED = {
+    "\t": "tab-separated", ",": "comma-separated", ";": "semicolon-separated",
+    " ": "space-separated",
+}  # fmt: skip
 
 
 def _lines(raw: bytes) -> list[str]:

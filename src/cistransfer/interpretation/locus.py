@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,8 @@ class Locus:
     hits : DataFrame
         ``name``, ``start``, ``end``, ``strand``, ``score``, ``p``, ``attribution`` (sum over the
         hit), strongest motif first.
+    inputs : list of dict
+        Where it lies, and warnings (`cistransfer.examples.candidates.Placing`).
     """
 
     chrom: str
@@ -68,6 +70,7 @@ class Locus:
     effects: NDArray[np.float32] = field(repr=False)
     track: pd.DataFrame = field(repr=False)
     hits: pd.DataFrame = field(repr=False)
+    inputs: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     def __repr__(self) -> str:
         low, high = self.track["probability"].min(), self.track["probability"].max()

@@ -77,7 +77,8 @@ class Material:
     labels : ndarray of int8, shape (n, tasks), or None
         In the order of the bundle's tasks; −1 where unresolved.
     inputs : list of dict
-        Where regions of a genome lie (`cistransfer.examples.candidates.Placing`).
+        What was read, and where regions of a genome lie
+        (`cistransfer.examples.candidates.Placing`).
     """
 
     codes: NDArray[np.uint8]
@@ -226,6 +227,7 @@ def gather(bundle: Bundle, source: Source = Source()) -> Material:
         windows = centre_windows(given, bundle.window)[["chrom", "start", "end"]]
         windows.attrs.update(given.attrs)
         windows = placing.table(windows, "windows")
+        placing.compare(bundle.card.assembly, f"{bundle.path}")
         absent = placing.sequences.missing(windows)
         if absent.all():
             raise no_sequence(windows, placing.sequences)
@@ -251,7 +253,9 @@ def gather(bundle: Bundle, source: Source = Source()) -> Material:
             labels[:, column] = stored.labels[rows, stored.tasks.index(task)]
     windows = stored.regions.iloc[rows][["chrom", "start", "end"]].reset_index(drop=True)
     codes = stored.codes if part == "all" else stored.codes[rows]
-    return Material(codes, _region_names(windows), windows, labels)
+    line = f"examples: {len(rows):,} windows ({part}) on {windows['chrom'].nunique():,} chromosomes"
+    told = [{"what": "examples", "rows": len(rows), "line": line}]
+    return Material(codes, _region_names(windows), windows, labels, told)
 
 
 def predicted_positive(
@@ -295,8 +299,9 @@ def _region_names(windows: pd.DataFrame) -> list[str]:
 
 
 def _from_fasta(bundle: Bundle, path: str | os.PathLike[str]) -> Material:
-    names, rows = [], []
+    names, rows, longer = [], [], 0
     for header, sequence in read_fasta(path):
+        longer += len(sequence) > bundle.window
         left = (len(sequence) - bundle.window) // 2
         if left < 0:
             raise InputError(
@@ -305,4 +310,8 @@ def _from_fasta(bundle: Bundle, path: str | os.PathLike[str]) -> Material:
             )
         names.append(header)
         rows.append(encode(sequence[left : left + bundle.window]))
-    return Material(np.stack(rows), names, None, None)
+    line = f"{path}: {len(names):,} sequences"
+    if longer:
+        line += f"; of {longer:,} longer than {bundle.window} bp the middle is read"
+    told = [{"what": "sequences", "rows": len(names), "line": line}]
+    return Material(np.stack(rows), names, None, None, told)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.motifs.pwm import PWM, UNIFORM, from_counts
 
 __all__ = ["KNOWN_FORMATS", "Parsed", "is_motif_line", "parse_motifs"]
@@ -423,7 +423,7 @@ def _read_transfac(text: _Text, blocks: list[_Block | PWM], parsed: Parsed) -> N
             letters = "".join(value.split()).upper()
             if sorted(letters.replace("U", "T")) != list("ACGT"):
                 raise text.error(
-                    number, f"expected the letters A C G T after {key}, found {value.strip()!r}"
+                    number, f"expected the letters A C G T after {key}, found {shown(value)!r}"
                 )
             if "U" in letters:
                 parsed.notes["U read as T"] += 1
@@ -564,7 +564,7 @@ def _attributes(text: _Text, number: int, line: str) -> dict[str, float]:
         if key not in ("alength", "w", "nsites"):
             continue
         try:
-            found[key] = float(value) if key == "nsites" else int(value)
+            found[key] = float(value) if key == "nsites" else int(value[:9])
         except ValueError:
             raise text.error(
                 number, f"expected a number after '{key}=', found {value[:60]!r}"

@@ -122,7 +122,8 @@ def predict_sequences(
     strands: str = "both",
 ) -> pd.DataFrame:
     """Score sequences as `predict_fasta` does the records of a file; ``label`` is for messages."""
-    lengths, cut, uracils = [], [], 0
+    lengths: list[int] = []
+    cut, uracils = [], 0
     for sequence in texts:
         lengths.append(len(sequence))
         uracils += sequence.count("U") + sequence.count("u")
@@ -145,6 +146,13 @@ def predict_sequences(
     table = pd.DataFrame({"name": names, "length": lengths})
     found = _with_scores(table, bundle, scores, notes)
     found.attrs["uracils"] = uracils
+    longer, shorter = (np.array(lengths) > bundle.window).sum(), len(names) - len(rows)
+    line = f"{label}: {len(names):,} sequence{'' if len(names) == 1 else 's'}"
+    if longer:
+        line += f"; of {longer:,} longer than {bundle.window} bp the middle is scored"
+    if shorter:
+        line += f"; {shorter:,} shorter than {bundle.window} bp have no score"
+    found.attrs["inputs"] = [{"what": "sequences", "rows": len(names), "line": line}]
     return found
 
 

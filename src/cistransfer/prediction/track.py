@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,12 +48,15 @@ class TrackFacts:
         Windows in all, and those with a value (without N and inside the wanted regions).
     resumed : int
         Windows whose scores an interrupted run had left.
+    inputs : list of dict
+        Where regions lie, and warnings (`cistransfer.examples.candidates.Placing`).
     """
 
     chromosomes: int
     windows: int
     scored: int
     resumed: int
+    inputs: list[dict[str, Any]] = field(default_factory=list)
 
     def line(self) -> str:
         """One line for a person."""
@@ -164,9 +168,21 @@ def predict_track(
                 with whole_file(part) as temporary, open(temporary, "wb") as handle:
                     np.save(handle, values)
             running.advance(n)
-    scored = _write(Path(out), _rows(parts, sizes, window, stride), sizes, stride)
+    try:
+        scored = _write(Path(out), _rows(parts, sizes, window, stride), sizes, stride)
+    except _Nothing as error:
+        shutil.rmtree(parts)
+        why = "" if only is None else ", or their middle lies in none of the wanted regions"
+        raise InputError(
+            f"{genome.name}: none of {total:,} windows of {window} bp has a value: they hold an "
+            f"N{why}"
+        ) from error
     shutil.rmtree(parts)
     return TrackFacts(len(sizes), total, scored, resumed)
+
+
+class _Nothing(Exception):  # noqa: N818
+    """No window has a value."""
 
 
 def _count(size: int, window: int, stride: int) -> int:
@@ -280,6 +296,8 @@ def _write(
             named = temporary.with_suffix(".bw")  # the library goes by the name
             try:
                 pybigtools.open(str(named), "w").write(sizes, values())
+                if not scored:
+                    raise _Nothing
                 os.replace(named, temporary)
             finally:
                 named.unlink(missing_ok=True)
@@ -294,6 +312,8 @@ def _write(
                 for start, value in zip(starts.tolist(), found.tolist(), strict=True)
             )
             target.write("".join(lines).encode())
+        if not scored:
+            raise _Nothing
         if zipped:
             target.close()
     return scored

@@ -14,14 +14,20 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError
-from cistransfer.genome.assemblies import match_names
+from cistransfer.errors import InputError, shown
+from cistransfer.genome.assemblies import (
+    FEW_PLACED,
+    Placed,
+    check_assembly_names,
+    match_names,
+    recognise,
+)
 from cistransfer.genome.codes import N, decode, encode
 from cistransfer.genome.fasta import Genome
 from cistransfer.genome.shuffle import dinucleotide_shuffle
@@ -59,6 +65,14 @@ class VariantFacts:
         Note → number of alleles (see `NOTES`).
     renamed : dict
         Chromosome as the VCF writes it → as the genome does, where they differ.
+    placed, off_end : int
+        Records whose reference allele lies on a chromosome, and over the end of one.
+    chromosomes : dict
+        Chromosome of the genome → records that lie on it.
+    unknown : dict
+        Chromosome that the genome lacks → records.
+    inputs : list of dict
+        Where the records lie, and warnings (`cistransfer.examples.candidates.Placing`).
     """
 
     records: int = 0
@@ -66,6 +80,11 @@ class VariantFacts:
     scored: int = 0
     notes: dict[str, int] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    placed: int = 0
+    off_end: int = 0
+    chromosomes: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
 
     def line(self) -> str:
         """One line for a person.
@@ -189,6 +208,7 @@ def annotate_vcf(
                         )  # fmt: skip
                     first = False
                     running.advance(len(records))
+            scorer.finish()
     return scorer.facts
 
 
@@ -334,6 +354,7 @@ class VariantScorer:
         self.n_null = n_null
         self.seed = seed
         self.facts = VariantFacts()
+        self._assembly = recognise(genome.sizes)
         self._null: dict[str, NDArray[np.float64]] = {}
 
     def score(self, records: Sequence[tuple[int, Sequence[str]]]) -> pd.DataFrame:
@@ -361,7 +382,7 @@ class VariantScorer:
         if self.n_null and not self._null:
             self._draw_null(found)
         ref, alt = self._logits(found)
-        self._fill(table, scored, found, ref, alt)
+        table = self._filled(table, scored, found, ref, alt)
         if self.motifs:
             self._motif_changes(table, scored, found)
         self.facts.records += len(records)
@@ -371,14 +392,57 @@ class VariantScorer:
             self.facts.notes[str(note)] = self.facts.notes.get(str(note), 0) + int(count)
         return table.drop(columns="place")
 
+    def finish(self) -> None:
+        """Record where all records lie; `facts.inputs` says it.
+
+        Raises
+        ------
+        InputError
+            When there are records and none lies on the genome.
+        """
+        facts, sizes = self.facts, self.genome.sizes
+        if facts.records and not facts.placed:
+            where = (
+                f"name {shown(', '.join(list(facts.unknown)[:3]))}" if facts.unknown
+                else "lie off the ends of their chromosomes"
+            )  # fmt: skip
+            raise InputError(
+                f"{self.name}: none of the {facts.records:,} records lies on {self.genome.name}: "
+                f"they {where}; the genome has {shown(', '.join(list(sizes)[:3]))}"
+                + (f" ({self._assembly})" if self._assembly else "")
+            )
+        warnings = []
+        if facts.placed < FEW_PLACED * facts.records:
+            warnings.append(
+                f"only {facts.placed:,} of {facts.records:,} records lie on {self.genome.name}"
+            )
+        if facts.alleles and not facts.scored:
+            warnings.append(
+                f"none of the {facts.alleles:,} alternative alleles has a score (see note)"
+            )
+        found = Placed(
+            "variants", facts.records, facts.placed, len(facts.chromosomes), facts.unknown,
+            facts.off_end, facts.renamed, tuple(warnings),
+        )  # fmt: skip
+        facts.inputs.append({**found.as_dict(), "line": found.line()})
+
     def _alleles(self, records: Sequence[tuple[int, Sequence[str]]]) -> pd.DataFrame:
         """One row per alternative allele, with a note where it cannot be scored."""
-        match = match_names((fields[0] for _, fields in records), self.genome.sizes, self.name)
+        names = list(dict.fromkeys(fields[0] for _, fields in records))
+        check_assembly_names(names, self._assembly, self.name, self.genome.name)
+        match = match_names(names, self.genome.sizes, self.name)
         self.facts.renamed.update(match.renamed)
         rows = []
         for row, (line, fields) in enumerate(records):
             chrom, pos, ref = fields[0], int(fields[1]), fields[3]
             place = match.to.get(chrom)
+            if place is None:
+                self.facts.unknown[chrom] = self.facts.unknown.get(chrom, 0) + 1
+            elif pos - 1 + len(ref) > self.genome.sizes[place]:
+                self.facts.off_end += 1
+            else:
+                self.facts.placed += 1
+                self.facts.chromosomes[place] = self.facts.chromosomes.get(place, 0) + 1
             for alt in fields[4].split(","):
                 note = ""
                 if not _LETTERS.fullmatch(alt) or not _LETTERS.fullmatch(ref):
@@ -443,7 +507,7 @@ class VariantScorer:
                 )
         raise InputError(
             message + f"{n - shown[0]:,} of the first {n:,} reference alleles differ from it: "
-            "the variants are of another assembly"
+            "the variants are of another assembly, or REF and ALT are swapped"
         )
 
     def _logits(
@@ -467,15 +531,15 @@ class VariantScorer:
                 start += len(windows)
         return ref, alt
 
-    def _fill(
+    def _filled(
         self,
         table: pd.DataFrame,
         rows: NDArray[np.int64],
         alleles: Sequence[_Allele],
         ref: NDArray[np.float64],
         alt: NDArray[np.float64],
-    ) -> None:
-        """Write scores into the table."""
+    ) -> pd.DataFrame:
+        """The table with scores."""
         delta = alt - ref
         columns = {}
         for t, task in enumerate(self.tasks):
@@ -496,13 +560,13 @@ class VariantScorer:
                     if null is not None:
                         beyond = (np.abs(null[:, t]) >= abs(change)).sum()
                         columns[f"p_{task}"][i] = (1 + beyond) / (1 + len(null))
-        for name, values in columns.items():
-            table[name] = values
         notes = table["note"].to_numpy(dtype=object).copy()
         for i, allele in zip(rows, alleles, strict=True):
             if (allele.windows(self.window, self.shifts)[0] >= N).any():
                 notes[i] = "unknown_bases"
-        table["note"] = notes
+        return pd.concat(
+            [table.assign(note=notes), pd.DataFrame(columns, index=table.index)], axis=1
+        )
 
     def _draw_null(self, alleles: Sequence[_Allele]) -> None:
         """Changes of the same alleles in shuffled surroundings, by kind of allele."""

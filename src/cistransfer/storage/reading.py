@@ -68,6 +68,14 @@ _ENCODINGS = (
 )
 
 
+def binary_kind(head: bytes) -> str:
+    """What bytes that are no text are, by the first of them, in words."""
+    packed = (name for magic, name in _MAGIC if head.startswith(magic))
+    known = (name for magic, name in _BINARY if head.startswith(magic))
+    twice = next(packed, None)
+    return f"{twice} data inside {twice} data" if twice else next(known, "binary data")
+
+
 @contextlib.contextmanager
 def open_text(path: PathLike) -> Iterator[IO[str]]:
     """Open text for reading: a file, a pipe or ``-``; plain, gzip, bzip2, xz or zstd.
@@ -86,8 +94,7 @@ def open_text(path: PathLike) -> Iterator[IO[str]]:
         head = stream.peek(4096)[:4096]  # type: ignore[attr-defined]
         encoding = next((name for mark, name in _ENCODINGS if head.startswith(mark)), "utf-8")
         if encoding in ("utf-8", "utf-8-sig") and _CONTROL.search(head):
-            known = (name for magic, name in _BINARY if head.startswith(magic))
-            raise InputError(f"{path}: expected text, found {next(known, 'binary data')}")
+            raise InputError(f"{path}: expected text, found {binary_kind(head)}")
         errors = _LATIN1 if encoding in ("utf-8", "utf-8-sig") else "replace"
         with io.TextIOWrapper(stream, encoding=encoding, errors=errors) as text:
             yield text

@@ -16,6 +16,7 @@ from cistransfer.binding.facts.cobinding import BindingVectors, pack
 from cistransfer.binding.facts.common import MIN_SEQUENCES, TRUNK_TFS, qualifying_tfs
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError
+from cistransfer.genome.assemblies import check_same_assembly
 from cistransfer.genome.codes import gc_fraction
 from cistransfer.genome.fasta import open_sequences
 
@@ -191,6 +192,7 @@ def gc_of_regions(matrix: BindingMatrix, sequences: str | os.PathLike[str]) -> N
     if matrix.window == 0:
         raise InputError(f"{matrix.path}: GC is only counted for regions of one width")
     source = open_sequences(sequences)
+    check_same_assembly(matrix.genome, source.chromosomes, f"{matrix.path}", source.name)
     regions = matrix.regions
     gc = np.empty(len(regions))
     for at in progress.track(range(0, len(regions), _GC_BATCH), "Counting GC"):
