@@ -182,10 +182,10 @@ def test_track_by_other_names_and_nothing_to_show(
 def test_variants_and_a_locus_by_other_names(
     call, world: Any, trunk: Bundle, tmp_path: Path
 ) -> None:
-    place = pd.DataFrame({"chrom": ["chr1"], "start": [499], "end": [500]})
+    place = pd.DataFrame({"chrom": ["chr1"], "start": [1999], "end": [2000]})
     (code_there,) = world.genome.fetch(place)[0]
     ref, alt = "ACGT"[code_there], "TGCA"[code_there]
-    row = f"\t500\t.\t{ref}\t{alt}\n"
+    row = f"\t2000\t.\t{ref}\t{alt}\n"
     vcf, out = tmp_path / "v.vcf", tmp_path / "v.tsv"
     words = [trunk.path, "--vcf", vcf, "--genome", world.genome_path, "--out", out]
     vcf.write_text("1" + row + "chrZ" + row + "chr1\t99999999\t.\tA\tC\n")
@@ -207,7 +207,7 @@ def test_variants_and_a_locus_by_other_names(
     assert code == 0
     assert "warning: none of the 1 alternative alleles has a score" in shown
     words = ["--task", "ELF1", "--shuffles", 1, "--out", tmp_path / "locus"]
-    code, shown = call("locus", trunk.path, "1:501-520", "--genome", world.genome_path, *words)
+    code, shown = call("locus", trunk.path, "1:2001-2020", "--genome", world.genome_path, *words)
     assert code == 0, shown
     assert "locus: 1 row, 1 placed on 1 chromosome; names read as the genome's (1 as chr1)" in shown
     assert used(tmp_path / "locus")["inputs"][0]["renamed"] == {"1": "chr1"}
