@@ -145,7 +145,9 @@ WRONG: dict[str, tuple[Call, str]] = {
     "a drawing of a place": (lambda: ct.plot_locus("chr1:1-9"), "what explain_locus gives"),
     # examples and training
     "motifs without a TF": (
-        lambda: ct.learn(PEAKS, GENOME, "x", open_regions=OPEN, trunk="trunk", motifs="jaspar"),
+        lambda: ct.learn(
+            ct.read_regions(PEAKS), GENOME, "x", open_regions=OPEN, trunk="trunk", motifs="jaspar"
+        ),
         "motifs are chosen by the TF's name",
     ),
     "peaks without a genome": (

@@ -233,7 +233,7 @@ def test_a_model_or_a_matrix_of_another_assembly(
     """Both are known: a model warns, a matrix is refused by every verb that takes both."""
     from cistransfer.binding import export
     from cistransfer.binding.facts import counts
-    from cistransfer.examples import candidates
+    from cistransfer.examples import candidates, from_matrix
     from cistransfer.genome import assemblies
 
     for module in (candidates, assemblies):
@@ -255,7 +255,7 @@ def test_a_model_or_a_matrix_of_another_assembly(
     with pytest.raises(InputError, match=message):
         counts.gc_of_regions(matrix, world.genome_path)
     with pytest.raises(InputError, match=message):
-        candidates.of_matrix(
+        from_matrix.of_matrix(
             FromMatrix(matrix=matrix, tf="GABPA", genome=world.genome), placing, None
         )
 

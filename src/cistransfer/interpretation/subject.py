@@ -252,7 +252,7 @@ def gather(bundle: Bundle, source: Source = Source()) -> Material:
         if task in stored.tasks:
             labels[:, column] = stored.labels[rows, stored.tasks.index(task)]
     windows = stored.regions.iloc[rows][["chrom", "start", "end"]].reset_index(drop=True)
-    codes = stored.codes if part == "all" else stored.codes[rows]
+    codes = stored.codes if len(rows) == len(stored.codes) else stored.codes[rows]
     line = f"examples: {len(rows):,} windows ({part}) on {windows['chrom'].nunique():,} chromosomes"
     told = [{"what": "examples", "rows": len(rows), "line": line}]
     return Material(codes, _region_names(windows), windows, labels, told)
