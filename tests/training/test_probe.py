@@ -321,7 +321,7 @@ def test_fewer_repeats_of_many_rows(
         return 0.7
 
     monkeypatch.setattr(room, "auroc", fake_auroc)
-    choose(features, truth, 0, probe(strengths=[0.1], most_rows=most), 0)
+    choose(features, truth, 0, probe(strengths=[0.1], most_rows=most, repeats=3), 0)
     assert tried == [8] * 5 * repeats
 
 

@@ -35,7 +35,7 @@ _LEAST_SPREAD = 1e-6
 _EQUAL = 1e-9
 _BATCH = 512
 _NO_BETTER = ", no better than chance"
-_EXTRA_TO_CHOOSE = 400
+_EXTRA_TO_CHOOSE = 200
 """Rows of the part ``extra`` that cross-validation learns from at most; the fit takes all."""
 _ALONE = 1.0
 """Inverse penalty of motifs without a network, which are few."""

@@ -103,7 +103,7 @@ class Probe(BaseModel):
     """The middle of both lists is taken unless others are better: each step away from it has to
     gain ``caution / √examples`` of AUROC, because cross-validation on few examples is noisy."""
     folds: int = Field(default=5, gt=1)
-    repeats: int = Field(default=3, gt=0)
+    repeats: int = Field(default=2, gt=0)
     """Cross-validations with other folds, averaged."""
     most_rows: int = Field(default=2000, gt=0)
     """Cross-validate on at most so many examples, those of the training part first, counted in
