@@ -61,6 +61,11 @@ _ROOM_OF = {
     "explain_locus": "api.explain",
     "plot_locus": "api.results",
     "plot_logo": "api.results",
+    # handing on
+    "as_module": "api.share",
+    "export_bundle": "api.share",
+    "pack_bundle": "api.share",
+    "unpack_bundle": "api.share",
 }
 
 __all__ = ["__version__", *_ROOM_OF]

@@ -20,6 +20,10 @@ from cistransfer.api.results import evaluate as evaluate
 from cistransfer.api.results import plot_locus as plot_locus
 from cistransfer.api.results import plot_logo as plot_logo
 from cistransfer.api.results import write_report as write_report
+from cistransfer.api.share import as_module as as_module
+from cistransfer.api.share import export_bundle as export_bundle
+from cistransfer.api.share import pack_bundle as pack_bundle
+from cistransfer.api.share import unpack_bundle as unpack_bundle
 from cistransfer.api.use import predict as predict
 from cistransfer.api.use import predict_track as predict_track
 from cistransfer.api.use import score as score

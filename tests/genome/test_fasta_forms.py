@@ -25,6 +25,7 @@ from cistransfer.genome import faidx
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode, encode
 from cistransfer.genome.fasta import Genome, open_sequences
+from cistransfer.storage import cache_folder
 
 LETTERS = "ACGTacgtNnRYKMSWBDHVryUu-"
 
@@ -431,4 +432,4 @@ def test_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("CISTRANSFER_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    assert faidx.cache_folder().name == f"cistransfer-{os.getuid()}"
+    assert cache_folder().name == f"cistransfer-{os.getuid()}"

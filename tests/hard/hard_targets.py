@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
@@ -32,6 +33,7 @@ from cistransfer.genome.bed import read_bed, regions_table
 from cistransfer.genome.fasta import open_sequences, read_fasta
 from cistransfer.models.bundle import check_bundle, save_bundle
 from cistransfer.models.card import Architecture
+from cistransfer.models.packed import extract_packed, is_packed, read_manifest, write_packed
 from cistransfer.models.registry import build_model
 from cistransfer.models.tensors import read_tensors
 from cistransfer.motifs.files import read_motifs
@@ -45,6 +47,7 @@ from cistransfer.openness.signals import read_region_numbers, read_signal_table
 from cistransfer.relatives.modes import read_modes_table
 from cistransfer.relatives.partners import read_pairs, read_string
 from cistransfer.relatives.read_modes import read_cisbp
+from cistransfer.sharing.foreign import read_keras_layers, read_torch_layers
 from cistransfer.storage import fingerprint, open_npy, read_json, read_toml
 from cistransfer.storage import read_table as read_parquet
 from cistransfer.training.checkpoint import State, check_state, save_state
@@ -171,9 +174,10 @@ def _matrix(folder: Path) -> Mapping[str, str]:
     return {"m.h5": "binary"}
 
 
-def _bundle(folder: Path) -> Mapping[str, str]:
-    save_bundle(
-        folder / "bundle",
+def small_bundle(folder: Path) -> Path:
+    """A bundle of initial weights."""
+    return save_bundle(
+        folder,
         build_model("cnn", window=100, n_tasks=2, seed=1),
         architecture=Architecture(name="cnn"),
         tasks=["A", "B"],
@@ -183,9 +187,55 @@ def _bundle(folder: Path) -> Mapping[str, str]:
         facts={"threshold": [0.5, None], "strategy": {"name": "x"}},
         seen={"train": np.arange(5, dtype=np.uint64)},
     )
+
+
+def _bundle(folder: Path) -> Mapping[str, str]:
+    small_bundle(folder / "bundle")
     forms = {name.name: "binary" for name in (folder / "bundle").iterdir()}
     forms |= {"card.json": "text", "example.json": "text"}
     return {f"bundle/{name}": form for name, form in forms.items()}
+
+
+def packed_words(folder: Path) -> Mapping[str, str]:
+    """A packed bundle of little but text, so that what is spoiled is its structure."""
+    (folder / "toy").mkdir()
+    for name in ("card.json", "weights.safetensors", "example.json"):
+        (folder / "toy" / name).write_text(f"{name} of a toy\n" * 4)
+    write_packed(folder / "p.zip", {"toy": folder / "toy"}, "# Toy\n")
+    return {"p.zip": "binary"}
+
+
+def _unpack(folder: Path) -> None:
+    is_packed(folder / "p.zip")
+    read_manifest(folder / "p.zip")
+    extract_packed(folder / "p.zip", folder / "out")
+    outside = [each.name for each in folder.iterdir() if each.name not in ("p.zip", "toy", "out")]
+    assert not outside
+
+
+def _keras(folder: Path) -> Mapping[str, str]:
+    with h5py.File(folder / "m.h5", "w") as file:
+        root = file.create_group("model_weights")
+        root.attrs["layer_names"] = [b"conv", b"norm", b"dense"]
+        shapes = {
+            "conv": {"kernel": (3, 4, 2), "bias": (2,)},
+            "norm": dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), (2,)),
+            "dense": {"kernel": (2, 1), "bias": (1,)},
+        }
+        for name, parts in shapes.items():
+            group = root.create_group(name)
+            for part, shape in parts.items():
+                group[f"{name}/{part}:0"] = np.ones(shape, np.float32)
+            group.attrs["weight_names"] = [f"{name}/{part}:0".encode() for part in parts]
+        layers = [{"class_name": "X", "config": {"name": name}} for name in shapes]
+        file.attrs["model_config"] = json.dumps({"config": {"layers": layers}})
+    return {"m.h5": "binary"}
+
+
+def _torch(folder: Path) -> Mapping[str, str]:
+    state = {"a.weight": torch.ones(2, 4, 3), "a.bias": torch.ones(2), "b.weight": torch.ones(1, 2)}
+    torch.save({"state_dict": state}, folder / "m.pt")
+    return {"m.pt": "binary"}
 
 
 def _mend_bundle(folder: Path) -> None:
@@ -407,6 +457,21 @@ TARGETS: dict[str, Target] = {
         _bundle,
         lambda f: check_bundle(f / "bundle"),
         _mend_bundle,
+    ),
+    "packed bundles": Target(
+        ("read_manifest", "open_packed"),
+        packed_words,
+        _unpack,
+    ),
+    "weights of Keras": Target(
+        ("read_keras_layers",),
+        _keras,
+        lambda f: read_keras_layers(f / "m.h5"),
+    ),
+    "weights of PyTorch": Target(
+        ("read_torch_layers",),
+        _torch,
+        lambda f: read_torch_layers(f / "m.pt"),
     ),
     "safetensors": Target(
         ("read_tensors", "read_shapes"), _tensors, lambda f: read_tensors(f / "t.safetensors")

@@ -40,6 +40,7 @@ NO_FILES_OF_THEIR_OWN = {
     "check_options": "no file",
     "check_assembly_names": "no file",
     "check_sites": "the first bytes",
+    "import_network": "hands on to read_keras_layers and read_torch_layers",
     "check_partners": "no file",
     "check_folder": "no content is read",
 }

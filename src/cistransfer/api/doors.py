@@ -25,6 +25,7 @@ from cistransfer.genome.bed import as_regions, is_regions
 from cistransfer.genome.fasta import Genome, Sequences, open_sequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.models.bundle import Bundle, open_bundle
+from cistransfer.models.packed import is_packed, open_packed
 from cistransfer.models.score import choose_device
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM
@@ -103,7 +104,7 @@ def whole_number(value: Any, what: str) -> int:
 
 
 def as_bundle(model: Any, architecture: str | None = None) -> Bundle:
-    """A model by its folder, its run's folder, the name of a trunk in the box, or itself."""
+    """A model by its folder, its run's, a packed file, the name of a shipped trunk, or itself."""
     if isinstance(model, Bundle):
         return model
     if is_path(model):
@@ -119,7 +120,14 @@ def as_bundles(models: Any) -> list[Bundle]:
     several = models if isinstance(models, list | tuple) else [models]
     if not several:
         raise InputError("model: expected at least one, found none")
-    return [as_bundle(each) for each in several]
+    return [bundle for each in several for bundle in _each(each)]
+
+
+def _each(model: Any) -> list[Bundle]:
+    """The model, or those of a packed file."""
+    if is_path(model) and is_packed(model):
+        return [open_bundle(folder) for folder in open_packed(model).values()]
+    return [as_bundle(model)]
 
 
 def as_genome(genome: Any) -> Sequences:

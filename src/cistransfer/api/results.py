@@ -19,7 +19,8 @@ from cistransfer.evaluation.runs import evaluate_runs
 from cistransfer.figures import as_png, figure, save
 from cistransfer.genome.codes import N, encode
 from cistransfer.interpretation.locus import Locus, draw_locus
-from cistransfer.models.bundle import Bundle
+from cistransfer.models.bundle import Bundle, find_bundles
+from cistransfer.models.packed import is_packed
 from cistransfer.motifs.logo import draw_letters, draw_logo
 from cistransfer.motifs.names import motifs_of
 from cistransfer.motifs.pwm import PWM
@@ -53,7 +54,8 @@ def evaluate(
     Parameters
     ----------
     runs : path, Bundle, list of them, or dict
-        Run folders; a dict gives them names: ``{"transfer": "model", "scratch": "control"}``.
+        Run folders, bundles or packed files; a dict gives them names:
+        ``{"transfer": "model", "scratch": "control"}``.
     out : path
         Evaluation folder, for `compare` and `write_report`.
     examples : path, optional
@@ -79,7 +81,7 @@ def evaluate(
         named = [f"{name}={_run(run)}" for name, run in runs.items()]
     else:
         several = runs if isinstance(runs, list | tuple) else [runs]
-        named = [str(_run(run)) for run in several]
+        named = [name for run in several for name in _packed(_run(run))]
     if not named:
         raise InputError("runs: expected at least one, found none")
     words = baselines.split(",") if isinstance(baselines, str) else list(baselines)
@@ -97,6 +99,12 @@ def evaluate(
         allow_seen=allow_seen,
         device=device,
     )
+
+
+def _packed(run: str) -> list[str]:
+    """Each model of a packed file that holds several; else the run itself."""
+    folders = find_bundles(run) if is_packed(run) else {}
+    return [run] if len(folders) < 2 else [f"{name}={place}" for name, place in folders.items()]
 
 
 def _run(run: Any) -> str:

@@ -27,7 +27,7 @@ from cistransfer.api.doors import (
 )
 from cistransfer.examples.dataset import input_lines
 from cistransfer.genome.codes import decode
-from cistransfer.prediction.table import predict_regions, predict_sequences
+from cistransfer.prediction.table import averaged, predict_regions, predict_sequences
 from cistransfer.prediction.track import TrackFacts
 from cistransfer.prediction.track import predict_track as write_track
 from cistransfer.progress import say
@@ -91,7 +91,8 @@ def predict(
 
     Parameters
     ----------
-    model : path, str or Bundle
+    model : path, str, Bundle, or list of them
+        Several (also those of one packed file) are an ensemble of the same tasks and window.
     what : path, table, text, list or array
         Regions (see `read_regions`) with a genome; else sequences: texts, a FASTA file, codes or
         one-hot. Longer sequences are scored on their middle.
@@ -102,7 +103,8 @@ def predict(
     Returns
     -------
     DataFrame
-        The input's columns, one column per task, and ``note`` (why a row has no score).
+        The input's columns, one column per task, and ``note`` (why a row has no score). Of an
+        ensemble the mean of the probabilities and their standard deviation (``TASK sd``).
 
     Examples
     --------
@@ -113,12 +115,15 @@ def predict(
     >>> list(ct.predict("trunk", ["ACGTT" * 20, "GATTACAGAT" * 12])["length"])
     [100, 120]
     """
-    bundle = as_bundle(model)
+    bundles = as_bundles(model)
     if genome is not None:
         regions, sequences = as_table(what), as_genome(genome)
-        with on_device([bundle], device):
-            table = predict_regions(bundle, regions, sequences, strands=strands)
-        table.attrs["inputs"] += placing_of([bundle], sequences).inputs
+        with on_device(bundles, device):
+            table = averaged(
+                bundles,
+                [predict_regions(each, regions, sequences, strands=strands) for each in bundles],
+            )
+        table.attrs["inputs"] += placing_of(bundles, sequences).inputs
         say(*input_lines(table.attrs["inputs"]))
         return table
     given = as_sequences(what)
@@ -126,8 +131,11 @@ def predict(
     if isinstance(given, np.ndarray):
         names = [f"sequence {number}" for number in range(1, len(given) + 1)]
         given = names, [decode(row) for row in given]
-    with on_device([bundle], device):
-        table = predict_sequences(bundle, *given, label=label, strands=strands)
+    with on_device(bundles, device):
+        table = averaged(
+            bundles,
+            [predict_sequences(each, *given, label=label, strands=strands) for each in bundles],
+        )
     say(*input_lines(table.attrs["inputs"]))
     return table
 

@@ -30,6 +30,7 @@ EXTRAS = {
     "bigbed": ("pybigtools", "bigWig tracks, sites from bigBed"),
     "anndata": ("anndata", "matrices as AnnData"),
     "ray": ("ray", "studies on a Ray cluster"),
+    "onnx": ("onnxruntime", "bundle export --to onnx"),
 }
 """Of each extra the module, and what it is for."""
 

@@ -72,7 +72,9 @@ class Precision:
 class OneBundle:
     """Model."""
 
-    bundle: Path = option(positional=True, help="Run folder or bundle.")
+    bundle: str = option(
+        positional=True, path=True, help="Run folder, bundle, packed file or trunk in the box."
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Ensemble:
     bundles: tuple[str, ...] = option(
         positional=True,
         path=True,
-        help="Run folders or bundles; several are an ensemble, whose mean counts.",
+        help="Run folders, bundles or packed files; several are an ensemble, whose mean counts.",
     )
 
 

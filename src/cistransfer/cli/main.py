@@ -33,6 +33,7 @@ VERBS = (
     "locus",
     "report",
     "study",
+    "bundle",
     "check",
     "compact",
     "models",

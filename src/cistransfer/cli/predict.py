@@ -32,7 +32,7 @@ def predict(
     networks: OwnNetworks,
 ) -> Done:
     """Score regions of a genome, or sequences: the input's rows in their order, plus a score."""
-    from cistransfer.api.doors import as_bundle
+    from cistransfer.api.doors import as_bundles
     from cistransfer.api.use import predict as predict_table
     from cistransfer.genome.bed import read_bed
     from cistransfer.models.score import choose_device
@@ -41,12 +41,12 @@ def predict(
     networks.register()
     read: dict[str, Any] = {}
     how: dict[str, Any] = {"strands": scores.strands, "device": device.device}
-    bundle = as_bundle(model.bundle)
+    bundles = as_bundles(model.bundle)
     if isinstance(scored, Sequences):
-        table = predict_table(bundle, scored.fasta, **how)
+        table = predict_table(bundles, scored.fasta, **how)
     else:
         regions = read_bed(scored.regions, scored.columns, keep=True)
-        table = predict_table(bundle, regions, scored.genome, **how)
+        table = predict_table(bundles, regions, scored.genome, **how)
         read = {"read": regions.attrs["read"].as_dict()}
     inputs = table.attrs["inputs"]
     read["inputs"] = [{k: v for k, v in one.items() if k != "read"} for one in inputs]
@@ -62,7 +62,7 @@ def predict(
             "out": str(scores.out),
             "rows": len(table),
             "unscored": unscored,
-            "tasks": list(bundle.tasks),
+            "tasks": list(bundles[0].tasks),
             "inputs": read.get("inputs", []),
         },
         [f"{len(table):,} rows, {unscored:,} without a score: {scores.out}"],

@@ -36,10 +36,10 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, MachineError
 from cistransfer.genome.codes import IUPAC, encode
-from cistransfer.storage import open_bytes, whole_file, write_text
+from cistransfer.storage import cache_folder, open_bytes, whole_file, write_text
 from cistransfer.storage.reading import open_raw, unreadable
 
-__all__ = ["Faidx", "Record", "cache_folder", "open_faidx"]
+__all__ = ["Faidx", "Record", "open_faidx"]
 
 _BLOCK = 1 << 23
 _LONGEST_HEADER = 1 << 20
@@ -116,20 +116,6 @@ class Faidx:
             f"{self.path}, line {line}: expected DNA letters (IUPAC), found {found}: damaged, or "
             "changed since it was opened"
         )
-
-
-def cache_folder() -> Path:
-    """``$CISTRANSFER_CACHE``, else the user's cache folder, else one of the user's under TMPDIR."""
-    explicit = os.environ.get("CISTRANSFER_CACHE")
-    if explicit:
-        return Path(explicit)
-    home = os.environ.get("XDG_CACHE_HOME")
-    if home:
-        return Path(home) / "cistransfer"
-    try:
-        return Path.home() / ".cache" / "cistransfer"
-    except RuntimeError:  # a user without a home, as in containers
-        return Path(tempfile.gettempdir()) / f"cistransfer-{os.getuid()}"
 
 
 def open_faidx(path: Path) -> Faidx:

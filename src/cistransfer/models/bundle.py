@@ -27,6 +27,7 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode_many
 from cistransfer.models.card import FORMAT, VERSION, Architecture, Card, wrappers_of
 from cistransfer.models.model import Model, MotifFeatures
+from cistransfer.models.packed import is_packed, open_packed
 from cistransfer.models.registry import (
     build_model,
     check_architecture,
@@ -49,6 +50,7 @@ __all__ = [
     "Bundle",
     "check_bundle",
     "find_bundle",
+    "find_bundles",
     "open_bundle",
     "save_bundle",
     "shipped_trunks",
@@ -339,14 +341,32 @@ def _write_table(path: Path, table: pd.DataFrame, rising: Sequence[str]) -> None
     )
 
 
+def find_bundles(path: str | os.PathLike[str]) -> dict[str, Path]:
+    """The bundle folders meant by a path, by name: several where a packed file holds several."""
+    if is_packed(path):
+        return open_packed(path)
+    folder = find_bundle(path)
+    named = folder.absolute()
+    return {named.parent.name if named.name == "bundle" else named.name: folder}
+
+
 def find_bundle(path: str | os.PathLike[str]) -> Path:
     """The bundle folder meant by a path.
 
-    The folder itself, ``bundle/`` in a run folder, or, when there is no such path, the shipped
-    trunk of that name.
+    The folder itself, ``bundle/`` in a run folder, the folder in the cache of a packed file
+    (`cistransfer.models.packed`), or, when there is no such path, the shipped trunk of that name.
     """
     if not Path(path).exists() and str(path) in shipped_trunks():
         return _trunks() / str(path)
+    if is_packed(path):
+        found = open_packed(path)
+        if len(found) > 1:
+            names = ", ".join(list(found)[:5]) + ", …" * (len(found) > 5)
+            raise InputError(
+                f"{path}: holds {len(found)} models, and one is needed: {names}; take it out with "
+                f"'cistransfer bundle unpack'"
+            )
+        return next(iter(found.values()))
     for candidate in (Path(path), Path(path) / "bundle"):
         if (candidate / "card.json").is_file():
             return candidate

@@ -127,7 +127,8 @@ def one_versus_rest(scores: Tensor) -> Tensor:
         ``sigmoid`` of it is ``softmax(scores)``.
     """
     classes = scores.shape[1]
-    own = torch.eye(classes, dtype=torch.bool, device=scores.device)
+    number = torch.arange(classes, device=scores.device)
+    own = number[:, None] == number
     others = scores[:, None, :].expand(-1, classes, -1).masked_fill(own, -torch.inf)
     return scores - torch.logsumexp(others, dim=2)
 

@@ -19,7 +19,7 @@ from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
 from cistransfer.tables import write_tsv
 
-__all__ = ["predict_fasta", "predict_regions", "predict_sequences", "write_predictions"]
+__all__ = ["averaged", "predict_fasta", "predict_regions", "predict_sequences", "write_predictions"]
 
 _CHUNK = 16_384
 
@@ -153,6 +153,54 @@ def predict_sequences(
     if shorter:
         line += f"; {shorter:,} shorter than {bundle.window} bp have no score"
     found.attrs["inputs"] = [{"what": "sequences", "rows": len(names), "line": line}]
+    return found
+
+
+def averaged(bundles: Sequence[Bundle], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table of the predictions of an ensemble; of one model its own.
+
+    Parameters
+    ----------
+    bundles : sequence of Bundle
+        Of the same tasks and window.
+    tables : sequence of DataFrame
+        What each predicted, of the same rows.
+
+    Returns
+    -------
+    DataFrame
+        As each is, with the mean of the probabilities in place of them, and beside it their
+        standard deviation over the models (n - 1), ``TASK sd``.
+
+    Raises
+    ------
+    InputError
+        When the models have other tasks or windows.
+    """
+    first = bundles[0]
+    for other in bundles[1:]:
+        if (other.tasks, other.window) != (first.tasks, first.window):
+            raise InputError(
+                f"an ensemble needs models of the same tasks and window: {first.path} has "
+                f"{', '.join(first.tasks[:3])} of {first.window} bp, {other.path} "
+                f"{', '.join(other.tasks[:3])} of {other.window} bp"
+            )
+    if len(tables) == 1:
+        return tables[0]
+    names = list(tables[0].columns)[-1 - len(first.tasks) : -1]
+    each = np.stack([table[names].to_numpy(np.float64) for table in tables])
+    scores = {
+        name: values
+        for column, task in enumerate(names)
+        for name, values in (
+            (task, each[:, :, column].mean(axis=0)),
+            (f"{task} sd", each[:, :, column].std(axis=0, ddof=1)),
+        )
+    }
+    rest = tables[0].drop(columns=[*names, "note"])
+    found = pd.concat([rest, pd.DataFrame(scores, index=rest.index)], axis=1)
+    found = found.assign(note=tables[0]["note"])
+    found.attrs.update(tables[0].attrs)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cistransfer.storage.cache import cache_folder
 from cistransfer.storage.reading import fingerprint, open_bytes, open_text
 from cistransfer.storage.structured import (
     MAX_ROWS,
@@ -32,6 +33,7 @@ __all__ = [
     "TAR_DAMAGE",
     "ZIP_DAMAGE",
     "Kind",
+    "cache_folder",
     "check_folder",
     "fingerprint",
     "is_stdout",

@@ -9,7 +9,8 @@ from typing import Any
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import check_examples
-from cistransfer.models.bundle import check_bundle, shipped_trunks
+from cistransfer.models.bundle import check_bundle, find_bundles, shipped_trunks
+from cistransfer.models.packed import is_packed
 from cistransfer.storage import read_json
 from cistransfer.training.checkpoint import check_state
 
@@ -19,7 +20,8 @@ __all__ = ["check"]
 def check(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Read all of a bundle, run folder, example set or matrix, and compare it with its hashes.
 
-    The example of a bundle is scored again. Of a run folder everything that it holds is checked.
+    The example of a bundle (packed or not) is scored again. Of a run folder all that it holds is
+    checked.
 
     Returns
     -------
@@ -36,6 +38,8 @@ def check(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     if place.is_file() and place.name != "config.json":
         if place.suffix == ".safetensors":
             return [_checkpoint(place)]
+        if is_packed(place):
+            return [_bundle(folder) for folder in find_bundles(place).values()]
         return [_matrix(place)]
     if not place.exists() and str(path) in shipped_trunks():
         return [_bundle(place)]

@@ -36,7 +36,7 @@ def both_strands(x: Tensor, weight: Tensor) -> Tensor:
         The given strand, then the other one.
     """
     both = torch.cat([weight, weight.flip(1, 2)]).unsqueeze(2)
-    scores = torch.nn.functional.conv2d(x, both).squeeze(2).unflatten(1, (2, len(weight)))
+    scores = torch.nn.functional.conv2d(x, both).squeeze(2).unflatten(1, (2, weight.shape[0]))
     last = scores.permute(0, 1, 3, 2).contiguous()  # channels last, as max-pooling is fastest
     return last.permute(0, 3, 1, 2)
 

@@ -1,0 +1,204 @@
+"""``cistransfer bundle``: inspect, pack and hand on trained models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from cistransfer.cli.groups import Ensemble, OneBundle, OwnNetworks
+from cistransfer.cli.verb import Done, verb
+from cistransfer.options import option
+
+__all__ = ["check", "export", "import_", "info", "pack", "register", "unpack"]
+
+
+def info(model: OneBundle) -> Done:
+    """Print what a bundle or a packed file says of itself: data, split, numbers, versions."""
+    from cistransfer.sharing.pack import bundle_facts
+
+    facts = bundle_facts(model.bundle)
+    lines = []
+    if packed := facts["packed"]:
+        lines.append(
+            f"{facts['path']}: packed by cistransfer {packed['cistransfer']}, "
+            f"{packed['bytes'] / 1e6:.1f} MB, licence {packed['license'] or 'not stated'}"
+        )
+    for name, each in facts["bundles"].items():
+        tasks = ", ".join(each["tasks"][:5]) + ", …" * (len(each["tasks"]) > 5)
+        beside = f" with {each['motifs']} motifs" if each["motifs"] else ""
+        lines += [
+            f"{name}: {each['architecture']['name']}{beside}, {each['window']} bp, "
+            f"{len(each['tasks'])} tasks ({tasks}), bundle format {each['version']}",
+            f"  assembly {each['assembly'] or 'not recorded'}, strategy {each['strategy']}, "
+            f"trunk of {len(each['trunk'])} TFs"
+            if each["trunk"]
+            else f"  assembly {each['assembly'] or 'not recorded'}, strategy {each['strategy']}",
+        ]
+        if each["validation"]:
+            means = ", ".join(f"{key} {value:.3f}" for key, value in each["validation"].items())
+            lines.append(f"  on its validation part (mean over tasks): {means}")
+        lines.append(f"  weights {each['weights']}")
+    return Done(facts, lines)
+
+
+def check(model: OneBundle, networks: OwnNetworks) -> Done:
+    """Compare a bundle or a packed file with its hashes, and score its example again."""
+    from cistransfer.models.bundle import check_bundle, find_bundles
+
+    networks.register()
+    found = {name: check_bundle(place) for name, place in find_bundles(model.bundle).items()}
+    return Done(
+        {"path": model.bundle, "bundles": found},
+        [
+            f"{name}: works: {done['sequences']} example sequences, largest difference "
+            f"{done['largest_difference']:.1e}"
+            for name, done in found.items()
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The packed file."""
+
+    out: Path = option(help="File to write (model.zip).")
+    evaluation: Path | None = option(
+        None,
+        help="Evaluation of these models, with baselines: the card's held-out numbers.",
+    )
+    license: str | None = option(None, help="Licence under which you hand it on (cc-by-4.0 …).")
+    title: str | None = option(None, help="Title of the card [default: the tasks].")
+
+
+def pack(models: Ensemble, packed: Packed, networks: OwnNetworks) -> Done:
+    """Pack a model, or several as an ensemble, into one checksummed file with a card in words."""
+    from cistransfer.options import arguments
+    from cistransfer.sharing.pack import pack_bundles
+
+    networks.register()
+    done = pack_bundles(models.bundles, **arguments(packed))
+    names = ", ".join(done["bundles"])
+    return Done(done, [f"{names}: {done['bytes'] / 1e6:.1f} MB, written: {done['out']}"])
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What is unpacked."""
+
+    packed: Path = option(positional=True, help="Packed file.")
+    out: Path = option(help="Folder of the bundle; of an ensemble the folder of its bundles.")
+
+
+def unpack(unpacked: Unpacked) -> Done:
+    """Take the bundles out of a packed file; everything that takes a model also takes the file."""
+    from cistransfer.sharing.pack import unpack_bundles
+
+    done = unpack_bundles(unpacked.packed, unpacked.out)
+    return Done(done, [f"{name}: {place}" for name, place in done["bundles"].items()])
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What is written."""
+
+    to: str = option(choices=("pytorch", "onnx"), help="pytorch or onnx.")
+    out: Path = option(help="Folder (pytorch) or file (onnx).")
+
+
+def export(model: OneBundle, exported: Exported, networks: OwnNetworks) -> Done:
+    """Write a model for other programs: a folder of plain PyTorch, or an ONNX file.
+
+    Both strands, motifs and calibration are in it; it is scored and compared before it is kept.
+    """
+    from cistransfer.models.bundle import open_bundle
+    from cistransfer.sharing.export import export_bundle
+
+    networks.register()
+    done = export_bundle(open_bundle(model.bundle), exported.out, exported.to)
+    return Done(
+        done,
+        [f"{done['out']}: logits differ by up to {done['largest_difference']:.1e}"],
+    )
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The network."""
+
+    file: Path = option(
+        positional=True, help="Keras (.h5, .keras) or PyTorch (.pt, .pth, .ckpt) file of weights."
+    )
+    architecture: str = option(help="Whose layers it has: cnn, danq or chromtransfer.")
+    tasks: tuple[str, ...] = option(help="Comma list: names of its outputs, in their order.")
+    window: int = option(min=1, help="Length of its input in bp.")
+    alphabet: str = option("ACGT", help="Order of the bases in its one-hot.")
+    epsilon: float | None = option(
+        None,
+        min=0,
+        help="Of its batch norms, where the file does not say [default: Keras 0.001, PyTorch "
+        "0.00001].",
+    )
+    arguments: tuple[str, ...] = option(
+        (), flag="--arg", repeat=True, metavar="KEY=VALUE", help="Argument of the network."
+    )
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What it has seen."""
+
+    seen: Path = option(
+        help="Regions (BED) it was trained and validated on, for the leakage guard; whole "
+        "chromosomes where they are not known."
+    )
+    assembly: str = option(help="Assembly of these regions.")
+
+
+@dataclass(frozen=True)
+class NewBundle:
+    """The bundle."""
+
+    out: Path = option(help="Folder of the bundle.")
+
+
+def import_(network: Imported, trained: TrainedOn, made: NewBundle) -> Done:
+    """Make a bundle of a network that Keras, gReLU or PyTorch trained; its file runs no code."""
+    from cistransfer.genome.bed import read_bed
+    from cistransfer.models.registry import read_arguments
+    from cistransfer.sharing.foreign import import_network
+
+    bundle, matched = import_network(
+        network.file,
+        made.out,
+        architecture=network.architecture,
+        tasks=network.tasks,
+        window=network.window,
+        seen=read_bed(trained.seen),
+        assembly=trained.assembly,
+        alphabet=network.alphabet,
+        epsilon=network.epsilon,
+        arguments=read_arguments(network.architecture, network.arguments),
+    )
+    return Done(
+        {"out": str(made.out), "tasks": list(bundle.tasks), "layers": matched},
+        [
+            *(f"{theirs} → {ours}" for theirs, ours in matched),
+            f"one-hot in the order {network.alphabet}, an N as no base; no calibration came with "
+            f"it: threshold 0, temperature 1",
+            f"written: {made.out}",
+        ],
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    bundle = typer.Typer(help="Inspect, pack and hand on trained models.", no_args_is_help=True)
+    verb(bundle, "info", info)
+    verb(bundle, "check", check)
+    verb(bundle, "pack", pack)
+    verb(bundle, "unpack", unpack)
+    verb(bundle, "export", export)
+    verb(bundle, "import", import_)
+    app.add_typer(bundle, name="bundle")
