@@ -8,6 +8,7 @@ import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ from cistransfer.relatives.read_modes import read_cisbp
 from cistransfer.sharing.foreign import read_keras_layers, read_torch_layers
 from cistransfer.storage import fingerprint, open_npy, read_json, read_toml
 from cistransfer.storage import read_table as read_parquet
+from cistransfer.studies.schema import load_study
 from cistransfer.training.checkpoint import State, check_state, save_state
 from cistransfer.training.strategy import load_strategy
 
@@ -70,6 +72,7 @@ OBO = (
     b'id: 2.1.1.1\nname: HNF-4alpha (NR2A1)\nsubset: Genus\nsynonym: "HNF4A" EXACT []\n'
     b'xref: ENSEMBL:ENSG00000101076 "x"\nis_a: 2.1.1\n'
 )
+STUDY = resources.files("cistransfer.studies").joinpath("catalogue/few-peaks.toml").read_bytes()
 STRATEGY = (
     b'name = "mine"\nsummary = "s"\nstart = "trunk"\ntransfer = ["*"]\n\n[[phases]]\nname = "all"\n'
     b'train = ["*"]\nlearning_rate = 1e-4\nrates = { "conv*" = 0.1 }\nbatch_size = 64\nepochs = 6\n'
@@ -442,6 +445,9 @@ TARGETS: dict[str, Target] = {
         ("load_strategy", "read_toml"),
         _text(s_toml=STRATEGY),
         lambda f: (read_toml(f / "s.toml"), load_strategy(str(f / "s.toml"))),
+    ),
+    "studies (TOML)": Target(
+        ("load_study",), _text(s_toml=STUDY), lambda f: load_study(f / "s.toml")
     ),
     "matrix (HDF5)": Target(
         ("open_matrix", "open_file"), _matrix, lambda f: open_matrix(f / "m.h5").check()
