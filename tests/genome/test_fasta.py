@@ -182,8 +182,8 @@ def test_reading_records(tmp_path: Path) -> None:
         ("ACGT\n", ", line 1: expected a FASTA header ('>…'), found 'ACGT'"),
         (">a\nAC\n>b\n>c\nAC\n", ", line 3: record 'b' has no sequence"),
         (">a\n", ", line 1: record 'a' has no sequence"),
-        (">a\nAC1T\n", ", line 2: expected DNA letters, found 'AC1T'"),
-        (">a\nAC GT\n", ", line 2: expected DNA letters, found 'AC GT'"),
+        (">a\nAC1T\n", ", line 2: expected DNA letters (IUPAC), found 'AC1T'"),
+        (">a\nAC GT\n", ", line 2: expected DNA letters (IUPAC), found 'AC GT'"),
     ],
 )
 def test_bad_records(tmp_path: Path, text: str, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,18 @@ from cistransfer.training.freeze import copy_transferred
 from cistransfer.training.strategy import load_strategy
 
 CPU: dict[str, Any] = {"device": "cpu", "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def target_examples(target_examples: ExampleSet) -> ExampleSet:
+    """Without the part ``extra``, whose use is tested with probes."""
+    kept = np.flatnonzero(target_examples.regions["part"] != "extra")
+    return replace(
+        target_examples,
+        codes=np.asarray(target_examples.codes[kept]),
+        labels=np.asarray(target_examples.labels[kept]),
+        regions=target_examples.regions.iloc[kept].reset_index(drop=True),
+    )
 
 
 def random_pwm(width: int, seed: int = 0, concentration: float = 0.3) -> PWM:

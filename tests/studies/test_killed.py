@@ -30,7 +30,8 @@ def _workers() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children()
-        if any("spawn_main" in word for word in child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE  # killed before
+        and any("spawn_main" in word for word in child.cmdline())
     ]
 
 
