@@ -33,7 +33,8 @@ class Answers:
         "pyjaspar is installed].",
     )
     final: bool = option(
-        False, help="Fit the model on all peaks too, when it has been evaluated without some."
+        False,
+        help="Fit the model on the tested peaks too, once it was evaluated without them.",
     )
     no_interpretation: bool = option(False, help="Leave out what the model reads.")
     more: tuple[str, ...] = option(

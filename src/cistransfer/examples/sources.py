@@ -6,6 +6,7 @@ Each gives `Candidates` (`candidates`) and knows how examples are usually drawn 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ _WINDOW = "Window in bp [default: the trunk's, or 200]."
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class Source(ABC):
     """What every source of examples can do."""
 
     def __post_init__(self) -> None:
@@ -82,6 +83,7 @@ class Source:
         """Where its windows get their bases from; None: it holds them."""
         return getattr(self, "genome", None)
 
+    @abstractmethod
     def candidates(
         self, sequences: Sequences | None = None, window: int | None = None, seed: int = 0
     ) -> Candidates:
@@ -96,7 +98,6 @@ class Source:
         seed : int
             Of whatever is drawn on the way.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
