@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cistransfer.cli import doctor
+from cistransfer.api import doctor
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 

@@ -15,7 +15,7 @@ import pytest
 
 import cistransfer
 from cistransfer.cli.command import run_app
-from cistransfer.cli.main import VERBS, app
+from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 
 MAIN = "from cistransfer.cli.main import main; main()"
@@ -59,7 +59,7 @@ HELPS = """
 import contextlib, io, sys
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import VERBS, app
-for words in ([], *([verb] for verb in sys.argv[1:])):
+for words in ([], *(verb.split() for verb in VERBS)):
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         assert run_app(app, [*words, "--help"]) == 0, words
@@ -70,13 +70,8 @@ print([name for name in heavy if name in sys.modules])
 
 
 def test_the_help_of_every_verb_imports_nothing_heavy() -> None:
-    known = [
-        verb
-        for verb in VERBS
-        if (Path(cistransfer.__file__).parent / "cli" / f"{verb}.py").exists()
-    ]
     done = subprocess.run(
-        [sys.executable, "-c", HELPS, *known], capture_output=True, text=True, check=False
+        [sys.executable, "-c", HELPS], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[]\n"

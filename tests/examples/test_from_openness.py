@@ -364,7 +364,7 @@ def test_wrong_pretraining_requests(made: Made) -> None:
     request = {"leave_out": CELLS, "window": WINDOW, "split": SPLIT}
     with pytest.raises(InputError, match="background: expected tiles or shuffled, found 'dust'"):
         by_source.pretraining(made.opened, made.genome, background="dust", **request)
-    with pytest.raises(InputError, match="expected a ratio above 0, found 0"):
+    with pytest.raises(InputError, match=r"ratio: expected at least 0\.01, found 0"):
         by_source.pretraining(made.opened, made.genome, ratio=0, **request)
     every = {"Z": np.ones(len(made.opened.regions), dtype=bool)}
     with pytest.raises(InputError, match="every one of the 360 regions is open in one of the cell"):

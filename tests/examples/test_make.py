@@ -141,7 +141,7 @@ def test_what_is_shown(trunk_examples: ExampleSet) -> None:
         (lambda: Matched(per_bound=0), "per_bound: expected at least 0.1, found 0"),
         (lambda: Matched(gc_bins=0), "gc_bins: expected at least 1, found 0"),
         (lambda: Shares({"mine": 1}), "no kind of negatives 'mine'; there are: others"),
-        (lambda: Background(ratio=0), "expected a ratio above 0, found 0"),
+        (lambda: Background(ratio=0), "ratio: expected at least 0.01, found 0"),
         (lambda: FromTFs("m.h5", "g.fa", max_regions=0), "max_regions: expected at least 1"),
     ],
 )

@@ -21,7 +21,17 @@ from cistransfer.api.doors import (
 )
 from cistransfer.binding.build import BuildReport
 from cistransfer.binding.build import build_matrix as build
+from cistransfer.binding.export import Exported
+from cistransfer.binding.export import export_matrix as export
+from cistransfer.binding.facts.common import (
+    CommonChoice,
+    common_regions,
+    maximise_common,
+    most_resolved,
+)
+from cistransfer.binding.facts.counts import Facts, facts_of
 from cistransfer.binding.matrix import BindingMatrix
+from cistransfer.binding.published.read import ImportReport, import_published
 from cistransfer.genome.bed import read_bed
 from cistransfer.genome.fasta import Sequences
 from cistransfer.motifs.files import Motifs
@@ -36,7 +46,11 @@ from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
 
 __all__ = [
     "build_matrix",
+    "common_tfs",
+    "export_matrix",
     "find_relatives",
+    "import_matrix",
+    "matrix_facts",
     "open_genome",
     "open_matrix",
     "read_motifs",
@@ -182,6 +196,49 @@ def build_matrix(
         chrom_sizes=chrom_sizes,
         exclude=as_paths(exclude, "exclude"),
     )
+
+
+def import_matrix(
+    folder: PathLike, out: PathLike, *, genome: str = "hg38", name: str | None = None
+) -> ImportReport:
+    """Make a matrix of the authors' published files (.npz, FASTA, index pickles)."""
+    return import_published(
+        as_path(folder, "folder"), as_path(out, "out"), genome=genome, name=name
+    )
+
+
+def export_matrix(matrix: Any, out: PathLike, to: str, **options: Any) -> Exported:
+    """Write a matrix as ``npz``, ``fasta``, ``h5ad`` or ``tsv``.
+
+    Options are those of `cistransfer.binding.export.export_matrix`: ``layout``, ``rule``, ``tfs``,
+    ``cells``, ``sequences``, ``width``, ``chroms``.
+    """
+    return export(as_matrix(matrix), as_path(out, "out"), to, **options)
+
+
+def matrix_facts(matrix: Any, rule: str | None = None, *, genome: Any = None) -> Facts:
+    """Count what a matrix holds per TF and per cell; with a ``genome`` also GC content."""
+    return facts_of(as_matrix(matrix), rule, sequences=genome)
+
+
+def common_tfs(
+    matrix: Any, n: int, rule: str = "less-sparse"
+) -> tuple[tuple[str, ...], int, CommonChoice]:
+    """Choose ``n`` TFs that are resolved in many common regions.
+
+    Returns
+    -------
+    published : tuple of str
+        The most resolved TFs, as published.
+    regions : int
+        Regions that these have in common.
+    best : CommonChoice
+        The TFs with most common regions that were found, and whether it is the maximum.
+    """
+    opened = as_matrix(matrix)
+    published = most_resolved(opened, n, rule)
+    common = len(common_regions(opened, published, rule))
+    return published, common, maximise_common(opened, n, rule)
 
 
 def find_relatives(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from cistransfer.cli.groups import GENOME, Device, Precision, Seed
 from cistransfer.cli.plan import goes_with
-from cistransfer.cli.verb import Done, verb
-from cistransfer.errors import InputError
+from cistransfer.cli.verb import Done
+from cistransfer.examples.draw import Background, Shares
 from cistransfer.examples.holdout import SplitOptions
 from cistransfer.openness.options import OpenOptions
 from cistransfer.options import arguments, option
@@ -21,27 +18,10 @@ from cistransfer.studies.settings import QUICK, Settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cistransfer.examples.sources import FromOpenness
     from cistransfer.openness.regions import OpenRegions
 
-__all__ = ["register", "sets", "study"]
-
-
-def _shares(text: str) -> dict[str, float]:
-    """Read ``others=0.5,nobody=0.5``."""
-    from cistransfer.examples.draw import PUBLISHED_NEGATIVES
-
-    if text == "published":
-        return dict(PUBLISHED_NEGATIVES)
-    shares = {}
-    for item in filter(None, map(str.strip, text.split(","))):
-        kind, equals, number = item.partition("=")
-        try:
-            shares[kind.strip()] = float(number)
-        except ValueError:
-            equals = ""
-        if not equals:
-            raise InputError(f"--negatives: expected KIND=SHARE, found {item!r}")
-    return shares
+__all__ = ["sets", "study"]
 
 
 @dataclass(frozen=True)
@@ -111,9 +91,6 @@ class Made:
         needs=("backgrounds=tiles",),
         help="Genome to tile, where --genome holds windows.",
     )
-    background_ratio: float = option(
-        1.0, min=0.01, panel="Pre-training", help="Background windows per open one."
-    )
     margin: int = option(
         300,
         min=0,
@@ -121,45 +98,19 @@ class Made:
         needs=("backgrounds=tiles",),
         help="Least distance of tiles from open regions, in bp.",
     )
-    max_regions: int | None = option(
-        None, min=1, panel="Pre-training", help="Pre-train on a sample of so many open windows."
-    )
-    negatives: Mapping[str, float] | None = option(
-        None,
-        read=_shares,
-        panel="Negatives of a cell",
-        metavar="KIND=SHARE,…",
-        help="Of a cell: shares of others (specific to another), nobody (open in none of the "
-        "cells), universal (open in all), as others=0.5,nobody=0.5 (default), or 'published'.",
-    )
-    ratio: float = option(
-        2.5, min=0.01, panel="Negatives of a cell", help="Negatives per positive of a cell."
-    )
 
-    def write(
-        self, out: Path, opened: OpenRegions, cells: Sequence[str], genome: Path, **common: Any
-    ) -> pd.DataFrame:
-        """Write all sets."""
-        from cistransfer.examples.draw import NEGATIVES, Background, Shares
+    def source(self, opened: OpenRegions, cells: tuple[str, ...], genome: Path) -> FromOpenness:
+        """The source that these options mean."""
         from cistransfer.examples.sources import FromOpenness
-        from cistransfer.examples.write_sets import write_sets
 
-        source = FromOpenness(
+        return FromOpenness(
             opened,
-            tuple(cells),
+            cells,
             genome,
             window=self.window,
             background_genome=self.background_genome,
             margin=self.margin,
             blacklist=self.blacklist,
-        )
-        return write_sets(
-            out,
-            source,
-            backgrounds=self.backgrounds,
-            background=Background(self.background_ratio, self.max_regions),
-            negatives=Shares(self.negatives or NEGATIVES, self.ratio),
-            **common,
         )
 
 
@@ -170,6 +121,8 @@ def sets(
     cells: Annotated[Cells | None, goes_with(OpenOptions)],
     listed: Annotated[ListedCells | None, goes_with(FromLists)],
     made: Annotated[Made | None, goes_with(OpenOptions)],
+    background: Annotated[Background | None, goes_with(OpenOptions)],
+    negatives: Annotated[Shares | None, goes_with(OpenOptions)],
     split: SplitOptions,
     seed: Seed,
 ) -> Done:
@@ -182,7 +135,7 @@ def sets(
     """
     from cistransfer.binding.matrix import read_open_regions
     from cistransfer.examples.dataset import input_lines, open_examples
-    from cistransfer.examples.write_sets import write_listed_sets
+    from cistransfer.examples.write_sets import write_listed_sets, write_sets
 
     common: dict[str, Any] = {
         "split": split.split(seed.seed),
@@ -204,10 +157,17 @@ def sets(
         assert cells is not None
         assert made is not None
         opened = read_open_regions(source)
-        notes += opened.notes
-        table = made.write(output.out, opened, cells.cells, genome.genome, seed=seed.seed, **common)
+        table = write_sets(
+            output.out,
+            made.source(opened, cells.cells, genome.genome),
+            backgrounds=made.backgrounds,
+            background=background,
+            negatives=negatives,
+            seed=seed.seed,
+            **common,
+        )
         inputs = open_examples(output.out / "pretraining").facts["inputs"]
-        notes += input_lines(inputs)
+        notes = [*opened.notes, *input_lines(inputs)]
     return Done(
         {"folder": str(output.out), "sets": table.to_dict("records")},
         [*notes, *_lines(table), f"written: {output.out} (see sets.tsv)"],
@@ -282,14 +242,3 @@ def _lines(table: pd.DataFrame) -> list[str]:
         )
         lines.append(f"{name}: " + ", ".join(kinds))
     return [*lines, "(windows for training / validation / test)"]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    accessibility = typer.Typer(
-        help="Chromatin accessibility by transfer: example sets of cells, the comparison.",
-        no_args_is_help=True,
-    )
-    verb(accessibility, "sets", sets)
-    verb(accessibility, "study", study)
-    app.add_typer(accessibility, name="accessibility")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import Ensemble, OneBundle, OwnNetworks
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["check", "export", "import_", "info", "pack", "register", "unpack"]
+__all__ = ["check", "export", "import_", "info", "pack", "unpack"]
 
 
 def info(model: OneBundle) -> Done:
@@ -190,15 +188,3 @@ def import_(network: Imported, trained: TrainedOn, made: NewBundle) -> Done:
             f"written: {made.out}",
         ],
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    bundle = typer.Typer(help="Inspect, pack and hand on trained models.", no_args_is_help=True)
-    verb(bundle, "info", info)
-    verb(bundle, "check", check)
-    verb(bundle, "pack", pack)
-    verb(bundle, "unpack", unpack)
-    verb(bundle, "export", export)
-    verb(bundle, "import", import_)
-    app.add_typer(bundle, name="bundle")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import OwnNetworks
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["check", "register"]
+__all__ = ["check"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,3 @@ def check(checked: Checked, networks: OwnNetworks) -> Done:
     found = check_all(checked.path)
     result = {"path": str(checked.path), "checked": found}
     return Done(result, [f"{each['path']} ({each['kind']}) {each['said']}" for each in found])
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "check", check)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import OneBundle, OwnNetworks
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["Copy", "compact", "register"]
+__all__ = ["compact"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,3 @@ def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
             f"{result['largest_difference']:.1e}"
         ],
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "compact", compact)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import Seed
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["Comparison", "Intervals", "Tables", "compare", "register"]
+__all__ = ["compare"]
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,3 @@ def compare(what: Comparison, intervals: Intervals, seed: Seed, tables: Tables) 
         written=[out] if out else [],
         used={"reference": used},
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "compare", compare)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.command import say
 from cistransfer.cli.groups import Device, OwnNetworks
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["Baselines", "Evaluated", "evaluate", "register"]
+__all__ = ["evaluate"]
 
 _WITH_MOTIFS = ("baselines=motif", "baselines=mode-motif", "baselines=stack")
 
@@ -105,8 +103,3 @@ def evaluate(what: Evaluated, against: Baselines, device: Device, networks: OwnN
         written=[what.out],
         used={**used, "inputs": [told]},
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "evaluate", evaluate)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from cistransfer.cli.groups import GENOME, Seed
 from cistransfer.cli.plan import goes_with
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.examples.draw import Matched
 from cistransfer.examples.holdout import HoldOutOptions
 from cistransfer.examples.sources import (
@@ -27,7 +25,7 @@ from cistransfer.options import option
 if TYPE_CHECKING:
     from cistransfer.examples.sources import FromOpenness
 
-__all__ = ["examples", "register"]
+__all__ = ["examples"]
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,3 @@ def examples(
         written=[made.out],
         used=facts,
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "examples", examples)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from cistransfer.cli.groups import Device, FromSet, Precision, Seed, is_python, is_toml, used_by
 from cistransfer.cli.plan import goes_with
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.examples.draw import Matched
 from cistransfer.examples.holdout import HoldOutOptions
 from cistransfer.examples.sources import FromFasta, FromMatrix, FromPeaks, FromRegions
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
     from cistransfer.models.bundle import Bundle
 
-__all__ = ["finetune", "register"]
+__all__ = ["finetune"]
 
 
 @dataclass(frozen=True)
@@ -157,8 +155,3 @@ def _done(out: Path, data: ExampleSet, bundle: Bundle, motifs: list[str]) -> Don
         written=[out],
         used={**used_by(bundle, data), **({"motifs": motifs} if motifs else {})},
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "finetune", finetune)

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from cistransfer.cli.groups import Device, OneBundle, OwnNetworks, Regions, Seed, Sequences
 from cistransfer.cli.plan import goes_with
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.interpretation.steps import Methods, OtherModels
 from cistransfer.options import option
 
-__all__ = ["Examples", "Out", "Part", "interpret", "register"]
+__all__ = ["interpret"]
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,3 @@ def interpret(
 
 _USED = {"methods": "steps", "task": "task", "inputs": "inputs", "motifs": "motifs"}
 """What of the summary goes into the record, by its name there."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "interpret", interpret)

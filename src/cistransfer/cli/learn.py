@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from cistransfer.cli.command import say
 from cistransfer.cli.groups import Device, Seed
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.errors import InputError
 from cistransfer.examples.sources import FromPeaks
 from cistransfer.options import option
@@ -18,7 +16,7 @@ from cistransfer.options import option
 if TYPE_CHECKING:
     from cistransfer.api.answers import Answer
 
-__all__ = ["learn", "register"]
+__all__ = ["learn"]
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,3 @@ def _result(found: Answer) -> dict[str, Any]:
 
 def _line(found: Answer) -> str:
     return f"{found.folder.name}: {found.verdict}; {found.sentence}"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "learn", learn)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import Device, OneBundle, OwnNetworks, Seed, WholeGenome
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["Place", "locus", "register"]
+__all__ = ["locus"]
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,3 @@ def locus(
         written=[place.out],
         used={"task": found.task, "inputs": found.inputs},
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "locus", locus)

@@ -1,10 +1,9 @@
-"""The ``cistransfer`` command: verbs registered in the order of the work."""
+"""The ``cistransfer`` command: its verbs, in the order of the work."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -12,35 +11,58 @@ import typer
 from cistransfer import __version__
 from cistransfer.cli.command import run_app
 from cistransfer.cli.process import close_streams, mend_streams, set_environment
+from cistransfer.cli.rerun import rerun
+from cistransfer.cli.verb import verb
 
 __all__ = ["app", "main"]
 
-VERBS = (
-    "learn",
-    "simulate",
-    "matrix",
-    "relatives",
-    "accessibility",
-    "examples",
-    "pretrain",
-    "finetune",
-    "evaluate",
-    "compare",
-    "predict",
-    "track",
-    "variants",
-    "interpret",
-    "locus",
-    "report",
-    "study",
-    "bundle",
-    "check",
-    "compact",
-    "models",
-    "doctor",
-    "rerun",
-)
-"""Modules of ``cistransfer.cli``, each with a function ``register(app)``."""
+GROUPS = {
+    "matrix": "Build, import, inspect and export binding matrices.",
+    "accessibility": "Chromatin accessibility by transfer: example sets of cells, the comparison.",
+    "study": "Experiments by name: run, on one machine or a cluster, collect, draw.",
+    "bundle": "Inspect, pack and hand on trained models.",
+}
+VERBS = {
+    "learn": "learn:learn",
+    "simulate": "simulate:simulate",
+    "matrix build": "matrix:build",
+    "matrix import": "matrix:import_",
+    "matrix info": "matrix:info",
+    "matrix check": "matrix:check",
+    "matrix export": "matrix:export",
+    "matrix common": "matrix:common",
+    "relatives": "relatives:relatives",
+    "accessibility sets": "accessibility:sets",
+    "accessibility study": "accessibility:study",
+    "examples": "examples:examples",
+    "pretrain": "pretrain:pretrain",
+    "finetune": "finetune:finetune",
+    "evaluate": "evaluate:evaluate",
+    "compare": "compare:compare",
+    "predict": "predict:predict",
+    "track": "track:track",
+    "variants": "variants:variants",
+    "interpret": "interpret:interpret",
+    "locus": "locus:locus",
+    "report": "report:report",
+    "study list": "study:list_studies",
+    "study show": "study:show",
+    "study run": "study:run",
+    "study status": "study:status",
+    "study collect": "study:collect",
+    "study figures": "study:figures",
+    "bundle info": "bundle:info",
+    "bundle check": "bundle:check",
+    "bundle pack": "bundle:pack",
+    "bundle unpack": "bundle:unpack",
+    "bundle export": "bundle:export",
+    "bundle import": "bundle:import_",
+    "check": "check:check",
+    "compact": "compact:compact",
+    "models": "models:models",
+    "doctor": "doctor:doctor",
+}
+"""Each verb's function, as MODULE:NAME in ``cistransfer.cli``; beside them there is ``rerun``."""
 
 set_environment()
 
@@ -71,9 +93,20 @@ def _root(
     pass
 
 
-for _verb in VERBS:
-    if importlib.util.find_spec(f"cistransfer.cli.{_verb}") is not None:
-        importlib.import_module(f"cistransfer.cli.{_verb}").register(app)
+def _register() -> None:
+    """Add every verb, those of a group to its own application."""
+    groups = {"": app}
+    for name, about in GROUPS.items():
+        groups[name] = typer.Typer(help=about, no_args_is_help=True)
+        app.add_typer(groups[name], name=name)
+    for words, place in VERBS.items():
+        group, _, name = words.rpartition(" ")
+        module, _, function = place.partition(":")
+        verb(groups[group], name, getattr(import_module(f"cistransfer.cli.{module}"), function))
+    app.command("rerun")(rerun)
+
+
+_register()
 
 
 def main() -> None:

@@ -6,18 +6,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from cistransfer.cli.groups import GENOME
-from cistransfer.cli.verb import Done, verb
-from cistransfer.errors import InputError
+from cistransfer.cli.verb import Done
 from cistransfer.openness.options import OpenOptions
 from cistransfer.options import arguments, option
 
 if TYPE_CHECKING:
     from cistransfer.binding.build import BuildReport
 
-__all__ = ["build", "check", "common", "export", "import_", "info", "register"]
+__all__ = [
+    "build",
+    "check",
+    "common",
+    "export",
+    "import_",
+    "info",
+]
 
 RULES = "sparse (default), less-sparse, full, peaks-only, peaks-only-full."
 
@@ -173,10 +177,10 @@ class Published:
 
 def import_(published: Published, matrix: Written) -> Done:
     """Import the authors' published matrices (.npz, FASTA, index pickles)."""
-    from cistransfer.binding.published.read import import_published
+    from cistransfer.api.data import import_matrix
 
     genome = matrix.genome or "hg38"
-    report = import_published(published.folder, matrix.out, genome=genome, name=matrix.name)
+    report = import_matrix(published.folder, matrix.out, genome=genome, name=matrix.name)
     lines = [
         f"{report.tfs} TFs in {report.cells} cells, {report.experiments} experiments; "
         f"{report.regions:,} of {report.regions_in_files:,} regions have a known place",
@@ -211,15 +215,11 @@ class Shown:
 
 def info(matrix: Opened, shown: Shown) -> Done:
     """Print what a matrix holds per TF and per cell; with --figures, draw it."""
-    from cistransfer.binding.facts.counts import describe, facts_of, header
-    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.api.data import matrix_facts, open_matrix
+    from cistransfer.binding.facts.counts import describe, header
 
-    if shown.tfclass is not None and shown.figures is None:
-        raise InputError("--tfclass orders a figure; it has no meaning without --figures")
-    if shown.symbols is not None and shown.tfclass is None:
-        raise InputError("--symbols finds TFs in TFClass; it has no meaning without --tfclass")
     opened = open_matrix(matrix.matrix)
-    facts = facts_of(opened, matrix.rule, sequences=shown.genome)
+    facts = matrix_facts(opened, matrix.rule, genome=shown.genome)
     written: list[str] = []
     if shown.figures is not None:
         from cistransfer.binding.facts.figures import write_figures
@@ -241,7 +241,7 @@ class Checked:
 
 def check(checked: Checked) -> Done:
     """Read a whole matrix file and compare it with its content hash."""
-    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.api.data import open_matrix
 
     opened = open_matrix(checked.matrix)
     opened.check()
@@ -271,11 +271,10 @@ class Export:
 
 def export(matrix: Opened, what: Export) -> Done:
     """Write a matrix as the published .npz and FASTA files, AnnData or TSV."""
-    from cistransfer.binding.export import export_matrix
-    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.api.data import export_matrix
 
     exported = export_matrix(
-        open_matrix(matrix.matrix),
+        matrix.matrix,
         what.out,
         what.to,
         layout=what.layout,
@@ -309,13 +308,9 @@ class Chosen:
 
 def common(chosen: Chosen) -> Done:
     """Choose N TFs resolved in many common regions: the published rule and the maximum."""
-    from cistransfer.binding.facts.common import common_regions, maximise_common, most_resolved
-    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.api.data import common_tfs
 
-    opened = open_matrix(chosen.matrix)
-    published = most_resolved(opened, chosen.n, chosen.rule)
-    regions = len(common_regions(opened, published, chosen.rule))
-    best = maximise_common(opened, chosen.n, chosen.rule)
+    published, regions, best = common_tfs(chosen.matrix, chosen.n, chosen.rule)
     bound = (
         "the maximum" if best.proven else f"the best found; no choice has more than {best.bound:,}"
     )
@@ -326,17 +321,3 @@ def common(chosen: Chosen) -> Done:
             f"most common regions: {best.regions:,} ({bound}): {' '.join(best.tfs)}",
         ],
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    matrix = typer.Typer(
-        help="Build, import, inspect and export binding matrices.", no_args_is_help=True
-    )
-    verb(matrix, "build", build)
-    verb(matrix, "import", import_)
-    verb(matrix, "info", info)
-    verb(matrix, "check", check)
-    verb(matrix, "export", export)
-    verb(matrix, "common", common)
-    app.add_typer(matrix, name="matrix")

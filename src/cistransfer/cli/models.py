@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import typer
-
 from cistransfer.cli.groups import is_python
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["Sizes", "models", "register"]
+__all__ = ["models"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,3 @@ def models(sizes: Sizes) -> Done:
         {"window": window, "tasks": tasks, "architectures": counts, "strategies": strategies},
         lines,
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "models", models)

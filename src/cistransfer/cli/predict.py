@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
 from cistransfer.cli.command import say
 from cistransfer.cli.groups import Device, OneBundle, OwnNetworks, Regions, Sequences
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["Scores", "predict", "register"]
+__all__ = ["predict"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,3 @@ def predict(
         written=[scores.out],
         used={"device": str(choose_device(device.device)), **read},
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "predict", predict)

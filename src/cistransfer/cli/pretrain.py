@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from cistransfer.cli.command import say
 from cistransfer.cli.groups import Device, FromSet, Precision, Seed, is_python, is_toml, used_by
 from cistransfer.cli.plan import goes_with
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.examples.holdout import SplitOptions
 from cistransfer.examples.sources import FromTFs
 from cistransfer.options import option
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from cistransfer.examples.dataset import ExampleSet
     from cistransfer.models.bundle import Bundle
 
-__all__ = ["pretrain", "register"]
+__all__ = ["pretrain"]
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,3 @@ def mean_known(values: Sequence[float | None]) -> float | None:
     """Mean of the values that exist; None when none does."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "pretrain", pretrain)

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from cistransfer.cli.command import say
 from cistransfer.cli.groups import Seed
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import arguments, option
 from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
 
 if TYPE_CHECKING:
     from cistransfer.relatives.answer import Relatives
 
-__all__ = ["Checks", "Output", "Question", "register", "relatives"]
+__all__ = ["relatives"]
 
 
 @dataclass(frozen=True)
@@ -123,8 +121,3 @@ def _write(found: Relatives, choice: Any, output: Output) -> list[Path]:
     if output.figure is not None:
         write_choice_figure(output.figure, choice, found.vectors)
     return [path for path in (output.out, output.figure) if path is not None]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "relatives", relatives)

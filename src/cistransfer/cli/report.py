@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import OwnNetworks
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["Page", "register", "report"]
+__all__ = ["report"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,3 @@ def report(page: Page, networks: OwnNetworks) -> Done:
     networks.register()
     path = write_report(page.evaluations, out=page.out, title=page.title)
     return Done({"report": str(path)}, [f"report: {path}"], written=[path])
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "report", report)

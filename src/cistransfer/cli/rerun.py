@@ -10,7 +10,7 @@ import typer
 from cistransfer.cli.record import Config
 from cistransfer.errors import InputError, nearest
 
-__all__ = ["register"]
+__all__ = ["rerun"]
 
 
 def rerun(
@@ -36,8 +36,3 @@ def rerun(
     code = root.main(args=words, prog_name="cistransfer", standalone_mode=False)
     if isinstance(code, int) and code:
         raise typer.Exit(code)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    app.command("rerun")(rerun)

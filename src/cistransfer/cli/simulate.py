@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import Seed
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["World", "register", "simulate"]
+__all__ = ["simulate"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,3 @@ def simulate(world: World, seed: Seed) -> Done:
         ],
         written=[world.out],
     )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "simulate", simulate)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from cistransfer.cli.groups import Device, Precision
-from cistransfer.cli.verb import Done, verb
+from cistransfer.cli.verb import Done
 from cistransfer.errors import InputError
 from cistransfer.options import option
 
-__all__ = ["register"]
+__all__ = ["collect", "figures", "list_studies", "run", "show", "status"]
 
 
 @dataclass(frozen=True)
@@ -290,21 +288,3 @@ def figures(folder: Folder) -> Done:
 
     written = [str(path) for path in write_figures(folder.folder)]
     return Done({"figures": written}, [f"written: {path}" for path in written])
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to the application."""
-    study = typer.Typer(
-        help="Experiments by name: run, on one machine or a cluster, collect, draw.",
-        no_args_is_help=True,
-    )
-    for name, function in (
-        ("list", list_studies),
-        ("show", show),
-        ("run", run),
-        ("status", status),
-        ("collect", collect),
-        ("figures", figures),
-    ):
-        verb(study, name, function)
-    app.add_typer(study, name="study")

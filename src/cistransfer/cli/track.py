@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import Device, Ensemble, OwnNetworks, WholeGenome
-from cistransfer.cli.verb import Done, verb, written_to
+from cistransfer.cli.verb import Done, written_to
 from cistransfer.options import option
 
-__all__ = ["Track", "register", "track"]
+__all__ = ["track"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,3 @@ def track(
         device=device.device,
     )
     return written_to(wanted.out, facts)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "track", track)

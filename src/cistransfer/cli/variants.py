@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from cistransfer.cli.groups import Device, Ensemble, OwnNetworks, Seed, WholeGenome
-from cistransfer.cli.verb import Done, verb, written_to
+from cistransfer.cli.verb import Done, written_to
 from cistransfer.options import option
 
-__all__ = ["Variants", "register", "variants"]
+__all__ = ["variants"]
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,3 @@ def variants(
         device=device.device,
     )
     return written_to(wanted.out, facts)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb to the application."""
-    verb(app, "variants", variants)

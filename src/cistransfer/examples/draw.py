@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,6 +50,22 @@ _CANDIDATES_PER_BOUND = 40
 _MIN_CANDIDATES = 20_000
 _MAX_EXTRA = 10_000
 _SHUFFLED_AT_ONCE = 8192
+
+
+def read_shares(text: str) -> dict[str, float]:
+    """Read ``others=0.5,nobody=0.5``, or ``published``."""
+    if text == "published":
+        return dict(PUBLISHED_NEGATIVES)
+    shares = {}
+    for item in filter(None, map(str.strip, text.split(","))):
+        kind, equals, number = item.partition("=")
+        try:
+            shares[kind.strip()] = float(number)
+        except ValueError:
+            equals = ""
+        if not equals:
+            raise InputError(f"--negatives: expected KIND=SHARE, found {item!r}")
+    return shares
 
 
 class Draw(Protocol):
@@ -239,19 +255,31 @@ class Shares:
     Attributes
     ----------
     negatives : mapping of str → float
-        Kind (one of `KINDS`) → its share of the negatives; shares are divided by their sum. With
+        Kind (one of `KINDS`) → its share of the negatives [default: `NEGATIVES`]; shares are
+        divided by their sum. With
         ``ratio=None``, how many of each kind, shared out to the parts as the positives are. A kind
         that has fewer in a part gives all it has.
     ratio : float or None
         Negatives per positive, in every part.
     """
 
-    negatives: Mapping[str, float] = field(default_factory=lambda: NEGATIVES)
-    ratio: float | None = option(2.5, min=0.01, help="Negatives per positive of a cell.")
+    negatives: Mapping[str, float] = option(
+        None,
+        read=read_shares,
+        panel="Negatives of a cell",
+        metavar="KIND=SHARE,…",
+        help="Of a cell: shares of others (specific to another), nobody (open in none of the "
+        "cells), universal (open in all), as others=0.5,nobody=0.5 (default), or 'published'.",
+    )
+    ratio: float | None = option(
+        2.5, min=0.01, panel="Negatives of a cell", help="Negatives per positive of a cell."
+    )
 
     keeps_order = False
 
     def __post_init__(self) -> None:
+        if self.negatives is None:
+            object.__setattr__(self, "negatives", NEGATIVES)
         for kind, value in self.negatives.items():
             if kind not in KINDS:
                 raise InputError(f"no kind of negatives {kind!r}; there are: {', '.join(KINDS)}")
@@ -311,9 +339,19 @@ class Background:
         same dinucleotides, at the places of their originals.
     """
 
-    ratio: float = option(1.0, flag="--background-ratio", help="Background windows per open one.")
+    ratio: float = option(
+        1.0,
+        flag="--background-ratio",
+        min=0.01,
+        panel="Pre-training",
+        help="Background windows per open one.",
+    )
     max_positives: int | None = option(
-        None, flag="--max-regions", min=1, help="Pre-train on a sample of so many open windows."
+        None,
+        flag="--max-regions",
+        min=1,
+        panel="Pre-training",
+        help="Pre-train on a sample of so many open windows.",
     )
     kind: str = "tiles"
 
@@ -321,8 +359,6 @@ class Background:
     keeps_order = False
 
     def __post_init__(self) -> None:
-        if self.ratio <= 0:
-            raise InputError(f"expected a ratio above 0, found {self.ratio}")
         check_options(self)
 
     def rows(self, pool: Pool, seed: int) -> Drawn:
