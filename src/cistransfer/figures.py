@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BLUE",
     "BOTH",
+    "DASHES",
     "DIVERGING",
     "FAINT",
     "FORMATS",
@@ -42,6 +43,7 @@ __all__ = [
     "SEQUENTIAL",
     "SKY",
     "as_png",
+    "as_svg",
     "colours",
     "figure",
     "finish",
@@ -66,6 +68,9 @@ SEQUENTIAL, DIVERGING = "magma_r", "RdBu_r"
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 
+DASHES = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (7, 1.5, 1.5, 1.5)), (0, (1, 1.2)))
+"""Of lines in one panel: who cannot tell the colours tells these."""
+
 MAX_BANDS = 4
 """More shaded bands than this cannot be told apart."""
 
@@ -75,6 +80,7 @@ BOTH = ("png", "svg")
 
 _FIXED = {
     "transfer": BLUE,
+    "model": BLUE,
     "finetune": BLUE,
     "scratch": ORANGE,
     "pwm": GREEN,
@@ -315,7 +321,12 @@ def as_png(made: Figure) -> bytes:
     return _render(made, "png")
 
 
-def _render(made: Figure, kind: str) -> bytes:
+def as_svg(made: Figure) -> str:
+    """Render a figure as SVG whose text stays text."""
+    return _render(made, "svg", "none").decode("utf-8")
+
+
+def _render(made: Figure, kind: str, letters: str = "path") -> bytes:
     """Bytes of a figure, without a date, a version or a random name."""
     import matplotlib
 
@@ -325,6 +336,6 @@ def _render(made: Figure, kind: str) -> bytes:
         "pdf": {"CreationDate": None},
     }[kind]
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "cistransfer"}):
+    with matplotlib.rc_context({"svg.hashsalt": "cistransfer", "svg.fonttype": letters}):
         made.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
     return buffer.getvalue()

@@ -4,42 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from cistransfer.api.answers import expected, judge, learn, learn_each, tf_of_file
+from cistransfer.api.answers import expected, learn, learn_each, tf_of_file
 from cistransfer.errors import InputError
-from cistransfer.evaluation.results import ModelScore, TaskScore
-
-
-def scores(aucpr: float, low: float | None = None, high: float | None = None) -> TaskScore:
-    return TaskScore(100, 50, {"aucpr": aucpr, "auroc": 0.9, "aucpr_low": low, "aucpr_high": high})
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "verdict", "word"),
-    [
-        (0.85, 0.95, "better", "use the model"),
-        (0.75, 0.95, "undecided", "cannot be told apart"),
-        (0.70, 0.79, "worse", "use its known motif instead"),
-    ],
-)
-def test_the_verdict_is_that_of_the_interval(
-    low: float, high: float, verdict: str, word: str
-) -> None:
-    found = SimpleNamespace(
-        models=(
-            ModelScore("model", "finetune", {"T": scores((low + high) / 2, low, high)}),
-            ModelScore("gc", "gc", {"T": scores(0.55)}),
-            ModelScore("motif", "motif", {"T": scores(0.80)}),
-        )
-    )
-    found_verdict, sentence = judge(found, "T")  # type: ignore[arg-type]
-    assert found_verdict == verdict
-    assert word in sentence
-    assert "90 times in 100" in sentence
 
 
 def test_what_to_expect_comes_from_the_nearest_smaller_size() -> None:
@@ -67,6 +37,10 @@ def test_one_call_from_peaks_to_a_report(world, trunk, own, tmp_path: Path) -> N
     assert {"model", "evaluation", "report.html", "answer.json", "predictions.tsv.gz"} <= files
     record = json.loads((tmp_path / "a" / "answer.json").read_text())
     assert record["sentence"] == answer.sentence
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert f'<div class="verdict {answer.verdict}">' in page  # the page and the screen agree
+    assert "times in 100" in page
+    assert "cistransfer learn --peaks DataFrame" in page
     assert any("peaks:" in line and "placed" in line for line in said)
     table = pd.read_csv(tmp_path / "a" / "predictions.tsv.gz", sep="\t")
     assert len(table) == len(world.matrix.regions)
@@ -140,7 +114,7 @@ def test_several_files_are_one_table_and_one_page(world, trunk, own, tmp_path: P
         answers[0].evaluation["model"].tasks["GABPA"]["aucpr"], abs=1e-6
     )
     assert "bound regions" in table.loc["three", "error"]
-    assert (tmp_path / "all" / "report.html").is_file()
+    assert "what their peaks taught" in (tmp_path / "all" / "report.html").read_text()
     with pytest.raises(InputError, match="none of 1 peak files"):
         learn_each({"three": own[:3]}, world.genome, tmp_path / "none", trunk=trunk.path,
                    open_regions=world.matrix.regions)  # fmt: skip

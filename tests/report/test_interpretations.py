@@ -8,12 +8,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
+from cistransfer.motifs.files import write_meme
+from cistransfer.motifs.pwm import PWM
 from cistransfer.report.page import write_report
+from cistransfer.tables import write_tsv
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -106,6 +111,45 @@ def test_only_what_the_last_run_did_is_shown(tmp_path: Path) -> None:
     assert "No motif has 100 sites in 5 sequences" in text
     assert "Filters" not in text
     assert "1,406 windows, 674" in text
+
+
+def test_motifs_and_loci_are_drawn_in_the_page(tmp_path: Path) -> None:
+    """From the tables of the folder; then their pictures are not needed."""
+    folder = _folder(tmp_path / "learned", SUMMARY)
+    codes = np.tile(np.array([0, 1, 2, 3, 4], np.uint8), (3, 4))
+    strength = np.linspace(-0.2, 1, 20, dtype=np.float32) * np.ones((3, 1), np.float32)
+    np.savez(folder / "attribution.npz", codes=codes, contributions=strength)
+    names = ["chr1:100-120", "chr2:0-20", "<b>"]
+    write_tsv(
+        folder / "attribution.tsv",
+        pd.DataFrame({"sequence": names, "logit": [1.0, 3.0, 2.0], "probability": [0.7, 0.9, 0.8],
+                      "label": ["unbound", "bound", ""]}),
+    )  # fmt: skip
+    write_tsv(
+        folder / "sites.tsv",
+        pd.DataFrame({"sequence": names[1:2], "start": [5], "end": [15], "name": ["HNF4A & co"]}),
+    )
+    motif = PWM("pattern0", np.full((3, 4), 0.01) + 0.96 * np.eye(4)[:3])
+    write_meme(folder / "patterns.meme", [motif])
+    row = {"pattern": "pattern0", "match": "MA1", "match_name": "HNF4A", "seqlets": 99,
+           "sequences": 80, "mean_contribution": 2.5, "q": 1e-4}  # fmt: skip
+    write_tsv(folder / "patterns.tsv", pd.DataFrame([row]))
+    page = write_report(tmp_path / "r.html", [folder]).read_text()
+    assert page.count("data:image/png;base64,") == len(DRAWN) - 3
+    loci = re.findall(r'<details name="loci.*?</details>', page, re.DOTALL)
+    assert [re.findall(r'class="place">(.*?)<', each)[0] for each in loci] == [
+        "chr2:1-20", "&lt;b&gt;", "chr1:101-120",
+    ]  # fmt: skip
+    assert ["open" in each[:60] for each in loci] == [True, False, False]
+    assert "✓ bound" in loci[0]
+    assert "✗ unbound" in loci[2]
+    assert "HNF4A &amp; co</text>" in loci[0]
+    shown = int((np.abs(strength[0]) * (110 / 1.2) >= 0.3)[codes[0] < 4].sum())
+    assert loci[0].count("<use") == shown  # an N has no letter
+    (logo,) = re.findall(r'<svg [^>]*class="logo".*?</svg>', page)
+    assert 'aria-label="Logo like HNF4A, most likely ACG"' in logo
+    assert [re.findall(r'class="([ACGT])"', logo)][0] == list("ACG")
+    assert len(re.findall(r'id="glyph-[ACGT]"', page)) == 4
 
 
 def test_other_folders_are_refused(tmp_path: Path) -> None:

@@ -41,8 +41,7 @@ TF's motifs, as it was with one unbound region per bound one)."""
 EXPECTED_OF_OTHERS = {50: (0.821, 0.614, 0.914)}
 """The same of twelve TFs that nothing had been chosen on (one draw; docs/results.md)."""
 
-_BASELINES = {"motif": "its known motif", "denovo": "a motif found in the peaks", "kmer": "k-mers",
-              "gc": "GC content"}  # fmt: skip
+_BASELINES = ("motif", "denovo", "kmer", "gc")
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,9 @@ class Answer:
         that is handed out is not one of those that were evaluated.
     tf : str
     verdict : {"better", "undecided", "worse"}
-        Whether the model ranks held-out regions better than every cheap baseline: its interval
-        above, around or below the best one's AUCPR.
+        Whether the model ranks held-out regions better than every cheap baseline: the interval of
+        the difference of their AUCPR above, around or below 0
+        (`cistransfer.evaluation.verdict.Verdict`).
     sentence : str
         The verdict in words, with the numbers.
     notes : tuple of str
@@ -150,6 +150,7 @@ def learn(
     >>> answer.verdict in ("better", "undecided", "worse")
     True
     """
+    from cistransfer.evaluation.verdict import verdict_of
     from cistransfer.examples.held_out import examples_held_out, with_test
     from cistransfer.models.bundle import open_bundle
     from cistransfer.training.probe import evidence_line
@@ -185,8 +186,8 @@ def learn(
     final = final or len(held.sets) > 1
     found = _evaluated(place, held.sets, fit, final, pwms, device)
     name = held.sets[0].tasks[0]
-    verdict, sentence = judge(found, name)
-    note(sentence)
+    verdict = verdict_of(place / "evaluation", name)
+    note(verdict.sentence)
     if final:
         note("the model is now fitted on the tested regions too; the numbers are those without")
         bundle = fit(
@@ -196,8 +197,16 @@ def learn(
         bundle = fit(place / "model", held.sets[0])
     if bundle.card.evidence:
         notes.append(evidence_line(bundle.card.evidence))  # told while it was trained
-    answer = Answer(place, name, verdict, sentence, tuple(notes), found, bundle, held.how)
-    _write(answer, source, motifs if pwms else None, interpret, device)
+    answer = Answer(
+        place, name, verdict.word, verdict.sentence, tuple(notes), found, bundle, held.how
+    )
+    asked = {
+        "peaks": peaks, "genome": genome, "open_regions": open_regions, "tf": tf, "trunk": trunk,
+        "motifs": motifs, "blacklist": blacklist, "columns": columns, "window": window,
+        "final": final, "seed": seed,
+    }  # fmt: skip
+    known = (motifs or "jaspar") if pwms else None
+    _write(answer, source, known, interpret, device, asked)
     return answer
 
 
@@ -278,7 +287,7 @@ def learn_each(
             f"{rows[0]['name']}: {rows[0]['error']}"
         )
     write_tsv(place / "answers.tsv", pd.DataFrame(rows)[list(rows_of(rows))])
-    pages = [answer.folder / "evaluation" for answer in answers]
+    pages = [answer.folder for answer in answers]
     write_report(place / "report.html", pages, title=f"{len(answers)} TFs: what their peaks taught")
     return answers
 
@@ -418,33 +427,18 @@ def expected(bound: int) -> str:
     return words
 
 
-def judge(found: Evaluation, tf: str) -> tuple[str, str]:
-    """Whether the model is better than every baseline, in a word and in a sentence."""
-    score = found.models[0].tasks[tf]
-    aucpr, ends = _number(score, "aucpr"), score.interval("aucpr")
-    best, name = next(iter(_rated(found, tf)), (float("nan"), ""))
-    low, high = ends or (aucpr, aucpr)
-    verdict = "better" if low > best else "worse" if high < best else "undecided"
-    says = {
-        "better": "use the model",
-        "undecided": "on so few held-out regions the two cannot be told apart",
-        "worse": f"use {_BASELINES.get(name, name)} instead of the model",
-    }[verdict]
-    area = _number(score, "auroc")
-    return verdict, (
-        f"from {tf}'s peaks the model ranks a bound region above an unbound one "
-        f"{100 * area:.0f} times in 100; AUCPR {aucpr:.3f} ({low:.2f} to {high:.2f}), the best "
-        f"cheap way ({_BASELINES.get(name, name)}) {best:.3f}: {says}"
-    )
-
-
 def _number(score: TaskScore, name: str) -> float:
     value = score[name]
     return float("nan") if value is None else float(value)
 
 
 def _write(
-    answer: Answer, source: FromPeaks, motifs: PathLike | None, interpret: bool, device: str
+    answer: Answer,
+    source: FromPeaks,
+    motifs: PathLike | None,
+    interpret: bool,
+    device: str,
+    asked: Mapping[str, Any],
 ) -> None:
     """Interpretation, predictions of the open regions, the report and the record."""
     from cistransfer.examples.candidates import as_sequences
@@ -452,20 +446,17 @@ def _write(
     from cistransfer.prediction.table import predict_regions, write_predictions
     from cistransfer.report.page import write_report
 
-    pages: list[Path] = [answer.folder / "evaluation"]
     if interpret:
         from cistransfer.interpretation.interpret import interpret as explain
         from cistransfer.interpretation.steps import Methods
 
         learned = answer.folder / "what-it-learned"
         explain(answer.folder / "model", learned, Methods(motifs=motifs), device=device)
-        pages.append(answer.folder / "what-it-learned")
     if source.open_regions is not None:
         regions = as_regions(source.open_regions)
         sequences = as_sequences(source.genome)
         table = predict_regions(answer.bundle, regions, sequences)
         write_predictions(answer.folder / "predictions.tsv.gz", table)
-    write_report(answer.folder / "report.html", pages, title=f"{answer.tf}: what its peaks taught")
     write_json(
         answer.folder / "answer.json",
         {
@@ -475,5 +466,15 @@ def _write(
             "evidence": answer.bundle.card.evidence,
             "notes": list(answer.notes),
             "bundle": str(answer.bundle.path),
+            "asked": {name: _said(value) for name, value in asked.items()},
         },
     )
+    title = f"{answer.tf}: what its peaks taught"
+    write_report(answer.folder / "report.html", [answer.folder], title=title)
+
+
+def _said(value: Any) -> Any:
+    """A value that was asked for, as JSON; a table or a genome that was given by what it is."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value if value is None or isinstance(value, str | int | bool) else type(value).__name__

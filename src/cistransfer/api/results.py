@@ -184,7 +184,7 @@ def write_report(
     Parameters
     ----------
     evaluations : path or list of path
-        Folders that `evaluate` or ``cistransfer interpret`` wrote.
+        Folders that `evaluate`, `interpret` or `learn` wrote.
     out : path
         The HTML file.
     title : str

@@ -18,14 +18,14 @@ class Page:
 
     evaluations: tuple[Path, ...] = option(
         positional=True,
-        help="Folders that 'cistransfer evaluate' or 'cistransfer interpret' wrote.",
+        help="Folders that 'cistransfer evaluate', 'interpret' or 'learn' wrote.",
     )
     out: Path = option(help="HTML file to write.")
     title: str = option("Transfer and scratch on held-out regions", help="Title of the page.")
 
 
 def report(page: Page, networks: OwnNetworks) -> Done:
-    """Write one self-contained HTML page: numbers, curves, examples, what models learned."""
+    """Write one self-contained HTML page: a verdict, curves, what models learned, examples."""
     from cistransfer.api.results import write_report
 
     networks.register()

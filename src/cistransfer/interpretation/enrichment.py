@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.figures import (
     BLUE,
-    BOTH,
     FAINT,
     GREY,
     ORANGE,
@@ -26,7 +25,6 @@ from cistransfer.figures import (
     figure,
     finish,
     label_points,
-    save,
 )
 from cistransfer.genome.intervals import expand_ranges, overlap_pairs
 from cistransfer.interpretation.steps import Methods, Panel, Step
@@ -463,15 +461,12 @@ def _run(subject: Subject) -> dict[str, Any]:
             "(--min-sites)"
         )
         return summary
-    save(draw_enrichment({"": table}), subject.out / "enrichment", BOTH)
+    subject.draw(draw_enrichment({"": table}), "enrichment")
     mine = table[table["own"]]["motif"].head(2)
     ends = [*mine, *found["enriched"]["motif"].head(3), *found["depleted"]["motif"].head(2)]
-    save(
-        draw_ecdfs(sites, {"": strength}, list(dict.fromkeys(ends or table["motif"].head(3)))),
-        subject.out / "ecdf",
-        BOTH,
-    )
-    save(draw_densities(sites, strength, list(mine)), subject.out / "densities", BOTH)
+    named = list(dict.fromkeys(ends or table["motif"].head(3)))
+    subject.draw(draw_ecdfs(sites, {"": strength}, named), "ecdf")
+    subject.draw(draw_densities(sites, strength, list(mine)), "densities")
     return summary
 
 

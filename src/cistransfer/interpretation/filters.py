@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
-from cistransfer.figures import BOTH, save
 from cistransfer.interpretation.figures import draw_logos
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, fold_norms, run_chain, run_filters
@@ -290,7 +289,7 @@ def _run(subject: Subject) -> dict[str, Any]:
         for row in ordered.itertuples()
     ]
     pwms = [by_number[number] for number in ordered["filter"]]
-    save(draw_logos(pwms, titles, what="filters, best match first"), subject.out / "filters", BOTH)
+    subject.draw(draw_logos(pwms, titles, what="filters, best match first"), "filters")
     return {
         "from": subject.methods.filters_from,
         "sequences": motifs.sequences,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
-from cistransfer.figures import BOTH, FAINT, SEQUENTIAL, figure, finish, label_points, save
+from cistransfer.figures import FAINT, SEQUENTIAL, figure, finish, label_points
 from cistransfer.interpretation.filters import needs_tomtom
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, leaf_calls, run_filters
@@ -163,7 +163,7 @@ def _run(subject: Subject) -> dict[str, Any]:
     """Write ``influence.tsv`` and its figure."""
     table, n = influence_table(subject)
     write_tsv(subject.out / "influence.tsv", table)
-    save(draw_influence(table), subject.out / "influence", BOTH)
+    subject.draw(draw_influence(table), "influence")
     return {
         "sequences": n,
         "most_influential": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.figures import BLUE, BOTH, ORANGE, figure, finish, legend, save
+from cistransfer.figures import BLUE, ORANGE, figure, finish, legend
 from cistransfer.genome.codes import N, reverse_complement
 from cistransfer.genome.shuffle import dinucleotide_shuffle
 from cistransfer.interpretation.steps import Methods, Panel, Step
@@ -167,7 +167,7 @@ def _run_marginal(subject: Subject) -> dict[str, Any]:
     table = marginal_effects(subject.bundle.model, _background(subject), usable, task=subject.task)
     table = table.sort_values("effect", ascending=False, ignore_index=True)
     write_tsv(subject.out / "marginal.tsv", table)
-    save(draw_marginal(table), subject.out / "marginal", BOTH)
+    subject.draw(draw_marginal(table, own=subject.own_motifs), "marginal")
     return {
         "motifs": len(table),
         "top": [
@@ -201,7 +201,7 @@ def _run_spacing(subject: Subject) -> dict[str, Any]:
     )
     write_tsv(subject.out / "spacing.tsv", table)
     names = [pwm.alt_name or pwm.name for pwm in chosen]
-    save(draw_spacing(table, *names), subject.out / "spacing", BOTH)
+    subject.draw(draw_spacing(table, *names), "spacing")
     best = table.loc[table["interaction"].idxmax()]
     return {
         "pair": names,
@@ -210,8 +210,13 @@ def _run_spacing(subject: Subject) -> dict[str, Any]:
     }
 
 
-def draw_marginal(table: pd.DataFrame, *, max_motifs: int = 30) -> Figure:
-    """Effect of planting each motif, the ``max_motifs`` largest in size, with standard errors."""
+def draw_marginal(
+    table: pd.DataFrame, *, own: Collection[str] = (), max_motifs: int = 30
+) -> Figure:
+    """Effect of planting each motif, the ``max_motifs`` largest in size, with standard errors.
+
+    ``own``, names of the task's own motifs, are set in bold.
+    """
     some = table.reindex(table["effect"].abs().nlargest(max_motifs).index).sort_values("effect")
     made, (ax,) = figure(5.4, max(0.22 * len(some), 1.6) + 1.0)
     colour = [ORANGE if value > 0 else BLUE for value in some["effect"]]
@@ -221,12 +226,16 @@ def draw_marginal(table: pd.DataFrame, *, max_motifs: int = 30) -> Figure:
     )
     names = [name or motif for name, motif in zip(some["name"], some["motif"], strict=True)]
     ax.set_yticks(np.arange(len(some)), names, fontsize=7.5)
+    for label, motif in zip(ax.get_yticklabels(), some["motif"], strict=True):
+        label.set_fontweight("bold" if motif in set(own) else "normal")
+    ax.set_ylim(-0.7, len(some) - 0.3)
     ax.axvline(0, color="0.3", linewidth=0.7)
     which = f"{len(some)} largest effects of {len(table):,} motifs"
     n = int(table["n"].max()) if len(table) else 0
     finish(
         ax, "change of the logit by one site (mean ± s.e.)", "",
-        f"One site planted into {n} neutral sequences:\n{which}",
+        f"One site planted into {n} neutral sequences:\n{which}"
+        + ("; bold: its own" if some["motif"].isin(set(own)).any() else ""),
     )  # fmt: skip
     return made
 

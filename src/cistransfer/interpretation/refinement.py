@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cistransfer.errors import InputError
-from cistransfer.figures import BOTH, figure, save
+from cistransfer.figures import figure
 from cistransfer.interpretation.figures import draw_logos
 from cistransfer.interpretation.filters import (
     FilterMotifs,
@@ -177,7 +177,7 @@ def _run(subject: Subject) -> dict[str, Any]:
         mine = named["match"].isin(subject.own_motifs) & named["significant"]
         summary["filters_resembling_the_task"]["scratch"] = int(mine.sum())
     if moved:
-        save(_pairs(result), subject.out / "refinement", BOTH)
+        subject.draw(_pairs(result), "refinement")
         return summary
     strategy = subject.bundle.card.strategy.name
     summary["note"] = (
@@ -215,7 +215,7 @@ def _head(subject: Subject, result: Refinement, codes: Codes) -> dict[str, Any]:
         "uses most:",
         fontsize=8.5, x=0.01, ha="left",
     )  # fmt: skip
-    save(drawn, subject.out / "refinement", BOTH)
+    subject.draw(drawn, "refinement")
     return {
         "sd_of_the_logit_by": spread,
         "most_used": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.candidates import Placing, as_sequences, no_sequence
 from cistransfer.examples.dataset import PARTS, ExampleSet, open_examples
+from cistransfer.figures import BOTH, save
 from cistransfer.genome.bed import as_regions
 from cistransfer.genome.codes import encode
 from cistransfer.genome.fasta import Sequences, read_fasta
@@ -27,6 +29,8 @@ from cistransfer.motifs.names import motifs_of
 from cistransfer.motifs.pwm import PWM
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from cistransfer.interpretation.filters import FilterMotifs
 
 __all__ = [
@@ -34,6 +38,7 @@ __all__ = [
     "Material",
     "Source",
     "Subject",
+    "browser_place",
     "gather",
     "predicted_positive",
     "task_number",
@@ -148,6 +153,13 @@ class Subject:
     def tf(self) -> str:
         """Name of the task."""
         return self.bundle.tasks[self.task]
+
+    def draw(self, made: Figure, name: str) -> None:
+        """Write a figure of the task, headed by its name, as ``NAME.png`` and ``NAME.svg``."""
+        said = made.get_suptitle()
+        heading = f"{self.tf}: {said}" if said else self.tf
+        made.suptitle(heading, fontsize=9, x=0.01, ha="left", weight="normal" if said else "bold")
+        save(made, self.out / name, BOTH)
 
     @cached_property
     def own_motifs(self) -> frozenset[str]:
@@ -279,6 +291,18 @@ def predicted_positive(
     if len(rows) > max_sequences:
         rows = np.sort(np.random.default_rng(seed).choice(rows, size=max_sequences, replace=False))
     return rows
+
+
+def browser_place(name: str) -> str:
+    """A window's name as genome browsers write its place, counted from 1; other names unchanged.
+
+    >>> browser_place("chr1:1000-1200"), browser_place("a sequence")
+    ('chr1:1,001-1,200', 'a sequence')
+    """
+    place = re.fullmatch(r"(.+):(\d+)-(\d+)", name)
+    if place is None:
+        return name
+    return f"{place[1]}:{int(place[2]) + 1:,}-{int(place[3]):,}"
 
 
 def _own_examples(bundle: Bundle) -> Path:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from cistransfer.figures import BLUE, BOTH, DIVERGING, SKY, figure, finish, save
+from cistransfer.figures import BLUE, DIVERGING, SKY, figure, finish
 from cistransfer.genome.codes import N, decode
 from cistransfer.interpretation.steps import Panel, Step
+from cistransfer.interpretation.subject import browser_place
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.logo import COLOURS, draw_letters
 from cistransfer.motifs.pwm import PWM, information_content
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from cistransfer.interpretation.subject import Attributed, Subject
 
-__all__ = ["STEP", "draw_mutations", "draw_tracks", "name_sites"]
+__all__ = ["STEP", "draw_mutations", "draw_positions", "draw_tracks", "name_sites", "sited"]
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -34,6 +35,7 @@ _MIN_FIT = 0.6
 _OWN_AHEAD = 0.05  # fits as well: the task's own motif comes first
 _FLANK = 8  # bp beside a hit: attribution there speaks against it
 _TRACKS = 6
+_SITED, _WRONG = 12, 4  # windows whose sites are named: those of the tracks first
 
 
 def name_sites(
@@ -134,6 +136,8 @@ def _run(subject: Subject) -> dict[str, Any]:
         {
             "sequence": names,
             "logit": logits,
+            "probability": subject.bundle.probabilities(subject.logits[rows])[:, subject.task],
+            "label": _labels(subject, rows),
             "sum_of_contributions": found.contributions.sum(axis=1),
         }
     )
@@ -150,27 +154,29 @@ def _run(subject: Subject) -> dict[str, Any]:
     )
     write_tsv(out / "positions.tsv", means)
     label = "−change" if found.method == "mutagenesis" else "contribution"
-    save(draw_positions(means, len(rows), label), out / "positions", BOTH)
+    subject.draw(draw_positions(means, len(rows), label), "positions")
 
-    shown = np.argsort(-logits, kind="stable")[:_TRACKS]
+    best = sited(logits, table["label"])
+    shown = best[:_TRACKS]
     named = None
     if subject.motifs:
         named = name_sites(
-            codes[shown], attributed.strength[shown], subject.motifs, subject.own_motifs
+            codes[best], attributed.strength[best], subject.motifs, subject.own_motifs
         )
         write_tsv(
-            out / "sites.tsv", named.assign(sequence=[names[shown[i]] for i in named["sequence"]])
+            out / "sites.tsv", named.assign(sequence=[names[best[i]] for i in named["sequence"]])
         )
-    titles = [f"{names[i]}  logit {logits[i]:.2f}" for i in shown]
+        named = named[named["sequence"] < len(shown)]
+    titles = [f"{browser_place(names[i])}  logit {logits[i]:.2f}" for i in shown]
     tracks = draw_tracks(codes[shown], attributed.strength[shown], titles, named=named, label=label)
     tracks.suptitle(
         f"The {len(shown)} windows with the highest scores, of {len(rows):,} that were attributed",
         fontsize=9, x=0.01, ha="left",
     )  # fmt: skip
-    save(tracks, out / "attribution", BOTH)
+    subject.draw(tracks, "attribution")
     if found.method == "mutagenesis" and found.hypothetical is not None:
         drawn = draw_mutations(codes[shown[0]], found.hypothetical[shown[0]], titles[0])
-        save(drawn, out / "mutations", BOTH)
+        subject.draw(drawn, "mutations")
     summary: dict[str, Any] = {"method": found.method, "on": found.on, "sequences": len(rows),
                                "drawn": len(shown)}  # fmt: skip
     if found.error is not None:
@@ -180,6 +186,23 @@ def _run(subject: Subject) -> dict[str, Any]:
             str(name): int(count) for name, count in named["name"].value_counts().items()
         }
     return summary
+
+
+def sited(logits: ArrayLike, labels: Sequence[str] | pd.Series) -> NDArray[np.intp]:
+    """The windows whose sites are named, as rows: the highest scores, then the highest unbound."""
+    order = np.argsort(-np.asarray(logits), kind="stable")
+    wrong = np.asarray(labels)[order] == "unbound"
+    wrong[:_SITED] = False
+    return np.concatenate([order[:_SITED], order[wrong][:_WRONG]])
+
+
+def _labels(subject: Subject, rows: NDArray[np.int64]) -> list[str]:
+    """What is known of each window: bound, unbound, or nothing."""
+    labels = subject.material.labels
+    if labels is None:
+        return [""] * len(rows)
+    words = {1: "bound", 0: "unbound"}
+    return [words.get(int(value), "") for value in labels[rows, subject.task]]
 
 
 def _as_text(names: Sequence[str], attributed: Attributed) -> str:

@@ -15,7 +15,7 @@ from cistransfer.motifs.pwm import PWM, UNIFORM, information_content
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "draw_letters", "draw_logo", "logo_heights"]
+__all__ = ["COLOURS", "draw_letters", "draw_logo", "letter_path", "logo_heights"]
 
 COLOURS = ("#1a9641", "#2c7bb6", "#f0a30a", "#d7191c")
 """Colours of A, C, G, T (the field's green, blue, yellow, red)."""
@@ -80,6 +80,19 @@ def draw_letters(
         ax.tick_params(axis="x", labelsize="x-small", length=0)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
+
+
+def letter_path(letter: str) -> str:
+    """Outline of A, C, G or T as data of an SVG path: one unit wide, one high, y upwards."""
+    path = _glyph(letter)
+    signs = {path.MOVETO: "M", path.LINETO: "L", path.CURVE3: "Q", path.CURVE4: "C"}
+    steps = []
+    for points, code in path.iter_segments(curves=True, simplify=False):
+        if code == path.CLOSEPOLY:
+            steps.append("Z")
+        else:
+            steps.append(signs[code] + " ".join(f"{value:.3f}" for value in points))
+    return "".join(steps)
 
 
 @cache

@@ -1,11 +1,10 @@
-"""Figures of one evaluation, each a matplotlib Figure, and figures as text for HTML.
+"""Figures of one evaluation, each a matplotlib Figure.
 
 Nothing is shown or saved and no global state changes: `cistransfer.figures.save` is the caller's.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from cistransfer.errors import InputError
 from cistransfer.figures import (
     BLUE,
+    DASHES,
+    GREY,
     GUIDE,
+    INK,
     NOTE,
     ORANGE,
-    as_png,
     colours,
     figure,
     finish,
@@ -36,7 +37,19 @@ from cistransfer.metrics.resolved import resolved
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["as_base64", "gc_histogram", "learning_curve", "ranking_curves", "reliability"]
+__all__ = [
+    "gc_histogram",
+    "learning_curve",
+    "model_intervals",
+    "ranking_curves",
+    "reliability",
+    "score_histogram",
+]
+
+_RANKING = {
+    "precision-recall": (pr_curve, aucpr, "AUCPR", "recall", "precision"),
+    "roc": (roc_curve, auroc, "AUROC", "false-positive rate", "true-positive rate"),
+}
 
 _MAX_POINTS = 2000
 
@@ -52,7 +65,12 @@ def _thin(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def ranking_curves(
-    labels: ArrayLike, scores: Mapping[str, ArrayLike], *, title: str = ""
+    labels: ArrayLike,
+    scores: Mapping[str, ArrayLike],
+    *,
+    panels: Sequence[str] = tuple(_RANKING),
+    title: str = "",
+    size: tuple[float, float] = (4.8, 4.0),
 ) -> Figure:
     """Draw precision against recall and the ROC curve of several models on the same rows.
 
@@ -63,45 +81,55 @@ def ranking_curves(
     ----------
     labels : array of -1, 0, 1, shape (n,)
     scores : mapping of str to array of float, shape (n,)
+    panels : sequence of {"precision-recall", "roc"}
     title : str
+    size : pair of float
+        Of a panel, in inches.
     """
     truth, _, _ = resolved(labels, np.zeros(np.shape(labels)))
     chance = float(truth.mean())
-    made, (left, right) = figure(4.8, 4.0, columns=2, grid=True)
+    made, axes = figure(*size, columns=len(panels), grid=True)
     paint = colours(list(scores))
-    for name, values in scores.items():
-        if np.ptp(np.asarray(values)) == 0:
-            continue
-        for panel, curve, area in ((left, pr_curve, aucpr), (right, roc_curve, auroc)):
+    for panel, kind in zip(axes, panels, strict=True):
+        curve, area, short, x, y = _RANKING[kind]
+        for number, (name, values) in enumerate(scores.items()):
+            if np.ptp(np.asarray(values)) == 0:
+                continue
             panel.plot(
                 *_thin(curve(labels, values)),
                 color=paint[name],
+                linestyle=DASHES[number % len(DASHES)],
                 linewidth=1.8,
                 label=f"{name}  {area(labels, values):.3f}",
             )
-    left.axhline(chance, color=GUIDE, linestyle="--", linewidth=1)
-    left.annotate(
-        f"prevalence {chance:.3f}",
-        (0.99, chance),
-        xytext=(0, -3),
-        textcoords="offset points",
-        fontsize=8,
-        color=NOTE,
-        ha="right",
-        va="top",
-    )
-    right.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
-    for panel in (left, right):
+        if kind == "roc":
+            panel.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
+        else:
+            panel.axhline(chance, color=GUIDE, linestyle="--", linewidth=1)
+            panel.annotate(
+                f"prevalence {chance:.3f}",
+                (0.99, chance),
+                xytext=(0, -3),
+                textcoords="offset points",
+                fontsize=8,
+                color=NOTE,
+                ha="right",
+                va="top",
+            )
         panel.set(xlim=(-0.01, 1.01), ylim=(0, 1.03))
-    finish(left, "recall", "precision", title)
-    finish(right, "false-positive rate", "true-positive rate")
-    legend(left, loc="best", title="AUCPR", title_fontsize=8.5)
-    legend(right, loc="lower right", title="AUROC", title_fontsize=8.5)
+        finish(panel, x, y, title if panel is axes[0] else "")
+        place = "lower right" if kind == "roc" else "best"
+        legend(panel, loc=place, title=short, title_fontsize=8.5)
     return made
 
 
 def reliability(
-    labels: ArrayLike, logits: ArrayLike, temperature: float = 1.0, *, title: str = ""
+    labels: ArrayLike,
+    logits: ArrayLike,
+    temperature: float = 1.0,
+    *,
+    panels: Sequence[str] = ("calibration", "rows"),
+    title: str = "",
 ) -> Figure:
     """Draw observed frequency against predicted probability, before and after the temperature.
 
@@ -113,10 +141,14 @@ def reliability(
     logits : array of float, shape (n,)
     temperature : float
         Fitted on validation (`fit_temperature`); 1 draws one line.
+    panels : sequence of {"calibration", "rows"}
     title : str
     """
-    made, (left, right) = figure(4.6, 4.0, columns=2, grid=True)
-    left.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
+    made, axes = figure(4.6, 4.0, columns=len(panels), grid=True)
+    named = dict(zip(panels, axes, strict=True))
+    left, right = named.get("calibration"), named.get("rows")
+    if left is not None:
+        left.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1)
     stages = {"raw": (1.0, ORANGE, "o")}
     if temperature != 1.0:
         stages[f"temperature {temperature:.2f}"] = (temperature, BLUE, "s")
@@ -125,23 +157,115 @@ def reliability(
         table = reliability_bins(labels, probabilities)
         error = expected_calibration_error(labels, probabilities)
         filled = table["n"] > 0
-        left.plot(
-            table["mean_probability"][filled],
-            table["observed"][filled],
-            color=colour,
-            marker=marker,
-            markersize=5,
-            linewidth=1.6,
-            label=f"{name}: ECE {error:.3f}",
-        )
-        right.stairs(
-            table["n"], np.append(table["low"], 1.0), color=colour, linewidth=1.8, label=name
-        )
-    left.set(xlim=(0, 1), ylim=(0, 1))
-    right.set(xlim=(0, 1))
-    finish(left, "predicted probability", "observed frequency", title)
-    finish(right, "predicted probability", "rows")
-    legend(left, loc="upper left")
+        if left is not None:
+            left.plot(
+                table["mean_probability"][filled],
+                table["observed"][filled],
+                color=colour,
+                marker=marker,
+                markersize=5,
+                linewidth=1.6,
+                label=f"{name}: ECE {error:.3f}",
+            )
+        if right is not None:
+            edges = np.append(table["low"], 1.0)
+            right.stairs(table["n"], edges, color=colour, linewidth=1.8, label=name)
+    if left is not None:
+        left.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
+        finish(left, "predicted probability", "observed frequency", title)
+        legend(left, loc="upper left")
+    if right is not None:
+        right.set(xlim=(0, 1))
+        finish(right, "predicted probability", "rows")
+    return made
+
+
+def score_histogram(
+    labels: ArrayLike,
+    logits: ArrayLike,
+    temperature: float = 1.0,
+    threshold: float | None = None,
+    *,
+    title: str = "",
+) -> Figure:
+    """Draw how many bound and unbound rows get which probability, and where the model calls.
+
+    Parameters
+    ----------
+    labels : array of -1, 0, 1, shape (n,)
+    logits : array of float, shape (n,)
+    temperature : float
+        Of the probabilities.
+    threshold : float, optional
+        On the raw logit; drawn as a dashed line.
+    title : str
+    """
+    truth, values, _ = resolved(labels, logits)
+    probabilities = to_probability(values, temperature)
+    made, (panel,) = figure(4.6, 4.0, grid=True)
+    edges = np.linspace(0, 1, 21)
+    for name, rows, colour, filled in (
+        ("unbound", ~truth, ORANGE, False),
+        ("bound", truth, BLUE, True),
+    ):
+        counts, _ = np.histogram(probabilities[rows], edges)
+        panel.stairs(
+            counts, edges, color=colour, fill=filled, alpha=0.45 if filled else 1, linewidth=1.8,
+            label=f"{name} ({int(rows.sum()):,})",
+        )  # fmt: skip
+        if filled:
+            panel.stairs(counts, edges, color=colour, linewidth=1.2)
+    if threshold is not None:
+        at = float(to_probability([threshold], temperature)[0])
+        panel.axvline(
+            at, 0, 0.74, color=INK, linestyle="--", linewidth=1,
+            label=f"called from {at:.2f} on",
+        )  # fmt: skip
+    panel.set(xlim=(0, 1), ylim=(0, 1.35 * panel.get_ylim()[1]))  # room for the legend
+    finish(panel, "predicted probability", "windows", title)
+    legend(panel, loc="upper center")
+    return made
+
+
+def model_intervals(table: pd.DataFrame, *, chance: float | None = None, title: str = "") -> Figure:
+    """Draw one value with its interval a row, and beside it, hollow, what it is compared with.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``name``, ``aucpr``, ``low``, ``high`` (may be empty) and ``own``: whether the row is a
+        trained model (filled) or a baseline (hollow). With ``rival``, an AUCPR, and
+        ``rival_name``, a rival's mark stands in the same row.
+    chance : float, optional
+        Dashed.
+    title : str
+    """
+    made, (panel,) = figure(4.6, max(0.3 * len(table), 0.9) + 0.75, grid=True)
+    rows = np.arange(len(table))[::-1]
+    value = table["aucpr"].to_numpy(float)
+    own = table["own"].to_numpy(bool)
+    low = table["low"].fillna(table["aucpr"]).to_numpy(float)
+    high = table["high"].fillna(table["aucpr"]).to_numpy(float)
+    for mine, colour, marker, face in ((True, BLUE, "o", BLUE), (False, GREY, "s", "white")):
+        picked = own == mine
+        panel.hlines(rows[picked], low[picked], high[picked], color=colour, linewidth=2)
+        panel.plot(
+            value[picked], rows[picked], marker, color=colour, markerfacecolor=face, markersize=7,
+            markeredgewidth=1.6, linestyle="none", zorder=3,
+        )  # fmt: skip
+    if "rival" in table:
+        panel.plot(
+            table["rival"], rows, "s", color=ORANGE, markerfacecolor="white", markersize=6,
+            markeredgewidth=1.6, linestyle="none", label="best baseline",
+        )  # fmt: skip
+        panel.plot([], [], "o", color=BLUE, markersize=7, label="model, 95 % interval")
+        legend(panel, loc="upper left", bbox_to_anchor=(0, -0.75 / max(len(table), 1)), ncols=2)
+    if chance is not None:
+        panel.axvline(chance, color=GUIDE, linestyle="--", linewidth=1)
+    panel.set_yticks(rows, table["name"])
+    panel.set_ylim(-0.6, len(table) - 0.4)
+    panel.set_xlim(min(float(np.nanmin(low)), chance if chance is not None else 1) - 0.03, 1.005)
+    finish(panel, "AUCPR (dashed: chance)" if chance is not None else "AUCPR", "", title)
     return made
 
 
@@ -246,8 +370,3 @@ def gc_histogram(histograms: Mapping[str, Sequence[int]]) -> Figure:
     finish(panel, "GC content (%)", "share of windows")
     legend(panel, loc="upper right")
     return made
-
-
-def as_base64(drawn: Figure) -> str:
-    """Render a figure as PNG in base64, without a time stamp."""
-    return base64.b64encode(as_png(drawn)).decode("ascii")

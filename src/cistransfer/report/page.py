@@ -1,67 +1,60 @@
-"""The report: one HTML page about one or more evaluations."""
+"""The report: one HTML page about evaluations, interpretations and what ``learn`` answered."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 import cistransfer
 from cistransfer.errors import InputError
-from cistransfer.evaluation.results import (
-    INTERVALS,
-    Evaluation,
-    ModelScore,
-    TaskScore,
-    open_evaluation,
-)
+from cistransfer.evaluation.results import Evaluation, open_evaluation
 from cistransfer.evaluation.runs import open_predictions
-from cistransfer.examples.dataset import open_examples
-from cistransfer.metrics.table import METRICS
-from cistransfer.models.bundle import open_bundle
+from cistransfer.evaluation.verdict import Verdict, is_cheap, judge
 from cistransfer.report.figures import (
-    as_base64,
     gc_histogram,
     learning_curve,
+    model_intervals,
     ranking_curves,
     reliability,
+    score_histogram,
 )
-from cistransfer.report.interpretations import Image, interpretation_part
+from cistransfer.report.inline import Plot, glyphs, plot
+from cistransfer.report.learned import learned_part
+from cistransfer.report.numbers import (
+    columns,
+    commands,
+    example_facts,
+    learn_command,
+    metric_rows,
+    model_row,
+)
 from cistransfer.storage import read_json, write_text
+from cistransfer.training.probe import evidence_line
 
 __all__ = ["write_report"]
 
-_COUNTS = {"tp": "TP", "fp": "FP", "tn": "TN", "fn": "FN"}
-_FITTED = {"threshold": "threshold", "temperature": "temperature"}
-_ROWS = {"n": "windows", "positives": "bound", "prevalence": "prevalence"}
-_ENDS = dict(
-    zip(
-        INTERVALS,
-        ("AUCPR from", "AUCPR to", "AUCPR from (blocks)", "AUCPR to (blocks)"),
-        strict=True,
-    )
-)
-
-
-def _columns(further: bool) -> dict[str, str]:
-    """Names and headings of the first table's columns, or of the table of further numbers."""
-    metrics = {
-        name: metric.heading
-        for name, metric in METRICS.items()
-        if (metric.shown == "further") is further
-    }
-    return {**_ENDS, **metrics, **_COUNTS, **_FITTED} if further else {**_ROWS, **metrics}
+_MAX_TASKS = 6  # of one evaluation, drawn
+_MAX_ROWS = 60  # of the overview's figure
+_TOP = 25  # predictions of regions, listed
+_WORDS = {
+    "better": "better than the cheap ways",
+    "undecided": "not distinguishable from a cheap way",
+    "worse": "worse than a cheap way",
+    "alone": "compared with no cheap way",
+}
 
 
 def write_report(
     out: str | os.PathLike[str],
-    evaluations: Sequence[str | os.PathLike[str]],
+    folders: Sequence[str | os.PathLike[str]],
     *,
     title: str = "Transfer and scratch on held-out regions",
 ) -> Path:
@@ -74,9 +67,10 @@ def write_report(
     ----------
     out : path
         The HTML file.
-    evaluations : sequence of path
-        Folders that ``cistransfer evaluate`` or ``cistransfer interpret`` wrote; the latter give
-        sections of their own, behind the others.
+    folders : sequence of path
+        Folders that ``cistransfer evaluate``, ``interpret`` or ``learn`` wrote. What a model
+        learned stands in the section of its evaluation, where that is among the folders; else
+        behind the others.
     title : str
 
     Returns
@@ -86,28 +80,53 @@ def write_report(
     Raises
     ------
     InputError
-        When a folder is no evaluation, or a run that it names is gone.
+        When a folder is none of these, or a run that it names is gone.
     """
     from jinja2 import Environment
 
-    if not evaluations:
+    if not folders:
         raise InputError("a report needs at least one evaluation folder")
-    parts, learned = [], []
-    for folder in map(Path, evaluations):
+    numbers = count()
+    parts: list[dict[str, Any]] = []
+    learned: list[dict[str, Any]] = []
+    for folder in map(Path, folders):
         summary = _summary(folder)
-        if summary is None:
-            parts.append(_part(folder))
+        if (folder / "answer.json").exists():
+            parts.append(_answer(folder, numbers))
+        elif summary is None:
+            parts.append(_part(folder, numbers))
         else:
-            learned.append(interpretation_part(folder, summary))
-    source = (resources.files("cistransfer.report") / "page.html").read_text(encoding="utf-8")
-    template = Environment(autoescape=True).from_string(source)
+            learned.append({**learned_part(folder, summary), "bundle": summary["bundle"]})
+    for each in list(learned):
+        for part in parts:
+            bundle = Path(each["bundle"])
+            if part["learned"] is None and any(
+                run in (bundle, *bundle.parents) for run in part["runs"]
+            ):
+                part["learned"] = each
+                learned.remove(each)
+                break
+    read = {
+        name: (resources.files("cistransfer.report") / f"page.{name}").read_text(encoding="utf-8")
+        for name in ("html", "css", "js")
+    }
+    digest = base64.b64encode(hashlib.sha256(read["js"].encode()).digest()).decode()
+    template = Environment(autoescape=True, trim_blocks=True).from_string(read["html"])
+    several = sum(len(part["verdicts"]) for part in parts) > 1 or len(parts) > 1
     write_text(
         out,
         template.render(
             title=title,
             version=cistransfer.__version__,
+            css=read["css"],
+            script=read["js"],
+            digest=digest,
+            glyphs=glyphs(),
+            words=_WORDS,
             parts=parts,
             learned=learned,
+            several=several,
+            overview=_overview(parts, numbers) if several else None,
             heldout=all(not part["warning"] for part in parts),
         ),
     )
@@ -115,7 +134,7 @@ def write_report(
 
 
 def _summary(folder: Path) -> dict[str, Any] | None:
-    """Read what an interpretation says of itself; None for a folder that is something else."""
+    """The summary of an interpretation folder; None for an evaluation's."""
     place = folder / "summary.json"
     if (folder / "metrics.json").exists() or not place.is_file():
         return None
@@ -125,24 +144,86 @@ def _summary(folder: Path) -> dict[str, Any] | None:
     return summary
 
 
-def _part(folder: Path) -> dict[str, Any]:
+def _answer(folder: Path, numbers: count[int]) -> dict[str, Any]:
+    """The part of a folder that ``learn`` wrote."""
+    answer = read_json(folder / "answer.json")
+    if not isinstance(answer, dict) or not isinstance(answer.get("tf"), str):
+        raise InputError(f"{folder / 'answer.json'}: expected what 'cistransfer learn' wrote")
+    part = _part(folder / "evaluation", numbers, handed=folder / "model")
+    learned = folder / "what-it-learned"
+    summary = _summary(learned)
+    if summary is not None:
+        part["learned"] = learned_part(learned, summary)
+    asked, said = answer.get("asked"), answer.get("sentence")
+    evidence = evidence_line(answer["evidence"]) if answer.get("evidence") else ""
+    return {
+        **part,
+        "title": answer["tf"],
+        "notes": [str(note) for note in answer.get("notes", ()) if note not in (said, evidence)],
+        "evidence": evidence[:1].upper() + evidence[1:],
+        "top": _top(folder / "predictions.tsv.gz", answer["tf"]),
+        "commands": [
+            *([learn_command(asked)] if isinstance(asked, dict) else ()),
+            *part["commands"],
+        ],
+    }
+
+
+def _top(path: Path, task: str) -> dict[str, Any] | None:
+    """The regions that are scored highest."""
+    if not path.exists():
+        return None
+    table = pd.read_csv(path, sep="\t")
+    if task not in table:
+        return None
+    best = table.sort_values(task, ascending=False, kind="stable").head(_TOP)
+    return {
+        "n": int(table[task].notna().sum()),
+        "rows": [
+            {
+                "place": f"{row['chrom']}:{int(row['start']) + 1:,}-{int(row['end']):,}",
+                "probability": float(row[task]),
+            }
+            for row in best.dropna(subset=[task]).to_dict("records")
+        ],
+    }
+
+
+def _part(folder: Path, numbers: count[int], handed: Path | None = None) -> dict[str, Any]:
+    """One evaluation: ``handed`` is the model that is handed out where its rows name no run."""
     found = open_evaluation(folder)
     runs = {model.name: Path(model.run) for model in found.models if model.run}
-    shown = found.tasks[:6]
+    if handed is not None:
+        runs.setdefault(found.models[0].name, handed)
+    shown = found.tasks[:_MAX_TASKS]
+    place = next((run / "examples" for run in runs.values() if (run / "examples").is_dir()), None)
+    facts = example_facts(place, shown)
+    table = open_predictions(folder)
+    learning, fitted = _learning(runs, numbers)
+    tasks = [_task(found, table, task, facts["learned"].get(task), numbers) for task in shown]
     return {
         "title": ", ".join(shown) + (" …" if len(found.tasks) > len(shown) else ""),
+        "id": f"part-{next(numbers)}",
+        "runs": list(runs.values()),
         "warning": _warning(found),
         "published": found.protocol == "published",
-        "headlines": [_headline(task, found.models) for task in shown],
-        "metric_names": ["model", "task", *_columns(False).values()],
-        "metrics": _metric_rows(_columns(False), found),
-        "further_names": ["model", "task", *_columns(True).values()],
-        "further": _metric_rows(_columns(True), found),
-        "curves": _curves(folder, shown, found.models),
-        "models": [_model_row(model) for model in found.models],
-        **_example_facts(runs, shown),
-        "learning": _learning(runs),
-        "commands": _commands([*runs.values(), folder]),
+        "tasks": tasks,
+        "verdicts": [task["verdict"] for task in tasks if task["verdict"]],
+        "metric_names": ["model", "task", *columns(False).values()],
+        "metrics": metric_rows(columns(False), found),
+        "further_names": ["model", "task", *columns(True).values()],
+        "further": metric_rows(columns(True), found),
+        "models": [model_row(model, runs.get(model.name)) for model in found.models],
+        "examples": facts,
+        "count_tasks": list(shown),
+        "gc": _gc(facts["gc"], numbers),
+        "learning": learning,
+        "fitted": fitted,
+        "commands": commands([*runs.values(), folder]),
+        "learned": None,
+        "notes": [],
+        "evidence": "",
+        "top": None,
     }
 
 
@@ -163,160 +244,173 @@ def _warning(found: Evaluation) -> str:
     return "; ".join(said) + ("." if said else "")
 
 
-def _headline(task: str, models: Sequence[ModelScore]) -> dict[str, str]:
-    known = {model.name: model.tasks[task] for model in models if not model.tasks[task].why}
-    if not known:
-        return {"task": task, "text": models[0].tasks[task].why}
-    first = next(iter(known.values()))
-    scores = ", ".join(f"{name} {score['aucpr']:.3f}" for name, score in known.items())
-    return {
-        "task": task,
-        "text": f"AUCPR {scores} on {first.positives:,} bound of {first.n:,} windows "
-        f"(chance {first['prevalence']:.2f}).",
-    }
+def _task(
+    found: Evaluation, table: pd.DataFrame, task: str, learned: int | None, numbers: count[int]
+) -> dict[str, Any]:
+    """Verdict and figures of one task."""
+    first = found.models[0]
+    score = first.tasks[task]
+    if score.why:
+        return {"name": task, "why": score.why, "verdict": None, "plots": []}
+    verdict = judge(found, table, task)
+    labels = table[f"label {task}"].to_numpy()
+    scores = {model.name: table[f"{model.name} {task}"].to_numpy() for model in found.models}
+    temperature = score.temperature or 1.0
+    intervals = _intervals(found, task)
+    chance = float(score["prevalence"] or 0)
 
+    def key() -> str:
+        return f"f{next(numbers)}"
 
-def _best(name: str, scores: Sequence[TaskScore]) -> float | None:
-    """The best value of a metric among the models that rank better than chance.
-
-    One that knows nothing can still be well calibrated: it has not won anything.
-    """
-    if name not in METRICS:
-        return None
-    able = [score.values.get(name) for score in scores if score.beats_chance]
-    known = [float(value) for value in able if value is not None]
-    if not known or len(scores) < 2:
-        return None
-    return min(known) if METRICS[name].better == "low" else max(known)
-
-
-def _metric_rows(names: dict[str, str], found: Evaluation) -> list[list[dict[str, str]]]:
-    rows = []
-    for task in found.tasks:
-        scores = [model.tasks[task] for model in found.models]
-        best = {name: _best(name, scores) for name in names}
-        for model, score in zip(found.models, scores, strict=True):
-            row = [{"text": model.name, "kind": "text"}, {"text": task, "kind": "text"}]
-            for name in names:
-                known = name in score.values or name in (*_ROWS, *_FITTED)
-                value = score[name] if known else None
-                text = "–" if value is None else f"{value:,}" if isinstance(value, int) else ""
-                text = text or f"{value:.3f}"
-                won = value is not None and value == best[name] and score.beats_chance
-                row.append({"text": text, "kind": "best" if won else ""})
-            rows.append(row)
-    return rows
-
-
-def _curves(folder: Path, tasks: Sequence[str], models: Sequence[ModelScore]) -> list[Image]:
-    table = open_predictions(folder)
-    images = []
-    for task in tasks:
-        first = models[0]
-        if first.tasks[task].why:
-            continue
-        labels = table[f"label {task}"].to_numpy()
-        scores = {model.name: table[f"{model.name} {task}"].to_numpy() for model in models}
-        drawn = ranking_curves(labels, scores, title=task)
-        caption = f"Precision and recall, and ROC curves, {task}."
-        images.append(Image(as_base64(drawn), caption, wide=True))
-        calibrated = reliability(
-            labels,
-            scores[first.name],
-            first.tasks[task].temperature or 1.0,
-            title=f"{task}, {first.name}",
+    drawn = model_intervals(intervals, chance=chance)
+    plots = {
+        "intervals": plot(
+            drawn, f"AUCPR of each model with its 95 % interval, {task}.", key(), table=intervals
         )
-        caption = (
-            f"Calibration of {first.name} before and after the temperature fitted on validation."
-        )
-        images.append(Image(as_base64(calibrated), caption, wide=True))
-    return images
-
-
-def _model_row(model: ModelScore) -> dict[str, str]:
-    if not model.run:
-        words = ", ".join(dict.fromkeys(model.fitted.values()))
-        what = f"{model.strategy} ({words})" if words else str(model.strategy)
-        row = {"name": model.name, "strategy": f"baseline: {what}"}
-        return {**row, "start": "–", "epochs": "–", "valid": "–"}
-    card = open_bundle(model.run).card
-    start = "random weights"
-    if card.trunk is not None:
-        tasks = card.trunk.tasks
-        named = ", ".join(tasks[:12]) + (f" … ({len(tasks)} TFs)" if len(tasks) > 12 else "")
-        start = f"trunk pre-trained on {named}"
-    valid = [value for value in card.validation["aucpr"] if value is not None]
-    return {
-        "name": model.name,
-        "strategy": f"{card.strategy.name}: {card.strategy.summary}",
-        "start": start,
-        "epochs": str(card.epochs),
-        "valid": f"{np.mean(valid):.3f}" if valid else "–",
     }
-
-
-def _example_facts(runs: dict[str, Path], tasks: Sequence[str]) -> dict[str, Any]:
-    place = next((run / "examples" for run in runs.values() if (run / "examples").is_dir()), None)
-    if place is None:
-        return {"examples": "", "counts": [], "count_tasks": [], "example_figures": []}
-    facts = read_json(place / "dataset.json")
-    regions = open_examples(place).regions
-    dropped = facts.get("dropped", {})
-    words = {
-        "no_sequence": "without a sequence",
-        "with_n": "with N",
-        "seen_by_trunk": "seen by the trunk",
-    }
-    lost = ", ".join(f"{count:,} {words.get(key, key)}" for key, count in dropped.items())
-    text = (
-        f"{facts['examples']:,} windows of {facts['window']} bp from {facts.get('source')} "
-        f"(sequence: {facts.get('genome')}). "
-        + (f"Negatives: {facts['negatives']}. " if "negatives" in facts else "")
-        + (f"Left out: {lost}." if lost else "")
+    for name, words in (
+        ("precision-recall", f"Precision and recall, {task}."),
+        ("roc", f"ROC curves, {task}."),
+    ):
+        curves = ranking_curves(labels, scores, panels=[name])
+        plots[name] = plot(curves, words, key(), hover=True, table=_line_table(curves))
+    calibrated = reliability(labels, scores[first.name], temperature, panels=["calibration"])
+    plots["calibration"] = plot(
+        calibrated,
+        f"Calibration of {first.name} on {task}, before and after the temperature fitted on "
+        "validation. On the diagonal a probability is the share of bound windows.",
+        key(),
+        hover=True,
+        table=_line_table(calibrated),
     )
-    counts = []
-    for part in facts["counts"]:
-        chroms = list(dict.fromkeys(regions.loc[regions["part"] == part, "chrom"]))
-        by_chromosome = (facts.get("split") or {}).get("by") == "chromosome"
-        counts.append(
-            {
-                "part": part,
-                "numbers": [
-                    f"{facts['counts'][part][task][state]:,}"
-                    for task in tasks
-                    for state in ("bound", "unbound")
-                ],
-                "chroms": ", ".join(chroms) if by_chromosome else "all (random split)",
-            }
-        )
-    image = Image(as_base64(gc_histogram(facts["gc"])), "GC content of bound and unbound windows.")
+    spread = score_histogram(labels, scores[first.name], temperature, score.threshold)
+    probabilities = pd.DataFrame({"label": labels, "logit": scores[first.name]})
+    plots["scores"] = plot(
+        spread,
+        f"Predicted probabilities of {first.name} for bound and unbound windows, {task}.",
+        key(),
+        table=probabilities,
+    )
+    return {"name": task, "why": "", "verdict": _verdict(verdict, learned), "plots": plots}
+
+
+def _verdict(verdict: Verdict, learned: int | None) -> dict[str, Any]:
+    """What the page says of a verdict."""
     return {
-        "examples": text,
-        "counts": counts,
-        "count_tasks": list(tasks),
-        "example_figures": [image],
+        "task": verdict.task,
+        "model": verdict.model,
+        "word": verdict.word,
+        "words": _WORDS[verdict.word],
+        "learned": learned,
+        "ranks": verdict.ranks,
+        "aucpr": verdict.aucpr,
+        "auroc": verdict.auroc,
+        "best": verdict.best,
+        "advice": verdict.advice,
+        "against": verdict.against,
+        "n": verdict.n,
+        "bound": verdict.bound,
     }
 
 
-def _learning(runs: dict[str, Path]) -> list[Image]:
-    images = []
+def _intervals(found: Evaluation, task: str) -> pd.DataFrame:
+    """A row of `model_intervals` for each model, the best first."""
+    rows = []
+    for model in found.models:
+        score = model.tasks[task]
+        low, high = score.interval("aucpr") or (None, None)
+        rows.append((model.name, score["aucpr"], low, high, not is_cheap(model)))
+    table = pd.DataFrame(rows, columns=["name", "aucpr", "low", "high", "own"])
+    table[["low", "high"]] = table[["low", "high"]].astype(float)
+    return table.sort_values("aucpr", ascending=False, kind="stable", ignore_index=True)
+
+
+def _line_table(made: Any) -> pd.DataFrame:
+    """The named lines of a figure of one panel, as rows."""
+    (panel,) = made.axes
+    frames = [
+        pd.DataFrame(line.get_xydata(), columns=[panel.get_xlabel(), panel.get_ylabel()]).assign(
+            line=str(line.get_label())
+        )
+        for line in panel.lines
+        if not str(line.get_label()).startswith("_")
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _overview(parts: Sequence[Mapping[str, Any]], numbers: count[int]) -> dict[str, Any]:
+    """All tasks of all evaluations: a row each, and a small panel each."""
+    rows, panels = [], []
+    twice = _twice([str(part["title"]) for part in parts])
+    for part in parts:
+        for each in part["tasks"]:
+            task = each["name"]
+            if each["verdict"] is None:
+                continue
+            name = f"{task} ({part['id']})" if part["title"] in twice else task
+            verdict = each["verdict"]
+            best = verdict["best"]
+            rows.append(
+                {
+                    "name": name,
+                    "aucpr": verdict["aucpr"].estimate,
+                    "low": verdict["aucpr"].low,
+                    "high": verdict["aucpr"].high,
+                    "own": True,
+                    "rival": None if best is None else best.aucpr,
+                    "rival_name": "" if best is None else best.name,
+                }
+            )
+            panels.append({"name": name, "id": part["id"], "verdict": verdict})
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return {"plot": None, "panels": []}
+    if table["rival"].isna().all():
+        table = table.drop(columns=["rival", "rival_name"])
+    else:
+        table["rival"] = table["rival"].astype(float)
+    drawn = plot(
+        model_intervals(table.head(_MAX_ROWS)),
+        f"AUCPR of {len(table)} models with 95 % intervals"
+        + (", and the best baseline of each." if "rival" in table else "."),
+        f"f{next(numbers)}",
+        table=table,
+    )
+    return {"plot": drawn, "panels": panels}
+
+
+def _twice(names: Sequence[str]) -> set[str]:
+    return {name for name in names if names.count(name) > 1}
+
+
+def _gc(counts: Any, numbers: count[int]) -> Plot | None:
+    if counts is None:
+        return None
+    words = "GC content of bound and unbound windows."
+    return plot(gc_histogram(counts), words, f"f{next(numbers)}", table=pd.DataFrame(counts))
+
+
+def _learning(runs: Mapping[str, Path], numbers: count[int]) -> tuple[list[Plot], list[str]]:
+    """Learning curves; what was fitted without epochs is said in words."""
+    plots, words = [], []
     shown: set[Path] = set()
     for name, run in runs.items():
         config = run / "config.json"
-        start = read_json(config)["arguments"].get("start") if config.exists() else None
+        asked = read_json(config)["arguments"] if config.exists() else {}
+        start = asked.get("trunk") or asked.get("start")  # the latter in older records
         for label, place in ((f"{name}'s trunk", Path(start) if start else None), (name, run)):
             if place is None or place in shown or not (place / "history.tsv").exists():
                 continue
             shown.add(place)
             history = pd.read_csv(place / "history.tsv", sep="\t")
-            drawn = learning_curve(history, title=label)
-            images.append(Image(as_base64(drawn), f"Learning curve of {label}.", wide=True))
-    return images
-
-
-def _commands(folders: list[Path]) -> list[str]:
-    lines = []
-    for folder in folders:
-        if (folder / "config.json").exists():
-            lines.append(f"cistransfer rerun {shlex.quote(str(folder))} --out NEW_FOLDER")
-    return lines
+            if len(history) == 1:
+                row = history.iloc[0]
+                told = f"{label}: one fit without epochs; validation loss {row['valid_loss']:.3f}"
+                if pd.notna(row.get("valid_aucpr")):
+                    told += f", AUCPR {row['valid_aucpr']:.3f}"
+                words.append(f"{told}.")
+                continue
+            drawn = learning_curve(history)
+            caption = f"Learning curve of {label}."
+            plots.append(plot(drawn, caption, f"f{next(numbers)}", hover=True, table=history))
+    return plots, words

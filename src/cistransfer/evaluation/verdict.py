@@ -1,0 +1,239 @@
+"""Whether a model is better than what is cheap: a word, the numbers behind it, a sentence."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cistransfer.baselines.registry import BASELINES
+from cistransfer.errors import InputError, nearest
+from cistransfer.evaluation.results import Evaluation, ModelScore, open_evaluation
+from cistransfer.evaluation.runs import open_predictions
+from cistransfer.metrics.bootstrap import (
+    LEAST_BLOCKS,
+    Interval,
+    bootstrap_values,
+    percentile_interval,
+    region_blocks,
+)
+from cistransfer.metrics.curves import auroc
+
+__all__ = ["CHEAP", "Against", "Verdict", "is_cheap", "judge", "verdict_of"]
+
+CHEAP = {
+    "motif": "its known motif",
+    "denovo": "a motif found in the peaks",
+    "kmer": "k-mers",
+    "lsgkm": "gapped k-mers",
+    "mode-motif": "a motif of its binding mode",
+    "gc": "GC content",
+    "prevalence": "guessing",
+}
+"""Baselines in words."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """A model against another row of the evaluation, on the same test regions.
+
+    Attributes
+    ----------
+    name, words : str
+        The other row, and what it is.
+    cheap : bool
+        A baseline, not another trained model.
+    aucpr, auroc : float
+        Of the other.
+    difference : Interval
+        AUCPR of the model less that of the other; the wider of the 95 % intervals from resampling
+        regions and from resampling blocks of neighbours, on the same resamples for both.
+    """
+
+    name: str
+    words: str
+    cheap: bool
+    aucpr: float
+    auroc: float
+    difference: Interval
+
+    @property
+    def word(self) -> str:
+        """``better``, ``undecided`` or ``worse``: the model's side of the interval."""
+        low, high = self.difference.low, self.difference.high
+        return "better" if low > 0 else "worse" if high < 0 else "undecided"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to think of a model for one task.
+
+    Attributes
+    ----------
+    task, model : str
+    word : {"better", "undecided", "worse", "alone"}
+        ``better`` than every baseline, ``worse`` than one of them, neither; ``alone`` where no
+        baseline was evaluated.
+    aucpr, auroc : Interval
+        With 95 % intervals from resampling regions.
+    against : tuple of Against
+        The other rows, greatest AUCPR first.
+    n, bound : int
+        Test regions, and those that are bound.
+    """
+
+    task: str
+    model: str
+    word: str
+    aucpr: Interval
+    auroc: Interval
+    against: tuple[Against, ...] = field(repr=False)
+    n: int
+    bound: int
+
+    @property
+    def best(self) -> Against | None:
+        """The best of the baselines."""
+        return next((each for each in self.against if each.cheap), None)
+
+    @property
+    def ranks(self) -> str:
+        """How often a bound region is ranked above an unbound one, with the interval, in words."""
+        low, high = (f"{100 * end:.0f}" for end in self.auroc[1:])
+        return f"{100 * self.auroc.estimate:.0f} times in 100 ({low} to {high})"
+
+    @property
+    def advice(self) -> str:
+        """What to do, in a few words."""
+        best = self.best
+        if best is None:
+            return "no baseline was evaluated, so whether a cheap way does as well is not known"
+        worse = next((each for each in self.against if each.cheap and each.word == "worse"), best)
+        return {
+            "better": "use the model",
+            "undecided": "on these held-out regions the two cannot be told apart",
+            "worse": f"use {worse.words} instead of the model",
+        }[self.word]
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence."""
+        first = (
+            f"from {self.task}'s peaks the model ranks a bound region above an unbound one "
+            f"{self.ranks}"
+        )
+        aucpr = "AUCPR {:.3f} ({:.2f} to {:.2f})".format(*self.aucpr)
+        best = self.best
+        if best is None:
+            return f"{first}; {aucpr}: {self.advice}"
+        gap = "{:+.3f} ({:+.2f} to {:+.2f})".format(*best.difference)
+        return (
+            f"{first}, the best cheap way ({best.words}) {100 * best.auroc:.0f} times; {aucpr} "
+            f"against {best.aucpr:.3f}, a difference of {gap}: {self.advice}"
+        )
+
+
+def verdict_of(
+    folder: str | os.PathLike[str], task: str | None = None, *, draws: int = 1000, seed: int = 0
+) -> Verdict:
+    """Judge the first model of an evaluation folder.
+
+    Parameters
+    ----------
+    folder : path
+    task : str, optional
+        The first by default.
+    draws, seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    InputError
+        When it is no evaluation, or the task has no metrics.
+    """
+    found = open_evaluation(folder)
+    name = found.tasks[0] if task is None else task
+    if name not in found.tasks:
+        raise InputError(f"{folder}: no task {name!r}; {nearest(name, found.tasks)}")
+    return judge(found, open_predictions(folder), name, draws=draws, seed=seed)
+
+
+def judge(
+    found: Evaluation, table: pd.DataFrame, task: str, *, draws: int = 1000, seed: int = 0
+) -> Verdict:
+    """Judge the first model by its predictions.
+
+    Parameters
+    ----------
+    found : Evaluation
+    table : DataFrame
+        What `cistransfer.evaluation.runs.open_predictions` gives.
+    task : str
+    draws, seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    InputError
+        When the task has not both classes.
+    """
+    first = found.models[0]
+    if first.tasks[task].why:
+        raise InputError(f"{task}: {first.tasks[task].why}")
+    labels = table[f"label {task}"].to_numpy()
+    scores: dict[str, NDArray[np.float64]] = {
+        model.name: table[f"{model.name} {task}"].to_numpy(np.float64) for model in found.models
+    }
+    blocks = region_blocks(table["chrom"].to_numpy(), table["start"].to_numpy())
+    enough = len(np.unique(blocks[labels >= 0])) >= LEAST_BLOCKS
+    ways = [
+        bootstrap_values(labels, scores, draws=draws, seed=seed, blocks=given)
+        for given in (None, *((blocks,) if enough else ()))
+    ]
+    value, values = ways[0][first.name]
+    area = bootstrap_values(labels, {"": scores[first.name]}, auroc, draws=draws, seed=seed)[""]
+    against = sorted(
+        (_against(first, other, task, ways) for other in found.models[1:]),
+        key=lambda each: -each.aucpr,
+    )
+    words = [each.word for each in against if each.cheap]
+    word = "worse" if "worse" in words else "undecided" if "undecided" in words else "better"
+    return Verdict(
+        task,
+        first.name,
+        word if words else "alone",
+        percentile_interval(value, values),
+        percentile_interval(*area),
+        tuple(against),
+        first.tasks[task].n,
+        first.tasks[task].positives,
+    )
+
+
+def is_cheap(model: ModelScore) -> bool:
+    """Whether a row of an evaluation is a baseline (also of one fold), not a trained model."""
+    return model.run is None and model.name.split(" ")[0] in BASELINES
+
+
+def _against(
+    first: ModelScore,
+    other: ModelScore,
+    task: str,
+    ways: list[dict[str, tuple[float, NDArray[np.float64]]]],
+) -> Against:
+    gaps = []
+    for found in ways:
+        (value, values), (base, base_values) = found[first.name], found[other.name]
+        gaps.append(percentile_interval(value - base, values - base_values))
+    gap = Interval(
+        gaps[0].estimate, min(each.low for each in gaps), max(each.high for each in gaps)
+    )
+    score = other.tasks[task]
+    cheap = is_cheap(other)
+    words = CHEAP[other.name.split(" ")[0]] if cheap else other.name
+    return Against(
+        other.name, words, cheap, float(score["aucpr"] or 0), float(score["auroc"] or 0), gap
+    )
