@@ -20,6 +20,8 @@ _ROOM_OF = {
     "InputError": "errors",
     "simulate": "simulation.simulate",
     # data
+    "list_data": "api.public_data",
+    "get_data": "api.public_data",
     "open_genome": "api.data",
     "read_regions": "api.data",
     "read_motifs": "api.data",

@@ -15,6 +15,8 @@ from cistransfer.api.learn import make_examples as make_examples
 from cistransfer.api.learn import open_bundle as open_bundle
 from cistransfer.api.learn import open_examples as open_examples
 from cistransfer.api.learn import pretrain as pretrain
+from cistransfer.api.public_data import get_data as get_data
+from cistransfer.api.public_data import list_data as list_data
 from cistransfer.api.results import compare as compare
 from cistransfer.api.results import evaluate as evaluate
 from cistransfer.api.results import plot_locus as plot_locus

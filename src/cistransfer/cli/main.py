@@ -21,6 +21,7 @@ GROUPS = {
     "accessibility": "Chromatin accessibility by transfer: example sets of cells, the comparison.",
     "study": "Experiments by name: run, on one machine or a cluster, collect, draw.",
     "bundle": "Inspect, pack and hand on trained models.",
+    "data": "Public data: what there is, and how to get it.",
 }
 VERBS = {
     "learn": "learn:learn",
@@ -60,6 +61,8 @@ VERBS = {
     "check": "check:check",
     "compact": "compact:compact",
     "models": "models:models",
+    "data list": "data:list_",
+    "data get": "data:get",
     "doctor": "doctor:doctor",
 }
 """Each verb's function, as MODULE:NAME in ``cistransfer.cli``; beside them there is ``rerun``."""
