@@ -86,6 +86,8 @@ def test_share_falls_with_the_shift_and_is_nothing_for_others() -> None:
     assert all(a > b for a, b in itertools.pairwise(shares))
     assert (share_seen(whole[:, 75:275], seen) >= SHARED).mean() > 0.9
     assert share_seen(dna(300, 200, seed=9), seen).max() == 0
+    shifted = whole[:, 50:250]
+    assert np.array_equal(share_seen(shifted, seen[::2], seen[1::2]), share_seen(shifted, seen))
 
 
 def test_nothing_known_is_not_seen() -> None:

@@ -102,8 +102,9 @@ class Seen:
         """Share of some candidates that show a sequence which was seen; 0 without any."""
         picked = np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(np.int64)
         _, codes = fetch(np.unique(rows[picked]))
-        hashes = self._hashes("train", "valid")
-        return float((share_seen(codes, hashes) >= SHARED).mean()) if len(codes) else 0.0
+        if not len(codes):
+            return 0.0
+        return float((share_seen(codes, *self._hashes("train", "valid")) >= SHARED).mean())
 
     def hits(
         self, regions: pd.DataFrame, by: str | None, codes: NDArray[np.uint8] | None = None
@@ -130,8 +131,8 @@ class Seen:
             trained = table[table["part"] == "train"]
             return overlaps_any(regions, table), overlaps_any(regions, trained)
         assert codes is not None
-        trained = share_seen(codes, self._hashes("train")) >= SHARED
-        return trained | (share_seen(codes, self._hashes("valid")) >= SHARED), trained
+        trained = share_seen(codes, *self._hashes("train")) >= SHARED
+        return trained | (share_seen(codes, *self._hashes("valid")) >= SHARED), trained
 
     def chromosomes(self, chroms: Iterable[str]) -> list[str]:
         """Chromosomes on which something was seen, by the names that a run has for them."""
@@ -155,9 +156,8 @@ class Seen:
             return False
         return self._share(np.arange(len(regions)), fetch) < _KIN
 
-    def _hashes(self, *parts: str) -> NDArray[np.uint64]:
-        none = np.empty(0, dtype=np.uint64)
-        return np.unique(np.concatenate([self.fingerprints.get(part, none) for part in parts]))
+    def _hashes(self, *parts: str) -> list[NDArray[np.uint64]]:
+        return [self.fingerprints[part] for part in parts if part in self.fingerprints]
 
     def _renamed(self, regions: pd.DataFrame) -> pd.DataFrame:
         """What was seen, by the names that the candidates' chromosomes have."""

@@ -113,14 +113,14 @@ def distinct_fingerprints(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return found[found != np.iinfo(np.uint64).max]
 
 
-def share_seen(codes: NDArray[np.uint8], seen: NDArray[np.uint64]) -> NDArray[np.float64]:
+def share_seen(codes: NDArray[np.uint8], *seen: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Share of each window's minimizers that are among the seen ones.
 
     Parameters
     ----------
     codes : ndarray of uint8, shape (n, length)
-    seen : ndarray of uint64
-        Hashes from `fingerprints`, sorted, each once.
+    *seen : ndarray of uint64
+        Hashes from `fingerprints`, sorted: one set, or several whose union is meant.
 
     Returns
     -------
@@ -128,12 +128,16 @@ def share_seen(codes: NDArray[np.uint8], seen: NDArray[np.uint64]) -> NDArray[np
         From 0 to 1, 0 where a window has no known k-mer. `SHARED` and more: the window was seen.
     """
     share = np.zeros(len(codes))
-    if not len(seen):
+    sets = [hashes for hashes in seen if len(hashes)]
+    if not sets:
         return share
     for begin in range(0, len(codes), _CHUNK):
         found = fingerprints(codes[begin : begin + _CHUNK])
         known = found != np.iinfo(np.uint64).max
-        place = np.searchsorted(seen, found).clip(max=len(seen) - 1)
-        hit = (seen[place] == found) & known
+        hit = np.zeros(found.shape, dtype=bool)
+        for hashes in sets:
+            place = np.searchsorted(hashes, found).clip(max=len(hashes) - 1)
+            hit |= hashes[place] == found
+        hit &= known
         share[begin : begin + _CHUNK] = hit.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     return share
