@@ -63,6 +63,7 @@ _ROOM_OF = {
     "explain_locus": "api.explain",
     "plot_locus": "api.results",
     "plot_logo": "api.results",
+    "drawings": "api.drawings",
     # handing on
     "as_module": "api.share",
     "export_bundle": "api.share",

@@ -6,6 +6,7 @@ from cistransfer.api.data import open_genome as open_genome
 from cistransfer.api.data import open_matrix as open_matrix
 from cistransfer.api.data import read_motifs as read_motifs
 from cistransfer.api.data import read_regions as read_regions
+from cistransfer.api.drawings import drawings as drawings
 from cistransfer.api.explain import attribute as attribute
 from cistransfer.api.explain import explain_locus as explain_locus
 from cistransfer.api.explain import interpret as interpret

@@ -1,16 +1,24 @@
 """One look for every figure, one way to save it, one way to name its points.
 
 Figures are made without pyplot: nothing global changes, nothing is shown, and they are drawn by
-Agg whatever ``MPLBACKEND`` says. The colours are Okabe & Ito's, which colour-blind readers tell
-apart (without yellow, too pale on white), then a few of Tol's.
+Agg whatever ``MPLBACKEND`` says. What matplotlib's settings can say of the look stands in one
+style file, `STYLE`; ``plt.style.use`` reads it too. Every figure that is written passes `save` (or,
+in a page, `keep`), so `collecting` hands out all of them as objects.
+
+The colours are Okabe & Ito's, which colour-blind readers tell apart (without yellow, too pale on
+white), then a few of Tol's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +29,7 @@ from cistransfer.errors import InputError
 from cistransfer.storage import whole_file
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -42,12 +51,16 @@ __all__ = [
     "PALETTE",
     "SEQUENTIAL",
     "SKY",
+    "STYLE",
+    "Kept",
     "as_png",
     "as_svg",
+    "collecting",
     "colours",
     "figure",
     "finish",
     "grid_of",
+    "keep",
     "label_points",
     "legend",
     "save",
@@ -89,7 +102,46 @@ _FIXED = {
     "prevalence": GREY,
     "gc": "#8C6D31",
 }
-_DPI = 150
+
+STYLE = Path(__file__).with_name("cistransfer.mplstyle")
+"""The style file."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A figure that was drawn while `collecting`.
+
+    Attributes
+    ----------
+    figure : Figure
+    table : DataFrame or None
+        The numbers behind it, where who drew it had them as a table.
+    """
+
+    figure: Figure
+    table: pd.DataFrame | None = None
+
+
+_COLLECTED: ContextVar[dict[str, Kept] | None] = ContextVar("collected", default=None)
+
+
+@contextlib.contextmanager
+def collecting() -> Iterator[dict[str, Kept]]:
+    """Keep every figure that is written meanwhile (in this thread), by its name."""
+    found: dict[str, Kept] = {}
+    token = _COLLECTED.set(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.reset(token)
+
+
+def keep(name: str, made: Figure, table: pd.DataFrame | None = None) -> None:
+    """Hand a figure to who is `collecting`; a name that is taken gets a number behind it."""
+    found = _COLLECTED.get()
+    if found is not None and all(made is not each.figure for each in found.values()):
+        taken = sum(each == name or each.rpartition("-")[0] == name for each in found)
+        found[f"{name}-{taken + 1}" if name in found else name] = Kept(made, table)
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
@@ -132,22 +184,36 @@ def figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=_DPI)
-    FigureCanvasAgg(made)
-    made.set_facecolor("white")
-    panels: list[Axes] = list(made.subplots(rows, columns, squeeze=False, **options).flat)
+    with _styled():
+        made = Figure(figsize=(width * columns, height * rows), layout="constrained")
+        FigureCanvasAgg(made)
+        panels: list[Axes] = list(made.subplots(rows, columns, squeeze=False, **options).flat)
     for panel in panels:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.tick_params(labelsize=9)
         if grid:
             grid_of(panel)
     return made, panels
 
 
+def _styled() -> Any:
+    """Matplotlib's own settings and the style file, whatever a user has set."""
+    import matplotlib
+
+    settings: Any = _style()
+    return matplotlib.rc_context(settings)
+
+
+@cache
+def _style() -> dict[str, Any]:
+    import matplotlib
+
+    plain: Any = matplotlib.rcParamsDefault
+    read: Any = matplotlib.rc_params_from_file(STYLE, use_default_template=False)
+    return {**{name: plain[name] for name in plain if not name.startswith("backend")}, **read}
+
+
 def grid_of(panel: Axes) -> None:
     """Draw a panel's grid lines, behind its data."""
-    panel.grid(True, color="#E6E6E6", linewidth=0.8)
-    panel.set_axisbelow(True)
+    panel.grid(True)
 
 
 def _load() -> None:
@@ -283,7 +349,11 @@ def _overlaps(one: Any, other: Any) -> Any:
 
 
 def save(
-    made: Figure, path: str | os.PathLike[str], formats: Sequence[str] | None = None
+    made: Figure,
+    path: str | os.PathLike[str],
+    formats: Sequence[str] | None = None,
+    *,
+    table: pd.DataFrame | None = None,
 ) -> list[Path]:
     """Write a figure, whole or not at all; equal figures give equal files.
 
@@ -294,6 +364,8 @@ def save(
         Its ending says the format: ``.png``, ``.svg`` or ``.pdf``.
     formats : sequence of {"png", "svg", "pdf"}, optional
         Then ``path`` has no ending and one file is written for each.
+    table : DataFrame, optional
+        The numbers behind the figure, for who is `collecting`.
 
     Returns
     -------
@@ -309,6 +381,7 @@ def save(
             raise InputError(
                 f"{target}: expected a figure in .{', .'.join(FORMATS)}, found {target.suffix!r}"
             )
+    keep(place.name if formats is not None else place.stem, made, table)
     for target, kind in targets:
         drawn = _render(made, kind)
         with whole_file(target) as temporary:
@@ -336,6 +409,6 @@ def _render(made: Figure, kind: str, letters: str = "path") -> bytes:
         "pdf": {"CreationDate": None},
     }[kind]
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "cistransfer", "svg.fonttype": letters}):
-        made.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+    with _styled(), matplotlib.rc_context({"svg.fonttype": letters}):
+        made.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()

@@ -461,7 +461,7 @@ def _run(subject: Subject) -> dict[str, Any]:
             "(--min-sites)"
         )
         return summary
-    subject.draw(draw_enrichment({"": table}), "enrichment")
+    subject.draw(draw_enrichment({"": table}), "enrichment", table)
     mine = table[table["own"]]["motif"].head(2)
     ends = [*mine, *found["enriched"]["motif"].head(3), *found["depleted"]["motif"].head(2)]
     named = list(dict.fromkeys(ends or table["motif"].head(3)))

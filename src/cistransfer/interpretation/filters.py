@@ -289,7 +289,7 @@ def _run(subject: Subject) -> dict[str, Any]:
         for row in ordered.itertuples()
     ]
     pwms = [by_number[number] for number in ordered["filter"]]
-    subject.draw(draw_logos(pwms, titles, what="filters, best match first"), "filters")
+    subject.draw(draw_logos(pwms, titles, what="filters, best match first"), "filters", ordered)
     return {
         "from": subject.methods.filters_from,
         "sequences": motifs.sequences,

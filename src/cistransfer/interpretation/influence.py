@@ -163,7 +163,7 @@ def _run(subject: Subject) -> dict[str, Any]:
     """Write ``influence.tsv`` and its figure."""
     table, n = influence_table(subject)
     write_tsv(subject.out / "influence.tsv", table)
-    subject.draw(draw_influence(table), "influence")
+    subject.draw(draw_influence(table), "influence", table)
     return {
         "sequences": n,
         "most_influential": [

@@ -167,7 +167,7 @@ def _run_marginal(subject: Subject) -> dict[str, Any]:
     table = marginal_effects(subject.bundle.model, _background(subject), usable, task=subject.task)
     table = table.sort_values("effect", ascending=False, ignore_index=True)
     write_tsv(subject.out / "marginal.tsv", table)
-    subject.draw(draw_marginal(table, own=subject.own_motifs), "marginal")
+    subject.draw(draw_marginal(table, own=subject.own_motifs), "marginal", table)
     return {
         "motifs": len(table),
         "top": [
@@ -201,7 +201,7 @@ def _run_spacing(subject: Subject) -> dict[str, Any]:
     )
     write_tsv(subject.out / "spacing.tsv", table)
     names = [pwm.alt_name or pwm.name for pwm in chosen]
-    subject.draw(draw_spacing(table, *names), "spacing")
+    subject.draw(draw_spacing(table, *names), "spacing", table)
     best = table.loc[table["interaction"].idxmax()]
     return {
         "pair": names,

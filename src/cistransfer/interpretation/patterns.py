@@ -380,7 +380,7 @@ def _run(subject: Subject) -> dict[str, Any]:
             f"{len(attributed.rows):,} windows",
             fontsize=8.5, x=0.01, ha="left",
         )  # fmt: skip
-        subject.draw(drawn, "patterns")
+        subject.draw(drawn, "patterns", found.table)
     return {
         "note": found.note,
         "patterns": found.table[["match", "match_name", "seqlets"]].to_dict("records"),

@@ -177,7 +177,7 @@ def _run(subject: Subject) -> dict[str, Any]:
         mine = named["match"].isin(subject.own_motifs) & named["significant"]
         summary["filters_resembling_the_task"]["scratch"] = int(mine.sum())
     if moved:
-        subject.draw(_pairs(result), "refinement")
+        subject.draw(_pairs(result), "refinement", result.table)
         return summary
     strategy = subject.bundle.card.strategy.name
     summary["note"] = (
@@ -215,7 +215,7 @@ def _head(subject: Subject, result: Refinement, codes: Codes) -> dict[str, Any]:
         "uses most:",
         fontsize=8.5, x=0.01, ha="left",
     )  # fmt: skip
-    subject.draw(drawn, "refinement")
+    subject.draw(drawn, "refinement", table)
     return {
         "sd_of_the_logit_by": spread,
         "most_used": [

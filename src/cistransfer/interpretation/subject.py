@@ -154,12 +154,15 @@ class Subject:
         """Name of the task."""
         return self.bundle.tasks[self.task]
 
-    def draw(self, made: Figure, name: str) -> None:
-        """Write a figure of the task, headed by its name, as ``NAME.png`` and ``NAME.svg``."""
+    def draw(self, made: Figure, name: str, table: pd.DataFrame | None = None) -> None:
+        """Write a figure of the task, headed by its name, as ``NAME.png`` and ``NAME.svg``.
+
+        ``table`` holds the numbers behind it (`cistransfer.figures.save`).
+        """
         said = made.get_suptitle()
         heading = f"{self.tf}: {said}" if said else self.tf
         made.suptitle(heading, fontsize=9, x=0.01, ha="left", weight="normal" if said else "bold")
-        save(made, self.out / name, BOTH)
+        save(made, self.out / name, BOTH, table=table)
 
     @cached_property
     def own_motifs(self) -> frozenset[str]:

@@ -154,7 +154,7 @@ def _run(subject: Subject) -> dict[str, Any]:
     )
     write_tsv(out / "positions.tsv", means)
     label = "−change" if found.method == "mutagenesis" else "contribution"
-    subject.draw(draw_positions(means, len(rows), label), "positions")
+    subject.draw(draw_positions(means, len(rows), label), "positions", means)
 
     best = sited(logits, table["label"])
     shown = best[:_TRACKS]

@@ -66,7 +66,12 @@ def draw_letters(
             base = top if height > 0 else bottom
             place = Affine2D().scale(0.95, height).translate(first + position - 0.475, base)
             path = place.transform_path(_glyph("ACGT"[letter]))
-            ax.add_artist(PathPatch(path, facecolor=colours[letter], edgecolor="none", linewidth=0))
+            ax.add_artist(
+                PathPatch(
+                    path, facecolor=colours[letter], edgecolor="none", linewidth=0,
+                    label=f"_{'ACGT'[letter]}",
+                )
+            )  # fmt: skip
             top, bottom = (top + height, bottom) if height > 0 else (top, bottom + height)
     low = float(np.minimum(values, 0).sum(axis=1).min(initial=0.0))
     high = float(np.maximum(values, 0).sum(axis=1).max(initial=0.0))

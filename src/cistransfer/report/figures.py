@@ -360,7 +360,7 @@ def _kept(history: pd.DataFrame, phases: NDArray[np.str_]) -> NDArray[np.intp]:
 def gc_histogram(histograms: Mapping[str, Sequence[int]]) -> Figure:
     """Draw the GC content of bound and unbound windows (shares of 20 equal bins)."""
     made, (panel,) = figure(5.2, 3.2, grid=True)
-    for (name, counts), colour in zip(histograms.items(), (ORANGE, BLUE), strict=False):
+    for (name, counts), colour in zip(histograms.items(), (BLUE, ORANGE), strict=False):
         share = np.asarray(counts, dtype=float)
         edges = np.linspace(0, 100, len(share) + 1)
         total = share.sum()

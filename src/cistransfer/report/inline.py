@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from cistransfer.figures import as_svg
+from cistransfer.figures import as_svg, keep
 from cistransfer.genome.codes import N
 from cistransfer.motifs.logo import letter_path
 
@@ -58,6 +58,7 @@ def plot(
     prefix: str,
     *,
     hover: bool = False,
+    name: str = "",
     table: pd.DataFrame | None = None,
 ) -> Plot:
     """Turn a figure into a part of the page.
@@ -71,9 +72,12 @@ def plot(
         Of the ids in it: no other figure of the page has the same.
     hover : bool
         Let a pointer read the named lines.
+    name : str
+        For who is `cistransfer.figures.collecting`.
     table : DataFrame, optional
         The numbers behind it.
     """
+    keep(name or prefix, made, table)
     text = as_svg(made)
     text = text[text.index("<svg") :]
     for pattern in (r"<!--.*?-->", r"<metadata>.*?</metadata>", r"<style.*?</style>"):

@@ -89,12 +89,14 @@ def write_report(
     numbers = count()
     parts: list[dict[str, Any]] = []
     learned: list[dict[str, Any]] = []
-    for folder in map(Path, folders):
+    places = [Path(folder) for folder in folders]
+    many = sum(_summary(place) is None for place in places) > 1
+    for folder in places:
         summary = _summary(folder)
         if (folder / "answer.json").exists():
-            parts.append(_answer(folder, numbers))
+            parts.append(_answer(folder, numbers, many))
         elif summary is None:
-            parts.append(_part(folder, numbers))
+            parts.append(_part(folder, numbers, many))
         else:
             learned.append({**learned_part(folder, summary), "bundle": summary["bundle"]})
     for each in list(learned):
@@ -144,12 +146,12 @@ def _summary(folder: Path) -> dict[str, Any] | None:
     return summary
 
 
-def _answer(folder: Path, numbers: count[int]) -> dict[str, Any]:
+def _answer(folder: Path, numbers: count[int], several: bool) -> dict[str, Any]:
     """The part of a folder that ``learn`` wrote."""
     answer = read_json(folder / "answer.json")
     if not isinstance(answer, dict) or not isinstance(answer.get("tf"), str):
         raise InputError(f"{folder / 'answer.json'}: expected what 'cistransfer learn' wrote")
-    part = _part(folder / "evaluation", numbers, handed=folder / "model")
+    part = _part(folder / "evaluation", numbers, several, handed=folder / "model")
     learned = folder / "what-it-learned"
     summary = _summary(learned)
     if summary is not None:
@@ -189,7 +191,9 @@ def _top(path: Path, task: str) -> dict[str, Any] | None:
     }
 
 
-def _part(folder: Path, numbers: count[int], handed: Path | None = None) -> dict[str, Any]:
+def _part(
+    folder: Path, numbers: count[int], several: bool, handed: Path | None = None
+) -> dict[str, Any]:
     """One evaluation: ``handed`` is the model that is handed out where its rows name no run."""
     found = open_evaluation(folder)
     runs = {model.name: Path(model.run) for model in found.models if model.run}
@@ -200,7 +204,10 @@ def _part(folder: Path, numbers: count[int], handed: Path | None = None) -> dict
     facts = example_facts(place, shown)
     table = open_predictions(folder)
     learning, fitted = _learning(runs, numbers)
-    tasks = [_task(found, table, task, facts["learned"].get(task), numbers) for task in shown]
+    tasks = [
+        _task(found, table, task, facts["learned"].get(task), numbers, several or len(shown) > 1)
+        for task in shown
+    ]
     return {
         "title": ", ".join(shown) + (" …" if len(found.tasks) > len(shown) else ""),
         "id": f"part-{next(numbers)}",
@@ -245,9 +252,14 @@ def _warning(found: Evaluation) -> str:
 
 
 def _task(
-    found: Evaluation, table: pd.DataFrame, task: str, learned: int | None, numbers: count[int]
+    found: Evaluation,
+    table: pd.DataFrame,
+    task: str,
+    learned: int | None,
+    numbers: count[int],
+    several: bool,
 ) -> dict[str, Any]:
-    """Verdict and figures of one task."""
+    """Verdict and figures of one task, with a small one where there are several."""
     first = found.models[0]
     score = first.tasks[task]
     if score.why:
@@ -265,7 +277,11 @@ def _task(
     drawn = model_intervals(intervals, chance=chance)
     plots = {
         "intervals": plot(
-            drawn, f"AUCPR of each model with its 95 % interval, {task}.", key(), table=intervals
+            drawn,
+            f"AUCPR of each model with its 95 % interval, {task}.",
+            key(),
+            name=f"models {task}",
+            table=intervals,
         )
     }
     for name, words in (
@@ -273,7 +289,9 @@ def _task(
         ("roc", f"ROC curves, {task}."),
     ):
         curves = ranking_curves(labels, scores, panels=[name])
-        plots[name] = plot(curves, words, key(), hover=True, table=_line_table(curves))
+        plots[name] = plot(
+            curves, words, key(), hover=True, name=f"{name} {task}", table=_line_table(curves)
+        )
     calibrated = reliability(labels, scores[first.name], temperature, panels=["calibration"])
     plots["calibration"] = plot(
         calibrated,
@@ -281,6 +299,7 @@ def _task(
         "validation. On the diagonal a probability is the share of bound windows.",
         key(),
         hover=True,
+        name=f"calibration {task}",
         table=_line_table(calibrated),
     )
     spread = score_histogram(labels, scores[first.name], temperature, score.threshold)
@@ -289,8 +308,18 @@ def _task(
         spread,
         f"Predicted probabilities of {first.name} for bound and unbound windows, {task}.",
         key(),
+        name=f"probabilities {task}",
         table=probabilities,
     )
+    if several:
+        rival = {} if verdict.best is None else {verdict.best.name: scores[verdict.best.name]}
+        small = ranking_curves(
+            labels, {first.name: scores[first.name], **rival}, panels=["precision-recall"],
+            size=(2.9, 2.3),
+        )  # fmt: skip
+        words = f"Precision and recall, {task}: {first.name}"
+        words += f" and {verdict.best.words}." if verdict.best else "."
+        plots["small"] = plot(small, words, key(), name=f"small {task}", table=_line_table(small))
     return {"name": task, "why": "", "verdict": _verdict(verdict, learned), "plots": plots}
 
 
@@ -361,7 +390,9 @@ def _overview(parts: Sequence[Mapping[str, Any]], numbers: count[int]) -> dict[s
                     "rival_name": "" if best is None else best.name,
                 }
             )
-            panels.append({"name": name, "id": part["id"], "verdict": verdict})
+            panels.append(
+                {"name": name, "id": part["id"], "verdict": verdict, "plot": each["plots"]["small"]}
+            )
     table = pd.DataFrame(rows)
     if table.empty:
         return {"plot": None, "panels": []}
@@ -374,6 +405,7 @@ def _overview(parts: Sequence[Mapping[str, Any]], numbers: count[int]) -> dict[s
         f"AUCPR of {len(table)} models with 95 % intervals"
         + (", and the best baseline of each." if "rival" in table else "."),
         f"f{next(numbers)}",
+        name="overview",
         table=table,
     )
     return {"plot": drawn, "panels": panels}
@@ -387,7 +419,8 @@ def _gc(counts: Any, numbers: count[int]) -> Plot | None:
     if counts is None:
         return None
     words = "GC content of bound and unbound windows."
-    return plot(gc_histogram(counts), words, f"f{next(numbers)}", table=pd.DataFrame(counts))
+    table = pd.DataFrame(counts)
+    return plot(gc_histogram(counts), words, f"f{next(numbers)}", name="gc", table=table)
 
 
 def _learning(runs: Mapping[str, Path], numbers: count[int]) -> tuple[list[Plot], list[str]]:
@@ -412,5 +445,10 @@ def _learning(runs: Mapping[str, Path], numbers: count[int]) -> tuple[list[Plot]
                 continue
             drawn = learning_curve(history)
             caption = f"Learning curve of {label}."
-            plots.append(plot(drawn, caption, f"f{next(numbers)}", hover=True, table=history))
+            plots.append(
+                plot(
+                    drawn, caption, f"f{next(numbers)}", hover=True, name=f"training {label}",
+                    table=history,
+                )
+            )  # fmt: skip
     return plots, words
