@@ -63,7 +63,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,onnx,ray,docs,dev]'
+	$(PIP_INSTALL) -e '.[motifs,jaspar,explain,bigbed,anndata,hub,onnx,ray,docs,dev]'
 	touch $@
 
 docs: $(VENV)/.dev

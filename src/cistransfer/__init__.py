@@ -67,7 +67,9 @@ _ROOM_OF = {
     # handing on
     "as_module": "api.share",
     "export_bundle": "api.share",
+    "import_bundle": "api.share",
     "pack_bundle": "api.share",
+    "push_bundle": "api.share",
     "unpack_bundle": "api.share",
 }
 

@@ -25,7 +25,9 @@ from cistransfer.api.results import plot_logo as plot_logo
 from cistransfer.api.results import write_report as write_report
 from cistransfer.api.share import as_module as as_module
 from cistransfer.api.share import export_bundle as export_bundle
+from cistransfer.api.share import import_bundle as import_bundle
 from cistransfer.api.share import pack_bundle as pack_bundle
+from cistransfer.api.share import push_bundle as push_bundle
 from cistransfer.api.share import unpack_bundle as unpack_bundle
 from cistransfer.api.use import predict as predict
 from cistransfer.api.use import predict_track as predict_track

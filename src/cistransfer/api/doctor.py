@@ -27,6 +27,7 @@ EXTRAS = {
     "bigbed": ("pybigtools", "bigWig tracks, sites from bigBed"),
     "anndata": ("anndata", "matrices as AnnData"),
     "ray": ("ray", "studies on a Ray cluster"),
+    "hub": ("huggingface_hub", "models of the Hugging Face hub (hf:owner/name)"),
     "onnx": ("onnxruntime", "bundle export --to onnx"),
 }
 """Of each extra the module, and what it is for."""

@@ -24,8 +24,7 @@ from cistransfer.examples.dataset import ExampleSet, open_examples
 from cistransfer.genome.bed import as_regions, is_regions
 from cistransfer.genome.fasta import Genome, Sequences, open_sequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
-from cistransfer.models.bundle import Bundle, open_bundle
-from cistransfer.models.packed import is_packed, open_packed
+from cistransfer.models.bundle import Bundle, open_bundle, packed_bundles
 from cistransfer.models.score import choose_device
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM
@@ -124,9 +123,9 @@ def as_bundles(models: Any) -> list[Bundle]:
 
 
 def _each(model: Any) -> list[Bundle]:
-    """The model, or those of a packed file."""
-    if is_path(model) and is_packed(model):
-        return [open_bundle(folder) for folder in open_packed(model).values()]
+    """The model, or those of a packed file or a model of the hub."""
+    if is_path(model) and (packed := packed_bundles(model)):
+        return [open_bundle(folder) for folder in packed.values()]
     return [as_bundle(model)]
 
 

@@ -19,8 +19,7 @@ from cistransfer.evaluation.runs import evaluate_runs
 from cistransfer.figures import as_png, figure, save
 from cistransfer.genome.codes import N, encode
 from cistransfer.interpretation.locus import Locus, draw_locus
-from cistransfer.models.bundle import Bundle, find_bundles
-from cistransfer.models.packed import is_packed
+from cistransfer.models.bundle import Bundle, packed_bundles
 from cistransfer.motifs.logo import draw_letters, draw_logo
 from cistransfer.motifs.names import motifs_of
 from cistransfer.motifs.pwm import PWM
@@ -103,7 +102,7 @@ def evaluate(
 
 def _packed(run: str) -> list[str]:
     """Each model of a packed file that holds several; else the run itself."""
-    folders = find_bundles(run) if is_packed(run) else {}
+    folders = packed_bundles(run)
     return [run] if len(folders) < 2 else [f"{name}={place}" for name, place in folders.items()]
 
 

@@ -1,4 +1,4 @@
-"""Hand models on: pack, unpack, export."""
+"""Hand models on: pack, unpack, push, export, import."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cistransfer.api.doors import as_bundle, as_path, found, is_path
+from cistransfer.api.doors import as_bundle, as_path, as_table, found, is_path, whole_number
 from cistransfer.errors import InputError
 from cistransfer.models.bundle import Bundle
 from cistransfer.sharing.export import export_bundle as export
+from cistransfer.sharing.foreign import import_network
 from cistransfer.sharing.module import Scorer
 from cistransfer.sharing.module import as_module as module_of
 from cistransfer.sharing.pack import pack_bundles, unpack_bundles
+from cistransfer.sharing.push import push_bundles
 
-__all__ = ["as_module", "export_bundle", "pack_bundle", "unpack_bundle"]
+__all__ = [
+    "as_module",
+    "export_bundle",
+    "import_bundle",
+    "pack_bundle",
+    "push_bundle",
+    "unpack_bundle",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -90,6 +99,114 @@ def unpack_bundle(packed: PathLike, out: PathLike) -> list[Path]:
     """
     done = unpack_bundles(as_path(packed, "packed"), as_path(out, "out"))
     return [Path(place) for place in done["bundles"].values()]
+
+
+def push_bundle(
+    models: Any,
+    to: str,
+    *,
+    evaluation: PathLike | None = None,
+    license: str | None = None,
+    title: str | None = None,
+    private: bool = False,
+) -> str:
+    """Put a model, or several as an ensemble, on the Hugging Face hub, with its card.
+
+    Needs the extra ``hub`` and a login (``hf auth login``, or ``HF_TOKEN``).
+
+    Parameters
+    ----------
+    models, evaluation, license, title
+        See `pack_bundle`.
+    to : str
+        ``"hf:owner/name"``; made where there is none.
+    private : bool
+        Of a repository that is made.
+
+    Returns
+    -------
+    str
+        ``"hf:owner/name@commit"``: everything that takes a model takes it.
+
+    Examples
+    --------
+    >>> import cistransfer as ct
+    >>> ct.push_bundle("GABPA", "hub/GABPA")
+    Traceback (most recent call last):
+    ...
+    cistransfer.errors.InputError: expected a model of the hub as hf:owner/name[@revision], found 'hub/GABPA'
+    """  # noqa: E501
+    done = push_bundles(
+        _models(models),
+        str(to),
+        evaluation=None if evaluation is None else as_path(evaluation, "evaluation"),
+        license=license,
+        title=title,
+        private=private,
+    )
+    return str(done["to"])
+
+
+def import_bundle(
+    file: PathLike,
+    out: PathLike,
+    *,
+    architecture: str,
+    tasks: Any,
+    window: int,
+    seen: Any,
+    assembly: str,
+    alphabet: str = "ACGT",
+    epsilon: float | None = None,
+    arguments: dict[str, Any] | None = None,
+) -> Bundle:
+    """Make a bundle of a network that Keras, gReLU or PyTorch trained; its file runs no code.
+
+    Parameters
+    ----------
+    file : path
+        Keras' ``.h5`` or ``.keras``; PyTorch's ``.pt``, ``.pth`` or ``.ckpt``.
+    out : path
+        Folder of the bundle.
+    architecture : {"cnn", "danq", "chromtransfer"}
+        Whose layers it has.
+    tasks : str or list of str
+        Names of its outputs, in their order.
+    window : int
+        Length of its input in bp.
+    seen : regions
+        What it was trained and validated on (see `read_regions`), for the leakage guard; whole
+        chromosomes where that is not known.
+    assembly, alphabet, epsilon, arguments
+        See `cistransfer.sharing.foreign.import_network`.
+
+    Returns
+    -------
+    Bundle
+        Its card says which layer of the file became which of ours.
+
+    Examples
+    --------
+    >>> import cistransfer as ct
+    >>> ct.import_bundle("data/genome.fa", "theirs", architecture="cnn", tasks="SPI1", window=200,
+    ...                  seen="chr1:0-1000", assembly="hg38")
+    Traceback (most recent call last):
+    ...
+    cistransfer.errors.InputError: data/genome.fa: ...
+    """
+    bundle, _ = import_network(
+        as_path(file, "file"),
+        as_path(out, "out"),
+        architecture=architecture,
+        tasks=[tasks] if isinstance(tasks, str) else list(tasks),
+        window=whole_number(window, "window"),
+        seen=as_table(seen),
+        assembly=assembly,
+        alphabet=alphabet,
+        epsilon=epsilon,
+        arguments=arguments,
+    )
+    return bundle
 
 
 def export_bundle(model: Any, out: PathLike, to: str = "pytorch") -> Path:

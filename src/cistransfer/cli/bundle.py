@@ -9,7 +9,7 @@ from cistransfer.cli.groups import Ensemble, OneBundle, OwnNetworks
 from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
-__all__ = ["check", "export", "import_", "info", "pack", "unpack"]
+__all__ = ["check", "export", "import_", "info", "pack", "push", "unpack"]
 
 
 def info(model: OneBundle) -> Done:
@@ -58,10 +58,9 @@ def check(model: OneBundle, networks: OwnNetworks) -> Done:
 
 
 @dataclass(frozen=True)
-class Packed:
-    """The packed file."""
+class WithCard:
+    """The card."""
 
-    out: Path = option(help="File to write (model.zip).")
     evaluation: Path | None = option(
         None,
         help="Evaluation of these models, with baselines: the card's held-out numbers.",
@@ -70,22 +69,51 @@ class Packed:
     title: str | None = option(None, help="Title of the card [default: the tasks].")
 
 
-def pack(models: Ensemble, packed: Packed, networks: OwnNetworks) -> Done:
+@dataclass(frozen=True)
+class Packed:
+    """The packed file."""
+
+    out: Path = option(help="File to write (model.zip).")
+
+
+def pack(models: Ensemble, packed: Packed, card: WithCard, networks: OwnNetworks) -> Done:
     """Pack a model, or several as an ensemble, into one checksummed file with a card in words."""
     from cistransfer.options import arguments
     from cistransfer.sharing.pack import pack_bundles
 
     networks.register()
-    done = pack_bundles(models.bundles, **arguments(packed))
+    done = pack_bundles(models.bundles, packed.out, **arguments(card))
     names = ", ".join(done["bundles"])
     return Done(done, [f"{names}: {done['bytes'] / 1e6:.1f} MB, written: {done['out']}"])
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The hub."""
+
+    to: str = option(metavar="hf:OWNER/NAME", help="Repository; made where there is none.")
+    private: bool = option(False, help="Make the repository a private one.")
+
+
+def push(models: Ensemble, pushed: Pushed, card: WithCard, networks: OwnNetworks) -> Done:
+    """Put a model, or several as an ensemble, on the Hugging Face hub, with its card in words.
+
+    Everything that takes a model then takes hf:OWNER/NAME. Needs the extra hub and a login (hf
+    auth login, or HF_TOKEN).
+    """
+    from cistransfer.options import arguments
+    from cistransfer.sharing.push import push_bundles
+
+    networks.register()
+    done = push_bundles(models.bundles, pushed.to, private=pushed.private, **arguments(card))
+    return Done(done, [f"{', '.join(done['bundles'])}: {done['to']}", done["url"]])
 
 
 @dataclass(frozen=True)
 class Unpacked:
     """What is unpacked."""
 
-    packed: Path = option(positional=True, help="Packed file.")
+    packed: str = option(positional=True, path=True, help="Packed file, or hf:owner/name.")
     out: Path = option(help="Folder of the bundle; of an ensemble the folder of its bundles.")
 
 

@@ -73,7 +73,9 @@ class OneBundle:
     """Model."""
 
     bundle: str = option(
-        positional=True, path=True, help="Run folder, bundle, packed file or trunk in the box."
+        positional=True,
+        path=True,
+        help="Run folder, bundle, packed file, hf:owner/name or trunk in the box.",
     )
 
 
@@ -84,7 +86,8 @@ class Ensemble:
     bundles: tuple[str, ...] = option(
         positional=True,
         path=True,
-        help="Run folders, bundles or packed files; several are an ensemble, whose mean counts.",
+        help="Run folders, bundles, packed files or hf:owner/name; several are an ensemble, whose "
+        "mean counts.",
     )
 
 

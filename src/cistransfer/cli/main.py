@@ -56,6 +56,7 @@ VERBS = {
     "bundle check": "bundle:check",
     "bundle pack": "bundle:pack",
     "bundle unpack": "bundle:unpack",
+    "bundle push": "bundle:push",
     "bundle export": "bundle:export",
     "bundle import": "bundle:import_",
     "check": "check:check",

@@ -26,6 +26,7 @@ import cistransfer
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode_many
 from cistransfer.models.card import FORMAT, VERSION, Architecture, Card, wrappers_of
+from cistransfer.models.hub import is_hub, open_hub
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.packed import is_packed, open_packed
 from cistransfer.models.registry import (
@@ -52,6 +53,7 @@ __all__ = [
     "find_bundle",
     "find_bundles",
     "open_bundle",
+    "packed_bundles",
     "save_bundle",
     "shipped_trunks",
     "weights_hash",
@@ -342,24 +344,31 @@ def _write_table(path: Path, table: pd.DataFrame, rising: Sequence[str]) -> None
 
 
 def find_bundles(path: str | os.PathLike[str]) -> dict[str, Path]:
-    """The bundle folders meant by a path, by name: several where a packed file holds several."""
-    if is_packed(path):
-        return open_packed(path)
+    """The bundle folders meant by a path, by name: several where one file holds several."""
+    if packed := packed_bundles(path):
+        return packed
     folder = find_bundle(path)
     named = folder.absolute()
     return {named.parent.name if named.name == "bundle" else named.name: folder}
+
+
+def packed_bundles(path: str | os.PathLike[str]) -> dict[str, Path]:
+    """Bundles of a packed file or a model of the hub (``hf:…``), by name; {} of all else."""
+    if is_hub(path):
+        return open_hub(os.fspath(path))
+    return open_packed(path) if is_packed(path) else {}
 
 
 def find_bundle(path: str | os.PathLike[str]) -> Path:
     """The bundle folder meant by a path.
 
     The folder itself, ``bundle/`` in a run folder, the folder in the cache of a packed file
-    (`cistransfer.models.packed`), or, when there is no such path, the shipped trunk of that name.
+    (`cistransfer.models.packed`) or a model of the hub (`cistransfer.models.hub`), or, when there
+    is no such path, the shipped trunk of that name.
     """
     if not Path(path).exists() and str(path) in shipped_trunks():
         return _trunks() / str(path)
-    if is_packed(path):
-        found = open_packed(path)
+    if found := packed_bundles(path):
         if len(found) > 1:
             names = ", ".join(list(found)[:5]) + ", …" * (len(found) > 5)
             raise InputError(

@@ -36,6 +36,8 @@ from cistransfer.storage import (
 from cistransfer.storage.reading import open_raw, unreadable
 
 __all__ = [
+    "MAX_BYTES",
+    "MAX_TEXT",
     "MEMBERS",
     "PACKED",
     "Manifest",
@@ -63,7 +65,7 @@ MAX_BUNDLES = 1_000
 MAX_UNFOLDED = 20
 """Bytes for each byte of the file, from 64 MB on: weights and tables hardly shrink."""
 _UNFOLDED_FROM = 1 << 26
-_MAX_TEXT = 1 << 22  # bytes of the manifest and of README.md
+MAX_TEXT = 1 << 22  # bytes of the manifest and of README.md
 _MAX_DIRECTORY = 1 << 20
 _END = struct.Struct("<4s4H2IH")  # of a zip: its last 22 bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}")
@@ -393,7 +395,7 @@ def _check_entries(path: PathLike, entries: list[zipfile.ZipInfo], size: int) ->
             raise InputError(f"{path}: {shown_name} is encrypted; packed bundles are not")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f"{path}: {shown_name} is compressed in a way that ours are not")
-        if at_top and info.file_size > _MAX_TEXT:
+        if at_top and info.file_size > MAX_TEXT:
             raise InputError(f"{path}: {shown_name} has {info.file_size:,} bytes")
     unfolded = sum(info.file_size for info in entries)
     packed = sum(info.compress_size for info in entries)

@@ -39,6 +39,7 @@ def model_card(
     title: str,
     evaluation: Evaluation | None = None,
     license: str | None = None,
+    place: str = "PACKED.zip",
 ) -> str:
     """Write the card of one model or of an ensemble.
 
@@ -51,6 +52,8 @@ def model_card(
         Of these models, with whatever baselines it has: held-out numbers come from it alone.
     license : str, optional
         As the author names it (an SPDX identifier, ``cc-by-4.0``).
+    place : str
+        What is opened: the packed file, or ``hf:owner/name``.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def model_card(
         "## Data\n\n" + _data(bundles),
         "## How good it is\n\n" + _numbers(bundles, evaluation, scored),
         "## Limits\n\n" + _limits(first, scored),
-        "## Use\n\n" + _use(first),
+        "## Use\n\n" + _use(first, place),
         "## Licence\n\n"
         + (
             f"{license}, said by whoever packed it. "
@@ -301,18 +304,18 @@ def _limits(first: Bundle, scored: Mapping[str, ModelScore]) -> str:
     return "\n".join(f"* {each}" for each in said)
 
 
-def _use(first: Bundle) -> str:
+def _use(first: Bundle, place: str) -> str:
     task = first.tasks[0]
     own = ".py:" in first.card.architecture.name
     lines = [
         "```bash",
-        "pip install cistransfer",
-        "cistransfer predict PACKED.zip --regions regions.bed --genome genome.fa --out scores.tsv",
+        "pip install " + ("'cistransfer[hub]'" if place.startswith("hf:") else "cistransfer"),
+        f"cistransfer predict {place} --regions regions.bed --genome genome.fa --out scores.tsv",
         "```",
         "",
         "```python",
         "import cistransfer as ct",
-        'table = ct.predict("PACKED.zip", "regions.bed", "genome.fa")',
+        f'table = ct.predict("{place}", "regions.bed", "genome.fa")',
         f"table[{task!r}]  # probability",
         "```",
         "",

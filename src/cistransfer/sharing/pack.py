@@ -11,12 +11,20 @@ from typing import Any
 
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import open_evaluation
-from cistransfer.models.bundle import BUNDLE, Bundle, check_bundle, find_bundles, open_bundle
+from cistransfer.models.bundle import (
+    BUNDLE,
+    Bundle,
+    check_bundle,
+    find_bundles,
+    open_bundle,
+    packed_bundles,
+)
 from cistransfer.models.card import Card
 from cistransfer.models.packed import (
+    MEMBERS,
+    PACKED,
     extract_packed,
     is_packed,
-    open_packed,
     read_manifest,
     write_packed,
 )
@@ -65,10 +73,12 @@ def pack_bundles(
     evaluation: PathLike | None = None,
     license: str | None = None,
     title: str | None = None,
+    place: str = "PACKED.zip",
 ) -> dict[str, Any]:
     """Pack one model, or several as an ensemble, into one file.
 
-    Each is opened (so its hashes are right) and its example is scored before.
+    Each is opened (so its hashes are right) and its example is scored before. The card calls it
+    ``place`` in its example of use.
 
     Returns
     -------
@@ -83,6 +93,7 @@ def pack_bundles(
         title=title or default_title(bundles),
         evaluation=None if evaluation is None else open_evaluation(evaluation),
         license=license,
+        place=place,
     )
     folders = {name: bundle.path for name, bundle in bundles.items()}
     write_packed(out, folders, readme, license)
@@ -99,17 +110,31 @@ def unpack_bundles(packed: PathLike, out: PathLike) -> dict[str, Any]:
     dict
         ``out``, ``bundles`` (name → folder).
     """
-    if not is_packed(packed):
+    folders = packed_bundles(packed)
+    if not folders:
         raise InputError(f"{packed}: expected a packed file, found something else")
-    folders = open_packed(packed)
     if len(folders) > 1:
-        extract_packed(packed, out)
+        if is_packed(packed):
+            extract_packed(packed, out)
+        else:
+            _copy_all(folders, Path(out))
         return {"out": str(out), "bundles": {name: str(Path(out) / name) for name in folders}}
     ((name, folder),) = folders.items()
     with whole_folder(out, BUNDLE) as temporary:
-        for file in folder.iterdir():
+        for file in filter(lambda file: file.name in MEMBERS, folder.iterdir()):
             shutil.copyfile(file, temporary / file.name)
     return {"out": str(out), "bundles": {name: str(out)}}
+
+
+def _copy_all(folders: Mapping[str, Path], out: Path) -> None:
+    """Copy bundles that lie beside their manifest."""
+    with whole_folder(out, PACKED) as temporary:
+        place = next(iter(folders.values())).parent
+        shutil.copyfile(place / "manifest.json", temporary / "manifest.json")
+        for name, folder in folders.items():
+            (temporary / name).mkdir()
+            for file in filter(lambda file: file.name in MEMBERS, folder.iterdir()):
+                shutil.copyfile(file, temporary / name / file.name)
 
 
 def bundle_facts(path: PathLike) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def find_files(declared: Study, asked: Asked, beside: Path | None) -> dict[str, 
         For a file that has to be given and is not, or is not there, and one that the study lacks.
     """
     from cistransfer.models.bundle import shipped_trunks
+    from cistransfer.models.hub import is_hub
 
     for name in asked.files:
         if name not in declared.files:
@@ -132,7 +133,7 @@ def find_files(declared: Study, asked: Asked, beside: Path | None) -> dict[str, 
             )
         named = str(asked.files.get(name, given.path))
         if not path.exists():
-            if named in shipped_trunks():
+            if named in shipped_trunks() or is_hub(named):
                 from cistransfer.models.bundle import find_bundle
 
                 path = find_bundle(named)

@@ -9,8 +9,7 @@ from typing import Any
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import check_examples
-from cistransfer.models.bundle import check_bundle, find_bundles, shipped_trunks
-from cistransfer.models.packed import is_packed
+from cistransfer.models.bundle import check_bundle, packed_bundles, shipped_trunks
 from cistransfer.storage import read_json
 from cistransfer.training.checkpoint import check_state
 
@@ -34,12 +33,12 @@ def check(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     InputError
         When something is damaged or altered (names the file), or it is none of these.
     """
+    if packed := packed_bundles(path):
+        return [_bundle(folder) for folder in packed.values()]
     place = Path(path)
     if place.is_file() and place.name != "config.json":
         if place.suffix == ".safetensors":
             return [_checkpoint(place)]
-        if is_packed(place):
-            return [_bundle(folder) for folder in find_bundles(place).values()]
         return [_matrix(place)]
     if not place.exists() and str(path) in shipped_trunks():
         return [_bundle(place)]
