@@ -129,7 +129,7 @@ class Verdict:
         best = self.best
         if best is None:
             return f"{first}; {aucpr}: {self.advice}"
-        gap = "{:+.3f} ({:+.2f} to {:+.2f})".format(*best.difference)
+        gap = "{:+.3f} ({:+.3f} to {:+.3f})".format(*best.difference)
         return (
             f"{first}, the best cheap way ({best.words}) {100 * best.auroc:.0f} times; {aucpr} "
             f"against {best.aucpr:.3f}, a difference of {gap}: {self.advice}"

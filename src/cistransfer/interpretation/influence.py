@@ -216,8 +216,15 @@ def draw_influence(table: pd.DataFrame, *, labels: int = 12) -> Figure:
         ax,
         "information content of the filter's motif (bits)",
         "log10 influence (squared change of the probability)",
-        f"{len(shown)} of {len(table)} filters fire and change the output;\nnamed: the "
-        f"{len(named)} most influential of those that resemble a known motif (q ≤ 0.05)",
+        f"{len(shown)} of {len(table)} filters fire and change the output;\n"
+        + (
+            f"named: the {len(named)} most influential of those that resemble a known motif "
+            "(q ≤ 0.05)"
+            if len(named)
+            else "none resembles a known motif (q ≤ 0.05)"
+            if matched.any()
+            else "they were compared with no known motif"
+        ),
         size=9,
     )
     label_points(

@@ -198,7 +198,7 @@ def find_patterns(
     matched = int((seqlets["pattern"] >= 0).sum())
     note = (
         f"{tried}; {matched} match one of {len(targets)} known motifs at q ≤ {q:g} and make "
-        f"{len(pwms)} patterns of at least {min_seqlets} seqlets"
+        f"{len(pwms)} pattern{'' if len(pwms) == 1 else 's'} of at least {min_seqlets} seqlets"
     )
     columns = [
         "pattern", "match", "match_name", "seqlets", "sequences", "mean_contribution", "q",
@@ -376,8 +376,8 @@ def _run(subject: Subject) -> dict[str, Any]:
         drawn = draw_logos(found.pwms, titles, columns=3, what="patterns")
         n = sum(ax.get_visible() for ax in drawn.axes)
         drawn.suptitle(
-            f"{n} of {len(found.pwms)} patterns that stretches of high attribution make, in "
-            f"{len(attributed.rows):,} windows",
+            (f"{n} of {len(found.pwms)} patterns" if len(found.pwms) > 1 else "the pattern")
+            + f" that stretches of high attribution make, in {len(attributed.rows):,} windows",
             fontsize=8.5, x=0.01, ha="left",
         )  # fmt: skip
         subject.draw(drawn, "patterns", found.table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -160,7 +161,8 @@ class Subject:
         ``table`` holds the numbers behind it (`cistransfer.figures.save`).
         """
         said = made.get_suptitle()
-        heading = f"{self.tf}: {said}" if said else self.tf
+        letters = int(14 * made.get_figwidth())  # that fit into a line of it
+        heading = textwrap.fill(f"{self.tf}: {said}" if said else self.tf, letters)
         made.suptitle(heading, fontsize=9, x=0.01, ha="left", weight="normal" if said else "bold")
         save(made, self.out / name, BOTH, table=table)
 

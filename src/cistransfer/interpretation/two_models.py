@@ -30,6 +30,7 @@ from cistransfer.interpretation.enrichment import (
 )
 from cistransfer.interpretation.sites import motif_sites
 from cistransfer.interpretation.steps import Panel, Step
+from cistransfer.interpretation.subject import browser_place
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.logo import COLOURS, draw_letters
@@ -284,7 +285,7 @@ def _draw(
     loci = contrasting_loci(found)
     if len(loci):
         places = [
-            f"{subject.material.names[rows[at]]}: a site of {name}, more in "
+            f"{browser_place(subject.material.names[rows[at]])}: a site of {name}, more in "
             f"{names[0 if more > 0 else 1]}"
             for at, name, more in zip(
                 loci["sequence"], loci["name"], loci["difference"], strict=True

@@ -173,7 +173,7 @@ def reliability(
     if left is not None:
         left.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
         finish(left, "predicted probability", "observed frequency", title)
-        legend(left, loc="upper left")
+        legend(left, loc="best")
     if right is not None:
         right.set(xlim=(0, 1))
         finish(right, "predicted probability", "rows")

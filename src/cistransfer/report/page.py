@@ -376,8 +376,8 @@ def _overview(parts: Sequence[Mapping[str, Any]], numbers: count[int]) -> dict[s
             task = each["name"]
             if each["verdict"] is None:
                 continue
-            name = f"{task} ({part['id']})" if part["title"] in twice else task
             verdict = each["verdict"]
+            name = f"{task} ({verdict['model']})" if part["title"] in twice else task
             best = verdict["best"]
             rows.append(
                 {
@@ -431,7 +431,8 @@ def _learning(runs: Mapping[str, Path], numbers: count[int]) -> tuple[list[Plot]
         config = run / "config.json"
         asked = read_json(config)["arguments"] if config.exists() else {}
         start = asked.get("trunk") or asked.get("start")  # the latter in older records
-        for label, place in ((f"{name}'s trunk", Path(start) if start else None), (name, run)):
+        trunk = Path(start) if start and Path(start).is_absolute() else None  # else a name
+        for label, place in ((f"{name}'s trunk", trunk), (name, run)):
             if place is None or place in shown or not (place / "history.tsv").exists():
                 continue
             shown.add(place)
