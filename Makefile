@@ -3,6 +3,7 @@
 # make accessibility DATA=FOLDER [QUICK=--quick]
 #                        transfer of chromatin accessibility, whole (docs/accessibility.md)
 # make test              everything CI checks
+# make coverage          the same tests, and which lines they never reach (slower)
 # make docs              the documentation, docs/_build/html/index.html; offline, warnings are errors
 # make docs-links        whether the links to elsewhere still lead somewhere (needs the network)
 # make package           wheel and sdist, each installed in an empty environment and used (PYTHON=python3.12)
@@ -15,7 +16,7 @@ RUN ?= demo-run
 QUICK ?=
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo demo-words package accessibility test docs docs-links hard lint types layers unit clean
+.PHONY: demo demo-words package accessibility test docs docs-links hard lint types layers unit coverage clean
 
 demo: demo-words $(VENV)/.installed
 ifeq ($(DATA),)
@@ -55,6 +56,9 @@ layers: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev
+	$(BIN)/pytest -n 2
+
+coverage: $(VENV)/.dev
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 $(VENV)/.installed: pyproject.toml constraints.txt
