@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cistransfer.genome.codes import N
 
-__all__ = ["BITS", "SHARED", "distinct_fingerprints", "fingerprints", "share_seen"]
+__all__ = ["BITS", "SHARED", "distinct_fingerprints", "fingerprints", "share_seen", "union"]
 
 K = 24
 """Length of the k-mers in bp."""
@@ -106,11 +106,27 @@ def distinct_fingerprints(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     found = np.empty(0, dtype=np.uint64)
     waiting: list[NDArray[np.uint64]] = []
     for begin in range(0, len(codes), _CHUNK):
-        waiting.append(np.unique(fingerprints(codes[begin : begin + _CHUNK])))
+        waiting.append(union(fingerprints(codes[begin : begin + _CHUNK])))
         if len(waiting) == 16:
-            found, waiting = np.unique(np.concatenate([found, *waiting])), []
-    found = np.unique(np.concatenate([found, *waiting]))
+            found, waiting = union(found, *waiting), []
+    found = union(found, *waiting)
     return found[found != np.iinfo(np.uint64).max]
+
+
+def union(*hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hashes of any of some arrays, sorted, each once.
+
+    By merging sorted runs: `numpy.unique` puts integers into a table, which takes a hundred times
+    as long for a million hashes that are sorted already.
+
+    >>> import numpy as np
+    >>> union(np.array([1, 5], dtype=np.uint64), np.array([3, 5], dtype=np.uint64)).tolist()
+    [1, 3, 5]
+    """
+    ordered = np.sort(np.concatenate([each.ravel() for each in hashes]), kind="stable")
+    fresh = np.ones(len(ordered), dtype=bool)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    return ordered[fresh]
 
 
 def share_seen(codes: NDArray[np.uint8], *seen: NDArray[np.uint64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,8 +47,8 @@ _MIN_HELD_OUT = 5  # positives
 _MAX_SEQUENCES = 2_000  # sequences of each class that the search looks at
 _MAX_SCREENED = 400  # sequences of each class that seeds are counted and tried on
 _SEEDS = 50  # tried, of each kind
-_REFINED = 8  # of them refined to the end
-_SCREEN_ROUNDS, _ROUNDS = 3, 12
+_KEPT = (16, 4)  # of them after the first rounds, and to be refined to the end
+_ROUNDS = (1, 3, 12)
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def _search(
         pwm = tune(seen[~held], positive[~held], _to_pwm(motif, data), background)
         judged = _judge(pwm, background, seen, positive, held)
         if held.any():
-            motif = refine(data, motif.weights, _ROUNDS) or motif
+            motif = refine(data, motif.weights, _ROUNDS[-1]) or motif
             pwm = tune(seen, positive, _to_pwm(motif, data), background)
         found.append(replace(judged, pwm=replace(pwm, name=f"{number}-{consensus(pwm)}")))
         data = mask_sites(data, motif)
@@ -219,11 +220,13 @@ def _search(
 
 
 def _best_motif(data: Prepared) -> Motif | None:
-    """Seed, screen on a part of the sequences, and refine the most promising on all."""
+    """Seed, screen on a part of the sequences, ever fewer for longer, and refine the most promising
+    on all."""
     rng = np.random.default_rng(0)
     few = data.take(_sample(data.positive.astype(np.int8), rng, _MAX_SCREENED))
-    screened: list[Motif] = []
-    for half, mismatches in ((3, 0), (4, 1)):
+    seeds = [
+        seed_weights(seed, data.width)
+        for half, mismatches in ((3, 0), (4, 1))
         for seed in find_seeds(
             few.codes,
             few.positive,
@@ -231,17 +234,17 @@ def _best_motif(data: Prepared) -> Motif | None:
             mismatches=mismatches,
             max_span=data.width,
             keep=_SEEDS,
-        ):
-            weights, threshold = seed_weights(seed, data.width)
-            motif = refine(few, weights, _SCREEN_ROUNDS, threshold)
-            if motif is not None:
-                screened.append(motif)
-    best: Motif | None = None
-    for start in sorted(screened, key=lambda motif: -motif.value)[:_REFINED]:
-        motif = refine(data, start.weights, _ROUNDS)
-        if motif is not None and (best is None or motif.value > best.value):
-            best = motif
-    return best
+        )
+    ]
+    tried = _by_value(refine(few, weights, _ROUNDS[0], threshold) for weights, threshold in seeds)
+    tried = _by_value(refine(few, start.weights, _ROUNDS[1]) for start in tried[: _KEPT[0]])
+    tried = _by_value(refine(data, start.weights, _ROUNDS[2]) for start in tried[: _KEPT[1]])
+    return tried[0] if tried else None
+
+
+def _by_value(motifs: Iterable[Motif | None]) -> list[Motif]:
+    """Motifs that came out, best first."""
+    return sorted((motif for motif in motifs if motif), key=lambda motif: -motif.value)
 
 
 def _to_pwm(motif: Motif, data: Prepared) -> PWM:

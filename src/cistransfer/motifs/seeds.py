@@ -72,29 +72,23 @@ def find_seeds(
     seeds: list[Seed] = []
     n_positive, n = int(positive.sum()), len(codes)
     halves, known = _half_words(codes, half)
-    names, identity = np.unique(_canonical_words(half), return_inverse=True)
-    identity = identity.astype(np.uint16)
-    nothing = len(names)
-    changes = _changes(2 * half, mismatches)
+    names = np.unique(_canonical_words(half))
+    flipped = _flipped_words(half)[names]
+    classes = (np.flatnonzero(positive), np.flatnonzero(~positive))
     for gap in range(min(max_span, codes.shape[1]) - 2 * half + 1):
         shift = half + gap
-        first, second = halves[:, :-shift], halves[:, shift:]
-        word = (first << (2 * half)) | second
-        near = identity[word[:, :, None] ^ changes]
+        word = (halves[:, :-shift] << (2 * half)) | halves[:, shift:]
         usable = known[:, :-shift] & known[:, shift:]
-        near[~usable] = nothing
-        near = near.reshape(n, -1)
-        near.sort(axis=1)
-        fresh = np.ones(near.shape, dtype=bool)
-        fresh[:, 1:] = near[:, 1:] != near[:, :-1]
         hits, others = (
-            np.bincount(near[rows][fresh[rows]], minlength=nothing + 1)[:nothing]
-            for rows in (positive, ~positive)
+            _holders(word[rows], usable[rows], 2 * half, mismatches, names, flipped)
+            for rows in classes
         )
         held = hits + others
         present = np.flatnonzero(hits)
         value = half_g(hits[present], held[present], n_positive, n)
-        best = np.argsort(-value, kind="stable")[:keep]
+        least = np.partition(value, -keep)[-keep] if len(value) > keep else 0.0
+        best = np.flatnonzero(value >= least)  # only these need to be sorted
+        best = best[np.argsort(-value[best], kind="stable")][:keep]
         seeds += [
             Seed(int(names[present[i]]), half, gap, mismatches, float(value[i]))
             for i in best
@@ -202,16 +196,54 @@ def _half_words(codes: Codes, half: int) -> tuple[NDArray[np.int32], NDArray[np.
     return number, known
 
 
+def _holders(
+    word: NDArray[np.int32],
+    usable: NDArray[np.bool_],
+    letters: int,
+    mismatches: int,
+    names: Ints,
+    flipped: Ints,
+) -> Ints:
+    """How many sequences hold each word of ``names``, or its reverse complement in ``flipped``.
+
+    One bit a sequence: 64 sequences are looked at in one operation, and a word that may differ in
+    one letter is held where any of the words that differ there is.
+    """
+    half = 2**letters
+    counts = np.zeros(len(names), dtype=np.int64)
+    for begin in range(0, len(word), 64):
+        rows, places = np.nonzero(usable[begin : begin + 64])
+        holds = np.zeros((half, half), dtype=np.uint64)
+        bit = np.uint64(1) << rows.astype(np.uint64)
+        np.bitwise_or.at(holds.ravel(), word[begin + rows, places], bit)
+        if mismatches:
+            turned = np.ascontiguousarray(holds.T)
+            holds = _one_letter_off(holds) | _one_letter_off(turned).T
+        either = np.take(holds.ravel(), names) | np.take(holds.ravel(), flipped)
+        counts += np.bitwise_count(either)
+    return counts
+
+
+def _one_letter_off(holds: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Who holds a word, or one that differs in a letter of its first half; shape (first half,
+    second half)."""
+    near, inner = holds.copy(), holds.shape[1]
+    while inner < holds.size:
+        four = holds.reshape(-1, 4, inner)
+        near.reshape(four.shape)[...] |= np.bitwise_or.reduce(four, axis=1, keepdims=True)
+        inner *= 4
+    return near
+
+
 def _canonical_words(half: int) -> Ints:
     """For each word of two halves, the smaller of itself and its reverse complement."""
+    return np.minimum(np.arange(4 ** (2 * half)), _flipped_words(half))
+
+
+def _flipped_words(half: int) -> Ints:
+    """Reverse complement of each word of two halves."""
     words = np.arange(4 ** (2 * half))
     flipped = np.zeros_like(words)
     for i in range(2 * half):
         flipped = flipped << 2 | (3 - (words >> (2 * i) & 3))
-    return np.minimum(words, flipped)
-
-
-def _changes(letters: int, mismatches: int) -> NDArray[np.int32]:
-    """Numbers to XOR a word with: nothing, and each of the single-letter changes."""
-    singles = [change << (2 * i) for i in range(letters) for change in (1, 2, 3)]
-    return np.array([0, *(singles if mismatches else [])], dtype=np.int32)
+    return flipped

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
 from cistransfer.examples.holdout import EXTRA
-from cistransfer.genome.seen import distinct_fingerprints
+from cistransfer.genome.seen import distinct_fingerprints, union
 from cistransfer.metrics.calibration import fit_temperature
 from cistransfer.metrics.curves import rank_metrics
 from cistransfer.metrics.resolved import evaluable
@@ -303,7 +303,7 @@ def _fingerprints(examples: ExampleSet, trunk: Bundle | None) -> dict[str, NDArr
     if trunk is not None and not inherited:
         return {}  # a trunk made before there were any: what is not whole says nothing
     return {
-        part: np.union1d(
+        part: union(
             distinct_fingerprints(examples.codes[rows]),
             inherited.get(part, np.empty(0, dtype=np.uint64)),
         )
