@@ -502,3 +502,16 @@ def test_unbound_rows_that_motifs_are_searched_against(
     assert rows.tolist()[: len(own)] == own
     assert len(rows) == len(own) + looked == len(set(rows))
     assert rows.max() < len(labels)
+
+
+@pytest.mark.parametrize("n_motifs", [0, 2])
+def test_few_examples_are_held_out_as_by_fits_on_all_features(n_motifs: int) -> None:
+    rng = np.random.default_rng(0)
+    truth = (np.arange(50) % 3 == 0).astype(np.int8)
+    features = rng.normal(size=(50, 80)) + 0.3 * truth[:, None]
+    features[:, 7] = 1.0  # never varies
+    data, others = room._Data(features, truth, 30, n_motifs), rng.normal(size=(9, 80))
+    options = [(1e-2, 1.0), (1e-1, 1.0), (1e-2, 10.0)]
+    for option, found in zip(options, room._held_out(data, others, options), strict=True):
+        wanted = others @ room._fit(data, *option)[0]
+        np.testing.assert_allclose(np.diff(found), np.diff(wanted), atol=2e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,11 @@ class Copy:
     only_tfs: bool = option(
         False, help="Leave out the outputs of single cells (TF@cell, open@cell)."
     )
+    beside: Path | None = option(
+        None,
+        help="Run folder of a trunk of the architecture motif-bank with the same outputs: the copy "
+        "(towers) has the features of both.",
+    )
 
 
 def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
@@ -27,7 +33,13 @@ def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
     from cistransfer.models.compact import compact_bundle
 
     networks.register()
-    result = compact_bundle(model.bundle, copy.out, only_tfs=copy.only_tfs)
+    with tempfile.TemporaryDirectory(prefix="cistransfer-compact-") as folder:
+        bundle = model.bundle
+        if copy.beside is not None:
+            from cistransfer.training.join import join_trunks
+
+            bundle = join_trunks(model.bundle, copy.beside, Path(folder) / "bundle").path
+        result = compact_bundle(bundle, copy.out, only_tfs=copy.only_tfs)
     return Done(
         result,
         [

@@ -17,6 +17,7 @@ from cistransfer.models.cnn import CNN
 from cistransfer.models.danq import DanQ
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.motif_bank import MotifBank
+from cistransfer.models.towers import Towers
 from cistransfer.models.user_file import UserFile, check_contract, is_file_spec, read_user_file
 
 __all__ = [
@@ -41,6 +42,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "danq": DanQ,
     "chromtransfer": ChromTransfer,
     "motif-bank": MotifBank,
+    "towers": Towers,
 }
 """Name → class. A class takes ``window``, ``n_tasks`` and keyword arguments with defaults, maps
 one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``, and has ``features(x)`` and a linear

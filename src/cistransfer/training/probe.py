@@ -30,9 +30,13 @@ from cistransfer.training.strategy import Probe
 __all__ = ["evidence_line", "fit_probe"]
 
 Rows = NDArray[np.int64]
+Split = tuple[Rows, Rows]
 
 _LEAST_SPREAD = 1e-6
 _EQUAL = 1e-9
+_JITTER = 1e-10
+"""Of their mean diagonal, added to the diagonal of products of examples, which may be singular."""
+
 _BATCH = 512
 _NO_BETTER = ", no better than chance"
 _EXTRA_TO_CHOOSE = 200
@@ -191,15 +195,14 @@ def _choose(data: _Data, phase: Probe, seed: int) -> tuple[dict[str, float], dic
         for motif_scale, off in (_steps(phase.motif_scales) if data.n_motifs else [(1.0, 0)])
     ]
 
-    def merit(data: _Data, option: tuple[float, float], split: tuple[Rows, Rows]) -> float:
+    def merits_of(data: _Data, tried: Sequence[tuple[float, float]], split: Split) -> list[float]:
         inside, outside = own[split[0]], own[split[1]]
-        weights, _ = _fit(data.take(inside, extra), *option)
-        return float(auroc(data.truth[outside], data.features[outside] @ weights))
+        scores = _held_out(data.take(inside, extra), data.features[outside], tried)
+        return [float(auroc(data.truth[outside], row)) for row in scores]
 
     def mean(data: _Data, tried: Sequence[tuple[float, float]]) -> list[float]:
-        tasks = [(option, split) for option in tried for split in splits]
-        found = each(lambda task: merit(data, *task), tasks)
-        return np.mean(np.reshape(found, (len(tried), len(splits))), axis=1).tolist()
+        found = each(lambda split: merits_of(data, tried, split), splits)
+        return np.mean(found, axis=0).tolist()
 
     merits = mean(data, [option[:2] for option in options])
     best, chosen = -math.inf, 0
@@ -238,31 +241,72 @@ def _sample(truth: NDArray[np.int8], most: int, seed: int) -> NDArray[np.int64]:
     return np.concatenate([order[:most], first[~np.isin(first, order[:most])]])
 
 
+def _held_out(
+    data: _Data, features: NDArray[np.float64], options: Sequence[tuple[float, float]]
+) -> Iterator[NDArray[np.float64]]:
+    """Scores, up to a constant, of other examples by each strength and motif scale.
+
+    With fewer examples than features the regressions are solved among combinations of examples
+    (the penalty does not see the rotation), whose products with each other all options share.
+    """
+    from scipy.linalg import solve_triangular
+
+    if len(data.truth) >= data.features.shape[1]:
+        for option in options:
+            yield features @ _fit(data, *option)[0]
+        return
+    centre, scale = _standard(data)
+    inside, outside = (data.features - centre) / scale, (features - centre) / scale
+    cut = inside.shape[1] - data.n_motifs
+    trunk = [rows[:, :cut] @ inside[:, :cut].T for rows in (inside, outside)]
+    motifs = [rows[:, cut:] @ inside[:, cut:].T for rows in (inside, outside)]
+    roots: dict[float, NDArray[np.float64]] = {}
+    for strength, motif_scale in options:
+        if motif_scale not in roots:
+            within = trunk[0] + motif_scale**2 * motifs[0]
+            within[np.diag_indices(len(within))] += _JITTER * max(within.trace() / len(within), 1.0)
+            roots[motif_scale] = np.linalg.cholesky(within)
+        weights, _ = _solve(roots[motif_scale], data, strength, motif_scale)
+        weights = solve_triangular(roots[motif_scale], weights, trans="T", lower=True)
+        yield (trunk[1] + motif_scale**2 * motifs[1]) @ weights
+
+
+def _standard(data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre and spread of each feature, weighted; an infinite spread where there is none."""
+    centre = np.average(data.features, axis=0, weights=data.weights)
+    spread = np.sqrt(np.average((data.features - centre) ** 2, axis=0, weights=data.weights))
+    return centre, np.where(spread > _LEAST_SPREAD, spread, np.inf)
+
+
 def _fit(data: _Data, strength: float, motif_scale: float) -> tuple[NDArray[np.float64], float]:
-    """Weights and bias on raw features.
+    """Weights and bias on raw features."""
+    centre, scale = _standard(data)
+    scale[len(scale) - data.n_motifs :] /= motif_scale
+    found, bias = _solve((data.features - centre) / scale, data, strength, motif_scale)
+    found = found / scale
+    return found, bias - float(found @ centre)
+
+
+def _solve(
+    features: NDArray[np.float64], data: _Data, strength: float, motif_scale: float
+) -> tuple[NDArray[np.float64], float]:
+    """Weights and intercept of a logistic regression of the classes on some features.
 
     Raises
     ------
     InputError
-        When the regression does not converge (the penalty is too weak).
+        When it does not converge (the penalty is too weak).
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    features, weights = data.features, data.weights
-    centre = np.average(features, axis=0, weights=weights)
-    centred = features - centre
-    spread = np.sqrt(np.average(centred**2, axis=0, weights=weights))
-    scale = np.where(spread > _LEAST_SPREAD, spread, np.inf)
-    scale[len(scale) - data.n_motifs :] /= motif_scale
     try:
         fitted = LogisticRegression(C=strength, max_iter=5000).fit(
-            centred / scale, data.truth, sample_weight=weights
+            features, data.truth, sample_weight=data.weights
         )
     except ConvergenceWarning as warning:
         raise InputError(
             f"the probe does not converge with strength {strength:g} and motif scale "
             f"{motif_scale:g}; try lower ones"
         ) from warning
-    found = fitted.coef_[0] / scale
-    return found, float(fitted.intercept_[0] - found @ centre)
+    return fitted.coef_[0], float(fitted.intercept_[0])

@@ -35,7 +35,7 @@ from cistransfer.training.loop import choose_precision, fit
 from cistransfer.training.motifs import choose_motifs, motif_facts
 from cistransfer.training.strategy import Strategy
 
-__all__ = ["keep_examples", "train_run"]
+__all__ = ["fit_on_validation", "keep_examples", "merge_regions", "train_run"]
 
 _EXAMPLE_ROWS = 8
 
@@ -169,7 +169,7 @@ def train_run(
     )
     model.to("cpu").eval()
     _write_history(place, history)
-    fitted = _fit_on_validation(model, examples)
+    fitted = fit_on_validation(model, examples)
     save_bundle(
         place / "bundle",
         model,
@@ -255,7 +255,7 @@ def _check_validation(examples: ExampleSet) -> None:
             )
 
 
-def _fit_on_validation(model: Model, examples: ExampleSet) -> dict[str, Any]:
+def fit_on_validation(model: Model, examples: ExampleSet) -> dict[str, Any]:
     """Thresholds and temperatures per task, and what they were fitted on."""
     rows = examples.rows("valid")
     labels = np.asarray(examples.labels[rows])
@@ -289,9 +289,14 @@ def _seen(examples: ExampleSet, trunk: Bundle | None) -> pd.DataFrame:
     own = examples.regions.loc[
         examples.regions["part"] != "test", ["chrom", "start", "end", "part"]
     ].replace({"part": {EXTRA: "train"}})
-    both = own if trunk is None else pd.concat([own, trunk.regions()])
+    return merge_regions(own) if trunk is None else merge_regions(own, trunk.regions())
+
+
+def merge_regions(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Regions of some tables with ``part``, each once; trained on where it is so in any."""
     return (
-        both.sort_values(["part", "chrom", "start", "end"])
+        pd.concat(tables)
+        .sort_values(["part", "chrom", "start", "end"])
         .drop_duplicates(["chrom", "start", "end"])  # keeps "train" where a region was in both
         .reset_index(drop=True)
     )

@@ -1,0 +1,57 @@
+"""The published network and the bank of motif filters side by side."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from cistransfer.models.blocks import lift
+from cistransfer.models.cnn import CNN
+from cistransfer.models.motif_bank import MotifBank
+
+__all__ = ["BANK_MODULES", "Towers"]
+
+BANK_MODULES = {"conv1": "conv4", "conv2": "conv5", "dense1": "dense3"}
+"""Module of `cistransfer.models.motif_bank.MotifBank` → its name here."""
+
+
+class Towers(nn.Module):
+    """`CNN` and `MotifBank` on the same sequence, one head over the features of both.
+
+    ``conv1`` to ``conv3``, ``dense1`` and ``dense2`` are the published network's; ``conv4``
+    (filters on both strands), ``conv5`` (what they are mixed into) and ``dense3`` (maxima and
+    means) the bank's. So patterns of a strategy such as ``conv*`` fit.
+
+    Parameters
+    ----------
+    window : int
+        Length of the input in bp.
+    n_tasks : int
+        Number of outputs.
+    dropout : float
+        Dropout of the published network's dense layers.
+    """
+
+    def __init__(self, window: int = 200, n_tasks: int = 1, dropout: float = 0.3) -> None:
+        super().__init__()
+        cnn, bank = CNN(window, n_tasks, dropout=dropout), MotifBank(window, n_tasks)
+        for name, module in cnn.named_children():
+            if name != "head":
+                self.add_module(name, module)
+        for name, own in BANK_MODULES.items():
+            self.add_module(own, bank.get_submodule(name))
+        self.head = nn.Linear(cnn.head.in_features + bank.head.in_features, n_tasks)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map one-hot ``(n, 4, window)`` to the input of the head, ``(n, 2024)``."""
+        x = lift(x)
+        found = x
+        for name in ("conv1", "conv2", "conv3"):
+            found = self.get_submodule(name)(found)
+        found = self.dense2(self.dense1(torch.flatten(found, 1)))
+        scores = self.conv4(x)
+        return torch.cat([found, self.dense3(scores, self.conv5(scores))], dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``."""
+        return self.head(self.features(x))
