@@ -102,7 +102,7 @@ def test_stacked_equals_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "window"), [("cnn", 90), ("chromtransfer", 40), ("motif-bank", 45)]
+    ("name", "window"), [("towers", 90), ("chromtransfer", 40), ("motif-bank", 45)]
 )
 def test_networks_of_the_registry(name: str, window: int) -> None:
     data = [windows(n, window, seed=n) for n in (24, 33)]

@@ -34,7 +34,7 @@ def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
 
     networks.register()
     with tempfile.TemporaryDirectory(prefix="cistransfer-compact-") as folder:
-        bundle = model.bundle
+        bundle = Path(model.bundle)
         if copy.beside is not None:
             from cistransfer.training.join import join_trunks
 

@@ -32,6 +32,12 @@ class Towers(nn.Module):
         Dropout of the published network's dense layers.
     """
 
+    conv4: nn.Sequential
+    conv5: nn.Sequential
+    dense1: nn.Sequential
+    dense2: nn.Sequential
+    dense3: nn.Module
+
     def __init__(self, window: int = 200, n_tasks: int = 1, dropout: float = 0.3) -> None:
         super().__init__()
         cnn, bank = CNN(window, n_tasks, dropout=dropout), MotifBank(window, n_tasks)

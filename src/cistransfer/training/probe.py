@@ -260,15 +260,16 @@ def _held_out(
     cut = inside.shape[1] - data.n_motifs
     trunk = [rows[:, :cut] @ inside[:, :cut].T for rows in (inside, outside)]
     motifs = [rows[:, cut:] @ inside[:, cut:].T for rows in (inside, outside)]
-    roots: dict[float, NDArray[np.float64]] = {}
+    roots: dict[float, NDArray[Any]] = {}
     for strength, motif_scale in options:
         if motif_scale not in roots:
             within = trunk[0] + motif_scale**2 * motifs[0]
             within[np.diag_indices(len(within))] += _JITTER * max(within.trace() / len(within), 1.0)
             roots[motif_scale] = np.linalg.cholesky(within)
-        weights, _ = _solve(roots[motif_scale], data, strength, motif_scale)
-        weights = solve_triangular(roots[motif_scale], weights, trans="T", lower=True)
-        yield (trunk[1] + motif_scale**2 * motifs[1]) @ weights
+        root = roots[motif_scale]
+        weights, _ = _solve(root, data, strength, motif_scale)
+        products = trunk[1] + motif_scale**2 * motifs[1]
+        yield products @ solve_triangular(root, weights, trans="T", lower=True)
 
 
 def _standard(data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
