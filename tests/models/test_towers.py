@@ -98,7 +98,7 @@ def test_the_card_is_of_both(folder: Path) -> None:
 
 
 def test_the_command_line_writes_a_small_copy(folder: Path, tmp_path: Path) -> None:
-    asked = [str(folder / "cnn"), "--beside", str(folder / "bank"), "--out", str(tmp_path / "out")]
+    asked = [str(folder / "cnn"), "--join", str(folder / "bank"), "--out", str(tmp_path / "out")]
     assert run_app(app, ["compact", *asked]) == 0
     small, both = open_bundle(tmp_path / "out"), open_bundle(folder / "both")
     assert small.card.storage == "float16"

@@ -21,7 +21,7 @@ class Copy:
     only_tfs: bool = option(
         False, help="Leave out the outputs of single cells (TF@cell, open@cell)."
     )
-    beside: Path | None = option(
+    join: Path | None = option(
         None,
         help="Run folder of a trunk of the architecture motif-bank with the same outputs: the copy "
         "(towers) has the features of both.",
@@ -35,10 +35,10 @@ def compact(model: OneBundle, networks: OwnNetworks, copy: Copy) -> Done:
     networks.register()
     with tempfile.TemporaryDirectory(prefix="cistransfer-compact-") as folder:
         bundle = Path(model.bundle)
-        if copy.beside is not None:
+        if copy.join is not None:
             from cistransfer.training.join import join_trunks
 
-            bundle = join_trunks(model.bundle, copy.beside, Path(folder) / "bundle").path
+            bundle = join_trunks(model.bundle, copy.join, Path(folder) / "bundle").path
         result = compact_bundle(bundle, copy.out, only_tfs=copy.only_tfs)
     return Done(
         result,
