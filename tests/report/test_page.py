@@ -29,7 +29,7 @@ from cistransfer.figures import as_png
 from cistransfer.metrics.table import METRICS, Metric, all_metrics
 from cistransfer.models.bundle import Bundle
 from cistransfer.report.figures import gc_histogram, learning_curve
-from cistransfer.report.numbers import columns, metric_rows
+from cistransfer.report.numbers import columns, learn_command, metric_rows
 from cistransfer.report.page import write_report
 from cistransfer.training.finetune import finetune
 
@@ -401,6 +401,15 @@ def test_the_verb(evaluation: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr()
     assert shown.err.count("\n") == 1
     assert not (tmp_path / "q.html").exists()
+
+
+def test_the_command_that_repeats_what_was_learned() -> None:
+    asked = {"peaks": "a b.bed", "genome": "g.fa", "open_regions": None, "trunk": "general",
+             "seed": 0, "final": True}  # fmt: skip
+    assert learn_command(asked) == (
+        "cistransfer learn --peaks 'a b.bed' --genome g.fa --trunk general --seed 0 --final "
+        "--out NEW_FOLDER"
+    )
 
 
 def test_gc_histogram_draws_shares() -> None:

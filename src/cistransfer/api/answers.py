@@ -474,7 +474,7 @@ def _write(
 
 
 def _said(value: Any) -> Any:
-    """A value that was asked for, as JSON; a table or a genome that was given by what it is."""
+    """A value that was asked for, as JSON; nothing of a table or a genome that was given opened."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value if value is None or isinstance(value, str | int | bool) else type(value).__name__
+    return value if isinstance(value, str | int) else None

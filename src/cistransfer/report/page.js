@@ -11,10 +11,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") === "descending";
       const value = (row) => row.cells[column].dataset.v ?? row.cells[column].textContent;
       const rows = [...body.rows].map((row) => [row, value(row)]);
       const numbers = rows.every(([, v]) => v === "" || !Number.isNaN(Number(v)));
+      const before = head.getAttribute("aria-sort"); // numbers begin with the greatest
+      const up = before ? before === "descending" : !numbers;
       rows.sort(([, a], [, b]) => {
         if (a === "" || b === "") return (a === "") - (b === "");
         const order = numbers ? Number(a) - Number(b) : a.localeCompare(b);
