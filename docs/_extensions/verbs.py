@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import typer.main
 from sphinx.application import Sphinx
 
 from cistransfer.cli.main import app as commands
@@ -118,7 +117,7 @@ def write(app: Sphinx) -> None:
     folder.mkdir(exist_ok=True)
     pages = {}
     index = [HEAD]
-    for words, command in leaves(typer.main.get_command(commands)):
+    for words, command in leaves(commands):
         pages["-".join(words)] = page(words, command)
         summary = inspect.cleandoc(command.help or "").partition("\n\n")[0]
         index += [f":doc:`cistransfer {' '.join(words)} <{'-'.join(words)}>`", ""]

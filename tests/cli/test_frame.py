@@ -40,6 +40,16 @@ def test_help_is_fast() -> None:
     assert min(spent) < 0.5
 
 
+@pytest.mark.parametrize("words", [[], ["matrix"]])
+def test_without_a_verb_there_is_the_help(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(app, words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Usage: cistransfer")
+    assert said.count("\n") > 10
+
+
 @pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
 def test_waiting_threads_sleep_unless_the_user_says_otherwise(
     given: str | None, expected: str

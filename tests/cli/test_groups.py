@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
@@ -22,7 +21,7 @@ MAX_LINES = 60
 
 def commands(root: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Every verb of the application: its words and its command."""
-    root = typer.main.get_command(app) if root is None else root
+    root = app if root is None else root
     for name, command in root.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*words, name))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
 from cistransfer.cli.main import app
 from cistransfer.cli.plan import Given
@@ -50,7 +49,7 @@ OLD: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def settled(tmp_path: Path):
     def read(verb: str):
-        command = typer.main.get_command(app)
+        command = app
         for word in verb.split():
             command = command.commands[word]
         content = {"command": verb.split(), "arguments": OLD[verb], "folder": str(tmp_path)}

@@ -6,8 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import typer.main
-
 from cistransfer.cli.main import app
 from cistransfer.genome.assemblies import assemblies
 from cistransfer.genome.formats import formats
@@ -39,7 +37,7 @@ def verbs() -> dict[str, list[str]]:
             found |= walk(inner, [*words, name])
         return found
 
-    return walk(typer.main.get_command(app), [])
+    return walk(app, [])
 
 
 def tables() -> dict[str, str]:

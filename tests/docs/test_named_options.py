@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 from pages import ROOT, pages
 
 from cistransfer.cli.main import app
@@ -18,7 +17,7 @@ COMMAND = re.compile(r"cistransfer ((?:[a-z]+ ?)+)((?:\\\n|[^\n`#&;|])*)")
 
 def commands(text: str) -> list[tuple[str, list[str]]]:
     """Verb and options of each command of a page."""
-    root: Any = typer.main.get_command(app)
+    root: Any = app
     found = []
     for match in COMMAND.finditer(text):
         words = match[1].split()
@@ -32,7 +31,7 @@ def commands(text: str) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_options_exist(page: Path) -> None:
-    root: Any = typer.main.get_command(app)
+    root: Any = app
     for verb, flags in commands(page.read_text(encoding="utf-8")):
         command = root
         for word in verb.split():

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import typer.main
 from filelock import FileLock
 from pages import DOCS, ROOT
 
@@ -121,7 +120,7 @@ def test_every_verb_and_option_has_its_place(site: Path, html: dict[Path, Page])
                 place = f"cmdoption-cistransfer-{'-'.join(words)}-{option.opts[0].lstrip('-')}"
                 assert place in page.targets, place
 
-    walk(typer.main.get_command(app), [])
+    walk(app, [])
 
 
 def test_every_name_of_the_module_is_described(html: dict[Path, Page]) -> None:

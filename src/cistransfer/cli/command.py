@@ -57,6 +57,9 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
             return 128 + (came[0] if came else signal.SIGINT)
         except typer.TyperException as error:
             message = error.format_message() if hasattr(error, "format_message") else str(error)
+            if message.startswith("Usage: "):  # no verb was named: the help
+                say(message)
+                return 2
             context = getattr(error, "ctx", None)
             hint = f" (see '{context.command_path} --help')" if context else ""
             return _refuse(message + hint, as_json)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from cistransfer import __version__
 from cistransfer.cli.command import run_app
@@ -70,16 +72,6 @@ VERBS = {
 
 set_environment()
 
-app = typer.Typer(
-    name="cistransfer",
-    help="Transfer learning for regulatory DNA: few peaks in, binding predictions out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 
 def _version(show: bool) -> None:
     if show:
@@ -87,7 +79,6 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -97,20 +88,31 @@ def _root(
     pass
 
 
-def _register() -> None:
-    """Add every verb, those of a group to its own application."""
-    groups = {"": app}
+def _made() -> Callable[..., Any]:
+    """The command with every verb, made once: typer would make it anew in every call."""
+    root = typer.Typer(
+        name="cistransfer",
+        help="Transfer learning for regulatory DNA: few peaks in, binding predictions out.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    root.callback()(_root)
+    groups = {"": root}
     for name, about in GROUPS.items():
         groups[name] = typer.Typer(help=about, no_args_is_help=True)
-        app.add_typer(groups[name], name=name)
+        root.add_typer(groups[name], name=name)
     for words, place in VERBS.items():
         group, _, name = words.rpartition(" ")
         module, _, function = place.partition(":")
         verb(groups[group], name, getattr(import_module(f"cistransfer.cli.{module}"), function))
-    app.command("rerun")(rerun)
+    root.command("rerun")(rerun)
+    return typer.main.get_command(root)
 
 
-_register()
+app = _made()
 
 
 def main() -> None:
