@@ -23,7 +23,7 @@ from cistransfer.examples.dataset import ExampleSet
 from cistransfer.genome.bed import regions_table
 from cistransfer.metrics.bootstrap import bootstrap_values, percentile_interval
 from cistransfer.metrics.curves import aucpr, auroc
-from cistransfer.metrics.thresholded import mcc
+from cistransfer.metrics.thresholded import confusion, mcc
 from cistransfer.models.bundle import Bundle, weights_hash
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.files import read_motifs
@@ -129,7 +129,7 @@ def test_the_threshold_comes_from_validation(
         labels, scores = data.labels[valid, task], rungs[name].logits[valid, task]
 
         def merit(cut: float, labels=labels, scores=scores) -> float:  # type: ignore[no-untyped-def]
-            return mcc(labels, scores, cut)
+            return mcc(confusion(labels, scores, cut))
 
         best = max(merit(float(cut)) for cut in [*scores, scores.max() + 1])
         assert merit(rungs[name].thresholds[task]) == pytest.approx(best, abs=1e-9)

@@ -97,9 +97,6 @@ def test_weighted_areas_equal_scikit_learn_and_repeated_rows(
 @settings(max_examples=60)
 def test_interpolation_equals_a_walk_over_the_counts(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, scores = case
-    assert aucpr_interpolated(labels, scores, steps="counts") == pytest.approx(
-        naive_interpolated(labels, scores, 1), abs=1e-12
-    )
     assert aucpr_interpolated(labels, scores) == pytest.approx(
         naive_interpolated(labels, scores, 400), abs=1e-5
     )
@@ -146,7 +143,6 @@ def test_constant_scores_are_defined() -> None:
     assert auroc(labels, scores) == 0.5
     assert average_precision(labels, scores) == 0.25
     assert aucpr_interpolated(labels, scores) == pytest.approx(0.25)
-    assert aucpr_interpolated(labels, scores, steps="counts") == pytest.approx(0.25)
     assert aucpr(labels, scores) == pytest.approx((1 + 0.25) / 2)  # the trapezoid's optimism
 
 
@@ -200,13 +196,6 @@ def test_what_no_metric_is_defined_on_is_refused(
 def test_impossible_weights_are_refused(weights: list[float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         aucpr([1, 0], [0.1, 0.2], weights)
-
-
-def test_interpolation_refuses_what_it_cannot_do() -> None:
-    with pytest.raises(InputError, match="takes no weights"):
-        aucpr_interpolated([1, 0], [1, 0], [1, 1], steps="counts")
-    with pytest.raises(InputError, match="expected"):
-        aucpr_interpolated([1, 0], [1, 0], steps="linear")  # type: ignore[arg-type]
 
 
 def test_rank_metrics_equal_the_single_ones_and_mark_the_rest() -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from cistransfer.errors import InputError
 from cistransfer.metrics.bootstrap import bootstrap_values
-from cistransfer.metrics.curves import aucpr
-from cistransfer.metrics.imbalance import at_imbalance
+from cistransfer.metrics.curves import at_imbalance, aucpr
 from cistransfer.metrics.table import (
     METRICS,
     Metric,

@@ -10,7 +10,7 @@ import pytest
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import reverse_complement
-from cistransfer.motifs.compare import similarity
+from cistransfer.motifs.compare import weighted_similarity
 from cistransfer.motifs.denovo import find_motifs
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM, consensus
@@ -59,8 +59,7 @@ def test_planted_motifs_are_found_in_50_positives(jaspar, name, n_negative):
     truth = jaspar[name]
     codes, labels = task(truth, 50, n_negative, 0.8, seed=3)
     (found,) = find_motifs(codes, labels, n_motifs=1, hold_out=0.0, engine="own")
-    assert similarity([truth, found.pwm], normalise=False)[0, 1] > 0.85
-    assert similarity([truth, found.pwm])[0, 1] > 0.45
+    assert weighted_similarity([truth, found.pwm])[0, 1] > 0.85
     assert not found.held_out
     assert found.positives > 25
     # On fresh sequences it separates nearly as well as the truth does.
@@ -80,7 +79,7 @@ def test_two_motifs_are_found_one_after_the_other():
         codes[at, site : site + second.width] = letters
     found = find_motifs(codes, labels, n_motifs=2, hold_out=0.25, engine="own")
     assert [each.pwm.name.split("-")[0] for each in found] == ["1", "2"]
-    alike = similarity([each.pwm for each in found] + [first, second], normalise=False)[:2, 2:]
+    alike = weighted_similarity([*(each.pwm for each in found), first, second])[:2, 2:]
     assert (alike.max(axis=0) > 0.85).all()
     assert (alike.min(axis=0) < 0.7).all(), "each is found once"
     for each in found:
@@ -257,7 +256,7 @@ def test_tuning_recovers_what_the_motif_lacks():
         return best_split(scores, fresh_labels == 1)[0]
 
     assert separation(tuned) > separation(lacking) + 20
-    assert similarity([tuned, truth])[0, 1] > similarity([lacking, truth])[0, 1]
+    assert weighted_similarity([tuned, truth])[0, 1] > weighted_similarity([lacking, truth])[0, 1]
     held = tune(codes, labels == 1, lacking, LETTERS, strength=1e7)
     np.testing.assert_allclose(held.probabilities, lacking.probabilities, atol=1e-3)
 

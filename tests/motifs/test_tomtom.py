@@ -1,4 +1,4 @@
-"""Tomtom's adapter and the clustering similarity."""
+"""Tomtom's adapter."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cistransfer.errors import InputError
-from cistransfer.motifs.compare import _calibrate, compare, similarity
+from cistransfer.motifs.compare import _calibrate, compare
 from cistransfer.motifs.files import read_motifs
-from cistransfer.motifs.pwm import PWM, reverse_complement_pwm, trim
+from cistransfer.motifs.pwm import PWM, reverse_complement_pwm
 
 
 @pytest.fixture(scope="module")
@@ -100,63 +100,6 @@ def test_q_is_benjamini_hochberg_of_the_calibrated_p(jaspar):
     p = table["p_calibrated"].to_numpy()  # ascending
     naive = [min(1, *(p[j] * 4 / (j + 1) for j in range(i, 4))) for i in range(4)]
     np.testing.assert_allclose(table["q"], naive)
-
-
-def naive_similarity(a: PWM, b: PWM, min_overlap: int, normalise: bool) -> float:
-    x = trim(a).probabilities
-    best = -1.0
-    for other in (trim(b), reverse_complement_pwm(trim(b))):
-        y = other.probabilities
-        for shift in range(1 - len(y), len(x)):
-            pairs = [(i, i - shift) for i in range(len(x)) if 0 <= i - shift < len(y)]
-            if len(pairs) < min(min_overlap, len(x), len(y)):
-                continue
-            u = np.concatenate([x[i] for i, _ in pairs])
-            v = np.concatenate([y[j] for _, j in pairs])
-            score = float(np.corrcoef(u, v)[0, 1])
-            if normalise:
-                score *= len(pairs) / (len(x) + len(y) - len(pairs))
-            best = max(best, score)
-    return best
-
-
-@pytest.mark.parametrize("normalise", [True, False])
-def test_similarity_equals_the_naive_loop(normalise):
-    rng = np.random.default_rng(5)
-    pwms = [PWM(f"m{w}", rng.dirichlet([0.3] * 4, size=w)) for w in (3, 6, 9, 14)]
-    matrix = similarity(pwms, normalise=normalise)
-    for i, a in enumerate(pwms):
-        for j, b in enumerate(pwms):
-            assert matrix[i, j] == pytest.approx(naive_similarity(a, b, 5, normalise))
-    np.testing.assert_array_equal(matrix, matrix.T)
-
-
-def test_similarity_of_strands_halves_and_flat():
-    rng = np.random.default_rng(6)
-    pwm = PWM("m", rng.dirichlet([0.1] * 4, size=12))
-    half, flat = part(pwm, 0, 6), PWM("flat", np.full((8, 4), 0.25))
-    pwms = [pwm, reverse_complement_pwm(pwm), half, flat]
-    matrix = similarity(pwms)
-    assert matrix[0, 1] == pytest.approx(1)
-    assert matrix[0, 2] == pytest.approx(0.5, abs=0.1)
-    assert similarity(pwms, normalise=False)[0, 2] == pytest.approx(1)
-    assert matrix[3].tolist() == [0, 0, 0, 1]
-    assert similarity([]).shape == (0, 0)
-
-
-def test_similarity_groups_families(jaspar):
-    families = {
-        "bHLH": ["MAX", "USF1", "MYC"],
-        "ETS": ["SPI1", "SPIB", "SPIC"],
-        "NR": ["HNF4A", "HNF4G", "RXRA::VDR"][:2],
-        "KLF": ["SP1", "SP3", "KLF5"],
-    }
-    names = [name for group in families.values() for name in group]
-    matrix = similarity([jaspar[name] for name in names])
-    family = np.repeat(list(families), [len(group) for group in families.values()])
-    same = family[:, None] == family[None]
-    off_diagonal = ~np.eye(len(names), dtype=bool)
-    assert matrix[same & off_diagonal].min() > matrix[~same].max()
 
 
 def test_the_number_of_threads_is_given_back() -> None:

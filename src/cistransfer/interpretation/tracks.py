@@ -15,8 +15,8 @@ from cistransfer.genome.codes import N, decode
 from cistransfer.interpretation.steps import Panel, Step
 from cistransfer.interpretation.subject import browser_place
 from cistransfer.motifs.hits import find_hits
-from cistransfer.motifs.logo import COLOURS, draw_letters
-from cistransfer.motifs.pwm import PWM, information_content
+from cistransfer.motifs.logo import COLOURS, draw_letters, logo_heights
+from cistransfer.motifs.pwm import PWM
 from cistransfer.storage import whole_file
 from cistransfer.tables import write_tsv
 
@@ -77,7 +77,7 @@ def name_sites(
         ``p`` (of the hit), in the order of sequences and fit.
     """
     hits = find_hits(codes, motifs, p_value=p_value)
-    heights = [pwm.probabilities * information_content(pwm)[:, None] for pwm in motifs]
+    heights = [logo_heights(pwm) for pwm in motifs]
     positive = np.maximum(strength, 0).sum(axis=1)
     length = codes.shape[1]
     rows = []

@@ -51,26 +51,10 @@ class Interval(NamedTuple):
     high: float
 
 
-def region_blocks(chroms: ArrayLike, starts: ArrayLike, size: int = BLOCK) -> NDArray[np.int64]:
-    """Number the blocks of ``size`` bp that regions begin in, for `bootstrap_values`.
-
-    Parameters
-    ----------
-    chroms : array of str, shape (n,)
-    starts : array of int, shape (n,)
-    size : int
-        In bp.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        From 0, without gaps; regions of a chromosome that begin in one stretch of the grid of
-        ``size`` bp have the same number.
-    """
-    if size < 1:
-        raise InputError(f"a block is at least 1 bp long, found {size}")
+def region_blocks(chroms: ArrayLike, starts: ArrayLike) -> NDArray[np.int64]:
+    """Number the blocks (`BLOCK`) that regions begin in, from 0 without gaps, shape (n,)."""
     _, chrom = np.unique(np.asarray(chroms).astype(str), return_inverse=True)
-    tile = np.asarray(starts, dtype=np.int64) // size
+    tile = np.asarray(starts, dtype=np.int64) // BLOCK
     both = np.stack([chrom, tile], axis=1)
     return np.unique(both, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
@@ -78,7 +62,6 @@ def region_blocks(chroms: ArrayLike, starts: ArrayLike, size: int = BLOCK) -> ND
 def _draws(
     truth: NDArray[np.bool_],
     draws: int,
-    stratified: bool,
     seed: int,
     blocks: NDArray[np.int64] | None = None,
 ) -> Iterator[Floats]:
@@ -92,17 +75,12 @@ def _draws(
             while not all(weights[members].any() for members in classes):
                 picked = generator.integers(0, many, many)
                 weights = np.bincount(picked, minlength=many).astype(np.float64)[blocks]
-            if stratified:
-                for members in classes:
-                    weights[members] *= members.size / weights[members].sum()
-        elif stratified:
+            for members in classes:
+                weights[members] *= members.size / weights[members].sum()
+        else:
             for members in classes:
                 picked = generator.integers(0, members.size, members.size)
                 weights[members] = np.bincount(picked, minlength=members.size)
-        else:
-            while not all(weights[members].any() for members in classes):
-                picked = generator.integers(0, truth.size, truth.size)
-                weights = np.bincount(picked, minlength=truth.size).astype(np.float64)
         yield weights
 
 
@@ -121,11 +99,12 @@ def bootstrap_values(
     metric: Callable[..., float] = aucpr,
     *,
     draws: int = 1000,
-    stratified: bool = True,
     seed: int = 0,
     blocks: ArrayLike | None = None,
 ) -> dict[str, tuple[float, Floats]]:
     """Compute a metric of several models on the same resamples of the same rows.
+
+    Every resample has as many positives and as many negatives as the data.
 
     Parameters
     ----------
@@ -137,14 +116,11 @@ def bootstrap_values(
         weights.
     draws : int
         Number of resamples.
-    stratified : bool
-        Keep the numbers of positives and of negatives; otherwise draw all rows alike (draws
-        without one of the classes are drawn again).
     seed : int
     blocks : array of int, shape (n,), optional
         Block of each row (`region_blocks`). Whole blocks are drawn instead of rows, as many as
-        there are, because neighbouring regions are alike (Künsch 1989); ``stratified`` then scales
-        each class of a draw to the weight that it has in the data.
+        there are, because neighbouring regions are alike (Künsch 1989); each class of a draw is
+        then scaled to the weight that it has in the data.
 
     Returns
     -------
@@ -169,7 +145,7 @@ def bootstrap_values(
         return {}
     found = np.empty((draws, len(prepared)))
     chunk = max(1, _MOST_CELLS // truth.size)
-    drawn = _draws(truth, draws, stratified, seed, known)
+    drawn = _draws(truth, draws, seed, known)
     for begin in range(0, draws, chunk):
         weights = np.stack(list(itertools.islice(drawn, chunk)))
         for model, (order, sorted_truth, values) in enumerate(prepared):

@@ -23,6 +23,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
+_TEMPERATURES = 0.05, 20.0
+
 RELIABILITY_COLUMNS = ("low", "high", "n", "mean_probability", "observed")
 """Columns of a reliability table, one row per bin."""
 
@@ -104,14 +106,10 @@ def reliability_bins(
 
 
 def expected_calibration_error(
-    labels: ArrayLike,
-    probabilities: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    bins: int = 10,
+    labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None
 ) -> float:
-    """Mean distance of predicted and observed frequency over equal-width bins, by rows (ECE)."""
-    table = reliability_bins(labels, probabilities, weights, bins=bins)
+    """Mean distance of predicted and observed frequency over ten equal bins, by rows (ECE)."""
+    table = reliability_bins(labels, probabilities, weights)
     filled = table["n"] > 0
     distance = np.abs(table["mean_probability"] - table["observed"])[filled]
     return float(np.average(distance, weights=table["n"][filled]))
@@ -136,28 +134,19 @@ def log_loss(
     return _log_loss(truth.astype(np.float64), values / temperature, mass)
 
 
-def fit_temperature(
-    labels: ArrayLike,
-    logits: ArrayLike,
-    *,
-    bounds: tuple[float, float] = (0.05, 20.0),
-    smooth: bool = True,
-) -> float:
+def fit_temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     """Find the temperature that makes the log loss smallest; fit it on validation rows only.
 
     One number for all rows (Guo et al. 2017): it mends over- and under-confidence, not a prior
-    that differs between validation and test.
+    that differs between validation and test. Between 0.05 and 20. The targets 1 and 0 are
+    replaced by (P + 1) / (P + 2) and 1 / (N + 2) for P positives and N negatives (Platt 1999): a
+    handful of validation rows that happen to be ranked perfectly would drive the temperature to
+    the lower bound, certainty out of ten rows.
 
     Parameters
     ----------
     labels : array of -1, 0, 1, shape (n,)
     logits : array of float, shape (n,)
-    bounds : pair of float
-        Where to look; the answer is never outside.
-    smooth : bool
-        Replace the targets 1 and 0 by (P + 1) / (P + 2) and 1 / (N + 2) for P positives and N
-        negatives (Platt 1999). Without it, a handful of validation rows that happen to be ranked
-        perfectly would drive the temperature to the lower bound: certainty out of ten rows.
 
     Returns
     -------
@@ -172,15 +161,11 @@ def fit_temperature(
     from scipy.optimize import minimize_scalar
 
     truth, values, _ = resolved(labels, logits, finite=True, names=("labels", "logits"))
-    low, high = bounds
-    if not 0 < low < high:
-        raise InputError(f"bounds: expected 0 < low < high, found {low:g} and {high:g}")
     if not values.any():
         return 1.0
-    targets = truth.astype(np.float64)
-    if smooth:
-        positives, negatives = int(truth.sum()), int((~truth).sum())
-        targets = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    low, high = _TEMPERATURES
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    targets = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     # the log loss is convex in the inverse temperature: one minimum
     found = minimize_scalar(
         lambda inverse: _log_loss(targets, values * inverse),

@@ -7,7 +7,7 @@ order of the rows never matters. The areas equal scikit-learn's (tested) without
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,12 +17,14 @@ from cistransfer.metrics.resolved import resolved
 
 __all__ = [
     "Curve",
+    "at_imbalance",
     "aucpr",
     "aucpr_interpolated",
     "aucpr_of_draws",
     "auroc",
     "average_precision",
     "cumulative_counts",
+    "imbalance_weights",
     "pr_curve",
     "rank_metrics",
     "roc_curve",
@@ -168,34 +170,15 @@ def average_precision(
 
 
 def aucpr_interpolated(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    steps: Literal["exact", "counts"] = "exact",
+    labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
 ) -> float:
     """Area under the precision-recall curve with counts interpolated between cut-offs.
 
     Between two cut-offs the false positives grow in proportion to the true positives, so precision
-    follows a hyperbola and not a straight line (Davis & Goadrich 2006). Constant scores give
-    exactly the prevalence.
-
-    Parameters
-    ----------
-    labels, scores, weights
-        As in `aucpr`.
-    steps : {"exact", "counts"}
-        ``"exact"`` integrates the hyperbola in closed form (Keilwagen et al. 2014).
-        ``"counts"`` puts one point per true positive and takes trapezoids, as the function that
-        Novakovsky et al. 2021 wrote and never called; it takes no weights.
+    follows a hyperbola and not a straight line (Davis & Goadrich 2006), here integrated in closed
+    form (Keilwagen et al. 2014). Constant scores give exactly the prevalence.
     """
     true_positives, false_positives, _ = cumulative_counts(labels, scores, weights)
-    if steps == "counts":
-        if weights is not None:
-            raise InputError('aucpr_interpolated: steps="counts" counts rows and takes no weights')
-        return _area_by_counts(true_positives, false_positives)
-    if steps != "exact":
-        raise InputError(f'aucpr_interpolated: steps is {steps!r}; expected "exact" or "counts"')
     gains = np.diff(true_positives, prepend=0.0)
     rising = gains > 0
     gains, right = gains[rising], true_positives[rising]
@@ -209,28 +192,6 @@ def aucpr_interpolated(
     logs = np.log(np.divide(end, start, out=np.ones_like(end), where=start > 0))
     area = gains / slope - offset / slope**2 * logs
     return float(area.sum() / true_positives[-1])
-
-
-def _area_by_counts(true_positives: Floats, false_positives: Floats) -> float:
-    gains = np.diff(true_positives, prepend=0.0).astype(np.int64)
-    rising = gains > 0
-    gains = gains[rising]
-    left = true_positives[rising] - gains
-    added = np.diff(false_positives, prepend=0.0)[rising]
-    before = false_positives[rising] - added
-    first = np.repeat(np.cumsum(gains) - gains, gains)
-    step = np.arange(gains.sum()) - first + 1.0  # 1..gain within each cut-off
-    counts = np.repeat(left, gains) + step
-    wrong = np.repeat(before, gains) + np.repeat(added / gains, gains) * step
-    precision = counts / (counts + wrong)
-    # each cut-off opens below the last one's end by the false positives between them
-    opening = np.divide(left, left + before, out=np.zeros_like(left), where=left + before > 0)
-    if left[0] + before[0] == 0:
-        opening[0] = precision[0]
-    lower = np.concatenate(([0.0], precision[:-1]))
-    starts = np.cumsum(gains) - gains
-    lower[starts] = opening
-    return float(((lower + precision) / 2).sum() / true_positives[-1])
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -256,6 +217,48 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = 
         np.concatenate(([0.0], true_positives / true_positives[-1])),
         np.concatenate(([np.inf], thresholds)),
     )
+
+
+def imbalance_weights(
+    labels: ArrayLike, ratio: float, weights: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """Weight rows so that negatives weigh ``ratio`` times what the positives weigh together.
+
+    Parameters
+    ----------
+    labels : array of -1, 0, 1, shape (n,)
+    ratio : float
+        Negatives per positive to stand for, above 0.
+    weights : array of float, shape (n,), optional
+        Weights that the rows have already (1 by default), kept within each class.
+
+    Returns
+    -------
+    float64, shape (n,)
+        ``weights`` of the positives, those of the negatives times
+        ``ratio * positives / negatives``, 0 for unresolved rows.
+    """
+    if not (ratio > 0 and np.isfinite(ratio)):
+        raise InputError(f"ratio: expected negatives per positive above 0, found {ratio}")
+    array = np.asarray(labels)
+    truth, _, mass = resolved(array, np.zeros(array.shape), weights)
+    own = np.ones(array.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    held = np.ones(truth.shape) if mass is None else mass
+    share = ratio * held[truth].sum() / held[~truth].sum()
+    return np.where(array == 1, own, np.where(array == 0, own * share, 0.0))
+
+
+def at_imbalance(
+    labels: ArrayLike, scores: ArrayLike, ratio: float, weights: ArrayLike | None = None
+) -> float:
+    """Compute `aucpr` as if there were ``ratio`` negatives for each positive.
+
+    No resampling and no seed: negatives are weighted, so precision at each cut-off is
+    TPR / (TPR + ratio x FPR), its value in a population with these rates. A 1:1 test set says
+    what precision would be at 1:10, as long as its negatives are like the others; how finely it
+    can say so is limited by their number (n negatives resolve false-positive rates of 1 / n).
+    """
+    return aucpr(labels, scores, imbalance_weights(labels, ratio, weights))
 
 
 def rank_metrics(labels: NDArray[np.int8], scores: NDArray[np.float32]) -> dict[str, Floats]:

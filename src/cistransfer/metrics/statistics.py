@@ -65,24 +65,22 @@ class Effect:
 
     Attributes
     ----------
-    mean, median : float
+    mean : float
         Of the differences.
     interval : Interval
         Of the mean (`clustered_bootstrap`).
     standardised : float
         Mean over the standard deviation of the differences (Cohen's d_z); NaN below two pairs or
         without spread.
-    wins, losses, ties : int
-        Pairs in which the first is larger, smaller, equal.
+    wins, losses : int
+        Pairs in which the first is larger, smaller.
     """
 
     mean: float
-    median: float
     interval: Interval
     standardised: float
     wins: int
     losses: int
-    ties: int
 
 
 def _numbers(values: ArrayLike, name: str) -> Floats:
@@ -276,33 +274,16 @@ def clustered_bootstrap(
 
 
 def paired_effect(
-    first: ArrayLike,
-    second: ArrayLike,
-    clusters: Sequence[str] | NDArray[np.generic] | None = None,
-    *,
-    draws: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
+    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, seed: int = 0
 ) -> Effect:
-    """Say how large a paired difference is.
-
-    Parameters
-    ----------
-    first, second : array of float, shape (pairs,)
-    clusters : sequence of str, optional
-        The TF of each pair, for the interval (and the mean: each TF counts once).
-    draws, level, seed
-        Of the bootstrap.
-    """
+    """Say how large a paired difference is; ``level`` and ``seed`` are of its interval."""
     differences = _differences(first, second)
-    interval = clustered_bootstrap(differences, clusters, draws=draws, level=level, seed=seed)
+    interval = clustered_bootstrap(differences, level=level, seed=seed)
     spread = float(differences.std(ddof=1)) if differences.size > 1 else 0.0
     return Effect(
         mean=interval.estimate,
-        median=float(np.median(differences)),
         interval=interval,
         standardised=float(differences.mean()) / spread if spread > 1e-12 else float("nan"),
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),
-        ties=int((differences == 0).sum()),
     )

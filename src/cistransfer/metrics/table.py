@@ -22,17 +22,19 @@ from cistransfer.metrics.calibration import (
     to_probability,
 )
 from cistransfer.metrics.curves import (
+    at_imbalance,
     aucpr,
     aucpr_interpolated,
     auroc,
     average_precision,
 )
-from cistransfer.metrics.imbalance import at_imbalance
 from cistransfer.metrics.resolved import resolved, why_not_evaluable
 from cistransfer.metrics.thresholded import (
+    Confusion,
     accuracy,
     confusion,
     f1,
+    f1_negative,
     mcc,
     precision,
     recall,
@@ -105,11 +107,11 @@ class Metric:
         return array
 
 
-def _called(function: Callable[..., float], **options: int) -> Callable[..., float]:
+def _called(function: Callable[[Confusion], float]) -> Callable[..., float]:
     """A metric of yes/no calls that are given as 1 and 0."""
 
     def metric(labels: ArrayLike, calls: ArrayLike, weights: ArrayLike | None = None) -> float:
-        return function(labels, calls, 0.5, weights, **options)
+        return function(confusion(labels, calls, 0.5, weights))
 
     return metric
 
@@ -137,7 +139,7 @@ _ALL = (
     Metric("mcc", "MCC", _called(mcc), "call", shown="summary"),
     Metric("f1", "F1", _called(f1), "call", shown="summary"),
     Metric(
-        "f1_negative", "F1 of negatives", _called(f1, positive=0), "call", short="F1 of unbound"
+        "f1_negative", "F1 of negatives", _called(f1_negative), "call", short="F1 of unbound"
     ),
     Metric("weighted_f1", "weighted F1", _called(weighted_f1), "call"),
     Metric("precision", "precision", _called(precision), "call"),

@@ -7,7 +7,7 @@ at a threshold of 0.5.) Fit thresholds on validation rows, never on the rows you
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,9 +20,9 @@ __all__ = [
     "Confusion",
     "accuracy",
     "best_threshold",
-    "call_metrics",
     "confusion",
     "f1",
+    "f1_negative",
     "mcc",
     "precision",
     "recall",
@@ -75,96 +75,46 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
 
 
-def _mcc(table: Confusion) -> float:
+def mcc(table: Confusion) -> float:
+    """Matthews correlation of calls and labels; 0 where either has one class only."""
     tp, fp, tn, fn = table
     margins = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
     return float((tp * tn - fp * fn) / margins) if margins > 0 else 0.0
 
 
-def _f1(table: Confusion, positive: int) -> float:
-    hits = table.tp if positive else table.tn
-    return _ratio(2 * hits, 2 * hits + table.fp + table.fn)
+def f1(table: Confusion) -> float:
+    """F1 of the positives; 0 where there are none and none is called."""
+    return _ratio(2 * table.tp, 2 * table.tp + table.fp + table.fn)
 
 
-def _weighted_f1(table: Confusion) -> float:
-    positives, negatives = table.tp + table.fn, table.tn + table.fp
-    return (positives * _f1(table, 1) + negatives * _f1(table, 0)) / (positives + negatives)
+def f1_negative(table: Confusion) -> float:
+    """F1 of the negatives."""
+    return _ratio(2 * table.tn, 2 * table.tn + table.fp + table.fn)
 
 
-def mcc(
-    labels: ArrayLike, scores: ArrayLike, threshold: float, weights: ArrayLike | None = None
-) -> float:
-    """Matthews correlation of calls and labels; 0 where either has one class only."""
-    return _mcc(confusion(labels, scores, threshold, weights))
-
-
-def f1(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    threshold: float,
-    weights: ArrayLike | None = None,
-    *,
-    positive: Literal[0, 1] = 1,
-) -> float:
-    """F1 of one class (``positive=0``: the negatives); 0 where it is neither there nor called."""
-    return _f1(confusion(labels, scores, threshold, weights), positive)
-
-
-def weighted_f1(
-    labels: ArrayLike, scores: ArrayLike, threshold: float, weights: ArrayLike | None = None
-) -> float:
+def weighted_f1(table: Confusion) -> float:
     """F1 of both classes weighted by their numbers of rows: ChromTransfer's "overall" F1."""
-    return _weighted_f1(confusion(labels, scores, threshold, weights))
+    positives, negatives = table.tp + table.fn, table.tn + table.fp
+    return (positives * f1(table) + negatives * f1_negative(table)) / (positives + negatives)
 
 
-def precision(
-    labels: ArrayLike, scores: ArrayLike, threshold: float, weights: ArrayLike | None = None
-) -> float:
+def precision(table: Confusion) -> float:
     """Share of the called rows that are positive; 0 where none is called."""
-    table = confusion(labels, scores, threshold, weights)
     return _ratio(table.tp, table.tp + table.fp)
 
 
-def recall(
-    labels: ArrayLike, scores: ArrayLike, threshold: float, weights: ArrayLike | None = None
-) -> float:
+def recall(table: Confusion) -> float:
     """Share of the positive rows that are called; 0 where there is none."""
-    table = confusion(labels, scores, threshold, weights)
     return _ratio(table.tp, table.tp + table.fn)
 
 
-def accuracy(
-    labels: ArrayLike, scores: ArrayLike, threshold: float, weights: ArrayLike | None = None
-) -> float:
+def accuracy(table: Confusion) -> float:
     """Share of the rows called right."""
-    table = confusion(labels, scores, threshold, weights)
     return _ratio(table.tp + table.tn, sum(table))
 
 
-def call_metrics(table: Confusion) -> dict[str, float]:
-    """Compute every metric of this module from one table of counts.
-
-    Returns
-    -------
-    dict
-        ``mcc``, ``f1``, ``f1_negative``, ``weighted_f1``, ``precision``, ``recall``, ``accuracy``;
-        0 where a denominator is 0.
-    """
-    return {
-        "mcc": _mcc(table),
-        "f1": _f1(table, 1),
-        "f1_negative": _f1(table, 0),
-        "weighted_f1": _weighted_f1(table),
-        "precision": _ratio(table.tp, table.tp + table.fp),
-        "recall": _ratio(table.tp, table.tp + table.fn),
-        "accuracy": _ratio(table.tp + table.tn, sum(table)),
-    }
-
-
-def best_threshold(
-    labels: ArrayLike, scores: ArrayLike, objective: Literal["mcc", "f1"] = "mcc"
-) -> float:
-    """Find the threshold with the best MCC or F1; fit it on validation rows only.
+def best_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
+    """Find the threshold with the best MCC; fit it on validation rows only.
 
     The threshold lies half-way between two neighbouring distinct scores (rounded to float32, so
     that float32 scores compare as float64 ones do). Among equally good cuts the one whose number
@@ -176,31 +126,21 @@ def best_threshold(
     labels : array of -1, 0, 1, shape (n,)
     scores : array of float, shape (n,)
         Logits or probabilities; the threshold is on the same scale.
-    objective : {"mcc", "f1"}
-
-    Returns
-    -------
-    float
 
     Raises
     ------
     InputError
-        On NaN scores, no resolved rows, one class only or an unknown objective.
+        On NaN scores, no resolved rows or one class only.
     """
     tp, fp, cuts = cumulative_counts(labels, scores)
     positives, negatives = tp[-1], fp[-1]
-    if objective == "mcc":
-        margins = np.sqrt(tp + fp) * np.sqrt(negatives + positives - tp - fp)
-        value = np.divide(
-            tp * (negatives - fp) - fp * (positives - tp),
-            margins * np.sqrt(positives * negatives),
-            out=np.zeros_like(tp),
-            where=margins > 0,
-        )
-    elif objective == "f1":
-        value = 2 * tp / (tp + fp + positives)
-    else:
-        raise InputError(f'objective: {objective!r} is unknown; expected "mcc" or "f1"')
+    margins = np.sqrt(tp + fp) * np.sqrt(negatives + positives - tp - fp)
+    value = np.divide(
+        tp * (negatives - fp) - fp * (positives - tp),
+        margins * np.sqrt(positives * negatives),
+        out=np.zeros_like(tp),
+        where=margins > 0,
+    )
     tied = np.flatnonzero(value >= value.max() - 1e-12)
     best = int(tied[np.argmin(np.abs(tp[tied] + fp[tied] - positives))])
     if best == cuts.size - 1:

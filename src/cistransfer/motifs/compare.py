@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cistransfer.errors import InputError
 from cistransfer.motifs.pwm import PWM, information_content, trim
 
-__all__ = ["compare", "similarity", "weighted_similarity"]
+__all__ = ["compare", "weighted_similarity"]
 
 Floats = NDArray[np.float64]
 
@@ -114,59 +114,6 @@ def compare(
     table.insert(3, "target_name", target_names[table["target"]])
     table.insert(4, "target_alt_name", alt_names[table["target"]])
     return table
-
-
-def similarity(pwms: Sequence[PWM], min_overlap: int = 5, normalise: bool = True) -> Floats:
-    """Similarity of every pair of motifs, for clustering them into binding modes.
-
-    The normalised correlation of RSAT matrix-clustering (Castro-Mondragon 2017), with which
-    JASPAR groups its profiles: the highest Pearson correlation of the probabilities over all
-    alignments and both strands, times overlap / length of the alignment. Edges below 0.25 bits
-    are trimmed first.
-
-    Parameters
-    ----------
-    pwms : sequence of PWM
-    min_overlap : int
-        Least number of aligned positions (for shorter motifs, their width).
-    normalise : bool
-        False leaves out the factor overlap / length of the alignment: then a half-site is equal
-        to the dimer that holds it.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, n)
-        Symmetric, 1 on the diagonal, at most 1; 0 for motifs without information.
-    """
-    if not pwms:
-        return np.empty((0, 0))
-    trimmed = [trim(pwm).probabilities for pwm in pwms]
-    widths = np.array([len(matrix) for matrix in trimmed])
-    longest = int(widths.max())
-    # Probabilities minus 1/4 have column mean zero, so correlation is a cosine over the overlap.
-    forward, reverse = np.zeros((2, len(pwms), longest, 4))
-    inside = np.arange(longest) < widths[:, None]
-    for i, matrix in enumerate(trimmed):
-        forward[i, : len(matrix)] = matrix - 0.25
-        reverse[i, : len(matrix)] = matrix[::-1, ::-1] - 0.25
-    needed = np.minimum(min_overlap, np.minimum.outer(widths, widths))
-    best = np.full((len(pwms), len(pwms)), -1.0)
-    for target in (forward, reverse):
-        for shift in range(1 - longest, longest):
-            left = slice(max(shift, 0), min(longest, longest + shift))
-            right = slice(max(-shift, 0), min(longest, longest - shift))
-            a, b = forward[:, left], target[:, right]
-            in_a, in_b = inside[:, left].astype(float), inside[:, right].astype(float)
-            overlap = in_a @ in_b.T
-            product = a.reshape(len(pwms), -1) @ b.reshape(len(pwms), -1).T
-            power = ((a**2).sum(axis=2) @ in_b.T) * (in_a @ (b**2).sum(axis=2).T)
-            score = product / np.sqrt(np.maximum(power, 1e-12))
-            if normalise:
-                score = score * overlap / (np.add.outer(widths, widths) - overlap)
-            np.maximum(best, np.where(overlap >= needed, score, -1.0), out=best)
-    best = np.minimum((best + best.T) / 2, 1.0)
-    np.fill_diagonal(best, 1.0)
-    return best
 
 
 def weighted_similarity(pwms: Sequence[PWM]) -> Floats:

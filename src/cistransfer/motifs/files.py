@@ -149,17 +149,13 @@ def read_motifs(path: str | os.PathLike[str], *, background: Sequence[float] = U
     return Motifs(tuple(parsed.pwms), _facts(path, parsed))
 
 
-def read_jaspar_release(
-    release: str | None = None, *, collection: str = "CORE", tax_group: str = "vertebrates"
-) -> Motifs:
-    """Read the profiles of a JASPAR release that pyjaspar carries (offline; takes seconds).
+def read_jaspar_release(release: str | None = None) -> Motifs:
+    """Read the CORE vertebrate profiles of a JASPAR release that pyjaspar carries (offline).
 
     Parameters
     ----------
     release : str, optional
         ``JASPAR2014`` to the newest that the installed pyjaspar has, which is the default.
-    collection, tax_group : str
-        As JASPAR names them.
 
     Returns
     -------
@@ -185,11 +181,9 @@ def read_jaspar_release(
         )
     database = jaspardb(release=release)
     try:
-        profiles = database.fetch_motifs(collection=collection, tax_group=[tax_group])
+        profiles = database.fetch_motifs(collection="CORE", tax_group=["vertebrates"])
     finally:
         database.conn.close()
-    if not profiles:
-        raise InputError(f"{release} has no profiles of {tax_group!r} in collection {collection!r}")
     pwms = [
         from_counts(
             profile.matrix_id,
@@ -199,7 +193,7 @@ def read_jaspar_release(
         for profile in profiles
     ]
     pwms.sort(key=lambda pwm: pwm.name)
-    what = f"{release} {collection} {tax_group}"
+    what = f"{release} CORE vertebrates"
     return Motifs(tuple(pwms), MotifFacts(release, (what,), len(pwms), counted=len(pwms)))
 
 

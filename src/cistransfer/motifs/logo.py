@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cistransfer.errors import InputError
-from cistransfer.motifs.pwm import PWM, UNIFORM, information_content
+from cistransfer.motifs.pwm import PWM, information_content
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,15 +21,15 @@ COLOURS = ("#1a9641", "#2c7bb6", "#f0a30a", "#d7191c")
 """Colours of A, C, G, T (the field's green, blue, yellow, red)."""
 
 
-def logo_heights(pwm: PWM, background: Sequence[float] = UNIFORM) -> NDArray[np.float64]:
+def logo_heights(pwm: PWM) -> NDArray[np.float64]:
     """Letter heights in bits: information content shared out by probability, shape (width, 4)."""
-    return pwm.probabilities * information_content(pwm, background)[:, None]
+    return pwm.probabilities * information_content(pwm)[:, None]
 
 
-def draw_logo(ax: Axes, pwm: PWM, background: Sequence[float] = UNIFORM) -> None:
+def draw_logo(ax: Axes, pwm: PWM) -> None:
     """Draw a PWM as a sequence logo: 0 to 2 bits, positions 1 to width."""
-    draw_letters(ax, logo_heights(pwm, background))
-    ax.set_ylim(0, max(2.0, -float(np.log2(np.min(background)))))
+    draw_letters(ax, logo_heights(pwm))
+    ax.set_ylim(0, 2)
     ax.set_yticks([0, 1, 2])
     ax.set_ylabel("bits")
 
