@@ -93,7 +93,7 @@ WRONG: dict[str, tuple[Call, str]] = {
     # tasks
     "no task where there are three": (
         lambda: ct.attribute("trunk", WORD),
-        "the model has 3 tasks; name one: ELF1, SPI1, MAX",
+        "the model has 3 tasks; name one (--task): ELF1, SPI1, MAX",
     ),
     "a task that is not there": (
         lambda: ct.attribute("trunk", WORD, task="SPI"),

@@ -14,7 +14,7 @@ from toynets import OTHER, SITE, Motifs, random_codes, seeded, settled, with_sit
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, reverse_complement
-from cistransfer.interpretation.attribute import METHODS, at_present_base, attribute
+from cistransfer.interpretation.attribute import at_present_base, attribute
 from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.gradients import (
     gradient_input,
@@ -23,6 +23,7 @@ from cistransfer.interpretation.gradients import (
 )
 from cistransfer.interpretation.layers import chain_of
 from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
+from cistransfer.interpretation.steps import ATTRIBUTIONS as METHODS
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot

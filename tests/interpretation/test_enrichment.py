@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cistransfer.errors import InputError
 from cistransfer.interpretation.enrichment import (
     compare_enrichment,
     directions,
@@ -137,10 +136,6 @@ def test_site_scores() -> None:
     contributions = np.array([[0, 1, 2, 3, 4], [4, 3, 2, -1, 0]], np.float32)
     sites = pd.DataFrame({"sequence": [0, 1, 1], "start": [0, 2, 0], "end": [3, 4, 2]})
     assert site_scores(contributions, sites).tolist() == [2, 2, 4]
-    assert site_scores(contributions, sites, "min").tolist() == [0, -1, 3]
-    assert site_scores(contributions, sites, "mean").tolist() == [1, 0.5, 3.5]
-    with pytest.raises(InputError, match="'max', 'min' or 'mean'"):
-        site_scores(contributions, sites, "median")
 
 
 def test_sites_are_placed_on_their_own_bases() -> None:

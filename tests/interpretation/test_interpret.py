@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from toynets import OTHER, SITE, random_codes, settled, with_sites
-from typer.testing import CliRunner
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
@@ -147,7 +146,10 @@ def test_every_step_writes_its_files(
     assert not list(out.glob(".*"))
 
 
-def test_the_command_equals_the_function(run: Path, tmp_path: Path) -> None:
+def test_the_command_equals_the_function(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cistransfer.cli.command import run_app
     from cistransfer.cli.main import app
 
     words = [
@@ -155,9 +157,8 @@ def test_the_command_equals_the_function(run: Path, tmp_path: Path) -> None:
         "test", "--attribution", "mutagenesis", "--strands", "both", "--max-sequences", "2",
         "--json", "--methods", "influence,attribution",
     ]  # fmt: skip
-    result = CliRunner().invoke(app, words)
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
+    assert run_app(app, words) == 0
+    told = json.loads(capsys.readouterr().out)
     api = interpret(
         run / "run", tmp_path / "api",
         Methods(("influence", "attribution"), "A", attribution="mutagenesis", strands="both",

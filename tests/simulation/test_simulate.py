@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import read_bed
@@ -260,14 +259,14 @@ def test_refusals(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "thesis.tex").exists()
 
 
-def test_command_equals_function(tmp_path: Path) -> None:
+def test_command_equals_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from cistransfer.cli.command import run_app
     from cistransfer.cli.main import app
 
     out = tmp_path / "cli"
     words = ["simulate", "--out", str(out), "--seed", "4", "--n-regions", "200", "--json"]
-    result = CliRunner().invoke(app, words)
-    assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
+    assert run_app(app, words) == 0
+    told = json.loads(capsys.readouterr().out)
     truth = simulate(tmp_path / "api", seed=4, regions=200)
     made = _digests(out)
     made.pop("config.json")

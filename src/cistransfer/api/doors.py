@@ -262,15 +262,8 @@ def as_codes(bundle: Bundle, what: Any, genome: Any = None) -> NDArray[np.uint8]
 def column_of(bundle: Bundle, task: Any) -> int:
     """Number of a task, which may be left out where there is one."""
     tasks = bundle.tasks
-    if task is None and len(tasks) == 1:
-        return 0
-    if task is None:
-        some = ", ".join(tasks[:5]) + (", …" if len(tasks) > 5 else "")
-        raise InputError(f"{bundle.path}: the model has {len(tasks)} tasks; name one: {some}")
-    if isinstance(task, str):
-        if task not in tasks:
-            raise InputError(f"{bundle.path}: no task {task!r}; {nearest(task, tasks)}")
-        return tasks.index(task)
+    if task is None or isinstance(task, str):
+        return bundle.column(task)
     if isinstance(task, bool) or not isinstance(task, numbers.Integral):
         raise InputError(f"task: expected a name, found {found(task)}")
     column = int(task)

@@ -13,14 +13,12 @@ from cistransfer.genome.codes import N, reverse_complement
 from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.gradients import gradient_input, integrated_gradients
 from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
+from cistransfer.interpretation.steps import ATTRIBUTIONS
 
-__all__ = ["METHODS", "Attribution", "at_present_base", "attribute"]
+__all__ = ["Attribution", "at_present_base", "attribute"]
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-
-METHODS = ("deeplift", "gradient-input", "integrated-gradients", "mutagenesis")
-"""Names of the methods."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,8 +98,8 @@ def attribute(
     InputError
         For an unknown method or task.
     """
-    if method not in METHODS:
-        raise InputError(f"no attribution method {method!r}; {nearest(method, METHODS)}")
+    if method not in ATTRIBUTIONS:
+        raise InputError(f"no attribution method {method!r}; {nearest(method, ATTRIBUTIONS)}")
     one = _one_strand(model, codes, method, task, on, references, shuffles, seed)
     if not both_strands:
         return one

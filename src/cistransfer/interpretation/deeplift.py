@@ -74,11 +74,7 @@ def deeplift(
     """
     explained = output_of(model, task, on)
     device = device_of(model)
-    refs = (
-        make_references(codes, references, shuffles=shuffles, seed=seed)
-        if isinstance(references, str)
-        else references
-    )
+    refs = make_references(codes, references, shuffles=shuffles, seed=seed)
     if refs.shape[1] == 1 and (batch_size == 1 or len(codes) % batch_size == 1):
         # Twice: of one example alone, PyTorch (2.13) returns a wrong gradient of a batch norm in
         # evaluation mode when the strides of its axes of length one are unusual.
@@ -213,9 +209,8 @@ def _slope(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _argmax(module: Any, x: Tensor) -> Tensor:
-    pool = (
-        nn.functional.max_pool1d if isinstance(module, nn.MaxPool1d) else (nn.functional.max_pool2d)
-    )
+    one = isinstance(module, nn.MaxPool1d)
+    pool = nn.functional.max_pool1d if one else nn.functional.max_pool2d
     _, index = pool(
         x, module.kernel_size, module.stride, module.padding, module.dilation,
         ceil_mode=module.ceil_mode, return_indices=True,

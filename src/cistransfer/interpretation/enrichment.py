@@ -97,25 +97,16 @@ def sites_in_regions(sites: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame
     return table.sort_values(["sequence", "start", "end", "name"], ignore_index=True)
 
 
-def site_scores(contributions: NDArray[np.float32], sites: pd.DataFrame, by: str = "max") -> Floats:
-    """Attribution of each site.
+def site_scores(contributions: NDArray[np.float32], sites: pd.DataFrame) -> Floats:
+    """Attribution of each site: the largest of its bases, as published.
 
     Parameters
     ----------
     contributions : ndarray, shape (n, length)
+        Positive where a base speaks for the task (mutagenesis: sign turned).
     sites : DataFrame
         ``sequence`` (row), ``start``, ``end`` within the sequence.
-    by : {"max", "min", "mean"}
-        ``max`` for gradients and DeepLIFT, ``min`` for mutagenesis (important bases have negative
-        changes), as published.
-
-    Returns
-    -------
-    ndarray of float64, shape (sites,)
     """
-    if by not in ("max", "min", "mean"):
-        raise InputError(f"sites are scored by 'max', 'min' or 'mean', found {by!r}")
-    reduce: Any = {"max": np.max, "min": np.min, "mean": np.mean}[by]
     sequence = sites["sequence"].to_numpy(np.int64)
     start, end = sites["start"].to_numpy(np.int64), sites["end"].to_numpy(np.int64)
     if len(sites) and (start.min() < 0 or end.max() > contributions.shape[1]):
@@ -127,7 +118,7 @@ def site_scores(contributions: NDArray[np.float32], sites: pd.DataFrame, by: str
         for at in range(0, len(rows), _BLOCK // max(int(size), 1)):
             some = rows[at : at + _BLOCK // max(int(size), 1)]
             window = contributions[sequence[some, None], start[some, None] + np.arange(size)]
-            scores[some] = reduce(window, axis=1)
+            scores[some] = window.max(axis=1)
     return scores
 
 
@@ -372,7 +363,7 @@ def untested(
     from cistransfer.motifs.hits import best_p
 
     counts = sites["name"].astype(str).value_counts().to_dict()
-    widths = {pwm.alt_name or pwm.name: pwm for pwm in motifs}
+    widths = {pwm.label: pwm for pwm in motifs}
     rows = []
     for name in dict.fromkeys([*widths, *counts]):
         if name in tested:
@@ -405,7 +396,7 @@ def sites_of(subject: Subject, rows: Ints) -> tuple[pd.DataFrame, str, float]:
 
 def own_names(subject: Subject) -> set[str]:
     """What sites of the task's own motifs are called."""
-    return {pwm.alt_name or pwm.name for pwm in subject.motifs if pwm.name in subject.own_motifs}
+    return {pwm.label for pwm in subject.motifs if pwm.name in subject.own_motifs}
 
 
 def _check(methods: Methods) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.interpretation.figures import draw_logos
 from cistransfer.interpretation.gradients import device_of
-from cistransfer.interpretation.layers import first_filters, fold_norms, run_chain, run_filters
+from cistransfer.interpretation.layers import first_filters, fold_norms, run_filters
 from cistransfer.interpretation.steps import Methods, Panel, Step
 from cistransfer.models.score import evaluating, one_hot, reverse_codes
 from cistransfer.motifs.files import write_meme
@@ -199,23 +199,16 @@ def annotate_filters(
     from cistransfer.motifs.compare import compare
 
     by_filter = dict(zip(found.filters.tolist(), found.pwms, strict=True))
+    pwms = [by_filter.get(number) for number in range(len(found.sites))]
+    bits = [information_content(pwm) if pwm else np.zeros(1) for pwm in pwms]
     table = pd.DataFrame(
         {
             "filter": np.arange(len(found.sites)),
             "sites": found.sites,
             "maximum": found.maxima,
-            "information": [
-                float(information_content(by_filter[number]).sum()) if number in by_filter else 0.0
-                for number in range(len(found.sites))
-            ],
-            "highest": [
-                float(information_content(by_filter[number]).max()) if number in by_filter else 0.0
-                for number in range(len(found.sites))
-            ],
-            "consensus": [
-                consensus(by_filter[number]) if number in by_filter else ""
-                for number in range(len(found.sites))
-            ],
+            "information": [float(each.sum()) for each in bits],
+            "highest": [float(each.max()) for each in bits],
+            "consensus": [consensus(pwm) if pwm else "" for pwm in pwms],
         }
     )
     table.insert(5, "flat", (table["sites"] > 0) & (table["highest"] <= _MIN_BITS))
@@ -329,13 +322,9 @@ def _batches(
 
 def _weight(convolution: Any) -> Tensor:
     weight = convolution.weight
-    return (
-        weight
-        if weight.dim() == 3
-        else weight.flatten(1, 2)
-        if weight.shape[1] == 1
-        else (weight[:, :, 0])
-    )
+    if weight.dim() == 3:
+        return weight
+    return weight.flatten(1, 2) if weight.shape[1] == 1 else weight[:, :, 0]
 
 
 def _letters(convolution: Any, codes: Tensor, hits: Tensor, n_filters: int) -> Tensor:
@@ -428,7 +417,7 @@ class WordFilters:
         if not self.rest:
             return flat
         shaped = flat.unflatten(0, numbers.shape[:2]).permute(0, 2, 1)
-        return _apply(self.rest, shaped).permute(0, 2, 1).flatten(0, 1)
+        return run_filters(self.rest, shaped).permute(0, 2, 1).flatten(0, 1)
 
     def count(self, numbers: Tensor, above: Tensor, total: Tensor) -> Tensor:
         """Add the words of windows at which filters fire, and say how often each filter does.
@@ -464,14 +453,6 @@ class WordFilters:
                 others = [1 + other for other in range(_WORD) if other != place]
                 places.append(words[:, group].sum(dim=others))
         return torch.stack(places, dim=1)[:, : self.kernel, :4]
-
-
-def _apply(block: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """Run what follows a convolution on (n, filters, windows), whichever form it wants."""
-    try:
-        return run_chain(block, x.unsqueeze(2)).squeeze(2)
-    except (RuntimeError, ValueError):
-        return run_chain(block, x)
 
 
 STEP = Step(

@@ -83,10 +83,7 @@ def gradient_input(
     with evaluating(model):
         for at in range(0, len(codes), batch_size):
             x = one_hot(torch.from_numpy(np.array(codes[at : at + batch_size])).to(device))
-            x = x.detach().requires_grad_()
-            with torch.enable_grad():
-                (gradient,) = torch.autograd.grad(explained(x).sum(), x)
-            parts.append(gradient.cpu().numpy())
+            parts.append(_gradient(explained, x).cpu().numpy())
     return np.concatenate(parts) if parts else np.empty((0, 4, codes.shape[1]), np.float32)
 
 
@@ -121,11 +118,7 @@ def integrated_gradients(
     explained = output_of(model, task, on)
     device = device_of(model)
     points, weights = np.polynomial.legendre.leggauss(steps)
-    refs = (
-        make_references(codes, references, shuffles=shuffles, seed=seed)
-        if isinstance(references, str)
-        else references
-    )
+    refs = make_references(codes, references, shuffles=shuffles, seed=seed)
     per_sequence = refs.shape[1] * steps
     rows = max(1, batch_size // per_sequence)
     along = torch.tensor((points + 1) / 2, dtype=torch.float32, device=device)
@@ -177,9 +170,14 @@ def permute_positions(codes: Codes, shuffles: int, *, seed: int = 0) -> Codes:
 
 
 def make_references(
-    codes: Codes, kind: str = "dinucleotide", *, shuffles: int = 20, seed: int = 0
+    codes: Codes, kind: str | Codes = "dinucleotide", *, shuffles: int = 20, seed: int = 0
 ) -> Codes:
-    """References by name: ``dinucleotide``, ``permutation`` (as published) or ``zero`` (all N)."""
+    """References by name: ``dinucleotide``, ``permutation`` (as published) or ``zero`` (all N).
+
+    Given ones, (n, r, length), are taken as they are.
+    """
+    if not isinstance(kind, str):
+        return kind
     if shuffles < 1:
         raise InputError(f"expected at least one reference a sequence, found {shuffles}")
     if kind == "dinucleotide":

@@ -36,11 +36,10 @@ def filter_influence(
     model: nn.Module,
     codes: Codes,
     *,
-    to: str = "zero",
     batch_size: int = 256,
     tick: Callable[[int], None] | None = None,
 ) -> NDArray[np.float64]:
-    """Mean squared change of each probability when one filter is silenced.
+    """Mean squared change of each probability when one filter is silenced, (filters, tasks).
 
     As published: the filter's map behind its batch norm and ReLU is set to 0 for all positions,
     the rest of the network is run, and the squared difference of the probabilities is averaged
@@ -51,27 +50,20 @@ def filter_influence(
     model : nn.Module
         Starts with a convolution over the sequence; handed back as it came.
     codes : ndarray of uint8, shape (n, length)
-    to : {"zero", "mean"}
-        What the map is set to; ``mean`` is the filter's mean over all sequences and positions.
-
-    Returns
-    -------
-    ndarray of float64, shape (filters, tasks)
+    tick : callable, optional
+        Told the number of sequences after each batch.
     """
-    if to not in ("zero", "mean"):
-        raise InputError(f"filters are silenced to 'zero' or 'mean', found {to!r}")
     if not len(codes):
         raise InputError("expected at least one sequence to measure influence on, found none")
     block = first_filters(model, codes.shape[1])
     last, device = block[-1], device_of(model)
-    level = _levels(model, block, codes, batch_size) if to == "mean" else None
     silenced: list[int] = []
     before: list[Tensor] = []
 
     def silence(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if silenced:
             before[:] = [output, output[:, silenced[0]].clone()]
-            output[:, silenced[0]] = 0.0 if level is None else level[silenced[0]]
+            output[:, silenced[0]] = 0.0
 
     total: Tensor | None = None
     handle = last.register_forward_hook(silence)
@@ -82,10 +74,7 @@ def filter_influence(
                 full = torch.sigmoid(model(x))
                 fires = run_filters(block, x)
                 moved = fires.amax(dim=(0, 2)) != fires.amin(dim=(0, 2))
-                if to == "zero":
-                    moved |= (fires != 0).any(dim=2).any(dim=0)
-                else:
-                    moved[:] = True
+                moved |= (fires != 0).any(dim=2).any(dim=0)
                 if total is None:
                     total = torch.zeros((fires.shape[1], full.shape[1]), dtype=torch.float64)
                 with _once(model, block, x):
@@ -124,17 +113,6 @@ def _once(model: nn.Module, block: list[nn.Module], x: Tensor) -> Iterator[None]
         yield
     finally:
         del convolution.forward
-
-
-def _levels(model: nn.Module, block: list[nn.Module], codes: Codes, batch_size: int) -> Tensor:
-    device = device_of(model)
-    total: Tensor | float = 0.0
-    with evaluating(model), torch.inference_mode():
-        for at in range(0, len(codes), batch_size):
-            x = one_hot(torch.from_numpy(np.array(codes[at : at + batch_size])).to(device))
-            total = total + run_filters(block, x).double().mean(dim=2).sum(dim=0)
-    assert isinstance(total, Tensor)
-    return (total / len(codes)).float()
 
 
 def influence_table(subject: Subject) -> tuple[pd.DataFrame, int]:

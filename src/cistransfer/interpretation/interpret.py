@@ -10,7 +10,7 @@ import numpy as np
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.interpretation.steps import Methods, OtherModels, chosen_steps
-from cistransfer.interpretation.subject import Source, Subject, gather, task_number
+from cistransfer.interpretation.subject import Source, Subject, gather
 from cistransfer.models.bundle import Bundle, open_bundle
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.files import Motifs, read_motifs
@@ -60,7 +60,7 @@ def interpret(
         Before any work, for what is asked for and cannot run.
     """
     bundle = open_bundle(model)
-    task = task_number(bundle, methods.task)
+    task = bundle.column(methods.task)
     steps = chosen_steps(methods, others)
     other, other_task = _other(bundle, task, others, "comparison" in steps and methods.methods)
     scratch = None if others.scratch is None else _alike(bundle, others.scratch)

@@ -164,7 +164,7 @@ def first_filters(model: nn.Module, length: int) -> list[nn.Module]:
 
 
 def run_filters(block: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """Activations of the first filters, (n, filters, positions), of one-hot (n, 4, length)."""
+    """Layers along the length on (n, channels, length), whichever form they want."""
     try:
         return run_chain(block, x.unsqueeze(2)).squeeze(2)
     except (RuntimeError, ValueError):

@@ -151,15 +151,7 @@ def explain_locus(
         )
     if size < window:
         raise InputError(f"{name} is {size:,} bp long, the model reads windows of {window:,} bp")
-    if task is None and len(bundle.tasks) > 1:
-        raise InputError(
-            f"{bundle.path}: the model has {len(bundle.tasks)} tasks; name one (--task): "
-            f"{', '.join(bundle.tasks[:5])}, …"
-        )
-    task = task or bundle.tasks[0]
-    if task not in bundle.tasks:
-        raise InputError(f"{bundle.path}: no task {task!r}; {nearest(task, bundle.tasks)}")
-    column = bundle.tasks.index(task)
+    column = bundle.column(task)
 
     length = end - start
     if length <= window:
@@ -189,7 +181,7 @@ def explain_locus(
     )
     bases = codes[row, place]
     return Locus(
-        name, start, end, task, bases, contributions, effects, track,
+        name, start, end, bundle.tasks[column], bases, contributions, effects, track,
         _hits(bases, contributions, start, motifs, p_value),
     )  # fmt: skip
 
@@ -209,7 +201,7 @@ def _hits(
 ) -> pd.DataFrame:
     """Hits of motifs in the locus: of each motif at one place the better strand."""
     found = find_hits(codes[None], motifs, p_value)
-    names = np.array([pwm.alt_name or pwm.name for pwm in motifs], dtype=object)
+    names = np.array([pwm.label for pwm in motifs], dtype=object)
     total = np.concatenate([[0], np.cumsum(contributions, dtype=np.float64)])
     first, last = found["start"].to_numpy(np.int64), found["end"].to_numpy(np.int64)
     table = pd.DataFrame(

@@ -181,7 +181,7 @@ def _named(name: str, motifs: Sequence[PWM]) -> PWM:
     for pwm in motifs:
         if name.upper() in (pwm.name.upper(), pwm.alt_name.upper()):
             return pwm
-    known = {pwm.alt_name or pwm.name for pwm in motifs}
+    known = {pwm.label for pwm in motifs}
     raise InputError(f"no motif {name!r} among the known ones; {nearest(name, known)}")
 
 
@@ -200,7 +200,7 @@ def _run_spacing(subject: Subject) -> dict[str, Any]:
         subject.bundle.model, _background(subject), chosen[0], chosen[1], task=subject.task
     )
     write_tsv(subject.out / "spacing.tsv", table)
-    names = [pwm.alt_name or pwm.name for pwm in chosen]
+    names = [pwm.label for pwm in chosen]
     subject.draw(draw_spacing(table, *names), "spacing", table)
     best = table.loc[table["interaction"].idxmax()]
     return {

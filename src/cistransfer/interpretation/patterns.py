@@ -330,7 +330,7 @@ def _aligned(
             window = reverse_complement(window)
         known = np.flatnonzero(window < N)
         counts[known, window[known]] += 1
-    return from_counts(name, counts, pseudocount=0.5, alt_name=target.alt_name or target.name)
+    return from_counts(name, counts, pseudocount=0.5, alt_name=target.label)
 
 
 def needs_modisco() -> None:

@@ -45,7 +45,7 @@ def motif_sites(
         ``sequence`` (row of ``codes``), ``name``, ``start``, ``end`` (within the sequence).
     """
     scanned = find_hits(codes, pwms, p_value=p_value)
-    names = np.array([pwm.alt_name or pwm.name for pwm in pwms], dtype=object)
+    names = np.array([pwm.label for pwm in pwms], dtype=object)
     return pd.DataFrame(
         {
             "sequence": scanned["sequence"].to_numpy(),

@@ -41,8 +41,6 @@ __all__ = [
     "Subject",
     "browser_place",
     "gather",
-    "predicted_positive",
-    "task_number",
 ]
 
 
@@ -186,14 +184,23 @@ class Subject:
     @cached_property
     def attributed(self) -> Attributed:
         """The attribution that the methods share, made once."""
-        rows = predicted_positive(
-            self.bundle, self.logits, self.task,
-            max_sequences=self.methods.max_sequences, seed=self.seed,
-        )  # fmt: skip
+        rows = self.sample(self._predicted_positive(), self.methods.max_sequences)
         codes = np.asarray(self.material.codes[rows])
         found = attribute(self.bundle.model, codes, task=self.task, **self.explain)
         sign = -1 if found.method == "mutagenesis" else 1
         return Attributed(rows, codes, found, sign * found.contributions)
+
+    def _predicted_positive(self) -> NDArray[np.int64]:
+        """Rows called positive for the task; `InputError` where there is none."""
+        threshold, scores = float(self.bundle.thresholds[self.task]), self.logits[:, self.task]
+        rows = np.flatnonzero(scores >= threshold)
+        if not len(rows):
+            raise InputError(
+                f"none of the {len(scores):,} sequences is predicted positive for {self.tf} "
+                f"(highest logit {scores.max():.2f}, threshold {threshold:.2f}); attribution "
+                "explains positive predictions: give other sequences"
+            )
+        return rows
 
     @cached_property
     def filters(self) -> tuple[FilterMotifs, pd.DataFrame]:
@@ -208,20 +215,6 @@ class Subject:
             return rows
         rng = np.random.default_rng(self.seed)
         return np.sort(rng.choice(rows, size=max_rows, replace=False))
-
-
-def task_number(bundle: Bundle, task: str | None) -> int:
-    """Column of a task by name; a model of one task needs none."""
-    if task is None:
-        if len(bundle.tasks) == 1:
-            return 0
-        raise InputError(
-            f"{bundle.path}: the model has {len(bundle.tasks)} tasks "
-            f"({', '.join(bundle.tasks[:6])}…); name one with --task"
-        )
-    if task not in bundle.tasks:
-        raise InputError(f"{bundle.path}: no task {task!r}; {nearest(task, bundle.tasks)}")
-    return bundle.tasks.index(task)
 
 
 def gather(bundle: Bundle, source: Source = Source()) -> Material:
@@ -273,29 +266,6 @@ def gather(bundle: Bundle, source: Source = Source()) -> Material:
     line = f"examples: {len(rows):,} windows ({part}) on {windows['chrom'].nunique():,} chromosomes"
     told = [{"what": "examples", "rows": len(rows), "line": line}]
     return Material(codes, _region_names(windows), windows, labels, told)
-
-
-def predicted_positive(
-    bundle: Bundle, logits: NDArray[np.float32], task: int, *, max_sequences: int, seed: int
-) -> NDArray[np.int64]:
-    """Rows called positive for a task, at most ``max_sequences`` drawn at random, ascending.
-
-    Raises
-    ------
-    InputError
-        When no sequence is called positive; says how high the best one comes.
-    """
-    threshold = float(bundle.thresholds[task])
-    rows = np.flatnonzero(logits[:, task] >= threshold)
-    if not len(rows):
-        raise InputError(
-            f"none of the {len(logits):,} sequences is predicted positive for "
-            f"{bundle.tasks[task]} (highest logit {logits[:, task].max():.2f}, threshold "
-            f"{threshold:.2f}); attribution explains positive predictions: give other sequences"
-        )
-    if len(rows) > max_sequences:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, size=max_sequences, replace=False))
-    return rows
 
 
 def browser_place(name: str) -> str:

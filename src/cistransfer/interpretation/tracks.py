@@ -95,7 +95,7 @@ def name_sites(
         if fit >= _MIN_FIT:
             pwm = motifs[hit.pwm]
             rows.append((hit.sequence, hit.start, hit.end, hit.strand, pwm.name,
-                         pwm.alt_name or pwm.name, fit, share, hit.p))  # fmt: skip
+                         pwm.label, fit, share, hit.p))  # fmt: skip
     columns = ["sequence", "start", "end", "strand", "motif", "name", "fit", "share", "p"]
     table = pd.DataFrame(rows, columns=columns)
     ahead = table["fit"] + _OWN_AHEAD * table["motif"].isin(set(own))

@@ -23,7 +23,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 import cistransfer
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, nearest
 from cistransfer.genome.codes import decode, encode_many
 from cistransfer.models.card import FORMAT, VERSION, Architecture, Card, wrappers_of
 from cistransfer.models.hub import is_hub, open_hub
@@ -109,6 +109,19 @@ class Bundle:
     def temperatures(self) -> NDArray[np.float64]:
         """Temperature by which each task's logit is divided; 1 where unknown."""
         return _known(self.card.temperature, len(self.tasks), 1.0)
+
+    def column(self, task: str | None = None) -> int:
+        """Column of a task by name, which may be left out where there is one."""
+        if task is None and len(self.tasks) == 1:
+            return 0
+        if task is None:
+            some = ", ".join(self.tasks[:5]) + (", …" if len(self.tasks) > 5 else "")
+            raise InputError(
+                f"{self.path}: the model has {len(self.tasks)} tasks; name one (--task): {some}"
+            )
+        if task not in self.tasks:
+            raise InputError(f"{self.path}: no task {task!r}; {nearest(task, self.tasks)}")
+        return self.tasks.index(task)
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities of logits ``(n, tasks)``."""

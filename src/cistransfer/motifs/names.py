@@ -135,7 +135,7 @@ def motif_tfs(pwm: PWM) -> tuple[str, ...]:
     for start, tf in _HOMER.items():
         if pwm.name.upper().startswith(start):
             return (tf,)
-    name = _PREFIX.sub("", pwm.alt_name or pwm.name)
+    name = _PREFIX.sub("", pwm.label)
     for pattern in (_CISBP, _TRANSFAC):
         if match := pattern.match(name):
             name = match[1]

@@ -86,6 +86,11 @@ class PWM:
         return f"PWM({names}: {consensus(self)}, {self.width} bp)"
 
     @property
+    def label(self) -> str:
+        """What a person calls it: the second name, where it has one."""
+        return self.alt_name or self.name
+
+    @property
     def width(self) -> int:
         """Number of positions."""
         return len(self.probabilities)

@@ -611,7 +611,7 @@ class VariantScorer:
             m = int(ratio[i].argmax())
             if ratio[i, m] == 0:
                 continue
-            name[row] = self.motifs[m].alt_name or self.motifs[m].name
+            name[row] = self.motifs[m].label
             p_ref[row], p_alt[row] = (value if (value := one[i, m]) < 1 else np.nan for one in both)
             change[row] = (
                 "gained" if both[0][i, m] == 1

@@ -127,4 +127,4 @@ def _find(
 def motif_facts(pwm: PWM) -> dict[str, Any]:
     """A motif for the record: name, consensus and a hash of its probabilities."""
     digest = hashlib.sha256(np.ascontiguousarray(pwm.probabilities).tobytes()).hexdigest()
-    return {"name": pwm.alt_name or pwm.name, "consensus": consensus(pwm), "sha256": digest}
+    return {"name": pwm.label, "consensus": consensus(pwm), "sha256": digest}
