@@ -69,17 +69,13 @@ class BuildReport:
 
     Attributes
     ----------
-    path : str
-    regions, cells, tfs, experiments : int
     peak_rows, peak_rows_used, peak_rows_placed : int
         Rows read; of these, of a chosen cell and a TF assayed there; of these, in regions that are
         open in their cell.
-    tfbs_rows, tfbs_rows_used, tfbs_rows_placed : int
     peak_chroms, tfbs_chroms : dict of str → list of int
         Chromosome → rows of a chosen cell, and those of them in open regions.
     regions_left_out : dict of str → int
         Reason → number of open regions.
-    cells_without_experiments : list of str
     unmatched : list of dict
         Names of cells in the peak and TFBS files that mean no cell of the matrix: kind, name,
         rows, nearest; most rows first.
@@ -173,10 +169,6 @@ def build_matrix(
         before base 0 are known to run off.
     exclude : sequence of path
         BED files (blacklist, gaps); windows that touch them are left out.
-
-    Returns
-    -------
-    BuildReport
 
     Raises
     ------

@@ -49,7 +49,6 @@ class Exported:
 
     Attributes
     ----------
-    files : list of Path
     left_out : dict of str → int
         Chromosomes that the sequences lack, and their regions.
     """
@@ -75,7 +74,6 @@ def export_matrix(
 
     Parameters
     ----------
-    matrix : BindingMatrix
     out : path
         A file for ``h5ad`` and ``tsv`` (``.gz``: compressed), a folder for ``npz`` and ``fasta``.
     to : {"npz", "h5ad", "tsv", "fasta"}
@@ -95,10 +93,6 @@ def export_matrix(
         Width of the sequences, for ``fasta``; the regions' own when not given.
     chroms : names, optional
         Only the sequences of these chromosomes, for ``fasta``.
-
-    Returns
-    -------
-    Exported
     """
     if to not in FORMATS:
         raise InputError(f"no format {to!r}; {nearest(to, FORMATS)}")

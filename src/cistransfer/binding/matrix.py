@@ -82,7 +82,6 @@ class View:
 
     Attributes
     ----------
-    matrix : BindingMatrix
     kind : str
         One of `VIEWS`.
     rule : str
@@ -373,10 +372,6 @@ class BindingMatrix:
             Rule of the states; the matrix's default one when not given. Scores have none.
         tfs, cells : names, optional
             Only these; all when not given.
-
-        Returns
-        -------
-        View
         """
         if kind not in VIEWS:
             raise InputError(f"no view {kind!r}; {nearest(kind, VIEWS)}")
@@ -561,10 +556,6 @@ def open_matrix(path: str | os.PathLike[str], *, check_inputs: bool = True) -> B
     check_inputs : bool
         Whether to refuse a stale matrix: one whose input files are still there, but changed.
 
-    Returns
-    -------
-    BindingMatrix
-
     Raises
     ------
     InputError
@@ -617,12 +608,7 @@ def open_matrix(path: str | os.PathLike[str], *, check_inputs: bool = True) -> B
 
 
 def read_open_regions(source: str | os.PathLike[str] | OpenOptions) -> OpenRegions:
-    """Open regions out of a binding matrix, or of whatever else `read_open` reads.
-
-    Parameters
-    ----------
-    source : path or OpenOptions
-    """
+    """Open regions out of a binding matrix, or of whatever else `read_open` reads."""
     options = source if isinstance(source, OpenOptions) else OpenOptions(source)
     if options.open is None or open_form(options.open) != "matrix":
         return read_open(options)

@@ -106,7 +106,6 @@ def score_model(
 
     Parameters
     ----------
-    bundle : Bundle
     codes : ndarray of uint8, shape (n, window)
     columns : sequence of int, optional
         Outputs to keep; by default all.
@@ -114,7 +113,6 @@ def score_model(
         ``"own"``: the mean of both strands, with the threshold and the temperature that the bundle
         fitted on validation; ``"published"``: the forward strand, called above a probability of
         0.5 (of exactly 0.5 not, as their rounding has it), without a temperature.
-    device : str
     tick : callable, optional
         Told the number of sequences after each batch.
     """
@@ -151,7 +149,6 @@ def score_by(
     ----------
     name : str
         A key of `BASELINES`.
-    data : ExampleSet
     codes : ndarray of uint8, shape (n, window)
         What to score.
     pwms : sequence of PWM
@@ -195,7 +192,6 @@ def mode_motifs(tf: str, pwms: Sequence[PWM], modes: BindingModes | None = None)
 
     Parameters
     ----------
-    tf : str
     pwms : sequence of PWM
         Motifs to choose among; a heterodimer's counts for both partners, so one with the TF in it
         is its own.

@@ -53,13 +53,11 @@ def summarise(
     ----------
     results : DataFrame
         A tidy table (`cistransfer.evaluation.tidy`).
-    metric : str
     by_size : bool, optional
         A row for each training size, or one for all together; by default together where each TF
         has a size of its own.
     level : float
         Of the interval (`clustered_bootstrap` over TFs; empty for one TF).
-    seed : int
 
     Returns
     -------
@@ -105,7 +103,6 @@ def differences(
     ----------
     results : DataFrame
         A tidy table.
-    metric, strategy, reference : str
 
     Returns
     -------
@@ -148,12 +145,10 @@ def compare(
     ----------
     results : DataFrame
         A tidy table (`cistransfer.evaluation.tidy`).
-    metric : str
     reference : str, optional
         ``scratch`` by default where there is one.
     by_size : bool, optional
         As in `summarise`.
-    level : float
     seed : int
         Of the bootstrap.
 
@@ -292,7 +287,6 @@ def recovery(
     ----------
     results : DataFrame
         A tidy table that holds the strategies ``motif`` and ``full``.
-    metric : str
     motif, full : str
         Names of the two anchors among the strategies. The motif is that of the same size where it
         depends on it (a de novo motif); the full network is that of the TF's largest size.

@@ -61,7 +61,6 @@ def compare_runs(
     ----------
     paths : sequence of path
         As in `cistransfer.evaluation.tidy.read_results`.
-    metric : str
     reference : str, optional
         What every strategy is compared with, by its label or by a model's name in the evaluations;
         ``scratch`` by default where there is one.

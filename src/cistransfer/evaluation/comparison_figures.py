@@ -72,7 +72,6 @@ def box_plots(
     ----------
     results : DataFrame
         A tidy table (`cistransfer.evaluation.tidy`).
-    metric : str
     by : {"tf", "size"}
         ``"tf"``: TFs along the x axis ordered by training size, which a second axis shows (as the
         published figures); ``"size"``: sizes along the x axis, a TF's mean is one value.
@@ -143,7 +142,6 @@ def difference_by_size(
     ----------
     results : DataFrame
         A tidy table whose sizes are numbers (others are left out).
-    metric : str
     reference : str, optional
         As in `compare`.
     strategy : str, optional

@@ -51,7 +51,6 @@ def aucpr_intervals(
         By model.
     draws : int
         0 for none.
-    seed : int
 
     Returns
     -------

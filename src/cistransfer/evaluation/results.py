@@ -130,7 +130,6 @@ class ModelScore:
 
     Attributes
     ----------
-    name : str
     strategy : str or None
         What trained it.
     tasks : mapping of str to TaskScore
@@ -200,8 +199,6 @@ class FoldScore:
 
     Attributes
     ----------
-    strategy, task : str
-    folds : int
     mean, sd : dict of str to float
         By metric.
     """
@@ -230,9 +227,6 @@ class Evaluation:
     ----------
     examples : str
         Hash of the example set.
-    part : str
-    tasks : tuple of str
-    models : tuple of ModelScore
     protocol : str
         ``"own"``: both strands, each model's own threshold and temperature; ``"published"``: the
         forward strand, called at a probability of 0.5.

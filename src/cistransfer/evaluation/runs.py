@@ -107,7 +107,6 @@ def evaluate_runs(
     allow_seen : bool
         Evaluate although a model or its trunk has been trained or validated on some of the
         regions.
-    device : str
 
     Returns
     -------
@@ -317,7 +316,6 @@ def calibration_table(
     labels : ndarray of int8, shape (n, tasks)
     models : mapping of str to Scored
         Logits and the temperatures fitted on validation.
-    tasks : sequence of str
 
     Returns
     -------

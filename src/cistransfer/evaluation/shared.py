@@ -62,7 +62,6 @@ class SharedExamples:
         the part that is evaluated in common.
     fold_of : dict of str to str
         The fold that each run was trained in, empty for none.
-    part : str
     """
 
     sets: dict[str, ExampleSet]

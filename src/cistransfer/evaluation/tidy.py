@@ -118,7 +118,6 @@ def tidy(
     results : DataFrame
         ``tf``, ``strategy``, a column for the metric; optionally ``size``, ``draw``, ``seed``,
         ``examples``.
-    metric : str
     name : str
         What to call the table in error messages.
     spread : sequence of str

@@ -35,7 +35,6 @@ class Candidates:
         1 bound, 0 unbound, −1 unresolved.
     source : ndarray of str, shape (n,)
         What each is (``bound``, ``peak``, ``tile``, a class …).
-    tasks : tuple of str
     facts : dict
         How they were found, for the record.
     codes : ndarray of uint8, shape (n, width), optional
@@ -111,7 +110,6 @@ class Placing:
 
     Attributes
     ----------
-    sequences : Sequences
     inputs : list of dict
         Of each input what `cistransfer.genome.assemblies.Placed` says, for the record.
     """

@@ -55,8 +55,6 @@ def examples_held_out(source: Source, trunk: Trunk, seed: int = 0) -> HeldOut:
     ----------
     source : FromPeaks, …
         Of one task.
-    trunk : Bundle
-    seed : int
 
     Raises
     ------

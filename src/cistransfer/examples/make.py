@@ -41,7 +41,6 @@ def examples_for(
 
     Parameters
     ----------
-    source : FromMatrix, FromTFs, FromPeaks, FromFasta, FromRegions, FromOpenness or FromLists
     trunk : Bundle, optional
         What the model starts from: its window and its split are taken, and what it has seen is
         kept out of the held-out parts.
@@ -54,10 +53,6 @@ def examples_for(
         Instead of the source's.
     seed : int
         Of everything random.
-
-    Returns
-    -------
-    ExampleSet
 
     Raises
     ------
@@ -86,7 +81,6 @@ def make_examples(
 
     Parameters
     ----------
-    candidates : Candidates
     sequences : Sequences or None
         None where the candidates have their sequences.
     holdout : HoldOut, optional
@@ -239,13 +233,11 @@ class Pool:
 
     Attributes
     ----------
-    candidates : Candidates
     parts : ndarray of str, shape (n,)
     usable : ndarray of bool, shape (n,)
         Neither seen by a trunk nor without a sequence.
     seen : int
         How many the guard dropped.
-    sequences : Sequences or None
     split_later : bool
         Whether examples get their part after they are drawn: all candidates are in ``train``, and
         what a draw sends to ``test`` itself is a test part apart.

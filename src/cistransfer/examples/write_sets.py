@@ -70,10 +70,8 @@ def write_sets(
         How pre-training examples are drawn.
     negatives : Shares, optional
         How the cells' are.
-    split : Split, optional
     published_multiclass : bool
         Write ``multiclass-published`` too (`multiclass_examples` without negatives).
-    seed : int
 
     Returns
     -------
@@ -133,7 +131,6 @@ def write_listed_sets(
 
     Parameters
     ----------
-    out : path
     lists, genome
         Of `FromLists`.
     cells : sequence of str
@@ -144,7 +141,6 @@ def write_listed_sets(
         validation parts.
     split : Split, optional
         By default that of ``pretraining``, where it is by chromosome, else the published one.
-    published_multiclass : bool
     """
     lists, sequences = as_lists(lists), as_sequences(genome)
     found = sorted({cell_of_list(rows) for _, rows in lists.groupby("list", sort=True)})

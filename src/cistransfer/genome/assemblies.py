@@ -291,7 +291,6 @@ def check_assembly_names(names: Iterable[str], assembly: str | None, what: str, 
 
     Parameters
     ----------
-    names : iterable of str
     assembly : str or None
         Nothing is refused where it is not known.
     what, where : str
@@ -411,7 +410,6 @@ def place(
     -------
     table : DataFrame
         The regions with the genome's names.
-    Placed
 
     Raises
     ------

@@ -44,10 +44,8 @@ class ReadFacts:
 
     Attributes
     ----------
-    path : str
     format : str
         One of `cistransfer.genome.formats.formats`.
-    rows, columns : int
     summits_known, summits_unknown, summits_outside : int
         Rows whose summit is used, is not known (−1), or lies outside the region; the midpoint
         stands in for the latter two. All 0 where the format has no summit.

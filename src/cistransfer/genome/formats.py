@@ -110,7 +110,6 @@ class Form:
     ----------
     format : str
         A name from `formats`.
-    chrom, start, end, name, strand, summit : int or None
     summit_from : {"start", "chromosome"}
         What the summit counts from.
     base, summit_base : int

@@ -233,7 +233,6 @@ def overlapping(
 
     Parameters
     ----------
-    index : RegionIndex
     chroms, chrom
         Chromosome names, and each interval's index into them.
     start, end : ndarray of int64

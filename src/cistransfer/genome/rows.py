@@ -104,7 +104,6 @@ class Head:
 
     Attributes
     ----------
-    label : str
     comments : list of str
         Comment, ``track`` and ``browser`` lines before the first row.
     header : list of str or None
@@ -144,7 +143,6 @@ class RowBlock:
     numbers : dict of int → ndarray of int64
     strings : dict of int → pyarrow.Array
         Text columns as they are.
-    rows : int
     comments, longer : int
         Comment lines left out, rows with more columns than the first (which are cut).
     """
@@ -202,7 +200,6 @@ def open_rows(source: RowSource, is_header: Callable[[list[str]], bool]) -> Iter
 
     Parameters
     ----------
-    source : RowSource
     is_header : callable
         Whether a line's fields are the names of columns.
     """

@@ -381,7 +381,6 @@ class AllMutants:
         ----------
         model : nn.Module
             One-hot ``(n, 4, length)`` → logits ``(n, tasks)``.
-        length, task : int
         rows : int
             About how many mutants will be scored at a time.
         """

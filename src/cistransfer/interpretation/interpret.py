@@ -45,8 +45,6 @@ def interpret(
         Other models: the trunk, one to compare with, one from scratch.
     source : Source
         The sequences.
-    seed : int
-    device : str
 
     Returns
     -------

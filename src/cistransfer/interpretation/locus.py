@@ -46,7 +46,6 @@ class Locus:
     ----------
     chrom, start, end : str, int, int
         0-based, half-open.
-    task : str
     codes : ndarray of uint8, shape (length,)
     contributions : ndarray of float32, shape (length,)
         DeepLIFT contribution of each base to the logit; positive speaks for the task.
@@ -117,8 +116,6 @@ def explain_locus(
 
     Parameters
     ----------
-    bundle : Bundle
-    genome : Genome
     chrom, start, end
         0-based, half-open; the chromosome by any of its names.
     task : str, optional

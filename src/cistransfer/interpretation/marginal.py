@@ -63,11 +63,8 @@ def marginal_effects(
 
     Parameters
     ----------
-    model : nn.Module
     background : ndarray of uint8, shape (n, length)
         From `neutral_sequences`.
-    motifs : sequence of PWM
-    task : int
 
     Returns
     -------

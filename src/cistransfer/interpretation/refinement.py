@@ -49,7 +49,6 @@ class Refinement:
 
     Attributes
     ----------
-    before, after : FilterMotifs
     table : DataFrame
         One row per filter: ``filter``, ``weight_change`` (length of the weights' change over
         their length before), ``weight_cosine``, ``motif_correlation`` (Pearson, of the two

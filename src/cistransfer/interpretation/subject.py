@@ -50,13 +50,10 @@ class Source:
 
     Attributes
     ----------
-    examples : path or ExampleSet, optional
     part : str
         Part of the examples: all, train, valid, test.
     regions : path or DataFrame, optional
         With ``genome``.
-    genome : path or Sequences, optional
-    fasta : path, optional
     """
 
     examples: str | os.PathLike[str] | ExampleSet | None = None
@@ -101,7 +98,6 @@ class Attributed:
     rows : ndarray of int64
         Among the subject's sequences.
     codes : ndarray of uint8, shape (n, window)
-    attribution : Attribution
     strength : ndarray of float32, shape (n, window)
         Contributions, positive where a base speaks for the task (mutagenesis: sign turned).
     """
@@ -120,19 +116,15 @@ class Subject:
     ----------
     out : Path
         Folder of the results.
-    bundle : Bundle
     task : int
         Column of the task.
-    material : Material
     logits : ndarray of float32, shape (n, tasks)
     motifs : tuple of PWM
         The known ones.
-    methods : Methods
     others : OtherModels
         As given; ``other`` and ``scratch`` are the opened ones.
     other_task : int or None
         Column of the other model's task; None where it is not clear which to take.
-    seed : int
     """
 
     out: Path

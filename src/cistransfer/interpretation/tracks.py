@@ -61,7 +61,6 @@ def name_sites(
     codes : ndarray of uint8, shape (n, length)
     strength : ndarray of float32, shape (n, length)
         Positive where a base speaks for the task.
-    motifs : sequence of PWM
     own : collection of str
         Names of the task's own motifs.
     p_value : float

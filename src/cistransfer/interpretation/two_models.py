@@ -113,10 +113,6 @@ def compare_models(
         Threshold of the scan.
     min_sites : int
         Sites that a motif needs.
-
-    Returns
-    -------
-    TwoModels
     """
     found = motif_sites(codes, pwms, p_value=p_value) if sites is None else sites
     sign = -1 if method == "mutagenesis" else 1

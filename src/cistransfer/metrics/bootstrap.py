@@ -116,7 +116,6 @@ def bootstrap_values(
         weights.
     draws : int
         Number of resamples.
-    seed : int
     blocks : array of int, shape (n,), optional
         Block of each row (`region_blocks`). Whole blocks are drawn instead of rows, as many as
         there are, because neighbouring regions are alike (Künsch 1989); each class of a draw is

@@ -119,10 +119,6 @@ def aucpr(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None
     scores : array of float, shape (n,)
     weights : array of float, shape (n,), optional
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     InputError

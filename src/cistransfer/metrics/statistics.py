@@ -235,9 +235,6 @@ def clustered_bootstrap(
         Differences or scores of single runs.
     clusters : sequence of str, shape (n,), optional
         The TF of each value; None makes each value its own cluster.
-    draws : int
-    level : float
-    seed : int
 
     Returns
     -------

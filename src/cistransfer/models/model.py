@@ -41,8 +41,6 @@ class Model(nn.Module):
     ----------
     network : nn.Module
         What was given; its head is the model's.
-    motifs : MotifFeatures or None
-    link : str
 
     Raises
     ------

@@ -164,12 +164,10 @@ def write_packed(
 
     Parameters
     ----------
-    path : path
     bundles : mapping of str to path
         Name → folder, which was opened before.
     readme : str
         ``README.md``.
-    license : str, optional
 
     Raises
     ------

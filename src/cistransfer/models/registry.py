@@ -215,7 +215,6 @@ def list_architectures(
 
     Parameters
     ----------
-    window, n_tasks : int
     files : iterable of str
         ``FILE.py:CLASS`` of networks to list too.
 
@@ -253,7 +252,6 @@ def read_arguments(architecture: str, pairs: Iterable[str]) -> dict[str, Any]:
     ----------
     architecture : str
         A name, or ``FILE.py:CLASS``.
-    pairs : iterable of str
 
     Raises
     ------

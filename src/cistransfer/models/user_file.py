@@ -35,7 +35,6 @@ class UserFile:
         The file that was read.
     sha256 : str
         Of the bytes that were run.
-    factory : class
     """
 
     name: str

@@ -45,7 +45,6 @@ def compare(
 
     Parameters
     ----------
-    queries, targets : sequences of PWM
     min_information : float
         Queries with fewer bits in all (uniform background) are left out: flat motifs get tiny
         p-values by construction of the score.
@@ -124,10 +123,6 @@ def weighted_similarity(pwms: Sequence[PWM]) -> Floats:
     both strands, what hangs over counted as zeros. So a position weighs by its information, a
     short or weak match in the corner of a long motif counts for little, and a half-site has √½ in
     common with the dimer that holds it. Edges below 0.25 bits are trimmed first.
-
-    Parameters
-    ----------
-    pwms : sequence of PWM
 
     Returns
     -------

@@ -40,7 +40,6 @@ class MotifFacts:
         As the caller named it.
     formats : tuple of str
         In the order in which they were met.
-    motifs : int
     files : int
         Files with motifs: more than one for folders and archives.
     counted : int

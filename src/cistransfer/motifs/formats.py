@@ -55,7 +55,6 @@ class Parsed:
 
     Attributes
     ----------
-    pwms : list of PWM
     formats : list of str
         In the order in which they were met.
     counted : int

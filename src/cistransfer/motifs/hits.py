@@ -40,7 +40,6 @@ def find_hits(
     Parameters
     ----------
     codes : ndarray of uint8, shape (n, length)
-    pwms : sequence of PWM
     p_value : float
         Threshold, above 0 and at most 1. A motif too short to reach it has no hits.
     background, pseudocount

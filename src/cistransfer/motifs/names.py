@@ -76,8 +76,6 @@ class GivenMotifs:
 
     Attributes
     ----------
-    tf : str
-    pwms : tuple of PWM
     match : Match or None
         None for a single motif, which is taken whatever it is called.
     facts : MotifFacts or None

@@ -156,7 +156,6 @@ def log_odds(pwm: PWM, background: Sequence[float] = UNIFORM, pseudocount: float
 
     Parameters
     ----------
-    pwm : PWM
     background : four floats
         Letter frequencies A, C, G, T; all above 0.
     pseudocount : float

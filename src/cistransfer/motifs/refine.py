@@ -49,7 +49,6 @@ class Prepared:
     numbers : ndarray of intp
         `word_numbers` of ``padded``.
     positive : ndarray of bool, shape (n,)
-    pad : int
     width : int
         Positions of the weights that are scanned with.
     background : ndarray of float64, shape (4,)
@@ -130,7 +129,6 @@ def refine(
 
     Parameters
     ----------
-    data : Prepared
     weights : ndarray, shape (data.width, 4)
         Where to start.
     rounds : int

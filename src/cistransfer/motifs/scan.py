@@ -35,7 +35,6 @@ def best_hits(
     Parameters
     ----------
     codes : ndarray of uint8, shape (n, length)
-    pwm : PWM
     background, pseudocount
         See `cistransfer.motifs.pwm.log_odds`.
 
@@ -66,7 +65,6 @@ def sum_occupancy(
     Parameters
     ----------
     codes : ndarray of uint8, shape (n, length)
-    pwm : PWM
     background, pseudocount
         See `cistransfer.motifs.pwm.log_odds`.
 

@@ -44,7 +44,6 @@ def tile_background(
         Region table of all open regions.
     margin : int
         In bp.
-    blacklist : DataFrame, optional
     chroms : sequence of str, optional
         Chromosomes to tile; by default those of the genome on which ``avoid`` has regions: where
         no open region is known, every tile would pass for background.
@@ -129,7 +128,6 @@ def sample_background(
         Region table, for instance of peaks.
     margin : int
         Least distance from ``avoid`` in bp.
-    seed : int
 
     Returns
     -------

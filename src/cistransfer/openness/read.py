@@ -59,7 +59,6 @@ def open_form(path: PathLike, *, with_sources: bool = False) -> str:
 
     Parameters
     ----------
-    path : path
     with_sources : bool
         Whether a sources table was given, so that rows of another look are a damaged DHS table.
 
@@ -119,10 +118,6 @@ def read_open(source: PathLike | OpenOptions) -> OpenRegions:
       ``open_above``, or signals of replicates with ``z_above``.
 
     A sample sheet, if given, chooses the cells and maps their names.
-
-    Parameters
-    ----------
-    source : path or OpenOptions
 
     Raises
     ------

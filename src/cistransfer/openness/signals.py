@@ -167,7 +167,6 @@ def read_signal_table(
     table : path
         As `read_region_numbers` reads it: one column per replicate, ``CELL`` or ``CELL.1``,
         ``CELL.2`` and so on. Numbers are sums or means of signal, at least 0, not logarithms.
-    threshold : float
     replicates : path, optional
         TSV with columns ``column`` and ``cell``, where the columns' names are otherwise; columns
         that it does not list are not used.

@@ -48,7 +48,6 @@ def specific_regions(opened: OpenRegions, chosen: Sequence[str]) -> pd.Series:
 
     Parameters
     ----------
-    opened : OpenRegions
     chosen : sequence of str
         At least one cell.
 

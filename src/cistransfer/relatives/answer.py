@@ -56,7 +56,6 @@ class Relatives:
         Matrix, binding vectors, target, binding modes and partners.
     group : str
         The one that ``choice``, ``tfs`` and ``evidence`` are of.
-    options : GroupOptions
     sources : Sources
         Where it is from, regions and motifs as they were read.
     notes : tuple of str
@@ -214,7 +213,6 @@ def find_relatives(
 
     Parameters
     ----------
-    matrix : BindingMatrix or path
     target : str, DataFrame, PWM, sequence of PWM or None
         A TF by name, in the matrix or not; its peaks (a region table); its motif. None where
         peaks or a motif among the ``sources`` are all that is known of it, and for groups that

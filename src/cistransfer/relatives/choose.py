@@ -32,8 +32,6 @@ class Choice:
 
     Attributes
     ----------
-    target : str or None
-    group : str
     tfs : tuple of str
         The target first, where it was asked for.
     evidence : DataFrame
@@ -43,8 +41,6 @@ class Choice:
         be gained without it).
     common : int
         Regions resolved for all of them under ``rule``.
-    rule : str
-    seed : int
     candidates : DataFrame
         The same evidence for every TF of the matrix.
     sure : str

@@ -45,7 +45,6 @@ def draw_choice(choice: Choice, vectors: BindingVectors) -> Figure:
 
     Parameters
     ----------
-    choice : Choice
     vectors : BindingVectors
         Of all TFs of the matrix.
 

@@ -65,10 +65,8 @@ class Question:
 
     Attributes
     ----------
-    target : Target or None
     table : DataFrame
         Evidence for every TF (see `cistransfer.relatives.target.candidates`).
-    modes : BindingModes or None
     own : frozenset of str
         The target's modes.
     mode : str or None
@@ -77,8 +75,6 @@ class Question:
         TFs that may be chosen.
     n : int
         How many to choose, beside the target.
-    with_target : bool
-    notes : tuple of str
     """
 
     target: Target | None
@@ -124,7 +120,6 @@ class Group:
 
     Attributes
     ----------
-    name : str
     members : callable
         `Question` → who may be chosen, best first; of drawn groups, the pool by name.
     what : str
@@ -133,7 +128,6 @@ class Group:
         How many TFs by default, the target included where it is asked for; 0 for all there are.
     needs : tuple of str
         ``modes``, ``cosine``, ``partners``.
-    needs_target : bool
     drawn : bool
         Whether it is drawn at random.
     published : bool

@@ -35,7 +35,6 @@ class Target:
 
     Attributes
     ----------
-    name : str
     in_matrix : bool
         Whether it can be one of the tasks.
     family : Family or None
@@ -74,16 +73,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Known:
-    """All that groups are chosen from.
-
-    Attributes
-    ----------
-    matrix : BindingMatrix
-    vectors : BindingVectors
-    target : Target or None
-    modes : BindingModes or None
-    partners : Partners or None
-    """
+    """All that groups are chosen from."""
 
     matrix: BindingMatrix
     vectors: BindingVectors = field(repr=False)
@@ -217,7 +207,6 @@ def odds_beyond_occupancy(
 
     Parameters
     ----------
-    vectors : BindingVectors
     bound, resolved : ndarray of bool, shape (n_regions,)
         Of the target.
     occupancy : sequence of ndarray of int64, shape (n_regions,)

@@ -70,7 +70,6 @@ def read_json(path: PathLike, kind: type = object) -> Any:
 
     Parameters
     ----------
-    path : path
     kind : type
         What its outermost value has to be: dict or list.
 
@@ -188,8 +187,6 @@ def open_npy(
 
     Parameters
     ----------
-    path : path
-    dtype : NumPy type
     shape : tuple
         Sizes that are known; None where any will do.
 
@@ -234,7 +231,6 @@ def read_table(path: PathLike, columns: Iterable[str] = (), rows: int | None = N
 
     Parameters
     ----------
-    path : path
     columns : iterable of str
         Which it has to have; others are read as well.
     rows : int, optional

@@ -40,7 +40,6 @@ def finetune(
     folder : path
         Run folder; receives ``examples/``, ``history.tsv`` and ``bundle/``. An interrupted run
         goes on, a finished one is opened.
-    examples : ExampleSet
     trunk : Bundle or None
         None trains from scratch.
     strategy : str, optional
@@ -58,10 +57,6 @@ def finetune(
         made so need it not again); anything else refuses.
     seed, device, precision, facts
         See `cistransfer.training.run.train_run`.
-
-    Returns
-    -------
-    Bundle
 
     Raises
     ------

@@ -69,7 +69,6 @@ def dissimilar_motifs(
 
     Parameters
     ----------
-    pwms : sequence of PWM
     n_motifs : int
         How many to take; fewer when no others are dissimilar.
     min_q : float
@@ -112,7 +111,6 @@ def initialise_filters(model: nn.Module, pwms: Sequence[PWM], values: str = "pro
     ----------
     model : nn.Module
         Begins with a convolution of one-hot.
-    pwms : sequence of PWM
     values : {"probability", "log-odds"}
         Probability − 0.25, or the natural logarithm of the odds against a uniform background.
 

@@ -79,10 +79,8 @@ def fit(
         Trained in place, on the device it lies on.
     examples : ExampleSet
         Its train and valid parts are used.
-    phases : sequence of Phase or Probe
     run : str
         Identity of the configuration; a checkpoint of another run is refused.
-    seed : int
     checkpoint : Path, optional
         Where the state is kept while training.
     precision : {"float32", "bf16"}

@@ -47,10 +47,6 @@ def pretrain(
         For strategies that start filters as motifs.
     seed, device, precision
         See `cistransfer.training.run.train_run`.
-
-    Returns
-    -------
-    Bundle
     """
     return train_run(
         folder,

@@ -87,8 +87,6 @@ def train_run(
 
     Parameters
     ----------
-    folder : path
-    examples : ExampleSet
     strategy : Strategy
         Its ``start`` says whether a trunk is needed.
     trunk : Bundle, optional
@@ -104,10 +102,6 @@ def train_run(
     precision : {"auto", "float32", "bf16"}
     facts : mapping, optional
         Further entries of the bundle's card.
-
-    Returns
-    -------
-    Bundle
 
     Raises
     ------

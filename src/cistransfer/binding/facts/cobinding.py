@@ -37,10 +37,8 @@ class BindingVectors:
 
     Attributes
     ----------
-    tfs : tuple of str
     rule : str
         The view of the matrix (see `cistransfer.binding.matrix.RULES`).
-    n_regions : int
     bound : tuple of ndarray of int32
         Rows of each TF's bound regions, ascending.
     resolved : ndarray of uint64, shape (n_tfs, n_words)
@@ -128,7 +126,6 @@ def binding_vectors(
 
     Parameters
     ----------
-    matrix : BindingMatrix
     rule : str, optional
         Any view of the matrix; by default `default_rule`.
     tfs : sequence of str, optional
@@ -171,7 +168,6 @@ class CoBinding:
 
     Attributes
     ----------
-    tfs : tuple of str
     rule : str
         The view of the matrix.
     cosine : ndarray of float64, shape (n, n)
@@ -234,7 +230,6 @@ def cobinding_with(
 
     Parameters
     ----------
-    vectors : BindingVectors
     bound, resolved : ndarray of bool, shape (n_regions,)
         Where the target binds, and where it is known whether it does; what is bound is resolved.
 

@@ -88,13 +88,11 @@ def qualifying_tfs(
 
     Parameters
     ----------
-    matrix : BindingMatrix
     rule : str, optional
         What counts as bound; the matrix's default one when not given.
     n_trunk : int
         The trunk is on so many TFs, the most resolved ones; 0, or more than the matrix holds: no
         trunk.
-    min_sequences : int
 
     Returns
     -------
@@ -175,17 +173,12 @@ def maximise_common(
 
     Parameters
     ----------
-    matrix : BindingMatrix
     n : int
         How many TFs.
     rule : str
         Rule of the states (see `cistransfer.binding.matrix.RULES`).
     nodes : int
         Branches to look at before giving up the proof that the best choice is the maximum.
-
-    Returns
-    -------
-    CommonChoice
 
     Notes
     -----

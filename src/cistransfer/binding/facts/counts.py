@@ -34,7 +34,6 @@ class Facts:
 
     Attributes
     ----------
-    rule : str
     tfs : DataFrame
         tf, experiments, bound, unbound, unresolved, accessible (open in a cell where the TF is
         assayed), one_kind (of these: evidence, but of one kind only in every cell); with
@@ -94,7 +93,6 @@ def facts_of(
 
     Parameters
     ----------
-    matrix : BindingMatrix
     rule : str, optional
         The matrix's default one when not given. The curve of common regions is counted under
         ``less-sparse`` (as published) when the rule is ``sparse``.

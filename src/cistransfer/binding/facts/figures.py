@@ -52,8 +52,6 @@ def write_figures(
 
     Parameters
     ----------
-    folder : path
-    matrix : BindingMatrix
     facts : Facts
         Of the same matrix.
     tfclass : path, optional

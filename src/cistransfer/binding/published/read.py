@@ -45,8 +45,6 @@ class ImportReport:
 
     Attributes
     ----------
-    path : str
-    tfs, cells, experiments : int
     regions : int
         Regions whose place is known (from ``regions_idx`` or a FASTA file's headers).
     regions_in_files : int
@@ -85,10 +83,6 @@ def import_published(
         The HDF5 file to write.
     genome, name : str
         Names to record.
-
-    Returns
-    -------
-    ImportReport
 
     Raises
     ------

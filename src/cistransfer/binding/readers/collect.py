@@ -30,10 +30,6 @@ class EvidenceBits:
 
     Memory is n_experiments × n_regions / 8 bytes however many rows are added; a row that is seen
     twice changes nothing.
-
-    Attributes
-    ----------
-    n_regions : int
     """
 
     n_regions: int
@@ -135,7 +131,6 @@ def collect(
     paths : sequence of path
         See `cistransfer.binding.readers.evidence.open_evidence`.
     kind : {"peaks", "tfbs"}
-    index : RegionIndex
     cells : mapping of str → str
         Upper-cased name in these files → cell (`cistransfer.openness.samples.names_of`).
     opened : mapping of str → ndarray of uint8

@@ -54,7 +54,6 @@ def scan_maximum(x: Tensor, weight: Tensor, width: int) -> Tensor:
     x : tensor, shape (n, 4, 1, length)
         One-hot, in channels-last memory.
     weight : tensor, shape (filters, 4, kernel)
-    width : int
 
     Returns
     -------
