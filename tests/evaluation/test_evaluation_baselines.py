@@ -24,7 +24,7 @@ from cistransfer.genome.bed import regions_table
 from cistransfer.metrics.bootstrap import bootstrap_values, percentile_interval
 from cistransfer.metrics.curves import aucpr, auroc
 from cistransfer.metrics.thresholded import confusion, mcc
-from cistransfer.models.bundle import Bundle, weights_hash
+from cistransfer.models.bundle import Bundle, open_bundle, weights_hash
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.names import motif_tfs
@@ -341,25 +341,24 @@ def test_a_probe_equals_the_strategy(
 
 
 def test_stack_and_scratch_equal_their_strategies(
-    trunk: Bundle, target_examples: ExampleSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trunk: Bundle, run: Path, target_examples: ExampleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    test = target_examples.rows("test")
-    codes = target_examples.codes[test]
+    codes = target_examples.codes[target_examples.rows("test")]
     motif = [site("CCGGAAGT", "1", "GABPA")]
-    bundle = finetune(tmp_path / "run", target_examples, trunk, motifs=motif, device="cpu")
-    found = score_by("stack", target_examples, codes, pwms=motif, trunk=trunk, device="cpu")
-    assert np.array_equal(found.logits, score_codes(bundle.model, codes))
-    called = {}
+    bundle, called = open_bundle(run), {}
 
     def pretend(folder, data, start, **options):  # type: ignore[no-untyped-def]
         called.update(options, start=start)
         return bundle
 
     monkeypatch.setattr("cistransfer.evaluation.baselines.finetune", pretend)
-    score_by("scratch", target_examples, codes, pwms=motif, device="cpu")
-    assert called["strategy"] == "scratch"
-    assert called["motifs"] == ()
-    assert called["start"] is None
+    for name, strategy, motifs, start in (
+        ("stack", "finetune", motif, trunk), ("scratch", "scratch", (), None),
+    ):  # fmt: skip
+        found = score_by(name, target_examples, codes, pwms=motif, trunk=start, device="cpu")
+        assert np.array_equal(found.logits, score_codes(bundle.model, codes))
+        assert (called["strategy"], tuple(called["motifs"])) == (strategy, tuple(motifs))
+        assert called["start"] is start
 
 
 def test_what_needs_a_trunk(run: Path, trunk: Bundle, tmp_path: Path) -> None:

@@ -73,14 +73,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_step_writes_its_files(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("memelite")
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few shuffles, few neutral sequences, few logos: how many is no matter of these tests."""
     for module in (filters, patterns):
         monkeypatch.setattr(module, "_SHUFFLED", 200)
-    monkeypatch.setattr(refinement, "_SHOWN", 1)
+    monkeypatch.setattr(refinement, "_SHOWN", 5)
     monkeypatch.setattr(marginal, "_NEUTRAL", 3)
+    monkeypatch.setattr("cistransfer.interpretation.figures._MAX_LOGOS", 2)
+    monkeypatch.setattr("cistransfer.interpretation.tracks._TRACKS", 2)
+
+
+def test_every_step_writes_its_files(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("memelite")
     out = tmp_path / "out"
     summary = interpret(
         run / "run",

@@ -39,7 +39,7 @@ class Linear(nn.Module):
 @pytest.fixture(scope="module")
 def bundle() -> SimpleNamespace:
     return SimpleNamespace(
-        tasks=("T",), window=WINDOW, model=Linear(), path=Path("b"),
+        tasks=("T",), window=WINDOW, model=Linear(), path=Path("b"), column=lambda task: 0,
         probabilities=lambda logits: 1 / (1 + np.exp(-np.asarray(logits, dtype=float))),
     )  # fmt: skip
 

@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_logos"]
 
+_MAX_LOGOS = 24
+
 
 def draw_logos(
     pwms: Sequence[PWM],
     titles: Sequence[str],
     *,
     columns: int = 4,
-    max_logos: int = 24,
     what: str = "motifs",
 ) -> Figure:
-    """Sequence logos in a grid, the first ``max_logos``; says how many of how many.
+    """Sequence logos in a grid, the first 24; says how many of how many.
 
     All logos of a figure have one height: 2 bits, or 1 where no position has more.
     """
-    shown = list(zip(pwms, titles, strict=True))[:max_logos]
+    shown = list(zip(pwms, titles, strict=True))[:_MAX_LOGOS]
     rows = max(-(-len(shown) // columns), 1)
     made, axes = figure(2.7, 1.15 + 0.3 / rows, rows=rows, columns=min(columns, max(len(shown), 1)))
     highest = max((float(information_content(pwm).max()) for pwm, _ in shown), default=2.0)
