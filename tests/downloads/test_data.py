@@ -254,7 +254,6 @@ def test_the_catalogue_is_sound() -> None:
 
 
 def _help(name: str) -> str:
-    import typer.main
 
     def words(command: object) -> list[str]:
         inner = getattr(command, "commands", None)
@@ -262,7 +261,7 @@ def _help(name: str) -> str:
             return [each for param in command.params for each in param.opts]  # type: ignore[attr-defined]
         return [word for one in inner.values() for word in words(one)]
 
-    return " ".join(words(typer.main.get_command(app).commands[name]))  # type: ignore[attr-defined]
+    return " ".join(words(app.commands[name]))  # type: ignore[attr-defined]
 
 
 def test_names_that_are_no_text() -> None:
