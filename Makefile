@@ -7,13 +7,16 @@
 # make docs              the documentation, docs/_build/html/index.html; offline, warnings are errors
 # make docs-links        whether the links to elsewhere still lead somewhere (needs the network)
 # make package           wheel and sdist, each installed in an empty environment and used (PYTHON=python3.12)
-# make hard              10,000 spoiled files for every reader, and a table of what became of them
+# make hard              10,000 spoiled files for every reader; every long verb killed 50 times, and each
+#                        of its writes failed; a table of what became of them (hours; N=…, KILLS=…)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DATA ?=
 RUN ?= demo-run
 QUICK ?=
+N ?= 10000
+KILLS ?= 50
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo demo-words package accessibility test docs docs-links hard lint types layers unit coverage clean
@@ -77,7 +80,9 @@ docs-links: $(VENV)/.dev
 	$(BIN)/python -m sphinx -b linkcheck -d docs/_build/doctrees docs docs/_build/links
 
 hard: $(VENV)/.dev
-	$(BIN)/python tests/hard/hard_fuzz.py 10000
+	$(BIN)/python tests/hard/hard_fuzz.py $(N)
+	$(BIN)/python tests/hard/hard_runs.py kills $(KILLS)
+	$(BIN)/python tests/hard/hard_runs.py faults 0
 
 clean:
 	rm -rf $(VENV) $(RUN) docs/_build docs/cli docs/python

@@ -71,6 +71,6 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> str:
         for match in difflib.get_close_matches(name.lower(), list(lowered), n=n, cutoff=0.5)
     ]
     if close:
-        return "nearest: " + ", ".join(close)
-    shown = ", ".join(choices[:8]) + (f", … ({len(choices)} in all)" if len(choices) > 8 else "")
-    return f"there are: {shown}" if choices else "there are none"
+        return "nearest: " + ", ".join(map(shown, close))
+    more = f", … ({len(choices)} in all)" if len(choices) > 8 else ""
+    return f"there are: {', '.join(map(shown, choices[:8]))}{more}" if choices else "there are none"

@@ -307,6 +307,9 @@ def test_cells_on_several_lines_of_the_sheet(tmp_path: Path) -> None:
         Sample("A"),
         Sample("M", ("MCF-7", "MCF-7_E2"), ("MCF7",)),
     ]
+    twice = write(tmp_path, "twice.tsv", "cell\tpeaks_name\tpeaks_name\nM\tMCF7\tA\n")
+    with pytest.raises(InputError, match="two columns are called 'peaks_name'"):
+        read_samples(twice)
 
 
 regions_and_rows = st.tuples(

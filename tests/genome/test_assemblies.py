@@ -83,6 +83,12 @@ def test_names_of_two_chromosomes(name: str, known: str) -> None:
     assert match_names([name], [known]).unknown == (name,)
 
 
+def test_numbers_that_are_no_chromosome() -> None:
+    assert match_names(["chr" + "9" * 5000], ["chr9"]).renamed == {}
+    assert match_names(["chr\u0663"], ["chr3"]).renamed == {}  # an Arabic three
+    assert match_names(["chr007"], ["7"]).renamed == {"chr007": "7"}
+
+
 def test_a_name_that_may_be_two_is_refused() -> None:
     with pytest.raises(InputError, match="'CHR1' may be '1' or 'chr1'"):
         match_names(["CHR1"], ["1", "chr1"])

@@ -93,6 +93,10 @@ def test_bad_string_files(tmp_path: Path) -> None:
     links.write_text(good + "9606.ENSP1 9606.ENSP2 high\n")
     with pytest.raises(InputError, match=r"line 10: .*found '9606.ENSP1 9606.ENSP2 high'"):
         read_string(links, info, TFS)
+    for missing in ("NULL", "NaN", "NA"):
+        links.write_text(good + f"9606.ENSP1 9606.ENSP2 {missing}\n")
+        with pytest.raises(InputError, match="line 10: expected two proteins and an integer"):
+            read_string(links, info, TFS)
     links.write_text(good.replace("9606.", "10090."))
     with pytest.raises(InputError, match="another species"):
         read_string(links, info, TFS)

@@ -163,7 +163,7 @@ def _key(name: str) -> str:
     text = _PREFIX.sub("", text).upper()
     if text in ("M", "MT", "MITO", "MTDNA", "MITOCHONDRION_GENOME"):
         return "M"
-    return str(int(text)) if text.isdecimal() else text
+    return text.lstrip("0") or "0" if text.isascii() and text.isdecimal() else text
 
 
 def assembly_of_names(names: Iterable[str]) -> str | None:

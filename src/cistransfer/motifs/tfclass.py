@@ -140,9 +140,10 @@ def _terms(path: str | os.PathLike[str]) -> Iterator[_Term]:
                         fields.get("name", [""])[0],
                         fields.get("subset", [""])[0].strip('"'),
                         tuple(
-                            xref.removeprefix("ENSEMBL:").split()[0].split("_")[0]
+                            words[0].split("_")[0]
                             for xref in fields.get("xref", [])
                             if xref.startswith("ENSEMBL:")
+                            and (words := xref.removeprefix("ENSEMBL:").split())
                         ),
                     )
                 inside, fields = text == "[Term]", {}

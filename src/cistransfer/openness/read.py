@@ -225,7 +225,7 @@ def _read_sheet(sheet: PathLike, regions: PathLike | None) -> OpenRegions:
             what = (
                 "expected a cell name, found none"
                 if not row["cell"]
-                else f"{shown(file, 200)}: no such file"
+                else f"no such file beside the sheet: {shown(row['file'])}"
             )
             raise InputError(f"{sheet}, line {row['line']}: {what}")
         own = read_bed(file)

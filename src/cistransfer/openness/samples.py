@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.storage import open_text
 
 __all__ = ["Sample", "match_cell", "names_of", "read_samples", "read_table", "read_ucsc2encode"]
@@ -58,12 +58,16 @@ def read_table(path: str | os.PathLike[str], required: Iterable[str]) -> pd.Data
             fields = [field.strip() for field in text.split("\t")]
             if not header:
                 header = fields
+                place = f"{path}, line {number}"
                 for name in required:
                     if name not in header:
                         raise InputError(
-                            f"{path}, line {number}: expected a column {name!r} in the header; "
-                            f"there are: {', '.join(header)}"
+                            f"{place}: expected a column {name!r} in the header; "
+                            f"there are: {shown(', '.join(header))}"
                         )
+                for name in header:
+                    if header.count(name) > 1:
+                        raise InputError(f"{place}: two columns are called {shown(name)!r}")
                 continue
             if len(fields) != len(header):
                 raise InputError(
@@ -89,7 +93,9 @@ def read_samples(path: str | os.PathLike[str]) -> list[Sample]:
     table = read_table(path, ["cell"])
     for name in table.columns:
         if name not in (*_COLUMNS, "line"):
-            raise InputError(f"{path}: unknown column {name!r}; {nearest(str(name), _COLUMNS)}")
+            raise InputError(
+                f"{path}: unknown column {shown(name)!r}; {nearest(str(name), _COLUMNS)}"
+            )
     merged: dict[str, dict[str, list[str]]] = {}
     for row in table.to_dict("records"):
         if not row["cell"]:

@@ -48,7 +48,9 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
     keys = pd.Index(listed["name"] if by_name else places)
     for index, where in ((keys, regions), (names, table)):
         if index.has_duplicates:
-            raise InputError(f"{where}: region {index[index.duplicated()][0]!r} is there twice")
+            raise InputError(
+                f"{where}: region {shown(index[index.duplicated()][0])!r} is there twice"
+            )
     row = names.get_indexer(keys)
     if (row < 0).any():
         raise InputError(
@@ -58,7 +60,8 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
     unknown = names[~names.isin(keys)]
     if len(unknown):
         raise InputError(
-            f"{table}: row {unknown[0]!r} is no region of {regions} ({len(unknown):,} such rows)"
+            f"{table}: row {shown(unknown[0])!r} is no region of {regions} "
+            f"({len(unknown):,} such rows)"
         )
     numbers = {}
     for cell in values.columns:
@@ -66,8 +69,8 @@ def read_region_numbers(regions: PathLike, table: PathLike) -> tuple[pd.DataFram
         if np.isnan(column).any():
             at = int(np.flatnonzero(np.isnan(column))[0])
             raise InputError(
-                f"{table}: expected a number for region {shown(names[at])!r} in cell {cell!r}, "
-                f"found {shown(values[cell].iloc[at])!r}"
+                f"{table}: expected a number for region {shown(names[at])!r} in cell "
+                f"{shown(cell)!r}, found {shown(values[cell].iloc[at])!r}"
             )
         numbers[str(cell)] = column[row]
     return listed, pd.DataFrame(numbers)
@@ -113,8 +116,8 @@ def read_open_table(
         row, column = (int(i[0]) for i in np.nonzero(~np.isin(values, (0, 1))))
         raise InputError(
             f"{table}: holds numbers other than 0 and 1 ({values[row, column]:g} in column "
-            f"{numbers.columns[column]!r}); say where a region is open: open_above for numbers as "
-            "they are, z_above for signals whose Z-scores count (published: 1.64)"
+            f"{shown(numbers.columns[column])!r}); say where a region is open: open_above for "
+            "numbers as they are, z_above for signals whose Z-scores count (published: 1.64)"
         )
     above = 0.0 if open_above is None else open_above
     return OpenRegions(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cistransfer.binding.facts.cobinding import CoBinding
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.storage import open_bytes, open_text
 
 __all__ = [
@@ -232,6 +232,7 @@ def _read_links(path: str | os.PathLike[str], proteins: list[str]) -> Any:
                         "combined_score": pa.int32(),
                     },
                     strings_can_be_null=False,
+                    null_values=[],
                 ),
             )
             for batch in reader:
@@ -249,8 +250,8 @@ def _read_links(path: str | os.PathLike[str], proteins: list[str]) -> Any:
         taxa = [protein.split(".")[0] for protein in species]
         if taxa[0] != taxa[1]:
             raise InputError(
-                f"{path}: its proteins ({species[0]}) are of another species than those of the "
-                f"info file ({species[1]})"
+                f"{path}: its proteins ({shown(species[0])}) are of another species than those of "
+                f"the info file ({shown(species[1])})"
             )
     return table
 
@@ -266,7 +267,7 @@ def _first_bad_line(path: str | os.PathLike[str], columns: int, otherwise: str) 
                     f"line {number}: expected two proteins and an integer combined_score in "
                     f"{columns} columns, found {line.strip()[:60]!r}"
                 )
-    return " ".join(otherwise.split())
+    return shown(otherwise)
 
 
 @dataclass(frozen=True)

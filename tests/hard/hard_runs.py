@@ -1,0 +1,196 @@
+"""Kills every verb that runs long, and has each of its writes fail; prints what became of it.
+
+::
+
+    python tests/hard/hard_runs.py kills 50         # of each verb, spread over its whole duration
+    python tests/hard/hard_runs.py faults 20        # operations of each verb, spread (0: every one)
+    python tests/hard/hard_runs.py kills 10 track   # one verb
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hard_verbs import VERBS, Ran, make_world, run, tree, words_of
+
+STOPPED = (-signal.SIGKILL, 128 + signal.SIGTERM)
+SHIM = Path(__file__).with_name("fail_writes.c")
+
+
+@dataclass
+class Tally:
+    """What became of the tries on one verb.
+
+    Attributes
+    ----------
+    tried : int
+        Kills, or failed operations.
+    stopped : int
+        Of these, how many ended the run; the others came too late, or were borne.
+    equal : int
+        After how many the same command, run again, gave what an undisturbed run gives, bit for bit.
+    leftovers : int
+        After how many it left anything else.
+    faults : list of str
+        What should not be.
+    """
+
+    tried: int = 0
+    stopped: int = 0
+    equal: int = 0
+    leftovers: int = 0
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+
+class Bench:
+    """A verb in a world, its undisturbed output, and a place to try it in."""
+
+    def __init__(self, name: str, world: Path) -> None:
+        self.name, self.world, self.place = name, world, world / "tries"
+        self.out = self.place / VERBS[name].out
+        self.fresh()
+        ran = self.run()
+        if ran.code:
+            raise SystemExit(f"{name}: {ran.err}")
+        self.seconds, self.whole, self.names = ran.seconds, tree(self.out), self._names()
+
+    def fresh(self) -> None:
+        """Empty the place."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.mkdir()
+
+    def run(self, **how: object) -> Ran:
+        """Run the verb in the world; its output lies in the place."""
+        return run(words_of(self.name, self.out), self.world, **how)  # type: ignore[arg-type]
+
+    def _names(self) -> set[str]:
+        return {path.relative_to(self.place).as_posix() for path in self.place.rglob("*")}
+
+    def again(self, tally: Tally, what: str, said: str = "") -> None:
+        """Run the verb once more, undisturbed, and compare; what it said it kept may be there."""
+        ran = self.run()
+        if ran.code:
+            tally.faults.append(f"{self.name}, {what}: then {ran.code}: {_last(ran.err)}")
+            return
+        found = tree(self.out)
+        differ = [path for path in {*found, *self.whole} if found.get(path) != self.whole.get(path)]
+        extra = {path for path in self._names() - self.names if path.split("/")[-1] not in said}
+        tally.equal += not differ
+        tally.leftovers += bool(extra)
+        if differ or extra:
+            tally.faults.append(
+                f"{self.name}, {what}: differ {sorted(differ)[:4]}, left {sorted(extra)[:4]}"
+            )
+
+
+def _last(text: str) -> str:
+    return text.strip().rpartition("\n")[2][:300]
+
+
+def kills(bench: Bench, n: int) -> Tally:
+    """Kill a verb ``n`` times, spread over its processor time; every fourth is a SIGTERM."""
+    tally = Tally(seconds=bench.seconds)
+    for i in range(n):
+        bench.fresh()
+        by = signal.SIGTERM if i % 4 == 3 else signal.SIGKILL
+        at = bench.seconds * (i + 0.5) / n
+        ran = bench.run(kill_at=at, by=by)
+        tally.tried += 1
+        tally.stopped += ran.code in STOPPED
+        what = f"{signal.Signals(by).name} at {at:.2f} of {bench.seconds:.2f} s"
+        if ran.code not in (0, *STOPPED) or "Traceback" in ran.err:
+            tally.faults.append(f"{bench.name}, {what}: {ran.code} {_last(ran.err)}")
+        bench.again(tally, what)
+    return tally
+
+
+def faults(bench: Bench, n: int) -> Tally:
+    """Have operations of a verb fail one by one (all, or ``n`` of them spread over the run)."""
+    shim = ctypes.CDLL(os.environ["LD_PRELOAD"])
+    shim.counted.restype = ctypes.c_long
+    below = str(bench.place).encode()
+    told = bench.world / "counted"
+
+    tally = Tally(seconds=bench.seconds)
+    bench.fresh()
+    bench.run(
+        before=lambda: shim.arm(below, ctypes.c_long(0), 0),
+        after=lambda: told.write_text(str(shim.counted())),
+    )
+    count = int(told.read_text())
+    steps = range(1, count + 1)
+    chosen = steps if not n or n >= count else [steps[i * count // n] for i in range(n)]
+    for at, full in ((at, full) for at in chosen for full in (0, 1)):
+        bench.fresh()
+        if full:  # beside an earlier output, which is not to be lost
+            bench.run()
+        ran = bench.run(before=lambda at=at, full=full: shim.arm(below, ctypes.c_long(at), full))
+        tally.tried += 1
+        tally.stopped += ran.code != 0
+        what = f"operation {at} of {count} {'and all writes after' if full else 'once'}"
+        said = _last(ran.err)
+        if ran.code not in (0, 1) or "Traceback" in ran.err:
+            tally.faults.append(f"{bench.name}, {what}: {ran.code} {said}")
+        elif ran.code == 1 and not said.startswith("cistransfer: "):
+            tally.faults.append(f"{bench.name}, {what}: said {said!r}")
+        if (full or ran.code == 0) and tree(bench.out) != bench.whole:
+            tally.faults.append(f"{bench.name}, {what}: {ran.code}, and the output is not whole")
+        bench.again(tally, what, ran.err)
+    return tally
+
+
+def tries(how: str, n: int, names: Iterable[str]) -> Iterator[tuple[str, Tally]]:
+    """Try each verb in a world made for it."""
+    with tempfile.TemporaryDirectory(prefix="hard-") as scratch:
+        os.environ["CISTRANSFER_CACHE"] = str(Path(scratch) / "cache")
+        world = Path(scratch) / "world"
+        make_world(world, names)
+        for name in names:
+            yield name, {"kills": kills, "faults": faults}[how](Bench(name, world), n)
+
+
+def main(words: list[str]) -> int:
+    """Print the table; 1 where something was not as it should be."""
+    how, n, only = words[0], int(words[1]), words[2].split(",") if len(words) > 2 else [*VERBS]
+    if how == "faults" and "LD_PRELOAD" not in os.environ:
+        return _with_shim(words)
+    head = "kills" if how == "kills" else "failed operations"
+    print(f"| verb | {head} | that stopped it | equal after a rerun | leftovers | faults | s |")
+    print("|---|---|---|---|---|---|---|")
+    found: list[str] = []
+    for name, tally in tries(how, n, only):
+        print(
+            f"| {name} | {tally.tried:,} | {tally.stopped:,} | {tally.equal:,} | "
+            f"{tally.leftovers:,} | {len(tally.faults):,} | {tally.seconds:.1f} |",
+            flush=True,
+        )
+        found += tally.faults
+        for fault in tally.faults[:10]:
+            print(fault, file=sys.stderr, flush=True)
+    return int(bool(found))
+
+
+def _with_shim(words: list[str]) -> int:
+    """Run this file with the library in front of the C library."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "fail_writes.so"
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, SHIM, "-ldl"], check=True)
+        command = [sys.executable, __file__, *words]
+        return subprocess.run(
+            command, env={**os.environ, "LD_PRELOAD": str(library)}, check=False
+        ).returncode
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,258 @@
+"""Every verb that runs long, on a toy world, in a process of its own that costs no start.
+
+The process that calls `run` has loaded the program once; each run is a fork of it, which writes
+its words into files, may be killed and may have its writes fail. Outputs are compared byte for
+byte, but for seconds that were measured and for the place in which a run was asked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a fork has one thread
+os.environ.setdefault("MPLBACKEND", "agg")
+
+STRATEGY = """name = "few"
+summary = "a few steps"
+start = "{start}"
+{transfer}
+[[phases]]
+name = "one"
+train = ["*"]
+learning_rate = 1e-3
+batch_size = 32
+epochs = {epochs}
+steps_per_epoch = 10
+"""
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+LAB = re.compile(r"cat > lab.toml <<'END'\n(.*?)\nEND\n", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One command; ``{out}`` is where it writes, beside nothing else."""
+
+    words: str
+    out: str = "out"
+
+
+VERBS: Mapping[str, Verb] = {
+    "simulate": Verb("simulate --out {out} --n-regions 300 --n-chroms 4"),
+    "matrix build": Verb(
+        "matrix build --open data/wgEncodeRegDnaseClustered.txt.gz "
+        "--dhs-sources data/wgEncodeRegDnaseClusteredSources.txt.gz --ucsc2encode "
+        "data/ucsc2encode.tsv --samples data/samples.tsv --peaks data/remap.bed.gz "
+        "--tfbs data/unibind_tfbs.tar.gz --window 100 --out {out}",
+        "out.h5",
+    ),
+    "matrix export": Verb("matrix export matrix.h5 --to fasta --genome genome.fa --out {out}"),
+    "relatives": Verb("relatives matrix.h5 FOXA1 --out {out}", "out.tsv"),
+    "examples": Verb(
+        "examples --matrix matrix.h5 --tf FOXA1 --genome genome.fa --n-positives 40 --out {out}"
+    ),
+    "pretrain": Verb(
+        "pretrain --matrix matrix.h5 --genome genome.fa --tfs ELF1,SPI1,MAX --strategy few.toml "
+        "--out {out}"
+    ),
+    "finetune, all layers": Verb(
+        "finetune --trunk trunk --strategy many.toml --matrix matrix.h5 --tf FOXA1 --genome "
+        "genome.fa --n-positives 40 --out {out}"
+    ),
+    "finetune": Verb(
+        "finetune --trunk trunk --matrix matrix.h5 --tf FOXA1 --genome genome.fa --n-positives 40 "
+        "--motifs data/motifs.meme --out {out}"
+    ),
+    "evaluate": Verb("evaluate model --baselines gc --resamples 50 --out {out}"),
+    "compare": Verb("compare evaluation --resamples 50 --out {out}"),
+    "predict": Verb(
+        "predict model --regions mine.bed --genome genome.fa --out {out}", "out.tsv.gz"
+    ),
+    "track": Verb(
+        "track model --only mine.bed --genome genome.fa --stride 20 --out {out}", "out.bedGraph.gz"
+    ),
+    "variants": Verb("variants model --vcf mine.vcf --genome genome.fa --out {out}", "out.tsv"),
+    "interpret": Verb(
+        "interpret model --motifs data/motifs.meme --methods filters,attribution "
+        "--max-sequences 6 --out {out}"
+    ),
+    "locus": Verb("locus model chr1:101-400 --genome genome.fa --shuffles 2 --out {out}"),
+    "report": Verb("report evaluation --out {out}", "out.html"),
+    "study run": Verb(
+        "study run lab.toml --draws 1 --sizes 40 --strategies kmer --engine here --out {out}"
+    ),
+    "bundle pack": Verb("bundle pack model --out {out}", "out.zip"),
+    "compact": Verb("compact model --out {out}"),
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What became of a run: its exit code (-9 where it was killed), words, seconds of processor."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def run(
+    words: list[str],
+    place: Path,
+    *,
+    before: Callable[[], object] | None = None,
+    after: Callable[[], object] | None = None,
+    kill_at: float | None = None,
+    by: int = signal.SIGKILL,
+) -> Ran:
+    """Run the command line in a fork, in a folder; ``before`` and ``after`` are called in the fork.
+
+    Parameters
+    ----------
+    kill_at : float, optional
+        Seconds of processor time after which it gets the signal ``by``.
+    """
+    said = [place / f".{name}" for name in ("stdout", "stderr")]
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        _child(words, place, said, before, after)
+    spent = 0.0
+    if kill_at is not None:
+        spent = _wait_until(pid, kill_at)
+        if spent >= kill_at:
+            os.kill(pid, by)
+    _, status, usage = os.wait4(pid, 0)
+    texts = [name.read_text(encoding="utf-8", errors="replace") for name in said]
+    for name in said:
+        name.unlink()
+    code = os.waitstatus_to_exitcode(status)
+    return Ran(code, texts[0], texts[1], usage.ru_utime + usage.ru_stime)
+
+
+def _child(
+    words: list[str],
+    place: Path,
+    said: list[Path],
+    before: Callable[[], object] | None,
+    after: Callable[[], object] | None,
+) -> None:
+    code = 70
+    try:
+        os.setsid()
+        for number, name in zip((1, 2), said, strict=True):
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(handle, number)
+        sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8")
+        os.chdir(place)
+        from cistransfer.cli.command import run_app
+        from cistransfer.cli.main import app
+        from cistransfer.cli.process import close_streams
+
+        if before is not None:
+            before()
+        code = close_streams(run_app(app, words))
+        if after is not None:
+            after()
+        sys.stderr.flush()
+    except BaseException as error:
+        import traceback
+
+        traceback.print_exception(error)
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _wait_until(pid: int, seconds: float) -> float:
+    """Wait until a process has used so much processor time, or is gone; what it has used."""
+    spent = 0.0
+    while spent < seconds:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return spent
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as handle:
+            spent = int(handle.read().split()[0]) / 1e9
+        time.sleep(0.001)
+    return spent
+
+
+MEASURED = re.compile(rb'"(seconds|folder|out|bundle|path|run|source)": ?("[^"]*"|[0-9.e-]+)')
+
+
+def tree(place: Path) -> dict[str, bytes]:
+    """Content of every file below a place (a file or a folder), without measured seconds."""
+    if place.is_file():
+        return {"": _content(place)}
+    return {
+        path.relative_to(place).as_posix(): _content(path)
+        for path in sorted(place.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _content(path: Path) -> bytes:
+    raw = path.read_bytes()
+    if path.name.endswith(".json"):
+        return MEASURED.sub(b"", raw)
+    if path.name == "history.tsv":
+        rows = [line.split(b"\t") for line in raw.split(b"\n")]
+        gone = [i for i, name in enumerate(rows[0]) if name.startswith(b"seconds")]
+        return b"\n".join(b"\t".join(x for i, x in enumerate(row) if i not in gone) for row in rows)
+    return raw
+
+
+def words_of(name: str, out: Path) -> list[str]:
+    """The command of a verb that writes to ``out``."""
+    return [word.format(out=out) for word in VERBS[name].words.split()]
+
+
+def make_world(place: Path, names: Iterable[str] = VERBS) -> None:
+    """Make the files that these verbs read: a simulated genome, its matrix, a trunk, a model …"""
+    import cistransfer.cli.main
+    import cistransfer.interpretation.interpret
+    import cistransfer.report.page
+    import cistransfer.training.run  # noqa: F401 - loaded once, for all forks
+
+    def do(text: str) -> None:
+        done = run(text.split(), place)
+        if done.code:
+            raise SystemExit(f"{text}\n{done.err}")
+
+    place.mkdir(parents=True, exist_ok=True)
+    do("simulate --out data --n-regions 1200 --n-chroms 5 --seed 5")
+    (place / "genome.fa").write_bytes((place / "data" / "genome.fa").read_bytes())
+    texts = {
+        "few.toml": STRATEGY.format(start="scratch", epochs=3, transfer=""),
+        "many.toml": STRATEGY.format(start="trunk", epochs=4, transfer='transfer = ["*"]\n'),
+        "lab.toml": LAB.findall((DOCS / "studies.md").read_text(encoding="utf-8"))[0],
+        "mine.bed": "".join(f"chr1\t{i}\t{i + 100}\tr{i}\n" for i in range(100, 4100, 100)),
+    }
+    for name, text in texts.items():
+        (place / name).write_text(text, encoding="utf-8")
+    needed = {word for name in names for word in VERBS[name].words.split()}
+    needed |= {"model"} if "evaluation" in needed else set()
+    needed |= {"trunk"} if "model" in needed else set()
+    do(VERBS["matrix build"].words.format(out="matrix.h5"))
+    for made, verb in (
+        ("trunk", "pretrain"),
+        ("model", "finetune, all layers"),
+        ("evaluation", "evaluate"),
+    ):
+        if made in needed:
+            do(VERBS[verb].words.format(out=made))
+    sequence = "".join(
+        (place / "genome.fa").read_text(encoding="ascii").partition(">chr2")[0].split("\n")[1:]
+    )
+    rows = []
+    for at in range(500, 4500, 200):
+        base = sequence[at].upper()
+        rows.append(f"chr1\t{at + 1}\tv{at}\t{base}\t{'C' if base == 'A' else 'A'}\t.\t.\t.")
+    head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (place / "mine.vcf").write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
