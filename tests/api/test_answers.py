@@ -101,6 +101,9 @@ def test_few_peaks_are_cross_validated_and_the_model_is_fitted_on_all(
     both = tested.merge(learned, on=["chrom", "start", "end"])
     assert len(both) > len(tested) // 2  # those of the first fold at least, but for its negatives
     assert not tested[["chrom", "start", "end"]].duplicated().any()
+    page = (tmp_path / "few" / "report.html").read_text()
+    assert "handed out was fitted on the tested regions too" in page
+    assert "except where a section says otherwise" in page
 
 
 def test_several_files_are_one_table_and_one_page(world, trunk, own, tmp_path: Path) -> None:
