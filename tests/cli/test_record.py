@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.cli.plan import Given
 from cistransfer.cli.record import plain
@@ -116,3 +117,50 @@ def test_texts_that_name_files_become_absolute(value: str, expected: str, tmp_pa
         here if value != "run" else "run"
     )
     assert plain(value) == value
+
+
+def test_what_is_not_an_earlier_output_is_replaced_only_where_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def simulate(*words: object) -> tuple[int, str]:
+        asked = ["simulate", "--n-regions", "100", "--n-chroms", "3", *map(str, words)]
+        return run_app(app, asked), capsys.readouterr().err
+
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "todo.txt").write_text("todo")
+    (mine / "truth.tsv").write_text("mine")
+    (mine / "genome.fa").write_text("mine")
+    code, said = simulate("--out", mine)
+    assert code == 2
+    assert "found genome.fa, todo.txt, truth.tsv; name another folder" in said
+    code, said = simulate("--out", mine, "--overwrite")
+    assert code == 0
+    assert f"replaced: {mine / 'genome.fa'}\n" in said
+    assert (mine / "todo.txt").read_text() == "todo"
+    assert (mine / "truth.tsv").read_text() == "mine"
+    code, said = simulate("--out", mine)
+    assert (code, said) == (0, "")
+    for text, held in (
+        ('{"name": "mine"}', "no record of cistransfer"),
+        ('{"command": ["evaluate"], "arguments": {}}', "the output of 'cistransfer evaluate'"),
+    ):
+        (mine / "config.json").write_text(text)
+        code, said = simulate("--out", mine)
+        assert code == 2
+        assert f"config.json there is {held}, and would be replaced" in said
+        assert (mine / "config.json").read_text() == text
+
+
+def test_an_input_is_never_the_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bed, genome = tmp_path / "a.bed", tmp_path / "g.fa"
+    bed.write_text("chr1\t10\t60\n")
+    genome.write_text(">chr1\n" + "ACGT" * 50 + "\n")
+    link = tmp_path / "link.bed"
+    link.symlink_to(bed)
+    for out in (bed, link, genome):
+        words = ["predict", "general", "--regions", bed, "--genome", genome, "--out", out]
+        assert run_app(app, [*map(str, words), "--overwrite"]) == 2
+        flag = "--genome" if out == genome else "--regions"
+        assert f"{out}: --out is {flag}, which would be replaced" in capsys.readouterr().err
+    assert bed.read_text() == "chr1\t10\t60\n"

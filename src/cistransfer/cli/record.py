@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cistransfer import __version__
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.storage import is_stream, read_json, write_json
 
-__all__ = ["FORMAT", "Config", "plain", "read_config", "write_config"]
+__all__ = ["FORMAT", "Config", "check_place", "plain", "read_config", "write_config"]
 
 FORMAT = 2
 """Of the record: 1 named every option of the verb, also those that had no meaning in the run."""
@@ -74,6 +75,46 @@ def read_config(path: Path, words: list[str]) -> Config:
     since = RENAMED.get(" ".join(words), {})
     config.arguments = {since.get(name, name): value for name, value in config.arguments.items()}
     return config
+
+
+def check_place(out: Path, words: list[str], inputs: Mapping[str, Any], overwrite: bool) -> None:
+    """Refuse, before the work, a place that is an input, or holds the record of something else.
+
+    Parameters
+    ----------
+    inputs : mapping
+        Values by flag; texts may be files (``FILE``, ``NAME=FILE``).
+    overwrite : bool
+        Whether records of something else may be replaced.
+
+    Raises
+    ------
+    InputError
+        When what is written would replace what is read; when there is a record of another verb,
+        or a ``config.json`` that is none.
+    """
+    if is_stream(out) or not out.exists():
+        return
+    for flag, value in inputs.items():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            names = (
+                {str(each), str(each).rpartition("=")[2]} if isinstance(each, Path | str) else ()
+            )
+            if any(name and os.path.exists(name) and os.path.samefile(name, out) for name in names):
+                raise InputError(f"{out}: --out is {flag}, which would be replaced; name another")
+    record = out / "config.json" if out.is_dir() else out.with_name(out.name + ".config.json")
+    if overwrite or not record.is_file():
+        return
+    try:
+        held = f"the output of 'cistransfer {shown(' '.join(Config(record).words))}'"
+        same = Config(record).words == words
+    except InputError:
+        held, same = "no record of cistransfer", False
+    if not same:
+        raise InputError(
+            f"{out}: {record.name} there is {held}, and would be replaced; name another place, or "
+            "replace it (--overwrite)"
+        )
 
 
 def write_config(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,11 +26,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from cistransfer.cli.command import finish
+from cistransfer.cli.command import finish, say
 from cistransfer.cli.plan import Asked, Given, Plan
-from cistransfer.cli.record import RENAMED, plain, write_config
+from cistransfer.cli.record import RENAMED, check_place, plain, write_config
 from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
+from cistransfer.storage import overwriting
 
 __all__ = ["Done", "verb", "written_to"]
 
@@ -115,10 +117,18 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
             _refuse_code(record, given, options["trust_code"])
         settled = plan.settle(given)
         extra = {"given": frozenset(given.values)} if wants_given else {}
-        done = function(**settled.groups, **extra)
-        arguments = settled.arguments | plain(done.settled)
-        for path in done.written:
-            write_config(path, _words(context), arguments, done.used)
+        _check_place(plan, given, _words(context), options["overwrite"])
+        over: AbstractContextManager[list[str]] = (
+            overwriting() if options["overwrite"] else nullcontext([])
+        )
+        with over as replaced:
+            done = function(**settled.groups, **extra)
+            arguments = settled.arguments | plain(done.settled)
+            for path in done.written:
+                write_config(path, _words(context), arguments, done.used)
+        if names := [*dict.fromkeys(replaced)]:
+            more = f", … ({len(names):,} files in all)" if len(names) > 8 else ""
+            say(f"replaced: {', '.join(names[:8])}{more}")
         finish(dict(done.result), options["as_json"], done.lines)
         if done.code:
             raise typer.Exit(done.code)
@@ -151,6 +161,15 @@ def _refuse_code(record: Path, given: Given, trusted: bool) -> None:
                     f"{record}: names a Python file that would be run: {shown(file)}; if the "
                     "record is yours or you have read the file, add --trust-code"
                 )
+
+
+def _check_place(plan: Plan, given: Given, words: list[str], overwrite: bool) -> None:
+    """Refuse an ``--out`` that is an input, or an output of another verb."""
+    if out := given.values.get("out"):
+        asked = {
+            plan.options[name].flag: raw for name, raw in given.values.items() if name != "out"
+        }
+        check_place(Path(str(out)), words, asked, overwrite)
 
 
 def _words(context: typer.Context) -> list[str]:
@@ -192,11 +211,18 @@ def _signature(plan: Plan) -> inspect.Signature:
         hidden="architecture" not in plan.options,
         help="Run the Python files (FILE.py:CLASS) that the --config names.",
     )
+    overwrite_option = typer.Option(
+        "--overwrite",
+        hidden="out" not in plan.options,
+        help="Write among other things in --out, or over another verb's record; says what was "
+        "replaced.",
+    )
     own = [
         ("context", typer.Context, inspect.Parameter.empty),
         *((asked.name, *_typer_option(plan, asked)) for asked in plan.options.values()),
         ("config", Annotated[Path | None, config_option], None),
         ("trust_code", Annotated[bool, trust_option], False),
+        ("overwrite", Annotated[bool, overwrite_option], False),
         ("as_json", Annotated[bool, json_option], False),
     ]
     return inspect.Signature(

@@ -9,6 +9,7 @@ or container cannot be asked; what it left stays.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import errno
 import fnmatch
 import functools
@@ -35,6 +36,7 @@ __all__ = [
     "check_folder",
     "is_stdout",
     "is_stream",
+    "overwriting",
     "remove_folder",
     "safe_name",
     "whole_file",
@@ -282,7 +284,10 @@ def whole_file(path: PathLike) -> Iterator[Path]:
             yield temporary
             _sync(temporary)
             whole = True
+            told, there = _overwrites.get(), target.exists()
             _replace(temporary, target)
+            if told is not None and there:
+                told.append(str(target))
         except OSError as error:
             said = _kept(temporary, target) if whole else ""
             if said and (error.errno in _REFUSALS or is_fault(error)):
@@ -354,6 +359,25 @@ def _sync(path: Path) -> None:
 # Folders -----------------------------------------------------------------------------------------
 
 
+_overwrites: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar(
+    "_overwrites", default=None
+)
+
+
+@contextlib.contextmanager
+def overwriting() -> Iterator[list[str]]:
+    """Have folders of other things take outputs in this block; yield what is being replaced.
+
+    As ``overwrite`` of `whole_folder`: a kind's own files are put among the others, which stay.
+    """
+    replaced: list[str] = []
+    token = _overwrites.set(replaced)
+    try:
+        yield replaced
+    finally:
+        _overwrites.reset(token)
+
+
 def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None:
     """Refuse, before the work, a place that `whole_folder` would refuse after it.
 
@@ -370,14 +394,15 @@ def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None
         return
     if not target.is_dir():
         raise InputError(f"{path}: expected a folder or a new name, found a file")
-    if overwrite or (target / kind.marker).is_file():
+    if overwrite or _overwrites.get() is not None or (target / kind.marker).is_file():
         return
     held = sorted(entry for entry in os.listdir(target) if not _LEFT.search(entry))
     if held:
         more = f", … ({len(held)} in all)" if len(held) > 3 else ""
         raise InputError(
             f"{path}: expected a new or empty folder, or an earlier {kind.name} (which holds "
-            f"{kind.marker}), found {', '.join(held[:3])}{more}; name another folder"
+            f"{kind.marker}), found {', '.join(held[:3])}{more}; name another folder, or put it "
+            "among these (--overwrite)"
         )
 
 
@@ -408,6 +433,7 @@ def whole_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> Iter
                 _sync(temporary / name)
             check_folder(path, kind, overwrite=overwrite)
             whole = True
+            _tell_replaced(target, kind)
             _place(temporary, target, kind)
         except OSError as error:
             said = _kept(temporary, target) if whole else ""
@@ -416,6 +442,13 @@ def whole_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> Iter
             raise
         finally:
             _remove(temporary)
+
+
+def _tell_replaced(target: Path, kind: Kind) -> None:
+    """Note which files of a folder are about to be replaced, where somebody asks for it."""
+    told = _overwrites.get()
+    if told is not None and target.is_dir():
+        told += [str(target / name) for name in _leaves(target) if kind.owns(name)]
 
 
 def remove_folder(path: PathLike, kind: Kind) -> None:
