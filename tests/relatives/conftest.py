@@ -13,7 +13,7 @@ from cistransfer.binding.facts.cobinding import BindingVectors, binding_vectors
 from cistransfer.binding.file import BOTH, PEAK, MatrixParts, write_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.relatives.modes import BindingModes
-from cistransfer.relatives.read_modes import read_modes
+from cistransfer.relatives.read_modes import published_modes, read_modes, read_profiles
 
 MakeMatrix = Callable[..., BindingMatrix]
 
@@ -95,7 +95,7 @@ def tfclass_modes(shared_data: Path, real_matrix: BindingMatrix) -> BindingModes
 @pytest.fixture(scope="session")
 def old_modes(shared_data: Path, real_matrix: BindingMatrix) -> BindingModes:
     """The same motifs, clustered as the published modes come out."""
-    return read_modes(shared_data / JASPAR, real_matrix.tfs, published=True)
+    return published_modes(read_profiles(shared_data / JASPAR), real_matrix.tfs)
 
 
 @pytest.fixture(scope="session")

@@ -27,9 +27,17 @@ __all__ = [
     "summarise_recovery",
 ]
 
+_MIN_GAP = 0.05  # by which all peaks must be better than the motif for recovery to be defined
+
 
 def _sizes(table: pd.DataFrame) -> list[str]:
     return sorted(table["size"].unique(), key=lambda size: (size_rank(size), size))
+
+
+def _by_size(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by training size; those of one size stay in their order."""
+    return table.sort_values("size", key=lambda sizes: sizes.map(size_rank), kind="stable",
+                             ignore_index=True)  # fmt: skip
 
 
 def _pooled(table: pd.DataFrame, by_size: bool | None) -> pd.DataFrame:
@@ -191,8 +199,7 @@ def compare(
     found = pd.DataFrame(rows)
     place = found.columns.get_loc("wilcoxon_p") + 1
     found.insert(place, "wilcoxon_p_adjusted", bonferroni(found["wilcoxon_p"]))
-    rank = found["size"].map(size_rank)
-    return found.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
+    return _by_size(found)
 
 
 def _compare_one(paired: pd.DataFrame, sign: float, level: float, seed: int) -> dict[str, object]:
@@ -265,8 +272,7 @@ def compare_groups(results: pd.DataFrame, metric: str = "aucpr") -> pd.DataFrame
         )
     groups_table = pd.DataFrame(rows)
     groups_table.insert(6, "p_adjusted", bonferroni(groups_table["p"]))
-    rank = groups_table["size"].map(size_rank)
-    return groups_table.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
+    return _by_size(groups_table)
 
 
 def recovery(
@@ -275,7 +281,6 @@ def recovery(
     *,
     motif: str = "pwm",
     full: str = "full",
-    least_gap: float = 0.05,
 ) -> pd.DataFrame:
     """Compute recovery = (metric - motif) / (full - motif) of each TF, size and strategy.
 
@@ -290,8 +295,6 @@ def recovery(
     motif, full : str
         Names of the two anchors among the strategies. The motif is that of the same size where it
         depends on it (a de novo motif); the full network is that of the TF's largest size.
-    least_gap : float
-        By how much ``full`` must be better than ``motif`` for recovery to be defined.
 
     Returns
     -------
@@ -328,7 +331,7 @@ def recovery(
         if np.isnan(gap):
             missing = motif if np.isnan(low) else full
             why = f"no {missing!r} result for this TF"
-        elif gap < least_gap:
+        elif gap < _MIN_GAP:
             why = f"{full!r} is only {gap:.3f} better than {motif!r}"
         else:
             why = ""
@@ -348,8 +351,7 @@ def recovery(
     found = pd.DataFrame(rows)
     if found.empty:
         raise InputError(f"recovery: there are no strategies besides {motif!r} and {full!r}")
-    rank = found["size"].map(size_rank)
-    return found.iloc[np.argsort(rank.to_numpy(), kind="stable")].reset_index(drop=True)
+    return _by_size(found)
 
 
 def _anchor(by_size: dict[str, float], size: str) -> float:

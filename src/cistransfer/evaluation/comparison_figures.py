@@ -205,15 +205,13 @@ def difference_by_size(
     return made
 
 
-def size_curve(
-    results: pd.DataFrame, metric: str = "aucpr", *, level: float = 0.95, seed: int = 0
-) -> Figure:
+def size_curve(results: pd.DataFrame, metric: str = "aucpr") -> Figure:
     """Draw the mean of every strategy against the training size, with intervals over TFs.
 
     Strategies without a training size (a motif from a database) are level lines; ``all`` stands
     behind the largest number.
     """
-    table = summarise(results, metric, by_size=True, level=level, seed=seed)
+    table = summarise(results, metric, by_size=True)
     ranks = table["size"].map(size_rank).astype(float)
     numbers = sorted(set(ranks[np.isfinite(ranks)]))
     if not numbers:

@@ -14,7 +14,7 @@ import pandas as pd
 from cistransfer.errors import InputError
 from cistransfer.evaluation.baselines import Scored
 from cistransfer.evaluation.results import Evaluation, open_evaluation
-from cistransfer.evaluation.runs import measured, open_predictions, write_evaluation
+from cistransfer.evaluation.runs import DRAWS, measured, open_predictions, write_evaluation
 
 __all__ = ["pool_evaluations"]
 
@@ -22,8 +22,6 @@ __all__ = ["pool_evaluations"]
 def pool_evaluations(
     folder: str | os.PathLike[str],
     evaluations: Sequence[str | os.PathLike[str]],
-    *,
-    draws: int = 1000,
 ) -> Evaluation:
     """Pool what models of one kind said of test parts that have no region in common.
 
@@ -37,8 +35,6 @@ def pool_evaluations(
         Receives what `cistransfer.evaluation.runs.evaluate_runs` writes.
     evaluations : sequence of path
         Folders that `evaluate_runs` wrote, with the same rows and tasks.
-    draws : int
-        Resamples for the intervals.
 
     Returns
     -------
@@ -84,7 +80,7 @@ def pool_evaluations(
         examples=f"sha256:{digest}",
         part="test",
         tasks=first.tasks,
-        models=tuple(measured(rows, scored, regions, labels, first.tasks, draws)),
+        models=tuple(measured(rows, scored, regions, labels, first.tasks, DRAWS)),
         protocol=first.protocol,
     )
     write_evaluation(Path(folder), found, regions, labels, scored)

@@ -38,7 +38,6 @@ def aucpr_intervals(
     logits: Mapping[str, NDArray[np.float32]],
     *,
     draws: int = 1000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Intervals of the AUCPR of every model and task, on the same resamples for all models.
 
@@ -68,7 +67,7 @@ def aucpr_intervals(
         scores = {name: values[:, task] for name, values in logits.items()}
         enough = len(np.unique(blocks[truth >= 0])) >= LEAST_BLOCKS
         for first, given in ((0, None), *(((2, blocks),) if enough else ())):
-            found = bootstrap_values(truth, scores, draws=draws, seed=seed, blocks=given)
+            found = bootstrap_values(truth, scores, draws=draws, blocks=given)
             for model, (value, values) in enumerate(found.values()):
                 ends[model, task, first : first + 2] = percentile_interval(value, values)[1:]
     return pd.DataFrame(ends.reshape(-1, len(INTERVALS)), columns=list(INTERVALS))

@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 _STRATEGY = {"motif": "pwm"}
-_DRAWS = 1000
+DRAWS = 1000
 _MAX_TASKS = 10  # with more, intervals take longer than the scores
 
 
@@ -140,7 +140,7 @@ def evaluate_runs(
     rows += _fitted(baselines, shared, codes, allowed, untrained, protocol, **options)
     rows += _ensembles(rows[: len(named)])
     if draws is None:
-        draws = _DRAWS if len(data.tasks) <= _MAX_TASKS else 0
+        draws = DRAWS if len(data.tasks) <= _MAX_TASKS else 0
     labels = np.asarray(data.labels[shared.rows])
     scored = {model.name: score for model, score in rows}
     found = Evaluation(

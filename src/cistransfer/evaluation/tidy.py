@@ -107,7 +107,6 @@ def _as_text(keys: pd.Series) -> NDArray[np.object_]:
 def tidy(
     results: pd.DataFrame,
     metric: str,
-    name: str = "results",
     *,
     spread: Sequence[str] = ("size", "draw", "seed"),
 ) -> pd.DataFrame:
@@ -118,8 +117,6 @@ def tidy(
     results : DataFrame
         ``tf``, ``strategy``, a column for the metric; optionally ``size``, ``draw``, ``seed``,
         ``examples``.
-    name : str
-        What to call the table in error messages.
     spread : sequence of str
         Keys whose empty cells are repeated for every value that the TF has. Repeats make pairs;
         they are no observations of their own.
@@ -139,14 +136,14 @@ def tidy(
     for column in ("tf", "strategy"):
         if column not in results.columns:
             raise InputError(
-                f"{name}: expected a column {column!r}, found: {', '.join(map(str, results))}"
+                f"results: expected a column {column!r}, found: {', '.join(map(str, results))}"
             )
         if results[column].isna().any():
             row = int(np.argmax(results[column].isna()))
-            raise InputError(f"{name}: row {row + 1} has no {column}")
+            raise InputError(f"results: row {row + 1} has no {column}")
     if metric not in metric_columns(results):
         raise InputError(
-            f"{name}: no metric {metric!r}; {nearest(metric, metric_columns(results))}"
+            f"results: no metric {metric!r}; {nearest(metric, metric_columns(results))}"
         )
     table = results[["tf", "strategy"]].astype(str)
     for column in KEYS[1:]:
@@ -154,7 +151,7 @@ def tidy(
     table[metric] = results[metric].astype(float)
     table = table[[*KEYS, "strategy", metric]].dropna(subset=[metric]).reset_index(drop=True)
     if not np.isfinite(table[metric]).all():
-        raise InputError(f"{name}: {metric} holds infinite values")
+        raise InputError(f"results: {metric} holds infinite values")
     for depth, column in enumerate(KEYS):
         if column in spread:
             table = _spread(table, list(KEYS[:depth]), column)
@@ -163,7 +160,7 @@ def tidy(
         row = table.loc[twice].iloc[0]
         what = ", ".join(f"{key} {row[key]}" for key in KEYS if row[key])
         raise InputError(
-            f"{name}: strategy {row['strategy']!r} has two results for {what}; "
+            f"results: strategy {row['strategy']!r} has two results for {what}; "
             "tell them apart in a column 'draw' or 'seed'"
         )
     return table

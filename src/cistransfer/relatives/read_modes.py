@@ -108,7 +108,6 @@ def read_modes(
     level: str = "family",
     cut: float = CUT,
     symbols: str | os.PathLike[str] | None = None,
-    published: bool = False,
 ) -> BindingModes:
     """Read or compute binding modes.
 
@@ -126,8 +125,6 @@ def read_modes(
         Where clusters of motifs are cut (see `cistransfer.relatives.options.CUT`).
     symbols : path, optional
         Table of Ensembl identifiers and symbols for TFClass (CIS-BP's table has them).
-    published : bool
-        Cluster motifs as `published_modes` does.
 
     Raises
     ------
@@ -140,8 +137,7 @@ def read_modes(
     if name == "families":
         modes = family_modes(tfs)
     elif kind == "motifs":
-        pwms = read_profiles(source)
-        return published_modes(pwms, tfs) if published else cluster_modes(pwms, tfs, cut=cut)
+        return cluster_modes(read_profiles(source), tfs, cut=cut)
     elif kind == "tfclass":
         modes = tfclass_modes(source, level, symbols)
     elif kind == "cisbp":
