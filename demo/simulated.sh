@@ -39,8 +39,10 @@ cistransfer check "$run/HNF4G-transfer"
 cistransfer predict "$run/HNF4G-transfer" --regions "$run/data/open.bed.gz" \
   --genome "$run/data/genome.fa" --out "$run/HNF4G.scores.tsv.gz"
 
-echo "7/7 evaluate on held-out chromosomes and report"
+echo "7/7 evaluate on held-out chromosomes, five unbound regions to a bound one, and report"
+cistransfer examples --trunk "$run/trunk" --matrix "$run/matrix.h5" --tf HNF4G --n-positives 60 \
+  --ratio 5 --genome "$run/data/genome.fa" --out "$run/HNF4G-regions"
 cistransfer evaluate "transfer=$run/HNF4G-transfer" "published=$run/HNF4G-published" \
   "scratch=$run/HNF4G-scratch" --baselines gc,motif --motifs "$run/data/motifs.meme" \
-  --out "$run/HNF4G-evaluation"
+  --examples "$run/HNF4G-regions" --out "$run/HNF4G-evaluation"
 cistransfer report "$run/HNF4G-evaluation" --out "$run/report.html"

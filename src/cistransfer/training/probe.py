@@ -275,7 +275,9 @@ def _held_out(
 def _standard(data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Centre and spread of each feature, weighted; an infinite spread where there is none."""
     centre = np.average(data.features, axis=0, weights=data.weights)
-    spread = np.sqrt(np.average((data.features - centre) ** 2, axis=0, weights=data.weights))
+    squares = data.features - centre
+    np.square(squares, out=squares)
+    spread = np.sqrt(np.average(squares, axis=0, weights=data.weights))
     return centre, np.where(spread > _LEAST_SPREAD, spread, np.inf)
 
 
@@ -283,7 +285,9 @@ def _fit(data: _Data, strength: float, motif_scale: float) -> tuple[NDArray[np.f
     """Weights and bias on raw features."""
     centre, scale = _standard(data)
     scale[len(scale) - data.n_motifs :] /= motif_scale
-    found, bias = _solve((data.features - centre) / scale, data, strength, motif_scale)
+    features = data.features - centre
+    features /= scale
+    found, bias = _solve(features, data, strength, motif_scale)
     found = found / scale
     return found, bias - float(found @ centre)
 
