@@ -7,6 +7,7 @@
 # make docs              the documentation, docs/_build/html/index.html; offline, warnings are errors
 # make docs-links        whether the links to elsewhere still lead somewhere (needs the network)
 # make package           wheel and sdist, each installed in an empty environment and used (PYTHON=python3.12)
+# make audit             vulnerabilities and licences of the packages in constraints.txt
 # make hard              10,000 spoiled files for every reader; every long verb killed 50 times, and each
 #                        of its writes failed; a table of what became of them (hours; N=…, KILLS=…)
 PYTHON ?= python3
@@ -19,7 +20,7 @@ N ?= 10000
 KILLS ?= 50
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo demo-words package accessibility test docs docs-links hard lint types layers unit coverage clean
+.PHONY: demo demo-words package accessibility test docs docs-links audit hard lint types layers unit coverage clean
 
 demo: demo-words $(VENV)/.installed
 ifeq ($(DATA),)
@@ -78,6 +79,9 @@ docs: $(VENV)/.dev
 
 docs-links: $(VENV)/.dev
 	$(BIN)/python -m sphinx -b linkcheck -d docs/_build/doctrees docs docs/_build/links
+
+audit: $(VENV)/.dev
+	$(BIN)/python tests/install/supply.py
 
 hard: $(VENV)/.dev
 	$(BIN)/python tests/hard/hard_fuzz.py $(N)
