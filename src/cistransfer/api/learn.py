@@ -49,6 +49,7 @@ from cistransfer.relatives.options import DEFAULT_GROUP, GroupOptions, Sources
 from cistransfer.storage import open_text
 from cistransfer.training.finetune import finetune as train_finetuned
 from cistransfer.training.pretrain import pretrain as train_trunk
+from cistransfer.training.strategy import Strategy
 
 __all__ = ["finetune", "make_examples", "open_bundle", "open_examples", "pretrain"]
 
@@ -242,7 +243,7 @@ def finetune(
     guard: str | None = None,
     holdout: HoldOut | None = None,
     draw: Draw | None = None,
-    strategy: str | None = None,
+    strategy: str | Strategy | None = None,
     architecture: str | None = None,
     arguments: dict[str, Any] | None = None,
     epochs: int | None = None,

@@ -259,7 +259,7 @@ def status(folder: Folder) -> Done:
 def collect(folders: Folders) -> Done:
     """Write the results of studies: results.parquet, results.tsv, the papers' claims."""
     from cistransfer.studies.collect import collect as write
-    from cistransfer.studies.collect import reproduction
+    from cistransfer.studies.page import reproduction
 
     tables = {str(folder): write(folder) for folder in folders.folders}
     lines = [

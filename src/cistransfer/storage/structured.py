@@ -119,16 +119,16 @@ def _check_depth(content: Any) -> None:
     raise RecursionError
 
 
-def read_toml(path: PathLike) -> dict[str, Any]:
-    """Read a TOML file.
+def read_toml(path: PathLike, most: int = MAX_TOML) -> dict[str, Any]:
+    """Read a TOML file of at most so many bytes.
 
     Raises
     ------
     InputError
-        When it is missing, malformed, nested too deeply or longer than 16 KB.
+        When it is missing, malformed, nested too deeply or longer.
     """
     try:
-        content = tomllib.loads(_text(path, MAX_TOML, "TOML"))
+        content = tomllib.loads(_text(path, most, "TOML"))
         _check_depth(content)
     except RecursionError as error:
         raise InputError(f"{path}: not valid TOML: nested too deeply") from error

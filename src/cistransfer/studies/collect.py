@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cistransfer.errors import InputError
 from cistransfer.metrics.statistics import (
     TestResult,
     kruskal_wallis,
@@ -19,11 +18,21 @@ from cistransfer.metrics.statistics import (
 )
 from cistransfer.metrics.table import display, small_is_better
 from cistransfer.storage import whole_file, write_text
-from cistransfer.studies.schema import Claim, Study, catalogue, load_study
+from cistransfer.studies.schema import Claim, Study, load_study
 from cistransfer.studies.store import Store
 from cistransfer.tables import markdown, write_tsv
 
-__all__ = ["Found", "check_claim", "collect", "reproduction", "results", "select", "wide"]
+__all__ = [
+    "Found",
+    "check_claim",
+    "claims",
+    "collect",
+    "labelled",
+    "less",
+    "results",
+    "select",
+    "wide",
+]
 
 _LAST = ("trial", "part", "item", "metric", "value")
 _SURE = 0.05
@@ -95,7 +104,8 @@ def collect(folder: str | Path) -> pd.DataFrame:
     write_tsv(store.folder / "results.tsv", wide(table))
     declared = load_study(store.declared)
     if declared.claims and len(table):
-        write_text(store.folder / "claims.md", markdown(_claims(declared, table)) + "\n")
+        found = claims(declared, table).drop(columns="what it takes")
+        write_text(store.folder / "claims.md", markdown(found) + "\n")
     return table
 
 
@@ -113,6 +123,8 @@ class Found:
     value : float
     n : int
         Observations (TFs, cells), each the mean of its trials.
+    trials : int
+        Trials that it rests on.
     test : TestResult or None
         p is multiplied by the size of the family.
     direction : {"same", "other", ""}
@@ -122,6 +134,7 @@ class Found:
     ours: str
     value: float
     n: int
+    trials: int
     test: TestResult | None
     direction: str
     significance: str
@@ -140,41 +153,107 @@ def select(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     return table[kept]
 
 
+def labelled(declared: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """Results with a column for each of the study's labels; ``-`` where a value has none.
+
+    Parameters
+    ----------
+    declared : Study
+    table : DataFrame
+        Of `results`.
+    """
+    for name, label in declared.labels.items():
+        if label.of in table:
+            of = {str(value): text for text, values in label.values.items() for value in values}
+            found = table[label.of].map(of).where(table[label.of] != "", "").fillna("-")
+            table = table.assign(**{name: found})
+    return table
+
+
+def less(rows: pd.DataFrame, table: pd.DataFrame, minus: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows whose value is the difference to the same row of a table with other values.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of ``table``; those without a partner are dropped, and with several draws of one place in
+        the grid the mean is taken away.
+    table : DataFrame
+        Of `results`, of one metric.
+    minus : mapping
+        Column → the partner's value.
+    """
+    if not minus:
+        return rows
+    free = {*minus, "trial", "value", "metric"}
+    partners = select(table, minus)
+    if rows.empty or partners.empty:
+        return rows.iloc[:0]
+    keys = [
+        name
+        for name in table
+        if name not in free and table[name].nunique() > 1 and not (partners[name] == "").any()
+    ]
+    other = partners.groupby(keys or "part")["value"].mean()
+    at = pd.MultiIndex.from_frame(rows[keys]) if len(keys) > 1 else rows[(keys or ["part"])[0]]
+    values = rows["value"].to_numpy() - other.reindex(at).to_numpy()
+    return rows.assign(value=values).dropna(subset=["value"])
+
+
 def check_claim(claim: Claim, table: pd.DataFrame) -> Found | None:
-    """Set our number beside a claim; None where nothing of it was run."""
+    """Set our number beside a claim; None where nothing of it was run.
+
+    Parameters
+    ----------
+    claim : Claim
+    table : DataFrame
+        Of `results`, with the study's labels (`labelled`).
+    """
     table = table[table["metric"] == claim.metric]
-    first = _means(select(table, {"part": "test", **claim.first}), claim)
+    chosen = [
+        less(select(table, {"part": "test", **side}), table, claim.minus)
+        for side in (claim.first, claim.second)
+    ]
+    first, second = (_means(rows, claim) for rows in chosen)
     if first.empty:
         return None
-    second = _means(select(table, {"part": "test", **claim.second}), claim)
+    trials = chosen[0]["trial"].nunique()
     name, sign = display(claim.metric), -1 if small_is_better(claim.metric) else 1
+    name = f"gain of {name}" if claim.minus else name
     if claim.quantity == "range":
         ours = f"{name} {first.min():.3f}–{first.max():.3f}"
-        return Found(ours, float(first.mean()), len(first), None, "", "")
+        return Found(ours, float(first.mean()), len(first), trials, None, "", "")
     if claim.quantity == "count":
-        return Found(f"{len(first):,}", float(len(first)), len(first), None, "", "")
+        return Found(f"{len(first):,}", float(len(first)), len(first), trials, None, "", "")
     if not claim.second:
-        test = _groups(claim, table) if claim.test == "kruskal" else None
-        ours = f"{name} {first.mean():.3f}"
+        test = _groups(claim, chosen[0]) if claim.test == "kruskal" else None
+        ours = f"{name} {_number(float(first.mean()))}"
+        if test is not None:
+            each = chosen[0].groupby(claim.groups, observed=True)["value"].mean()
+            ours = f"{name} " + ", ".join(f"{n} {value:.3f}" for n, value in each.items())
         return Found(
-            _with_p(ours, test), float(first.mean()), len(first), test, "", _sure(claim, test)
-        )
+            _with_p(ours, test), float(first.mean()), len(first), trials, test, "",
+            _sure(claim, test),
+        )  # fmt: skip
     if second.empty:
         return None
+    trials = pd.concat(chosen)["trial"].nunique()
     a, b = first.align(second, join="inner")
-    if claim.test == "welch":
+    paired = claim.test != "welch"
+    if not paired:
         test, difference = welch_t(first, second), float(first.mean() - second.mean())
         n = len(first) + len(second)
-        ours = f"{name} {first.mean():.3f} against {second.mean():.3f}"
+        ours = f"{name} {_number(first.mean())} ({len(first)}) against "
+        ours += f"{_number(second.mean())} ({len(second)})"
     elif a.empty:
         return None
     else:
         test = wilcoxon_signed_rank(a, b) if claim.test == "wilcoxon" else None
         difference, n = float((a - b).mean()), len(a)
-        ours = f"{name} {a.mean():.3f} against {b.mean():.3f}"
+        ours = f"{name} {_number(a.mean())} against {_number(b.mean())}"
     test = _family(claim, test)
     value = difference
-    if claim.quantity == "share":
+    if claim.quantity == "share" and paired:
         better = int(((a - b) * sign > 0).sum())
         value = better / len(a)
         ours = f"{better} of {len(a)} better ({100 * value:.1f} %); {ours}"
@@ -182,7 +261,12 @@ def check_claim(claim: Claim, table: pd.DataFrame) -> Found | None:
     direction = ""
     if claim.direction in ("above", "below"):
         direction = "same" if way == claim.direction else "other"
-    return Found(_with_p(ours, test), value, n, test, direction, _sure(claim, test))
+    return Found(_with_p(ours, test), value, n, trials, test, direction, _sure(claim, test))
+
+
+def _number(value: float) -> str:
+    """A metric to three places; a number of things whole."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
 
 
 def _means(table: pd.DataFrame, claim: Claim) -> pd.Series:
@@ -195,11 +279,14 @@ def _means(table: pd.DataFrame, claim: Claim) -> pd.Series:
     return table.groupby(keys)["value"].mean()
 
 
-def _groups(claim: Claim, table: pd.DataFrame) -> TestResult | None:
-    chosen = select(table, {"part": "test", **claim.first})
-    groups = {
-        str(name): _means(rows, claim).to_numpy() for name, rows in chosen.groupby("strategy")
-    }
+def _groups(claim: Claim, rows: pd.DataFrame) -> TestResult | None:
+    """A Kruskal-Wallis test, of values relative to the mean of their ``within``."""
+    keys = list(dict.fromkeys([*claim.within, *claim.pair]))
+    keys = [name for name in keys if name in rows and name != claim.groups]
+    means = rows.groupby([claim.groups, *keys], observed=True)["value"].mean().reset_index()
+    if within := [name for name in claim.within if name in means]:
+        means["value"] -= means.groupby(within)["value"].transform("mean")
+    groups = {str(name): each["value"] for name, each in means.groupby(claim.groups)}
     return _family(claim, kruskal_wallis(groups))
 
 
@@ -222,86 +309,41 @@ def _sure(claim: Claim, test: TestResult | None) -> str:
     return "same" if (test.p < _SURE) == (claim.paper_p < _SURE) else "other"
 
 
-def _claims(declared: Study, table: pd.DataFrame) -> pd.DataFrame:
-    """A row for each claim of a study."""
-    return pd.DataFrame([_row(declared, claim, table, "") for claim in declared.claims])
-
-
-def _row(declared: Study, claim: Claim, table: pd.DataFrame | None, command: str) -> dict[str, str]:
-    found = None if table is None else check_claim(claim, table)
-    ran = found is not None and table is not None
-    return {
-        "claim": claim.id,
-        "in the paper": f"{claim.says} {f'({claim.where})' if claim.where else ''}".strip(),
-        "here": found.ours if found is not None else "not run",
-        "on": _on(table) if ran and table is not None else "",
-        "direction": found.direction if found is not None else "",
-        "test": found.significance if found is not None else "",
-        "remark": claim.note or ("" if ran else declared.needs),
-        "command": f"`{command}`"
-        if ran and command
-        else f"`cistransfer study run {declared.name}`",
-    }
-
-
-def _on(table: pd.DataFrame) -> str:
-    """How much was run."""
-    axes = [c for c in table if c not in ("strategy", *_LAST)]
-    parts = []
-    for axis in axes:
-        values = [value for value in table[axis].unique() if value != ""]
-        if len(values) > 1:
-            parts.append(f"{len(values)} × {axis}")
-    return f"{table['trial'].nunique():,} trials" + (f" ({', '.join(parts)})" if parts else "")
-
-
-def reproduction(folders: Sequence[str | Path], page: str | Path) -> str:
-    """Write the page of the papers' claims: what was run, and what was not.
+def claims(declared: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each claim of a study: what the paper says and what was found.
 
     Parameters
     ----------
-    folders : sequence of path
-        Of studies, in which something was run.
-    page : path
-        Markdown file to write.
+    declared : Study
+    table : DataFrame
+        Of `results`.
 
     Returns
     -------
-    str
-        The page.
+    DataFrame
+        ``claim``, ``in the paper``, ``here``, ``on``, ``direction``, ``test``, ``remark``.
     """
-    run: dict[str, tuple[Study, pd.DataFrame, str]] = {}
-    for folder in folders:
-        content = Store(folder).read()
-        if content["study"] in run:
-            raise InputError(f"{folder}: a folder of the study {content['study']!r} is named twice")
-        declared = load_study(Store(folder).declared)
-        table = results(Store(folder))
-        run[declared.name] = (declared, table, "; ".join(content.get("commands", [])))
-    studies = {**catalogue(), **{name: each[0] for name, each in run.items()}}
-    rows = []
-    for name, declared in studies.items():
-        table, command = run[name][1:] if name in run else (None, "")
-        rows += [(claim.id, _row(declared, claim, table, command)) for claim in declared.claims]
-    rows.sort(key=lambda each: _order(each[0]))
-    lines = [
-        "# What the papers found, and what was found here",
-        "",
-        "<!-- written by 'cistransfer study collect … --page': not by hand -->",
-        "",
-        "Claim by claim: what the paper says, our number for it, on how much it was run, whether "
-        "the direction is the same, and whether a test at 5 % says the same. Nothing is listed as "
-        "found that was not run; the command beside it runs it.",
-        "",
-        markdown(pd.DataFrame([row for _, row in rows])) if rows else "",
-        "",
-    ]
-    text = "\n".join(lines)
-    write_text(page, text)
-    return text
+    table = labelled(declared, table)
+    return pd.DataFrame([_row(declared, claim, table) for claim in declared.claims])
 
 
-def _order(name: str) -> tuple[str, int, str]:
-    head = name.rstrip("0123456789abcdefghijklmnopqrstuvwxyz")
-    digits = "".join(letter for letter in name[len(head) :] if letter.isdigit())
-    return (head, int(digits or 0), name)
+def _row(declared: Study, claim: Claim, table: pd.DataFrame) -> dict[str, str]:
+    found = check_claim(claim, table) if len(table) else None
+    row = {
+        "claim": claim.id,
+        "in the paper": f"{claim.says} {f'({claim.where})' if claim.where else ''}".strip(),
+    }
+    if found is None:
+        needs = claim.needs or declared.needs
+        row |= {"here": "not run", "on": "", "direction": "", "test": ""}
+        return row | {"remark": claim.note, "what it takes": needs}
+    pairs = " × ".join(name for name in claim.pair if name in table)
+    direction = found.direction or ("" if not claim.direction else "–")
+    return row | {
+        "here": found.ours,
+        "on": (f"{found.n} {pairs}, " if pairs else "") + f"{found.trials:,} trials",
+        "direction": direction,
+        "test": found.significance,
+        "remark": claim.note,
+        "what it takes": "",
+    }

@@ -12,7 +12,7 @@ from cistransfer.errors import InputError
 from cistransfer.evaluation.tidy import size_rank
 from cistransfer.figures import BOTH, GREY, MARKERS, SEQUENTIAL, colours, figure, finish, save
 from cistransfer.metrics.table import display
-from cistransfer.studies.collect import results, select
+from cistransfer.studies.collect import labelled, less, results, select
 from cistransfer.studies.schema import Figure, load_study
 from cistransfer.studies.store import Store
 
@@ -26,7 +26,8 @@ __all__ = ["draw_figure", "write_figures"]
 def write_figures(folder: str | Path) -> list[Path]:
     """Draw every figure that a study declares and has results for, into ``figures/``."""
     store = Store(folder)
-    declared, table = load_study(store.declared), results(store)
+    declared = load_study(store.declared)
+    table = labelled(declared, results(store))
     written: list[Path] = []
     for each in declared.figures:
         made = draw_figure(each, table, list(declared.strategies))
@@ -42,11 +43,12 @@ def draw_figure(wanted: Figure, table: pd.DataFrame, strategies: list[str]) -> D
     ----------
     wanted : Figure
     table : DataFrame
-        Of `cistransfer.studies.collect.results`.
+        Of `cistransfer.studies.collect.results`, with the study's labels.
     strategies : list of str
         In the order of the study.
     """
-    rows = select(table[table["metric"] == wanted.metric], {"part": "test", **wanted.where})
+    own = table[table["metric"] == wanted.metric]
+    rows = less(select(own, {"part": "test", **wanted.where}), own, wanted.minus)
     if rows.empty:
         return None
     kinds = {"box": _box, "bars": _bars, "line": _line, "scatter": _scatter, "heat": _heat}
@@ -66,6 +68,8 @@ def draw_figure(wanted: Figure, table: pd.DataFrame, strategies: list[str]) -> D
     for panel, value in zip(panels, values, strict=False):
         part = rows[rows[wanted.panels].isin([value, ""])] if wanted.panels else rows
         kinds[wanted.kind](panel, part, wanted)
+        if wanted.minus and wanted.kind in ("box", "bars", "line"):
+            panel.axhline(0, color=GREY, lw=0.8)
         if wanted.panels:
             panel.set_title(f"{wanted.panels} {value}", fontsize=10, loc="left")
     for panel in panels[len(values) :]:
@@ -90,6 +94,10 @@ def _values(rows: pd.DataFrame, name: str) -> list[str]:
     if any(np.isfinite(rank) for rank in ranks.values()):
         return sorted(known, key=lambda value: (ranks[value], value))
     return sorted(known)
+
+
+def _what(wanted: Figure) -> str:
+    return f"gain of {display(wanted.metric)}" if wanted.minus else display(wanted.metric)
 
 
 def _by(rows: pd.DataFrame, wanted: Figure) -> list[tuple[str, str, pd.DataFrame]]:
@@ -142,7 +150,7 @@ def _bars(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
 def _categories(panel: Axes, places: list[str], wanted: Figure) -> None:
     panel.set_xticks(range(len(places)), places, rotation=30 if len(places) > 3 else 0)
     panel.set_xlim(-0.6, len(places) - 0.4)
-    finish(panel, wanted.x, display(wanted.metric))
+    finish(panel, wanted.x, _what(wanted))
 
 
 def _line(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
@@ -153,7 +161,7 @@ def _line(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
         means = [chosen[i].mean() for i in at]
         panel.plot(at, means, MARKERS[number % len(MARKERS)] + "-", color=colour, label=name, ms=4)
     panel.set_xticks(range(len(places)), places)
-    finish(panel, wanted.x, f"mean {display(wanted.metric)}")
+    finish(panel, wanted.x, f"mean {_what(wanted)}")
 
 
 def _scatter(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
@@ -170,7 +178,7 @@ def _scatter(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
     panel.plot(a, b, "o", ms=4, alpha=0.8)
     ends = [min([*a, *b, 1.0]), max([*a, *b, 0.0])]
     panel.plot(ends, ends, "-", color=GREY, lw=0.8)
-    name = display(wanted.metric)
+    name = _what(wanted)
     finish(panel, f"{name}, {wanted.x}", f"{name}, {wanted.y}")
 
 
@@ -180,6 +188,6 @@ def _heat(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
     drawn = panel.imshow(grid.to_numpy(), cmap=SEQUENTIAL, aspect="auto")
     panel.set_xticks(range(len(grid.columns)), grid.columns, rotation=90)
     panel.set_yticks(range(len(grid.index)), grid.index)
-    panel.figure.colorbar(drawn, ax=panel, label=display(wanted.metric))
+    panel.figure.colorbar(drawn, ax=panel, label=_what(wanted))
     panel.grid(False)
     finish(panel, wanted.x, wanted.y)

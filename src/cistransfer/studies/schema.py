@@ -14,13 +14,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from cistransfer.errors import InputError, nearest, shown
 from cistransfer.storage import read_toml
 
-__all__ = ["Axis", "Claim", "Figure", "Given", "Study", "catalogue", "load_study", "text_of"]
+__all__ = [
+    "Axis",
+    "Claim",
+    "Figure",
+    "Given",
+    "Labels",
+    "Study",
+    "catalogue",
+    "load_study",
+    "text_of",
+]
 
 Value = str | int | float
+Chosen = dict[str, Value | list[Value]]
+"""Which rows of the results: column → value, or any of several."""
 PathLike = str | os.PathLike[str]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_LONGEST = 1 << 16  # bytes of a file: lists of TFs are long
 COLUMNS = ("study", "strategy", "trial", "part", "item", "metric", "value")
 """Columns of the results that no axis may be called."""
 
@@ -54,6 +67,25 @@ class Given(BaseModel):
     """What reads it is left out where it is not given."""
 
 
+class Labels(BaseModel):
+    """A column of the results that goes with an axis: the TFs of the multi-model, and others."""
+
+    model_config = _STRICT
+
+    of: str
+    """The axis."""
+    values: dict[str, list[Value]] = Field(min_length=1)
+    """Label → the axis's values that have it; others have none."""
+
+    @model_validator(mode="after")
+    def _different(self) -> Labels:
+        every = [str(value) for values in self.values.values() for value in values]
+        twice = next((value for value in every if every.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} has two labels")
+        return self
+
+
 class Claim(BaseModel):
     """A number of a paper, and what of ours stands beside it."""
 
@@ -69,11 +101,18 @@ class Claim(BaseModel):
     """Mean of ``first``; mean difference of ``first`` and ``second``; share of pairs in which
     ``first`` is better; least and greatest mean over ``pair``; number of values."""
     metric: str = "aucpr"
-    first: dict[str, Value] = {}
-    """Which rows: axis → value (``strategy``, ``part`` and ``item`` too)."""
-    second: dict[str, Value] = {}
+    first: Chosen = {}
+    """Which rows: axis or label → value (``strategy``, ``part`` and ``item`` too)."""
+    second: Chosen = {}
+    minus: Chosen = {}
+    """Of each observation on both sides this is subtracted: the same rows, but with these values
+    (the gain over a strategy)."""
     pair: list[str] = ["tf"]
     """One observation for each value of these; everything else is averaged."""
+    groups: str = "strategy"
+    """What a Kruskal-Wallis test compares."""
+    within: list[str] = []
+    """Before it each observation is taken relative to the mean of its value of these."""
     paper: float | None = None
     paper_p: float | None = None
     direction: Literal["above", "below", "same", ""] = ""
@@ -83,6 +122,8 @@ class Claim(BaseModel):
     """Tests that the paper made at once: p is multiplied by it (Bonferroni)."""
     note: str = ""
     """Why ours may differ."""
+    needs: str = ""
+    """What it takes, where it cannot be run on the data at hand."""
 
 
 class Figure(BaseModel):
@@ -101,8 +142,10 @@ class Figure(BaseModel):
     """What has a colour of its own."""
     panels: str = ""
     """An axis with a panel for each of its values."""
-    where: dict[str, Value | list[Value]] = {}
+    where: Chosen = {}
     """Which rows (as in a claim)."""
+    minus: Chosen = {}
+    """Draw the difference to the same rows with these values (as in a claim)."""
     title: str = ""
     paper: str = ""
     """The figure of the paper that it stands beside."""
@@ -137,6 +180,8 @@ class Study(BaseModel):
         What is varied. ``draw`` comes last in the order of work, strategies first.
     tables
         Look-ups by the values of axes: ``{mode.tf}`` is ``tables.mode`` at the value of ``tf``.
+    labels
+        Columns that claims and figures may name beside the axes.
     inputs
         Steps (``do``) whose files others read: trunks, example sets.
     strategies
@@ -154,6 +199,7 @@ class Study(BaseModel):
     files: dict[str, Annotated[Given, BeforeValidator(_given)]] = {}
     axes: dict[str, Annotated[Axis, BeforeValidator(_axis)]] = {}
     tables: dict[str, dict[str, Any]] = {}
+    labels: dict[str, Labels] = {}
     inputs: dict[str, dict[str, Any]] = {}
     strategies: dict[str, dict[str, Any]] = Field(min_length=1)
     claims: list[Claim] = []
@@ -162,7 +208,7 @@ class Study(BaseModel):
     @model_validator(mode="after")
     def _names(self) -> Study:
         seen: set[str] = set()
-        for kind in ("files", "axes", "tables", "inputs"):
+        for kind in ("files", "axes", "tables", "labels", "inputs"):
             for name in getattr(self, kind):
                 if not _WORD.fullmatch(name):
                     raise ValueError(f"{kind}: expected a word, found {name!r}")
@@ -172,25 +218,36 @@ class Study(BaseModel):
         for name in self.axes:
             if name in COLUMNS:
                 raise ValueError(f"no axis may be called {name!r}")
+        for name, label in self.labels.items():
+            if name in COLUMNS:
+                raise ValueError(f"no label may be called {name!r}")
+            if label.of not in self.axes:
+                raise ValueError(
+                    f"label {name!r}: no axis {label.of!r}; {nearest(label.of, self.axes)}"
+                )
+        axes = {*self.axes, "strategy", "part", "item"}
+        columns = {*axes, *self.labels}
         selectors = [
-            *((f"axis {name!r}, once", axis.once) for name, axis in self.axes.items()),
-            *((f"claim {each.id}", each.first) for each in self.claims),
-            *((f"claim {each.id}", each.second) for each in self.claims),
-            *((f"claim {each.id}", dict.fromkeys(each.pair)) for each in self.claims),
-            *((f"figure {each.name!r}", each.where) for each in self.figures),
+            *((f"axis {name!r}, once", axis.once, axes) for name, axis in self.axes.items()),
             *(
-                (f"{name!r}, only", step["only"])
+                (f"{name!r}, only", step["only"], axes)
                 for name, step in (*self.inputs.items(), *self.strategies.items())
                 if isinstance(step.get("only"), dict)
             ),
         ]
-        known = {*self.axes, "strategy", "part", "item"}
-        for what, chosen in selectors:
+        for claim in self.claims:
+            others = dict.fromkeys([*claim.pair, *claim.within, claim.groups])
+            for chosen in (claim.first, claim.second, claim.minus, others):
+                selectors.append((f"claim {claim.id}", chosen, columns))
+        for figure in self.figures:
+            for chosen in (figure.where, figure.minus):
+                selectors.append((f"figure {figure.name!r}", chosen, columns))
+        for what, chosen, known in selectors:
             for name in chosen:
                 if name not in known:
                     raise ValueError(f"{what}: no axis {name!r}; {nearest(name, known)}")
-            label = chosen.get("strategy")
-            for one in label if isinstance(label, list) else [label]:
+            wanted = chosen.get("strategy")
+            for one in wanted if isinstance(wanted, list) else [wanted]:
                 if one is not None and one not in self.strategies:
                     raise ValueError(
                         f"{what}: no strategy {one!r}; {nearest(str(one), self.strategies)}"
@@ -245,7 +302,7 @@ def catalogue() -> dict[str, Study]:
 
 def _checked(path: Path) -> Study:
     try:
-        return Study.model_validate(read_toml(path))
+        return Study.model_validate(read_toml(path, _LONGEST))
     except ValidationError as error:
         raise InputError(f"{path}: {_first_wrong(error)}") from error
 
@@ -253,6 +310,7 @@ def _checked(path: Path) -> Study:
 _MODELS: dict[str, type[BaseModel]] = {
     "axes": Axis,
     "files": Given,
+    "labels": Labels,
     "claims": Claim,
     "figures": Figure,
 }

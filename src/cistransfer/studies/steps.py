@@ -399,6 +399,7 @@ def finetune(
     architecture: str | None = None,
     arguments: dict[str, Any] | None = None,
     epochs: int | None = None,
+    change: dict[str, Any] | None = None,
     motifs: Path | None = None,
     guard: str | None = None,
     parts: Sequence[str] = ("test",),
@@ -408,18 +409,24 @@ def finetune(
 ) -> list[Measured]:
     """Train a model for the examples' task and measure it: `cistransfer.finetune`.
 
-    Without a trunk the network starts from scratch. ``intervals`` is the number of resamples of
-    the test regions for an interval of the AUCPR.
+    Without a trunk the network starts from scratch. ``change`` are other settings of the strategy's
+    gradient phases (``learning_rate``, ``batch_size`` …). ``intervals`` is the number of resamples
+    of the test regions for an interval of the AUCPR.
     """
     from cistransfer.api.learn import finetune as train
     from cistransfer.api.learn import open_examples
     from cistransfer.evaluation.baselines import score_model
+    from cistransfer.training.strategy import load_strategy, with_phases
 
+    plan: Any = None if strategy is None else str(strategy)
+    if changes := {name: value for name, value in (change or {}).items() if value != "default"}:
+        default = "scratch" if trunk is None else "finetune"
+        plan = with_phases(load_strategy(plan or default), changes)
     bundle = train(
         examples,
         trunk=trunk,
         out=work.folder,
-        strategy=None if strategy is None else str(strategy),
+        strategy=plan,
         architecture=architecture,
         arguments=arguments,
         epochs=epochs,

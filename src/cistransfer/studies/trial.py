@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import cistransfer.studies.readings  # noqa: F401  (adds steps)
 from cistransfer import __version__
 from cistransfer.errors import InputError, nearest, shown
 from cistransfer.studies.schema import Study, Value
@@ -195,6 +196,10 @@ def expand(
     return _Expansion(study, files, dict(axes or {}), strategies).plan()
 
 
+class _NotGivenError(Exception):
+    """An optional file that a table leads to at one point of the grid."""
+
+
 class _Expansion:
     """One expansion of a study."""
 
@@ -227,8 +232,9 @@ class _Expansion:
     def plan(self) -> Plan:
         """Every strategy at every point."""
         study = self.study
-        for name, step in (*study.inputs.items(), *study.strategies.items()):
-            self._check(name, step, name in study.inputs)
+        for steps in (study.inputs, study.strategies):
+            for name, step in steps.items():
+                self._check(name, step, steps is study.inputs)
         rows = []
         for order, label in enumerate(self.strategies):
             step = study.strategies[label]
@@ -237,7 +243,11 @@ class _Expansion:
                 self.made.notes.append(f"{label} is left out: no {missing} is given")
                 continue
             for place, point in self._points(self._depends(step), step.get("only", {})):
-                trial = self._trial(label, step, point)
+                try:
+                    trial = self._trial(label, step, point)
+                except _NotGivenError as error:
+                    self._left_out(label, str(error), point)
+                    continue
                 texts = tuple((axis, str(value)) for axis, value in point.items())
                 rows.append((place, order, Row(label, texts, trial)))
                 if step.get("keep"):
@@ -245,6 +255,19 @@ class _Expansion:
         rows.sort(key=lambda each: each[:2])
         self.made.rows = [row for *_, row in rows]
         return self.made
+
+    def _left_out(self, label: str, file: str, point: Point) -> None:
+        """Note which values of axes cannot be had, each once."""
+        where = ", ".join(
+            f"{axis} {point[axis]}"
+            for table in self.study.tables
+            for axis in self.values
+            if str(point.get(axis)) in self.study.tables[table]
+            and f"{{{file}}}" in str(self.study.tables[table][str(point[axis])])
+        )
+        note = f"{label} of {where} is left out: no {file} is given"
+        if note not in self.made.notes:
+            self.made.notes.append(note)
 
     def _points(
         self, axes: frozenset[str], only: Mapping[str, Any]
@@ -309,6 +332,7 @@ class _Expansion:
                 found |= {head}
             elif kind == "tables":
                 found |= set(rest.split(".")) if rest else set()
+                found |= self._depends(self.study.tables[head])
             elif kind == "inputs":
                 if self._axes.setdefault(head, None) is None:
                     self._axes[head] = self._of_input(head)
@@ -384,6 +408,8 @@ class _Expansion:
         if kind == "axes":
             return self.every[head] if rest == "*" else point[head]
         if kind == "files":
+            if head not in self.files:
+                raise _NotGivenError(head)
             return {_FILE: self.files[head], "name": head}
         if kind == "inputs":
             return self._input(head, point)

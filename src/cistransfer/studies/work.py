@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cistransfer.studies.readings  # noqa: F401  (adds steps)
 from cistransfer.storage import whole_folder, write_json
 from cistransfer.studies.steps import STEPS, Work
 from cistransfer.studies.store import FILES, TRIAL, Done

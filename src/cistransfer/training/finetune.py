@@ -12,7 +12,7 @@ from cistransfer.examples.make import leaking_examples
 from cistransfer.models.bundle import Bundle
 from cistransfer.motifs.pwm import PWM
 from cistransfer.training.run import keep_examples, train_run
-from cistransfer.training.strategy import load_strategy, with_epochs
+from cistransfer.training.strategy import Strategy, load_strategy, with_epochs
 
 __all__ = ["finetune"]
 
@@ -22,7 +22,7 @@ def finetune(
     examples: ExampleSet,
     trunk: Bundle | None,
     *,
-    strategy: str | None = None,
+    strategy: str | Strategy | None = None,
     architecture: str = "cnn",
     arguments: dict[str, Any] | None = None,
     epochs: int | None = None,
@@ -42,7 +42,7 @@ def finetune(
         goes on, a finished one is opened.
     trunk : Bundle or None
         None trains from scratch.
-    strategy : str, optional
+    strategy : str or Strategy, optional
         Name of a shipped strategy or a TOML file; by default ``finetune`` with a trunk and
         ``scratch`` without one.
     architecture, arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,7 @@ __all__ = [
     "load_strategy",
     "shipped_strategies",
     "with_epochs",
+    "with_phases",
 ]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -197,14 +199,16 @@ def shipped_strategies() -> dict[str, str]:
     return {name: load_strategy(name).summary for name in names}
 
 
-def load_strategy(name: str) -> Strategy:
-    """Load a shipped strategy by name, or a TOML file by path.
+def load_strategy(name: str | Strategy) -> Strategy:
+    """Load a shipped strategy by name, or a TOML file by path; one that is loaded stays as it is.
 
     Raises
     ------
     InputError
         For an unknown name, malformed TOML, or an unknown or wrong entry (names it).
     """
+    if isinstance(name, Strategy):
+        return name
     if name.endswith(".toml"):
         content = read_toml(name)
     else:
@@ -231,6 +235,24 @@ def with_epochs(strategy: Strategy, epochs: int | None) -> Strategy:
         for phase in strategy.phases
     )
     return strategy.model_copy(update={"phases": phases})
+
+
+def with_phases(strategy: Strategy, changes: Mapping[str, Any]) -> Strategy:
+    """The strategy with other settings in each gradient phase: ``learning_rate``, ``batch_size`` …
+
+    Raises
+    ------
+    InputError
+        For a setting that does not exist, or a value that is wrong.
+    """
+    phases = [
+        {**phase.model_dump(), **changes} if isinstance(phase, Phase) else phase
+        for phase in strategy.phases
+    ]
+    try:
+        return Strategy.model_validate({**strategy.model_dump(), "phases": phases})
+    except ValidationError as error:
+        raise InputError(f"{strategy.name}: {_first_wrong(error)}") from error
 
 
 def _first_wrong(error: ValidationError) -> str:

@@ -1,0 +1,127 @@
+"""Steps that measure no model on examples: a matrix, how alike TFs bind, what a model learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cistransfer.studies.steps import Measured, Work, matrix_of, step
+
+__all__ = ["cosine", "count", "learned"]
+
+_SURE = 0.05  # q of a match with a known motif
+
+
+@step("count")
+def count(work: Work, *, matrix: Path, rule: str = "sparse") -> list[Measured]:
+    """Count what a binding matrix holds: regions, cells, TFs, and states of a view of it."""
+    import numpy as np
+
+    from cistransfer.binding.matrix import open_matrix
+
+    opened = open_matrix(matrix_of(matrix))
+    bound = unbound = few = 0
+    for tf in opened.tfs:
+        states = opened.states(tf, rule=rule)
+        ones = int(np.count_nonzero(states == 1))
+        bound, few = bound + ones, few + (ones <= 500)
+        unbound += int(np.count_nonzero(states == 0))
+    every = len(opened) * len(opened.tfs)
+    found = {
+        "regions": len(opened),
+        "cells": len(opened.cells),
+        "tfs": len(opened.tfs),
+        "bound": bound,
+        "unbound": unbound,
+        "unresolved": every - bound - unbound,
+        "bound_of_resolved": bound / max(bound + unbound, 1),
+        "tfs_with_few": few,
+    }
+    return [Measured(name, float(value)) for name, value in found.items()]
+
+
+@step("cosine")
+def cosine(
+    work: Work, *, matrix: Path, modes: Path | None = None, partners: Path | None = None
+) -> list[Measured]:
+    """How alike each two TFs bind (less-sparse view, as the published code).
+
+    The item is the two TFs. With ``modes`` the part says whether they share a binding mode
+    (``same`` or ``other``); with a table of ``partners`` whether their score is 0.9 or more
+    (``partners`` or ``rest``), of TFs that it names.
+    """
+    import math
+
+    from cistransfer.binding.facts.cobinding import binding_vectors, cobinding
+    from cistransfer.binding.matrix import open_matrix
+    from cistransfer.relatives.partners import HIGHEST, read_pairs
+    from cistransfer.relatives.read_modes import read_modes
+
+    opened = open_matrix(matrix_of(matrix))
+    alike = cobinding(binding_vectors(opened, "less-sparse"))
+    known = None if modes is None else read_modes(modes, list(opened.tfs))
+    scored = None if partners is None else read_pairs(partners, list(opened.tfs))
+    found = []
+    for b, second in enumerate(alike.tfs):
+        for a, first in enumerate(alike.tfs[:b]):
+            value = float(alike.cosine[a, b])
+            if math.isnan(value):
+                continue
+            pair = f"{first} {second}"
+            found.append(Measured("cosine", value, "test", pair))
+            if known is not None:
+                shared = known.of(first) & known.of(second)
+                found.append(Measured("cosine", value, "same" if shared else "other", pair))
+            if scored is not None and {first.upper(), second.upper()} <= set(scored.found):
+                score = scored.of(first).get(second.upper())
+                close = score is not None and score >= HIGHEST
+                found.append(Measured("cosine", value, "partners" if close else "rest", pair))
+    return found
+
+
+@step("learned")
+def learned(
+    work: Work,
+    *,
+    model: Path | str,
+    examples: Path | None = None,
+    motifs: Path,
+    methods: Sequence[str] = ("filters",),
+    max_sequences: int | None = None,
+    seed: int = 0,
+) -> list[Measured]:
+    """Count the filters (and, with attributions, the patterns) of a model that are known motifs.
+
+    ``share`` is that of the filters with sites which resemble a motif at q of at most 0.05, or of
+    the patterns; ``like`` counts them by TF (the item), ``parts`` being the method.
+    """
+    from cistransfer.api.explain import interpret
+
+    options: dict[str, Any] = {} if max_sequences is None else {"max_sequences": max_sequences}
+    found = interpret(
+        model,
+        examples,
+        out=work.folder / "learned",
+        methods=list(methods),
+        motifs=str(motifs),
+        seed=seed,
+        device=work.device,
+        **options,
+    )
+    measured = []
+    for name in ("filters", "patterns"):
+        table = found.tables.get(name)
+        if table is None:
+            continue
+        sure = table[(table["q"] <= _SURE) & (table["match_name"].fillna("") != "")]
+        with_sites = int((table["sites"] > 0).sum()) if "sites" in table else len(table)
+        measured += [
+            Measured("share", len(sure) / max(with_sites, 1), name),
+            Measured("number", float(with_sites), name),
+            *(
+                Measured("like", float(n), name, str(tf))
+                for tf, n in sure["match_name"].str.upper().value_counts().items()
+            ),
+        ]
+    return measured
