@@ -199,11 +199,20 @@ def build_matrix(
 
 
 def import_matrix(
-    folder: PathLike, out: PathLike, *, genome: str = "hg38", name: str | None = None
+    folder: PathLike,
+    out: PathLike,
+    *,
+    genome: str = "hg38",
+    name: str | None = None,
+    dhs: OpenOptions | None = None,
 ) -> ImportReport:
-    """Make a matrix of the authors' published files (.npz, FASTA, index pickles)."""
+    """Make a matrix of the authors' published files (.npz, FASTA, index pickles).
+
+    ``dhs`` names UCSC's clustered DHS, which say where the regions are on chromosomes whose
+    sequences were not published.
+    """
     return import_published(
-        as_path(folder, "folder"), as_path(out, "out"), genome=genome, name=name
+        as_path(folder, "folder"), as_path(out, "out"), genome=genome, name=name, dhs=dhs
     )
 
 

@@ -175,12 +175,31 @@ class Published:
     folder: Path = option(positional=True, metavar="DIR", help="The published files.")
 
 
-def import_(published: Published, matrix: Written) -> Done:
+@dataclass(frozen=True)
+class MadeOf:
+    """Where the regions are."""
+
+    open: Path | None = option(
+        None,
+        metavar="FILE",
+        help="UCSC's clustered DHS table, of which they follow, also on chromosomes whose "
+        "sequences were not published.",
+    )
+    dhs_sources: Path | None = option(
+        None, metavar="FILE", needs=("open",), help="Sources table of a DHS table."
+    )
+    ucsc2encode: Path | None = option(
+        None, metavar="TSV", needs=("open",), help="UCSC source name to ENCODE term."
+    )
+
+
+def import_(published: Published, places: MadeOf, matrix: Written) -> Done:
     """Import the authors' published matrices (.npz, FASTA, index pickles)."""
     from cistransfer.api.data import import_matrix
 
     genome = matrix.genome or "hg38"
-    report = import_matrix(published.folder, matrix.out, genome=genome, name=matrix.name)
+    dhs = None if places.open is None else OpenOptions(**arguments(places))
+    report = import_matrix(published.folder, matrix.out, genome=genome, name=matrix.name, dhs=dhs)
     lines = [
         f"{report.tfs} TFs in {report.cells} cells, {report.experiments} experiments; "
         f"{report.regions:,} of {report.regions_in_files:,} regions have a known place",

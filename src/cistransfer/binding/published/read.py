@@ -24,10 +24,10 @@ from cistransfer.binding.file import (
     unchanged_since,
     write_matrix,
 )
-from cistransfer.binding.published.indices import published_name, read_index, read_region_index
+from cistransfer.binding.published.indices import published_name, read_index
+from cistransfer.binding.published.places import region_places
 from cistransfer.errors import InputError, nearest, shown
-from cistransfer.genome.bed import regions_table
-from cistransfer.genome.fasta import place_of, read_fasta
+from cistransfer.openness.options import OpenOptions
 from cistransfer.storage import MAX_ROWS, ZIP_DAMAGE, npy_header
 
 __all__ = ["ImportReport", "import_published", "npy_rows"]
@@ -36,7 +36,6 @@ PathLike = str | os.PathLike[str]
 _Evidence = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 _MATRIX = re.compile(r"^matrix2d\.(?P<tf>.+)\.ReMap\+UniBind\.sparse\.npz$")
-_FASTA = re.compile(r"^sequences\.(?P<width>\d+)bp\.(?P<chrom>.+)\.fa(\.gz)?$")
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class ImportReport:
     Attributes
     ----------
     regions : int
-        Regions whose place is known (from ``regions_idx`` or a FASTA file's headers).
+        Regions whose place is known (`cistransfer.binding.published.places`).
     regions_in_files : int
         Columns of the arrays.
     regions_open_nowhere : int
@@ -67,7 +66,12 @@ class ImportReport:
 
 
 def import_published(
-    folder: PathLike, out: PathLike, *, genome: str = "hg38", name: str | None = None
+    folder: PathLike,
+    out: PathLike,
+    *,
+    genome: str = "hg38",
+    name: str | None = None,
+    dhs: OpenOptions | None = None,
 ) -> ImportReport:
     """Make a matrix file out of the authors' own release.
 
@@ -83,6 +87,9 @@ def import_published(
         The HDF5 file to write.
     genome, name : str
         Names to record.
+    dhs : OpenOptions, optional
+        UCSC's clustered DHS, of which the regions' places follow: all of them, also on chromosomes
+        whose sequences are not in the folder.
 
     Raises
     ------
@@ -100,9 +107,9 @@ def import_published(
     cell_index = read_index(place / "samples_idx.pickle.gz")
     tf_index = read_index(place / "tfs_idx.pickle.gz")
     files = _tf_files(place, tf_index, cell_index)
-    regions, ids, read = _regions(place)
-    read += [("index", place / "samples_idx.pickle.gz"), ("index", place / "tfs_idx.pickle.gz")]
     cell_names = sorted(cell_index, key=cell_index.__getitem__)
+    regions, ids, read = region_places(place, cell_names, dhs)
+    read += [("index", place / "samples_idx.pickle.gz"), ("index", place / "tfs_idx.pickle.gz")]
     found: dict[tuple[str, str], _Evidence] = {}
     open_in: dict[str, NDArray[np.bool_]] = {}
     n_columns = 0
@@ -114,6 +121,11 @@ def import_published(
             raise InputError(f"{sparse_file}: {less_file.name} is missing")
         read += [("matrix", sparse_file), ("matrix", less_file)]
         n_columns, by_cell = _read_tf(sparse_file, less_file, ids, cell_names)
+        if dhs is not None and n_columns != len(ids):
+            raise InputError(
+                f"{sparse_file}: holds {n_columns:,} regions, and {len(ids):,} of {dhs.open} are "
+                "open in one of its cells; the release was made of others"
+            )
         for cell, (assayed, evidence) in by_cell.items():
             if not np.array_equal(open_in.setdefault(cell, assayed), assayed):
                 raise InputError(
@@ -266,57 +278,3 @@ def _find(folder: Path) -> Path:
             + (f"{len(found)}: {', '.join(map(str, found[:4]))}" if found else "none")
         )
     return found[0]
-
-
-def _regions(
-    place: Path,
-) -> tuple[pd.DataFrame, NDArray[np.int64], list[tuple[str, PathLike]]]:
-    """Places of the regions, sorted, and their indices."""
-    pickled = place / "regions_idx.pickle.gz"
-    read: list[tuple[str, PathLike]] = []
-    if pickled.is_file():
-        index = read_region_index(pickled)
-        chrom, start, end = zip(*index, strict=True) if index else ((), (), ())
-        table = regions_table(list(chrom), list(start), list(end), id=list(index.values()))
-        read.append(("index", pickled))
-    else:
-        table, read = _from_fasta(place)
-    table = table.sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
-    ids = table["id"].to_numpy(np.int64)
-    return table[["chrom", "start", "end"]], ids, read
-
-
-def _from_fasta(place: Path) -> tuple[pd.DataFrame, list[tuple[str, PathLike]]]:
-    """Places out of FASTA headers: the narrowest files, and others cut to their width."""
-    found: dict[str, tuple[int, Path]] = {}
-    for file in sorted(place.iterdir()):
-        match = _FASTA.match(file.name)
-        if match:
-            width = int(match["width"])
-            found[match["chrom"]] = min(found.get(match["chrom"], (width, file)), (width, file))
-    if not found:
-        raise InputError(
-            f"{place}: the places of the regions are in none of regions_idx.pickle.gz and "
-            "sequences.<L>bp.<chrom>.fa.gz"
-        )
-    window = min(width for width, _ in found.values())
-    rows = []
-    for width, file in found.values():
-        for header, _ in read_fasta(file):
-            number, _, _ = header.partition("::")
-            found_place = place_of(header)
-            if (
-                found_place is None
-                or not (number.isascii() and number.isdigit() and len(number) < 16)
-                or found_place[2] - found_place[1] != width
-            ):
-                raise InputError(
-                    f"{file}: expected headers '>index::chrom:start-end' of {width} bp, "
-                    f"found '>{header[:60]}'"
-                )
-            start = found_place[1] + (width - window) // 2
-            rows.append((found_place[0], start, start + window, int(number)))
-    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "id"])
-    if table["id"].duplicated().any():
-        raise InputError(f"{place}: two FASTA records have the index {table['id'].mode()[0]}")
-    return table, [("sequences", file) for _, file in found.values()]
