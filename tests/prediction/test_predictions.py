@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import cistransfer as ct
 from cistransfer.errors import InputError
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import decode, encode
@@ -179,3 +181,52 @@ def test_the_callers_table_is_left_alone(trunk: Bundle, world, regions: pd.DataF
     before = regions.copy()
     predict_regions(trunk, regions, world.genome)
     pd.testing.assert_frame_equal(regions, before)
+
+
+def test_probabilities_at_another_prevalence_follow_bayes(trunk: Bundle) -> None:
+    """The odds of bound against unbound among the validation examples are exchanged."""
+    sequences = ["ACGTT" * 20, "GATTACAGAT" * 10, "TTTTTCCCCC" * 10]
+    own = ct.predict(trunk, sequences)
+    column = trunk.tasks.index("SPI1")
+    share = trunk.prevalences[column]
+    labels = trunk.card.counts["valid"]["SPI1"]
+    assert share == labels["bound"] / (labels["bound"] + labels["unbound"])
+    for wanted in (0.001, 0.2, 0.9):
+        found = ct.predict(trunk, sequences, prevalence=wanted)["SPI1"]
+        bound = own["SPI1"] / share * wanted
+        unbound = (1 - own["SPI1"]) / (1 - share) * (1 - wanted)
+        np.testing.assert_allclose(found, bound / (bound + unbound), rtol=1e-9)
+        assert (found.rank() == own["SPI1"].rank()).all()
+    same = ct.predict(trunk, sequences, prevalence=float(share))
+    np.testing.assert_allclose(same["SPI1"], own["SPI1"], rtol=1e-9)
+    for wrong in (0.0, 1.0, -0.1):
+        with pytest.raises(InputError, match="prevalence: expected a share between 0 and 1"):
+            ct.predict(trunk, sequences, prevalence=wrong)
+
+
+def test_a_model_that_does_not_know_its_share(trunk: Bundle) -> None:
+    card = trunk.card.model_copy(update={"prevalence": None})
+    counted = replace(trunk, card=card)
+    np.testing.assert_allclose(counted.prevalences, trunk.prevalences)
+    unknown = replace(trunk, card=card.model_copy(update={"counts": {}}))
+    with pytest.raises(InputError, match="does not say which share"):
+        unknown.probabilities(np.zeros((1, len(trunk.tasks)), np.float32), 0.1)
+
+
+def test_both_alleles_have_probabilities_at_a_prevalence(
+    trunk: Bundle, world, tmp_path: Path
+) -> None:
+    genome, place = world.genome, ct.read_regions("chr1:1000-1001")
+    (base,) = genome.fetch(place)[0]
+    vcf = tmp_path / "v.vcf"
+    vcf.write_text(f"chr1\t1001\t.\t{'ACGT'[base]}\t{'CATG'[base]}\n")
+    (row,) = ct.score_variants(trunk, vcf, genome, prevalence=0.01).to_dict("records")
+    (plain,) = ct.score_variants(trunk, vcf, genome).to_dict("records")
+    assert {k: v for k, v in row.items() if not k.startswith("probability")} == plain
+    logits = np.array([[plain[f"alt_{task}"] for task in trunk.tasks]])
+    chances = [row[f"probability_alt_{task}"] for task in trunk.tasks]
+    np.testing.assert_allclose(chances, trunk.probabilities(logits, 0.01)[0])
+    ct.annotate_variants(trunk, vcf, genome, tmp_path / "out.vcf", prevalence=0.01)
+    text = (tmp_path / "out.vcf").read_text()
+    assert "Probability of the allele at a share of 0.01 bound, SPI1" in text
+    assert "CT_PALT_SPI1=" in text

@@ -85,6 +85,7 @@ def predict(
     genome: Any = None,
     *,
     strands: str = "both",
+    prevalence: float | None = None,
     device: str = "auto",
 ) -> pd.DataFrame:
     """Calibrated probabilities of regions or sequences: the input's rows in their order.
@@ -98,6 +99,9 @@ def predict(
         one-hot. Longer sequences are scored on their middle.
     genome : path or Genome, optional
     strands : {"both", "forward"}
+    prevalence : float, optional
+        Share of bound among what is scored, at which the probabilities are given; by default that
+        of the model's validation examples.
     device : str
 
     Returns
@@ -116,12 +120,13 @@ def predict(
     [100, 120]
     """
     bundles = as_bundles(model)
+    how: dict[str, Any] = {"strands": strands, "prevalence": prevalence}
     if genome is not None:
         regions, sequences = as_table(what), as_genome(genome)
         with on_device(bundles, device):
             table = averaged(
                 bundles,
-                [predict_regions(each, regions, sequences, strands=strands) for each in bundles],
+                [predict_regions(each, regions, sequences, **how) for each in bundles],
             )
         table.attrs["inputs"] += placing_of(bundles, sequences).inputs
         say(*input_lines(table.attrs["inputs"]))
@@ -134,7 +139,7 @@ def predict(
     with on_device(bundles, device):
         table = averaged(
             bundles,
-            [predict_sequences(each, *given, label=label, strands=strands) for each in bundles],
+            [predict_sequences(each, *given, label=label, **how) for each in bundles],
         )
     say(*input_lines(table.attrs["inputs"]))
     return table

@@ -41,6 +41,7 @@ def score_variants(
     n_shifts: int = 5,
     max_shift: int | None = None,
     n_null: int = 0,
+    prevalence: float | None = None,
     strands: str = "both",
     seed: int = 0,
     device: str = "auto",
@@ -57,7 +58,7 @@ def score_variants(
     genome : path or Genome
     motifs : path, str or motifs, optional
         Motifs to look for in both alleles.
-    motif_p, n_shifts, max_shift, n_null, strands, seed
+    motif_p, n_shifts, max_shift, n_null, prevalence, strands, seed
         See `cistransfer.prediction.variants.VariantScorer`.
     device : str
 
@@ -81,6 +82,7 @@ def score_variants(
     scorer = _scorer(
         models, genome, name, motifs=motifs, motif_p=motif_p, n_shifts=n_shifts,
         max_shift=max_shift, n_null=n_null, strands=strands, seed=seed,
+        prevalence=prevalence,
     )  # fmt: skip
     with on_device(scorer.bundles, device):
         tables = [scorer.score(chunk) for chunk in _records(variants, is_file)]
@@ -102,6 +104,7 @@ def annotate_variants(
     n_shifts: int = 5,
     max_shift: int | None = None,
     n_null: int = 0,
+    prevalence: float | None = None,
     strands: str = "both",
     seed: int = 0,
     device: str = "auto",
@@ -110,7 +113,7 @@ def annotate_variants(
 
     Parameters
     ----------
-    models, genome, motifs, motif_p, n_shifts, max_shift, n_null, strands, seed, device
+    models, genome, motifs, motif_p, n_shifts, max_shift, n_null, prevalence, strands, seed, device
         See `score_variants`.
     vcf : path
         Plain or compressed.
@@ -132,6 +135,7 @@ def annotate_variants(
     scorer = _scorer(
         models, genome, str(place), motifs=motifs, motif_p=motif_p, n_shifts=n_shifts,
         max_shift=max_shift, n_null=n_null, strands=strands, seed=seed,
+        prevalence=prevalence,
     )  # fmt: skip
     with on_device(scorer.bundles, device):
         facts = annotate_vcf(scorer, place, target)

@@ -20,6 +20,13 @@ class Scores:
 
     out: Path = option(help="TSV to write (.gz compresses).")
     strands: str = option("both", choices=("both", "forward"), help="both (averaged), or forward.")
+    prevalence: float | None = option(
+        None,
+        min=0,
+        max=1,
+        help="Share of bound among what is scored, at which probabilities are given [default: "
+        "that of the model's validation examples].",
+    )
 
 
 def predict(
@@ -38,7 +45,11 @@ def predict(
 
     networks.register()
     read: dict[str, Any] = {}
-    how: dict[str, Any] = {"strands": scores.strands, "device": device.device}
+    how: dict[str, Any] = {
+        "strands": scores.strands,
+        "prevalence": scores.prevalence,
+        "device": device.device,
+    }
     bundles = as_bundles(model.bundle)
     if isinstance(scored, Sequences):
         table = predict_table(bundles, scored.fasta, **how)

@@ -31,6 +31,12 @@ class Variants:
         min=0,
         help="Empirical p from so many alleles in shuffled surroundings; 0: none.",
     )
+    prevalence: float | None = option(
+        None,
+        min=0,
+        max=1,
+        help="Also the calibrated probabilities of both alleles, at this share of bound regions.",
+    )
     motifs: Path | None = option(
         None, help="Motifs of any format, or jaspar, to look for in both alleles."
     )
@@ -63,6 +69,7 @@ def variants(
         n_shifts=wanted.n_shifts,
         max_shift=wanted.max_shift,
         n_null=wanted.n_null,
+        prevalence=wanted.prevalence,
         strands=wanted.strands,
         seed=seed.seed,
         device=device.device,

@@ -123,11 +123,52 @@ class Bundle:
             raise InputError(f"{self.path}: no task {task!r}; {nearest(task, self.tasks)}")
         return self.tasks.index(task)
 
-    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities of logits ``(n, tasks)``."""
-        from scipy.special import expit
+    @property
+    def prevalences(self) -> NDArray[np.float64]:
+        """Share of bound among the validation examples of each task; NaN where unknown.
+
+        On these the calibration was fitted.
+        """
+        if self.card.prevalence is not None:
+            return _known(self.card.prevalence, len(self.tasks), np.nan)
+        counted = self.card.counts if isinstance(self.card.counts, Mapping) else {}
+        known = [counted.get("valid", {}).get(task, {}) for task in self.tasks]
+        both = [(each.get("bound", 0), each.get("unbound", 0)) for each in known]
+        return np.array([b / (b + u) if b and u else np.nan for b, u in both])
+
+    def probabilities(
+        self, logits: NDArray[np.float32], prevalence: float | None = None
+    ) -> NDArray[np.float64]:
+        """Calibrated probabilities of logits ``(n, tasks)``.
+
+        Parameters
+        ----------
+        logits : ndarray
+        prevalence : float, optional
+            Share of bound regions among those that are scored, between 0 and 1: the prior odds
+            of the validation examples are exchanged for these (Saerens 2002, doi
+            10.1162/089976602753284446). By default they stay.
+
+        Raises
+        ------
+        InputError
+            When the bundle does not say which share its validation examples had.
+        """
+        from scipy.special import expit, logit
 
         scaled: NDArray[np.float64] = np.asarray(logits, dtype=np.float64) / self.temperatures
+        if prevalence is not None:
+            if not 0 < prevalence < 1:
+                raise InputError(
+                    f"prevalence: expected a share between 0 and 1, found {prevalence}"
+                )
+            own = self.prevalences
+            if np.isnan(own).all():
+                raise InputError(
+                    f"{self.path}: it does not say which share of its validation examples was "
+                    "bound, so its probabilities cannot be brought to another"
+                )
+            scaled = scaled + logit(prevalence) - logit(own)
         return np.asarray(expit(scaled))
 
     def score(

@@ -25,7 +25,12 @@ _CHUNK = 16_384
 
 
 def predict_regions(
-    bundle: Bundle, regions: pd.DataFrame, sequences: Sequences, *, strands: str = "both"
+    bundle: Bundle,
+    regions: pd.DataFrame,
+    sequences: Sequences,
+    *,
+    strands: str = "both",
+    prevalence: float | None = None,
 ) -> pd.DataFrame:
     """Score regions: each becomes a window of the model's length on its summit or midpoint.
 
@@ -37,6 +42,9 @@ def predict_regions(
     sequences : Sequences
     strands : {"both", "forward"}
         ``both`` averages the logits of the two strands.
+    prevalence : float, optional
+        Share of bound regions at which probabilities are given
+        (`cistransfer.models.bundle.Bundle.probabilities`).
 
     Returns
     -------
@@ -68,7 +76,7 @@ def predict_regions(
         (rows[at : at + _CHUNK], sequences.fetch(windows.iloc[rows[at : at + _CHUNK]]))
         for at in range(0, len(rows), _CHUNK)
     )
-    scores = _scores(bundle, chunks, len(windows), len(rows), strands, notes)
+    scores = _scores(bundle, chunks, len(windows), len(rows), strands, notes, prevalence)
     own = ("window_start", "window_end", "note")
     table = pd.DataFrame(regions).reset_index(drop=True)
     table = table.rename(columns={name: f"{name}_input" for name in own}).assign(
@@ -120,6 +128,7 @@ def predict_sequences(
     *,
     label: str = "sequences",
     strands: str = "both",
+    prevalence: float | None = None,
 ) -> pd.DataFrame:
     """Score sequences as `predict_fasta` does the records of a file; ``label`` is for messages."""
     lengths: list[int] = []
@@ -142,7 +151,7 @@ def predict_sequences(
         for at in range(0, len(rows), _CHUNK)
         for some in [rows[at : at + _CHUNK]]
     )
-    scores = _scores(bundle, chunks, len(names), len(rows), strands, notes)
+    scores = _scores(bundle, chunks, len(names), len(rows), strands, notes, prevalence)
     table = pd.DataFrame({"name": names, "length": lengths})
     found = _with_scores(table, bundle, scores, notes)
     found.attrs["uracils"] = uracils
@@ -219,6 +228,7 @@ def _scores(
     scored: int,
     strands: str,
     notes: NDArray[np.object_],
+    prevalence: float | None,
 ) -> NDArray[np.float64]:
     """Probabilities (total, tasks), NaN for rows in no chunk or without a single known base."""
     scores = np.full((total, len(bundle.tasks)), np.nan)
@@ -226,7 +236,7 @@ def _scores(
         for rows, codes in chunks:
             unknown = (codes >= N).sum(axis=1)
             logits = score_codes(bundle.model, codes, strands=strands, tick=running.advance)
-            scores[rows] = bundle.probabilities(logits)
+            scores[rows] = bundle.probabilities(logits, prevalence)
             for row, count in zip(rows[unknown > 0], unknown[unknown > 0], strict=True):
                 notes[row] = f"{count} N"
             empty = rows[unknown == codes.shape[1]]

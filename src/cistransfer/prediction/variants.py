@@ -224,6 +224,14 @@ def _fields(scorer: VariantScorer) -> list[tuple[str, str, str, str]]:
             (f"CT_SD{end}", "Float", f"Spread of CT_DELTA over shifts and models, {task}",
              f"sd_{task}"),
         ]  # fmt: skip
+        if scorer.prevalence is not None:
+            at = f"at a share of {scorer.prevalence:g} bound, {task}"
+            found += [
+                (f"CT_PREF{end}", "Float", f"Probability of the reference allele {at}",
+                 f"probability_ref_{task}"),
+                (f"CT_PALT{end}", "Float", f"Probability of the allele {at}",
+                 f"probability_alt_{task}"),
+            ]  # fmt: skip
         if scorer.n_null:
             found.append((f"CT_P{end}", "Float", f"Empirical p of CT_DELTA, {task}", f"p_{task}"))
     if scorer.motifs:
@@ -302,6 +310,9 @@ class VariantScorer:
         Size of the null distribution behind ``p`` (0: none): so many of the first alleles of each
         kind (one base for one; any other) in dinucleotide-shuffled surroundings.
     seed : int
+    prevalence : float, optional
+        Give the calibrated probabilities of both alleles too, at this share of bound regions
+        (`cistransfer.models.bundle.Bundle.probabilities`).
 
     Attributes
     ----------
@@ -321,6 +332,7 @@ class VariantScorer:
         motif_p: float = 1e-4,
         n_null: int = 0,
         seed: int = 0,
+        prevalence: float | None = None,
     ) -> None:
         if not bundles:
             raise InputError("expected at least one bundle to score variants with")
@@ -352,6 +364,10 @@ class VariantScorer:
         self.motifs = list(motifs)
         self.motif_p = motif_p
         self.n_null = n_null
+        self.prevalence = prevalence
+        if prevalence is not None:
+            for bundle in bundles:  # refuses before the work
+                bundle.probabilities(np.zeros((0, len(self.tasks)), np.float32), prevalence)
         self.seed = seed
         self.facts = VariantFacts()
         self._assembly = recognise(genome.sizes)
@@ -366,7 +382,8 @@ class VariantScorer:
             One row per alternative allele, in order: ``row`` (record), ``line``, ``chrom``, ``pos``
             (1-based), ``id``, ``ref``, ``alt``, ``note``, and for each task ``ref_TASK``,
             ``alt_TASK`` (logits), ``delta_TASK`` (alternative − reference, mean over shifts and
-            bundles), ``sd_TASK`` (over shifts and bundles), ``p_TASK`` with a null distribution;
+            bundles), ``sd_TASK`` (over shifts and bundles), ``p_TASK`` with a null distribution,
+            ``probability_ref_TASK`` and ``probability_alt_TASK`` with a prevalence;
             ``motif``, ``motif_change`` (gained, lost, weaker, stronger), ``motif_p_ref`` and
             ``motif_p_alt`` with motifs. Scores are NaN where the note says why.
 
@@ -531,6 +548,14 @@ class VariantScorer:
                 start += len(windows)
         return ref, alt
 
+    def _chances(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities (alleles, tasks): of the mean logit over shifts, averaged over bundles."""
+        each = [
+            bundle.probabilities(logits[:, k].mean(axis=1), self.prevalence)
+            for k, bundle in enumerate(self.bundles)
+        ]
+        return np.mean(each, axis=0)
+
     def _filled(
         self,
         table: pd.DataFrame,
@@ -542,12 +567,17 @@ class VariantScorer:
         """The table with scores."""
         delta = alt - ref
         columns = {}
+        chances = [] if self.prevalence is None else [self._chances(ref), self._chances(alt)]
         for t, task in enumerate(self.tasks):
             for name, values in (
                 (f"ref_{task}", ref[..., t].mean(axis=(1, 2))),
                 (f"alt_{task}", alt[..., t].mean(axis=(1, 2))),
                 (f"delta_{task}", delta[..., t].mean(axis=(1, 2))),
                 (f"sd_{task}", delta[..., t].std(axis=(1, 2))),
+                *(
+                    (f"probability_{which}_{task}", chance[:, t])
+                    for which, chance in zip(("ref", "alt"), chances, strict=False)
+                ),
             ):
                 columns[name] = np.full(len(table), np.nan)
                 columns[name][rows] = values
