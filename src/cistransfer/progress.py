@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
-__all__ = ["Bar", "bar", "say", "track"]
+__all__ = ["Bar", "bar", "one", "say", "track"]
 
 T = TypeVar("T")
+
+_COUNTED = (
+    "baseline bundle cell chromosome column example experiment file filter fold group letter line "
+    "model motif pair part peak region row sample sequence set site start step summit task tile "
+    "trial trunk variant window"
+)
+_ONE = re.compile(rf"(?<![\w.,:/+-])(?<!of )(?<!the )(?<!its )1 ({_COUNTED.replace(' ', '|')})s\b")
+
+
+def one(text: str) -> str:
+    """A line as a person says it: one row, not ``1 rows``.
+
+    >>> one("chr1 rows: 1 rows read, 1 regions left out, 21 rows, none of the 1 rows")
+    'chr1 rows: 1 row read, 1 region left out, 21 rows, none of the 1 rows'
+    """
+    return _ONE.sub(r"1 \1", text)
 
 
 def say(*lines: str) -> None:
     """Print lines for the person on stderr (stdout belongs to results)."""
     with contextlib.suppress(OSError, ValueError):  # nobody listens: work goes on
         for line in lines:
-            print(line, file=sys.stderr, flush=True)
+            print(one(line), file=sys.stderr, flush=True)
 
 
 class Bar(Protocol):

@@ -16,6 +16,7 @@ from cistransfer import cpus
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import MachineError
+from cistransfer.progress import one
 
 MAIN = "from cistransfer.cli.main import main; main()"
 
@@ -189,3 +190,16 @@ def test_processors_of_the_affinity() -> None:
     code += "os.sched_setaffinity(0, {one}); print(cpus.bound(), cpus.allowed())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x.bed: 1 rows (BED), 1 with a summit", "x.bed: 1 row (BED), 1 with a summit"),
+        ("11 rows, 1,001 windows, 0.1 sites", "11 rows, 1,001 windows, 0.1 sites"),
+        ("chr1 regions; chr 1:1 rows; none of the 1 rows", None),
+        ("reads 1 motifs and 1 regions", "reads 1 motif and 1 region"),
+    ],
+)
+def test_one_is_no_plural(text: str, said: str | None) -> None:
+    assert one(text) == (text if said is None else said)

@@ -13,6 +13,7 @@ import typer
 
 from cistransfer.cli.process import say, stoppable
 from cistransfer.errors import InputError, MachineError, shown
+from cistransfer.progress import one
 from cistransfer.storage import is_stdout
 
 __all__ = ["finish", "run_app", "say"]
@@ -27,7 +28,7 @@ def finish(result: dict[str, Any], as_json: bool, lines: Sequence[str]) -> None:
 
     Where the result itself went to stdout (``--out -``), they go to stderr.
     """
-    words = [json.dumps(result, allow_nan=False)] if as_json else lines
+    words = [json.dumps(result, allow_nan=False)] if as_json else [*map(one, lines)]
     if is_stdout(str(result.get("out", ""))):
         say(*words)
     else:

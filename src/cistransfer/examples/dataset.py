@@ -119,7 +119,21 @@ class ExampleSet:
             )
         elif dropped.get("seen_by_trunk"):
             lines.append(f"{dropped['seen_by_trunk']:,} windows left out: the trunk has seen them")
-        return lines
+        return lines + self._little_trains()
+
+    def _little_trains(self) -> list[str]:
+        """Say that whole chromosomes, few and large, leave less than half for training."""
+        number = self.regions["part"].value_counts()
+        trains = int(number.get("train", 0))
+        every = trains + int(number.get("valid", 0) + number.get("test", 0))
+        by_chromosome = (self.facts.get("split") or {}).get("by") == "chromosome"
+        if not (by_chromosome and 0 < trains < every / 2):
+            return []
+        return [
+            f"only {trains:,} of {every:,} examples ({trains / every:.0%}) are trained on: whole "
+            "chromosomes are held out, and there are few of them; --split neighbours holds out a "
+            "fifth of the examples"
+        ]
 
     def content_hash(self) -> str:
         """``sha256:…`` over windows, labels, places, parts and tasks: equal means identical.
