@@ -68,6 +68,11 @@ def test_labels_and_gains() -> None:
     assert found is not None
     assert found.value == pytest.approx(0.2)
     assert (found.n, found.trials, found.direction) == (4, 4, "same")
+    pairs = {"first": {"strategy": "b"}, "second": {"strategy": "a", "kind": "low"}}
+    plain = Claim.model_validate({"id": "N3", "says": "", "quantity": "difference", **pairs})
+    alone = check_claim(plain, table)
+    assert alone is not None
+    assert (alone.n, alone.trials) == (2, 4)  # those without a partner do not count
     assert found.ours.startswith("gain of AUCPR 0.350 (2) against 0.150 (2); Welch t: p = ")
     figure = Figure.model_validate(
         {"name": "f", "kind": "box", "x": "kind", "minus": {"strategy": "a"},

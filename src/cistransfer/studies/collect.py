@@ -237,9 +237,14 @@ def check_claim(claim: Claim, table: pd.DataFrame) -> Found | None:
         )  # fmt: skip
     if second.empty:
         return None
-    trials = pd.concat(chosen)["trial"].nunique()
     a, b = first.align(second, join="inner")
     paired = claim.test != "welch"
+    keys = [name for name in claim.pair if name in table]
+    both = pd.concat(chosen)
+    if paired and keys:  # what has no partner does not count
+        at = pd.MultiIndex.from_frame(both[keys]) if len(keys) > 1 else pd.Index(both[keys[0]])
+        both = both[at.isin(a.index)]
+    trials = both["trial"].nunique()
     if not paired:
         test, difference = welch_t(first, second), float(first.mean() - second.mean())
         n = len(first) + len(second)
@@ -266,7 +271,7 @@ def check_claim(claim: Claim, table: pd.DataFrame) -> Found | None:
 
 def _number(value: float) -> str:
     """A metric to three places; a number of things whole."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}"
+    return f"{value:,.0f}" if abs(value) >= 2 and value == round(value) else f"{value:.3f}"
 
 
 def _means(table: pd.DataFrame, claim: Claim) -> pd.Series:
@@ -341,7 +346,8 @@ def _row(declared: Study, claim: Claim, table: pd.DataFrame) -> dict[str, str]:
     direction = found.direction or ("" if not claim.direction else "–")
     return row | {
         "here": found.ours,
-        "on": (f"{found.n} {pairs}, " if pairs else "") + f"{found.trials:,} trials",
+        "on": (f"{found.n:,} {pairs}, " if pairs else "")
+        + f"{found.trials:,} trial{'s' * (found.trials != 1)}",
         "direction": direction,
         "test": found.significance,
         "remark": claim.note,

@@ -88,15 +88,18 @@ def learned(
     examples: Path | None = None,
     motifs: Path,
     methods: Sequence[str] = ("filters",),
+    task: str | None = None,
     max_sequences: int | None = None,
     seed: int = 0,
 ) -> list[Measured]:
     """Count the filters (and, with attributions, the patterns) of a model that are known motifs.
 
     ``share`` is that of the filters with sites which resemble a motif at q of at most 0.05, or of
-    the patterns; ``like`` counts them by TF (the item), ``parts`` being the method.
+    the patterns; ``like`` counts them by TF (the item). The part is the method. Patterns are of one
+    ``task``, by default the model's first; filters are of all.
     """
     from cistransfer.api.explain import interpret
+    from cistransfer.api.learn import open_bundle
 
     options: dict[str, Any] = {} if max_sequences is None else {"max_sequences": max_sequences}
     found = interpret(
@@ -104,6 +107,7 @@ def learned(
         examples,
         out=work.folder / "learned",
         methods=list(methods),
+        task=task or open_bundle(model).tasks[0],
         motifs=str(motifs),
         seed=seed,
         device=work.device,
