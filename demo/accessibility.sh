@@ -28,24 +28,42 @@ cistransfer accessibility sets --open "$run/matrix.h5" --genome "$open/sequences
   --valid-chroms chr20 --test-chroms chr14,chr22 --out "$run/sets"
 
 echo "3/6 pre-train, fine-tune, compare"
+small='--axis max_positives=10000 --axis max_test_positives=3000'
+if [ "$quick" = --quick ]; then
+  small='--axis max_positives=400 --axis max_test_positives=300 --axis epochs=4
+    --axis pretraining_epochs=2 --axis multiclass_epochs=2 --sizes 100,10 --draws 1
+    --strategies tune-whole,scratch-whole,multi-class,multi-class-published,pre-trained,trunk,gc,kmer'
+fi
 # shellcheck disable=SC2086
-cistransfer accessibility study --sets "$run/sets" --out "$run/study" \
-  ${quick:---max-positives 10000 --max-test-positives 3000}
+cistransfer study run accessibility --file sets="$run/sets" \
+  --file shuffled="$run/sets/pretraining-shuffled" $small --out "$run/study"
+cistransfer study collect "$run/study"
+cistransfer study figures "$run/study"
+cat "$run/study/summary.md"
 
 echo "4/6 which differences are sure"
 cistransfer compare "$run/study/results.tsv" --metric auroc --reference tune-whole \
   --out "$run/comparison"
 
 echo "5/6 what the models learned: HepG2 against K562, and against the network before fine-tuning"
-hepg2=$run/study/cells/HepG2/100-0/tune-whole
+model() {
+  cistransfer study models "$run/study" --axis size=100 "$@" | cut -f 1
+}
 interpret() {
-  cistransfer interpret "$hepg2" --other "$1" --methods enrichment --out "$2" \
+  cistransfer interpret "$(model --strategies tune-whole --axis cell=HepG2)" --other "$1" \
+    --methods enrichment --out "$2" \
     --attribution gradient-input --on probability --examples "$run/sets/multiclass" --part test \
     --max-sequences 6000 --hit-p 1e-4 --min-sites 50 \
     --motifs "$data/motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme"
 }
-interpret "$run/study/cells/K562/100-0/tune-whole" "$run/HepG2-against-K562"
-interpret "$run/study/trunk" "$run/HepG2-against-trunk"
+interpret "$(model --strategies tune-whole --axis cell=K562)" "$run/HepG2-against-K562"
+interpret "$(cistransfer study models "$run/study" --strategies trunk | cut -f 1)" \
+  "$run/HepG2-against-trunk"
 
 echo "6/6 report"
-cistransfer report "$run"/study/cells/*/100-0/evaluation-test --out "$run/report.html"
+for cell in GM12878 K562 HepG2 HCT116 A549 MCF-7; do
+  cistransfer evaluate "tune-whole=$(model --strategies tune-whole --axis cell=$cell)" \
+    "scratch-whole=$(model --strategies scratch-whole --axis cell=$cell)" \
+    --baselines gc,kmer --out "$run/evaluation/$cell"
+done
+cistransfer report "$run"/evaluation/* --out "$run/report.html"

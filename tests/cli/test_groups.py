@@ -204,13 +204,3 @@ def test_a_set_that_was_made_before_is_taken_as_it_is(
     assert run_app(app, [verb, *SET[verb], *option]) == 2
     user = "without --motifs" if option[0] == "--motif-tf" else "with --examples"
     assert capsys.readouterr().err == f"cistransfer: {option[0]} has no meaning {user}; drop it\n"
-
-
-def test_quick_is_recorded_as_it_was_done() -> None:
-    """What --quick changes is read back from the record; a trunk leaves pre-training out."""
-    from cistransfer.studies.settings import QUICK, Settings
-
-    quick = Settings(draws=5).quick(frozenset({"draws"}))
-    assert quick.draws == 5
-    assert quick.max_positives == QUICK["max_positives"]
-    assert Settings(trunk="general").quick().pretraining_epochs == Settings().pretraining_epochs

@@ -37,13 +37,6 @@ OLD: dict[str, dict[str, Any]] = {
         "draws": 7, "examples": None, "modes": None, "motifs": "/d/m.meme", "out": "/r/e",
         "part": "test", "runs": ["a", "b=c"], "trunk": None,
     },
-    "accessibility study": {
-        "architecture": "cnn", "baselines": "gc", "device": "auto", "draws": 2, "epochs": None,
-        "jobs": 1, "most": 0, "most_test": 30, "multiclass": "multiclass", "multiclass_epochs": 8,
-        "out": "/r/s", "precision": "auto", "pretraining": "pretrain", "pretraining_epochs": 8,
-        "quick": False, "seed": 0, "sets": "/r/sets", "shares": "5,100", "strategies": "finetune",
-        "trunk": None,
-    },
 }  # fmt: skip
 
 
@@ -88,10 +81,6 @@ def test_names_and_lists_are_todays(settled) -> None:
     evaluated = settled("evaluate").arguments
     assert (evaluated["runs"], evaluated["resamples"]) == (["a", "b=c"], 7)
     assert "motifs" not in evaluated  # no baseline read them
-    study = settled("accessibility study")
-    assert study.groups["settings"].fractions == (0.05, 1.0)
-    assert study.groups["settings"].max_positives is None
-    assert study.groups["settings"].max_test_positives == 30
 
 
 @pytest.mark.parametrize(

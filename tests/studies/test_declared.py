@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cistransfer.errors import InputError
+from cistransfer.studies.asked import values_of
 from cistransfer.studies.schema import catalogue, load_study
 from cistransfer.studies.trial import Trial, expand
 
@@ -131,6 +132,13 @@ all = { do = "baseline", name = "gc", examples = "{all}" }
         ('source = "{matrix}"', 'source = "{examples}"', "input 'examples' reads itself"),
         ('do = "examples"', 'do = "examples"\nonly = { size = 30 }', "'only' goes with what is"),
         ("once = { size", "once = { siz", "no axis 'siz'; nearest: size"),
+        ('do = "examples"', 'do = "examples"\nasked = true', "'asked' goes with what is"),
+        (
+            'name = "kmer", ',
+            'name = "kmer", without = "matrx", ',
+            "kmer: no file 'matrx' (without); nearest: matrix",
+        ),
+        ("values = 2,", 'listed = "matrx", values = 2,', "no file 'matrx'; nearest: matrix"),
     ],
 )
 def test_what_is_wrong_is_named(tiny: Path, old: str, new: str, message: str) -> None:
@@ -153,6 +161,60 @@ def test_wrong_questions(tiny: Path) -> None:
 def test_every_study_of_the_package_expands(name: str) -> None:
     study = load_study(name)
     assert study.name == name
-    plan = expand(study, {file: f"{at:064x}" for at, file in enumerate(study.files)})
-    assert plan.rows
+    without = {step.get("without") for step in study.strategies.values()}
+    files = {file: f"{at:064x}" for at, file in enumerate(study.files) if file not in without}
+    plan = expand(study, files, strategies=list(study.strategies))
     assert {row.strategy for row in plan.rows} == set(study.strategies)
+    one = {name: axis.values[:1] for name, axis in study.axes.items()}
+    usual = {name for name, step in study.strategies.items() if not step.get("asked")}
+    assert {row.strategy for row in expand(study, files, one).rows} <= usual
+
+
+def test_alternatives_and_what_is_left_out(tiny: Path) -> None:
+    """The first alternative that is given; ``without`` a file, ``asked`` by name."""
+    tiny.write_text(
+        """
+name = "either"
+title = "A trunk that is given or made"
+[files]
+sets = "Sets"
+trunk = { help = "Trunk", optional = true }
+[inputs.made]
+do = "pretrain"
+source = "{sets}"
+architecture = "danq"
+[strategies]
+tune = { do = "finetune", examples = "{sets}", trunk = "{trunk|made}" }
+bare = { do = "finetune", examples = "{sets}", trunk = "{trunk|default}" }
+like = { do = "finetune", examples = "{sets}", architecture = "{trunk|default}", asked = true }
+made = { do = "score", examples = "{sets}", model = "{made}", without = "trunk" }
+"""
+    )
+    study, sets, trunk = load_study(tiny), {"sets": "a" * 64}, {"trunk": "b" * 64}
+
+    def found(files: dict[str, str], *strategies: str) -> dict[str, dict[str, object]]:
+        plan = expand(study, files, strategies=strategies)
+        return {row.strategy: plan.trials[row.trial].values for row in plan.rows}
+
+    alone, given = found(sets), found(sets | trunk)
+    assert set(alone) == {"tune", "bare", "made"}
+    assert set(given) == {"tune", "bare"}
+    file = {"$file": "b" * 64, "name": "trunk"}
+    assert "$trial" in str(alone["tune"]["trunk"])
+    assert "trunk" not in alone["bare"]
+    assert (given["tune"]["trunk"], given["bare"]["trunk"]) == (file, file)
+    assert found(sets | trunk, "like")["like"]["architecture"] == file
+    notes = expand(study, sets | trunk).notes
+    assert notes == ["made is left out: trunk is given"]
+
+
+def test_values_by_one_word_and_more_draws(tiny: Path) -> None:
+    text = tiny.read_text().replace(
+        'tf = ["ELF1", "SPI1"]', 'tf = { values = ["ELF1"], named = { other = ["SPI1", "MAX"] } }'
+    )
+    tiny.write_text(text.replace("draw = { values = 2,", "draw = { values = [1, 2],"))
+    study = load_study(tiny)
+    assert values_of(study, "tf", ["other"]) == ["SPI1", "MAX"]
+    assert values_of(study, "tf", ["other", "GATA1"]) == ["other", "GATA1"]
+    assert values_of(study, "draw", 3) == [1, 2, 3]
+    assert values_of(study, "size", 1) == [30]

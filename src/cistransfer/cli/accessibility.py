@@ -1,4 +1,4 @@
-"""``cistransfer accessibility``: example sets of open chromatin, and the study of transfer."""
+"""``cistransfer accessibility``: example sets of open chromatin."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cistransfer.cli.groups import GENOME, Device, Precision, Seed
+from cistransfer.cli.groups import GENOME, Seed
 from cistransfer.cli.plan import goes_with
 from cistransfer.cli.verb import Done
 from cistransfer.examples.draw import Background, Shares
 from cistransfer.examples.holdout import SplitOptions
 from cistransfer.openness.options import OpenOptions
-from cistransfer.options import arguments, option
-from cistransfer.studies.settings import QUICK, Settings
+from cistransfer.options import option
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from cistransfer.examples.sources import FromOpenness
     from cistransfer.openness.regions import OpenRegions
 
-__all__ = ["sets", "study"]
+__all__ = ["sets"]
 
 
 @dataclass(frozen=True)
@@ -173,59 +172,6 @@ def sets(
         [*notes, *_lines(table), f"written: {output.out} (see sets.tsv)"],
         written=[output.out],
         used={"inputs": inputs},
-    )
-
-
-@dataclass(frozen=True)
-class StudyOptions:
-    """Study."""
-
-    sets: Path = option(help="Folder of 'cistransfer accessibility sets'.")
-    out: Path = option(metavar="STUDY", help="Study folder.")
-    quick: bool = option(False, help="Minutes instead of an hour, to see it work; not a result.")
-    jobs: int | None = option(None, min=1, help="Processes, one thread each [default: all cores].")
-
-
-def study(
-    options: StudyOptions,
-    settings: Settings,
-    device: Device,
-    precision: Precision,
-    given: frozenset[str],
-) -> Done:
-    """Compare transfer with scratch, multi-class and the pre-trained network on every cell.
-
-    Writes STUDY/results.tsv, tables and figures; 'cistransfer compare STUDY/results.tsv' tests the
-    differences. Repeating the command goes on where it stopped.
-    """
-    from cistransfer import cpus
-    from cistransfer.studies.accessibility import accessibility_study
-    from cistransfer.studies.overview import write_overview
-
-    quick = {}
-    if options.quick:
-        asked = arguments(settings)
-        settings = settings.quick(given | ({"fractions"} if "percent" in given else set()))
-        now = {name: getattr(settings, name) for name in QUICK if name != "fractions"}
-        quick = {name: value for name, value in now.items() if value != asked[name]}
-    table = accessibility_study(
-        options.out,
-        options.sets,
-        settings,
-        jobs=options.jobs or cpus.allowed(),
-        device=device.device,
-        precision=precision.precision,
-    )
-    summary = write_overview(options.out, table)
-    return Done(
-        {
-            "folder": str(options.out),
-            "results": table.astype(object).where(table.notna(), None).to_dict("records"),
-        },
-        [*summary.splitlines(), f"written: {options.out} (results.tsv, summary.md, figures)"],
-        written=[options.out],
-        used={"percent": [100 * share for share in settings.fractions]},
-        settled=quick,
     )
 
 

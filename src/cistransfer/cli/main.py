@@ -8,19 +8,22 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+import typer.core
 import typer.main
 
 from cistransfer import __version__
 from cistransfer.cli.command import run_app
 from cistransfer.cli.process import close_streams, mend_streams, set_environment
+from cistransfer.cli.record import GONE
 from cistransfer.cli.rerun import rerun
 from cistransfer.cli.verb import verb
+from cistransfer.errors import InputError
 
 __all__ = ["app", "main"]
 
 GROUPS = {
     "matrix": "Build, import, inspect and export binding matrices.",
-    "accessibility": "Chromatin accessibility by transfer: example sets of cells, the comparison.",
+    "accessibility": "Chromatin accessibility by transfer: example sets of cells.",
     "study": "Experiments by name: run, on one machine or a cluster, collect, draw.",
     "bundle": "Inspect, pack and hand on trained models.",
     "data": "Public data: what there is, and how to get it.",
@@ -36,7 +39,6 @@ VERBS = {
     "matrix common": "matrix:common",
     "relatives": "relatives:relatives",
     "accessibility sets": "accessibility:sets",
-    "accessibility study": "accessibility:study",
     "examples": "examples:examples",
     "pretrain": "pretrain:pretrain",
     "finetune": "finetune:finetune",
@@ -54,6 +56,7 @@ VERBS = {
     "study status": "study:status",
     "study collect": "study:collect",
     "study figures": "study:figures",
+    "study models": "study:models",
     "bundle info": "bundle:info",
     "bundle check": "bundle:check",
     "bundle pack": "bundle:pack",
@@ -88,6 +91,16 @@ def _root(
     pass
 
 
+class _Group(typer.core.TyperGroup):
+    """A group of verbs that says of one that is gone what does it now."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        words = " ".join([*ctx.command_path.split()[1:], *args[:1]])
+        if words in GONE:
+            raise InputError(f"'cistransfer {words}' is now '{GONE[words]}'")
+        return super().resolve_command(ctx, args)
+
+
 def _made() -> Callable[..., Any]:
     """The command with every verb, made once: typer would make it anew in every call."""
     root = typer.Typer(
@@ -102,7 +115,7 @@ def _made() -> Callable[..., Any]:
     root.callback()(_root)
     groups = {"": root}
     for name, about in GROUPS.items():
-        groups[name] = typer.Typer(help=about, no_args_is_help=True)
+        groups[name] = typer.Typer(cls=_Group, help=about, no_args_is_help=True)
         root.add_typer(groups[name], name=name)
     for words, place in VERBS.items():
         group, _, name = words.rpartition(" ")

@@ -11,7 +11,7 @@ from cistransfer import __version__
 from cistransfer.errors import InputError, shown
 from cistransfer.storage import is_stream, read_json, write_json
 
-__all__ = ["FORMAT", "Config", "check_place", "plain", "read_config", "write_config"]
+__all__ = ["FORMAT", "GONE", "Config", "check_place", "plain", "read_config", "write_config"]
 
 FORMAT = 2
 """Of the record: 1 named every option of the verb, also those that had no meaning in the run."""
@@ -21,6 +21,11 @@ RENAMED: dict[str, dict[str, str]] = {
     "relatives": {"cell": "evidence_cell"},
 }
 """Older names of options, by verb, that are still read: on the command line and in records."""
+
+GONE: dict[str, str] = {
+    "accessibility study": "cistransfer study run accessibility --file sets=SETS --out FOLDER",
+}
+"""Verbs that are gone, and the command that does what they did."""
 
 
 class Config:
@@ -184,8 +189,6 @@ def _today(verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
             given.pop("threshold", None)
         if "open_table" not in given:
             given.pop("open_above", None)
-    if verb == "accessibility study":  # 0 was all
-        given = {n: v for n, v in given.items() if not (n.startswith("most") and v == 0)}
     if verb in ("relatives", "pretrain"):  # was of Tomtom's p
         given.pop("cut", None)
     names = _OLD_NAMES.get(verb, {})
@@ -213,11 +216,6 @@ _OLD_NAMES: dict[str, dict[str, str]] = {
         "signals": "open",
         "threshold": "z_above",
         "most": "max_regions",
-    },
-    "accessibility study": {
-        "shares": "percent",
-        "most": "max_positives",
-        "most_test": "max_test_positives",
     },
     "pretrain": {
         "n": "n_tfs",

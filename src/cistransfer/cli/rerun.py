@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cistransfer.cli.record import Config
+from cistransfer.cli.record import GONE, Config
 from cistransfer.errors import InputError, nearest
 
 __all__ = ["rerun"]
@@ -25,6 +25,10 @@ def rerun(
     """Repeat a run into another place: the run's verb with '--config CONFIG --out OUT'."""
     root: Any = context.find_root().command
     words = Config(config).words
+    if " ".join(words) in GONE:
+        raise InputError(
+            f"{config}: 'cistransfer {' '.join(words)}' is now '{GONE[' '.join(words)]}'"
+        )
     command = root
     for word in words:
         verbs = getattr(command, "commands", {})

@@ -11,7 +11,7 @@ from cistransfer.cli.verb import Done
 from cistransfer.errors import InputError
 from cistransfer.options import option
 
-__all__ = ["collect", "figures", "list_studies", "run", "show", "status"]
+__all__ = ["collect", "figures", "list_studies", "models", "run", "show", "status"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,16 @@ def _list(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Which."""
+
+    strategies: tuple[str, ...] = option((), help="Comma list of strategies [default: all].")
+    axis: tuple[str, ...] = option(
+        (), repeat=True, metavar="NAME=VALUES", help="Values of an axis (repeatable)."
+    )
+
+
+@dataclass(frozen=True)
 class Engines:
     """Computing."""
 
@@ -153,7 +163,12 @@ def show(which: Which) -> Done:
         lines.append(f"needs {name}: {given.help}{where}")
     for name, axis in study.axes.items():
         lines.append(f"{name}: {', '.join(map(str, axis.values))}")
-    lines.append("strategies: " + ", ".join(study.strategies))
+        for word, values in axis.named.items():
+            lines.append(f"{name} {word}: {', '.join(map(str, values))}")
+    run_always = [name for name, step in study.strategies.items() if not step.get("asked")]
+    lines.append("strategies: " + ", ".join(run_always))
+    if asked := [name for name, step in study.strategies.items() if step.get("asked")]:
+        lines.append("strategies by --strategies only: " + ", ".join(asked))
     lines += [f"{claim.id}: {claim.says}" for claim in study.claims]
     return Done(content, lines)
 
@@ -256,8 +271,21 @@ def status(folder: Folder) -> Done:
     )
 
 
+def models(folder: Folder, chosen: Chosen) -> Done:
+    """List the models that a study keeps: folder, a tab, what it is.
+
+    Each is a run folder, for 'cistransfer evaluate', 'interpret' and every other verb.
+    """
+    from cistransfer.studies.store import Store
+
+    store = Store(folder.folder)
+    wanted = {name: _list(words) for name, words in map(_pairs, chosen.axis)}
+    rows = store.models(chosen.strategies, wanted)
+    return Done({"models": rows}, [f"{row['folder']}\t{row['label']}" for row in rows])
+
+
 def collect(folders: Folders) -> Done:
-    """Write the results of studies: results.parquet, results.tsv, the papers' claims."""
+    """Write the results of studies: results.parquet, results.tsv, summary, the papers' claims."""
     from cistransfer.studies.collect import collect as write
     from cistransfer.studies.page import reproduction
 

@@ -28,7 +28,7 @@ from typer.core import TyperCommand
 
 from cistransfer.cli.command import finish, say
 from cistransfer.cli.plan import Asked, Given, Plan
-from cistransfer.cli.record import RENAMED, check_place, plain, write_config
+from cistransfer.cli.record import RENAMED, check_place, write_config
 from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
 from cistransfer.storage import overwriting
@@ -54,8 +54,6 @@ class Done:
         What the record is written in (a folder) or beside (a file).
     used : mapping
         For the record: what was settled while it ran.
-    settled : mapping
-        Values of options that were not those asked, by their names in the record.
     code : int
         Exit code: 2 where the answer is that something is wrong.
     """
@@ -64,7 +62,6 @@ class Done:
     lines: Sequence[str] = ()
     written: Sequence[Path] = ()
     used: Mapping[str, Any] = field(default_factory=dict)
-    settled: Mapping[str, Any] = field(default_factory=dict)
     code: int = 0
 
 
@@ -109,23 +106,20 @@ class GroupedCommand(TyperCommand):
 def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
     """Add a function to the application as a verb (see the module)."""
     plan = Plan(function)
-    wants_given = "given" in inspect.signature(function).parameters
 
     def command(context: typer.Context, **options: Any) -> None:
         given = _given(plan, context)
         if record := context.meta.get(_RECORD):
             _refuse_code(record, given, options["trust_code"])
         settled = plan.settle(given)
-        extra = {"given": frozenset(given.values)} if wants_given else {}
         _check_place(plan, given, _words(context), options["overwrite"])
         over: AbstractContextManager[list[str]] = (
             overwriting() if options["overwrite"] else nullcontext([])
         )
         with over as replaced:
-            done = function(**settled.groups, **extra)
-            arguments = settled.arguments | plain(done.settled)
+            done = function(**settled.groups)
             for path in done.written:
-                write_config(path, _words(context), arguments, done.used)
+                write_config(path, _words(context), settled.arguments, done.used)
         if names := [*dict.fromkeys(replaced)]:
             more = f", … ({len(names):,} files in all)" if len(names) > 8 else ""
             say(f"replaced: {', '.join(names[:8])}{more}")

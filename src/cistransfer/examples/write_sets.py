@@ -1,4 +1,4 @@
-"""All sets of an accessibility study, as a folder: pre-training, every cell, multi-class."""
+"""All sets of open chromatin of some cells, as a folder: pre-training, every cell, multi-class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cistransfer.openness.specific import specific_regions
 from cistransfer.storage import remove_folder, safe_name
 from cistransfer.tables import write_tsv
 
-__all__ = ["folder_of", "write_listed_sets", "write_sets"]
+__all__ = ["cells_of", "folder_of", "write_listed_sets", "write_sets"]
 
 PathLike = str | os.PathLike[str]
 
@@ -36,6 +36,24 @@ PathLike = str | os.PathLike[str]
 def folder_of(cell: str) -> str:
     """Name of a cell's folder: letters that file names cannot hold become ``_``."""
     return safe_name(re.sub(r"[^\w.+-]", "_", cell))
+
+
+def cells_of(folder: PathLike) -> list[str]:
+    """Cells of a folder of sets, by name; other folders in it are leftovers.
+
+    Raises
+    ------
+    InputError
+        When it is no such folder.
+    """
+    path = Path(folder) / "sets.tsv"
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: expected the folder of 'cistransfer accessibility sets', found no sets.tsv"
+        )
+    listed = set(pd.read_csv(path, sep="\t", dtype=str)["set"])
+    found = sorted(name for name in listed if name.startswith("cells/"))
+    return [open_examples(Path(folder) / name).tasks[0] for name in found]
 
 
 def write_sets(

@@ -15,7 +15,16 @@ from cistransfer.storage import fingerprint, read_json, write_json
 from cistransfer.studies.schema import Study, Value
 from cistransfer.studies.store import Store
 
-__all__ = ["Asked", "bytes_of", "digests_of", "duration", "find_files", "seconds_of", "values_of"]
+__all__ = [
+    "Asked",
+    "as_listed",
+    "bytes_of",
+    "digests_of",
+    "duration",
+    "find_files",
+    "seconds_of",
+    "values_of",
+]
 
 PathLike = str | os.PathLike[str]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -76,19 +85,50 @@ def values_of(declared: Study, axis: str, wanted: Sequence[Value] | int) -> list
     if axis not in declared.axes:
         raise InputError(f"{declared.name}: no axis {axis!r}; {nearest(axis, declared.axes)}")
     known = declared.axes[axis].values
+    if not isinstance(wanted, int) and len(wanted) == 1:
+        wanted = declared.axes[axis].named.get(str(wanted[0]), wanted)
     if isinstance(wanted, int):
         if wanted < 1:
             raise InputError(f"{axis}: expected at least one value, found {wanted}")
-        return list(range(wanted)) if _counts(known) else list(known[:wanted])
+        first = _counted_from(known)
+        return list(known[:wanted] if first is None else range(first, first + wanted))
     by_text: dict[str, Value] = {str(value): value for value in known}
+    if declared.axes[axis].listed:
+        for value in wanted:
+            if str(value) not in by_text:
+                known_texts = nearest(str(value), by_text)
+                raise InputError(f"{declared.name}: no {axis} {value!r}; {known_texts}")
     found = [by_text.get(str(value), _number(value)) for value in wanted]
     if not found:
         raise InputError(f"{axis}: expected at least one value, found none")
     return list(dict.fromkeys(found))
 
 
-def _counts(values: Sequence[Value]) -> bool:
-    return list(values) == list(range(len(values)))
+def as_listed(declared: Study, paths: Mapping[str, Path]) -> Study:
+    """A study whose axes have the values that its folders of sets list.
+
+    Raises
+    ------
+    InputError
+        For a folder that is not of 'cistransfer accessibility sets'.
+    """
+    from cistransfer.examples.write_sets import cells_of
+
+    axes = {
+        name: axis.model_copy(update={"values": cells_of(paths[axis.listed])})
+        if axis.listed in paths
+        else axis
+        for name, axis in declared.axes.items()
+    }
+    return declared.model_copy(update={"axes": axes})
+
+
+def _counted_from(values: Sequence[Value]) -> int | None:
+    """The first of values that are counted (draws, which there can be more of), or None."""
+    first = values[0]
+    if not isinstance(first, int) or list(values) != list(range(first, first + len(values))):
+        return None
+    return first if len(values) > 1 or first == 0 else None
 
 
 def _number(value: Value) -> Value:

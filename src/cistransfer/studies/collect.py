@@ -20,6 +20,7 @@ from cistransfer.metrics.table import display, small_is_better
 from cistransfer.storage import whole_file, write_text
 from cistransfer.studies.schema import Claim, Study, load_study
 from cistransfer.studies.store import Store
+from cistransfer.studies.summary import write_summary
 from cistransfer.tables import markdown, write_tsv
 
 __all__ = [
@@ -73,6 +74,8 @@ def results(store: Store) -> pd.DataFrame:
 def wide(table: pd.DataFrame) -> pd.DataFrame:
     """One row for each trial of the test part, a column for each metric: for `cistransfer compare`.
 
+    A study of cells has them in the column ``tf``, as every table of results has what is learned.
+
     Parameters
     ----------
     table : DataFrame
@@ -82,6 +85,12 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in test.columns if name not in ("metric", "value", "part")]
     if test.empty:
         return pd.DataFrame(columns=keys)
+    if "cell" in keys and "tf" not in keys:
+        keys = ["tf" if name == "cell" else name for name in keys]
+        test = test.rename(columns={"cell": "tf"})
+    if "tf" in keys:
+        test = test[test["tf"] != ""]  # of all of them: nothing to compare by
+    test = test[~test["metric"].isin(keys)]  # an axis of that name says more
     return (
         test.pivot_table(index=keys, columns="metric", values="value", sort=False, dropna=True)
         .reset_index()
@@ -90,7 +99,7 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def collect(folder: str | Path) -> pd.DataFrame:
-    """Write ``results.parquet``, ``results.tsv`` (wide) and ``claims.md`` of a study.
+    """Write ``results.parquet``, ``results.tsv`` (wide), ``summary.md`` and ``claims.md``.
 
     Returns
     -------
@@ -103,6 +112,7 @@ def collect(folder: str | Path) -> pd.DataFrame:
         table.to_parquet(temporary, index=False)
     write_tsv(store.folder / "results.tsv", wide(table))
     declared = load_study(store.declared)
+    write_summary(store.folder, declared, table)
     if declared.claims and len(table):
         found = claims(declared, table).drop(columns="what it takes")
         write_text(store.folder / "claims.md", markdown(found) + "\n")

@@ -48,11 +48,21 @@ def draw_figure(wanted: Figure, table: pd.DataFrame, strategies: list[str]) -> D
         In the order of the study.
     """
     own = table[table["metric"] == wanted.metric]
-    rows = less(select(own, {"part": "test", **wanted.where}), own, wanted.minus)
+    part = {} if wanted.kind == "parts" else {"part": "test"}
+    rows = less(select(own, {**part, **wanted.where}), own, wanted.minus)
     if rows.empty:
         return None
-    kinds = {"box": _box, "bars": _bars, "line": _line, "scatter": _scatter, "heat": _heat}
-    columns = {wanted.by, wanted.panels, *(() if wanted.kind == "scatter" else (wanted.x,))} - {""}
+    kinds = {
+        "box": _box,
+        "bars": _bars,
+        "line": _line,
+        "scatter": _scatter,
+        "heat": _heat,
+        "parts": _parts,
+    }
+    columns = {wanted.by, wanted.panels} - {""}
+    if wanted.kind not in ("scatter", "parts"):
+        columns.add(wanted.x)
     for name in columns:
         if name not in rows:
             raise InputError(f"figure {wanted.name!r}: the results have no {name!r}")
@@ -61,7 +71,11 @@ def draw_figure(wanted: Figure, table: pd.DataFrame, strategies: list[str]) -> D
         rows = rows.assign(strategy=pd.Categorical(rows["strategy"], known, ordered=True))
     values = _values(rows, wanted.panels) if wanted.panels else [""]
     across = min(3, len(values))
-    many = 1 if wanted.kind in ("scatter", "line", "heat") else len(_values(rows, wanted.x)) / 6
+    many = (
+        1
+        if wanted.kind in ("scatter", "line", "heat", "parts")
+        else len(_values(rows, wanted.x)) / 6
+    )
     made, panels = figure(
         max(3.6, 3.6 * many), 3.4, rows=-(-len(values) // across), columns=across, grid=True
     )
@@ -180,6 +194,23 @@ def _scatter(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
     panel.plot(ends, ends, "-", color=GREY, lw=0.8)
     name = _what(wanted)
     finish(panel, f"{name}, {wanted.x}", f"{name}, {wanted.y}")
+
+
+def _parts(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
+    """Training part against test part; far below the diagonal is learned by heart."""
+    keys = [name for name in rows.columns if name not in ("part", "metric", "value", "item")]
+    both = rows.pivot_table(index=keys, columns="part", values="value", observed=True)
+    if not {"train", "test"} <= set(both):
+        return
+    both = both.dropna(subset=["train", "test"]).reset_index()
+    for number, (name, colour, own) in enumerate(_by(both, wanted)):
+        if len(own):
+            mark = MARKERS[number % len(MARKERS)]
+            panel.plot(own["train"], own["test"], mark, color=colour, label=name, ms=4)
+    low = float(both[["train", "test"]].to_numpy().min(initial=1.0)) - 0.02
+    panel.plot([low, 1], [low, 1], "-", color=GREY, lw=0.8)
+    name = display(wanted.metric)
+    finish(panel, f"{name}, training part", f"{name}, test part")
 
 
 def _heat(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:

@@ -17,6 +17,7 @@ from cistransfer.progress import say
 from cistransfer.studies.asked import (
     Asked,
     PathLike,
+    as_listed,
     digests_of,
     duration,
     find_files,
@@ -118,6 +119,7 @@ def run_study(name: PathLike, out: PathLike, asked: Asked | None = None) -> Outc
     asked = asked or Asked()
     declared, store = load_study(name), Store(out)
     paths = find_files(declared, asked, folder_of(name))
+    declared = as_listed(declared, paths)
     digests = digests_of(store, paths)
     axes = {axis: values_of(declared, axis, wanted) for axis, wanted in asked.axes.items()}
     plan = expand(declared, digests, axes, asked.strategies)

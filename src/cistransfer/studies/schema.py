@@ -16,11 +16,13 @@ from cistransfer.storage import read_toml
 
 __all__ = [
     "Axis",
+    "Beside",
     "Claim",
     "Figure",
     "Given",
     "Labels",
     "Study",
+    "Summary",
     "catalogue",
     "load_study",
     "text_of",
@@ -46,6 +48,10 @@ class Axis(BaseModel):
     values: list[Value] = Field(min_length=1)
     once: dict[str, list[Value]] = {}
     """Only the first value counts where another axis has one of these (a draw of all peaks)."""
+    named: dict[str, list[Value]] = {}
+    """Lists of values that are asked for by one word (``--tfs second``)."""
+    listed: str = ""
+    """A folder of sets among the files: where it lists other cells, those are the values."""
 
     @model_validator(mode="after")
     def _different(self) -> Axis:
@@ -132,7 +138,8 @@ class Figure(BaseModel):
     model_config = _STRICT
 
     name: str
-    kind: Literal["box", "line", "scatter", "bars", "heat"]
+    kind: Literal["box", "line", "scatter", "bars", "heat", "parts"]
+    """``parts``: the training part to the right, the test part upwards."""
     metric: str = "aucpr"
     x: str = "tf"
     """Axis; of a scatter, the strategy to the right."""
@@ -149,6 +156,40 @@ class Figure(BaseModel):
     title: str = ""
     paper: str = ""
     """The figure of the paper that it stands beside."""
+
+
+class Summary(BaseModel):
+    """A table of the results in ``summary.md``."""
+
+    model_config = _STRICT
+
+    title: str
+    metrics: list[str] = ["aucpr"]
+    """A table for each; with ``columns = "metric"`` a column."""
+    rows: str = "strategy"
+    columns: str = "size"
+    tables: str = ""
+    """An axis with a table for each of its values."""
+    over: list[str] = ["tf"]
+    """The mean is over values of these, each the mean of its trials."""
+    spread: Literal["", "interval", "range"] = ""
+    """In brackets: the 95 % interval from resampling what the mean is over, or its range."""
+    where: dict[str, Value | list[Value]] = {}
+    """Which rows (as in a claim)."""
+
+
+class Beside(BaseModel):
+    """A number from elsewhere that stands in the summary, as quoted."""
+
+    model_config = _STRICT
+
+    label: str
+    metric: str = "aucpr"
+    value: float
+    where: dict[str, Value] = {}
+    """Its place: the values of axes."""
+    source: str
+    """Who measured it, and on what."""
 
 
 def _axis(value: Any) -> Any:
@@ -186,7 +227,7 @@ class Study(BaseModel):
         Steps (``do``) whose files others read: trunks, example sets.
     strategies
         Steps whose numbers are compared, by label.
-    claims, figures
+    claims, figures, summaries, beside
     """
 
     model_config = _STRICT
@@ -204,6 +245,8 @@ class Study(BaseModel):
     strategies: dict[str, dict[str, Any]] = Field(min_length=1)
     claims: list[Claim] = []
     figures: list[Figure] = []
+    summaries: list[Summary] = []
+    beside: list[Beside] = []
 
     @model_validator(mode="after")
     def _names(self) -> Study:
@@ -215,9 +258,14 @@ class Study(BaseModel):
                 if name in seen:
                     raise ValueError(f"two things are called {name!r}")
                 seen.add(name)
-        for name in self.axes:
+        for name, axis in self.axes.items():
             if name in COLUMNS:
                 raise ValueError(f"no axis may be called {name!r}")
+            if axis.listed and axis.listed not in self.files:
+                raise ValueError(
+                    f"axis {name!r}, listed: no file {axis.listed!r}; "
+                    + nearest(axis.listed, self.files)
+                )
         for name, label in self.labels.items():
             if name in COLUMNS:
                 raise ValueError(f"no label may be called {name!r}")
@@ -229,6 +277,12 @@ class Study(BaseModel):
         columns = {*axes, *self.labels}
         selectors = [
             *((f"axis {name!r}, once", axis.once, axes) for name, axis in self.axes.items()),
+            *((f"summary {each.title!r}", each.where, columns) for each in self.summaries),
+            *(
+                (f"summary {each.title!r}", dict.fromkeys(each.over), columns)
+                for each in self.summaries
+            ),
+            *((f"beside {each.label!r}", each.where, axes) for each in self.beside),
             *(
                 (f"{name!r}, only", step["only"], axes)
                 for name, step in (*self.inputs.items(), *self.strategies.items())
@@ -313,6 +367,8 @@ _MODELS: dict[str, type[BaseModel]] = {
     "labels": Labels,
     "claims": Claim,
     "figures": Figure,
+    "summaries": Summary,
+    "beside": Beside,
 }
 
 

@@ -64,6 +64,10 @@ Step = Callable[..., Sequence[Measured] | None]
 STEPS: dict[str, Step] = {}
 """Every step by name."""
 
+OWN = frozenset(("do", "only", "keep", "asked", "without"))
+"""Keys of an entry that say what is done with the step: at which points, whether what it makes is
+kept, whether it runs only where it is asked for by name, the file with which it is left out."""
+
 _PASSED: dict[str, tuple[type, ...]] = {
     "matrix": (OpenOptions,),
     "examples": (FromMatrix, FromPeaks, FromFasta, FromRegions, FromTFs, Matched),
@@ -103,7 +107,7 @@ def check_step(where: str, entry: Mapping[str, Any]) -> None:
     known = {each.name for each in asked if each.kind is not inspect.Parameter.VAR_KEYWORD}
     known |= {field.name for group in _PASSED.get(name, ()) for field in fields(group)}
     for argument in entry:
-        if argument not in {*known, "do", "only", "keep"}:
+        if argument not in {*known, *OWN}:
             raise InputError(f"{where}: {name} has no {argument!r}; {nearest(argument, known)}")
     for each in asked:
         keyword = each.kind is inspect.Parameter.KEYWORD_ONLY
@@ -246,13 +250,15 @@ def examples(
     guard: str | None = None,
     positives: int | str | None = None,
     unknown: bool = False,
+    develop: str | None = None,
     seed: int = 0,
     **options: Any,
 ) -> None:
     """Make an example set: `cistransfer.make_examples`.
 
     With ``unknown``, a trunk that has an output for the TF is refused. ``positives`` may be
-    ``all``.
+    ``all``. ``develop`` is a chromosome, for choosing without a look at the test: what the trunk
+    tests on is dropped, what it validates on tests, and that chromosome validates.
     """
     from cistransfer.api.learn import make_examples, open_bundle
 
@@ -264,6 +270,10 @@ def examples(
     if number is not None:
         options["positives"] = number
     source = matrix_of(source)
+    if develop is not None:
+        if trunk is None or split is not None or guard is not None:
+            raise InputError("develop: goes with a trunk, and without split and guard")
+        options["holdout"], trunk = _developing(open_bundle(trunk), develop), None
     make_examples(
         source,
         trunk=trunk,
@@ -273,6 +283,19 @@ def examples(
         seed=seed,
         **_tuples(options),
     )
+
+
+def _developing(trunk: Any, valid: str) -> Any:
+    """Hold out what a trunk validates on, and drop what it tests on."""
+    import pandas as pd
+
+    from cistransfer.examples.holdout import HoldOut
+    from cistransfer.examples.split import Split, split_from_card
+    from cistransfer.genome.bed import regions_table
+
+    split = split_from_card(trunk.card.split)
+    hidden = [regions_table([chrom], [0], [2**31], part="train") for chrom in split.test]
+    return HoldOut(Split(valid=(valid,), test=split.valid), "all", pd.concat(hidden))
 
 
 def matrix_of(source: Path) -> Path:
@@ -326,11 +349,16 @@ def classes(work: Work, *, sets: dict[str, Path], negatives: bool = True) -> Non
     """
     from cistransfer.api.learn import open_examples
     from cistransfer.examples.classes import multiclass_examples
-    from cistransfer.examples.dataset import save_examples
+    from cistransfer.examples.dataset import counts, save_examples
 
     made = multiclass_examples(
         {name: open_examples(path) for name, path in sets.items()}, negatives=negatives
     )
+    for part in ("train", "valid"):
+        table = counts(made)[part]
+        for task in made.tasks:
+            if not table[task]["bound"]:
+                raise InputError(f"class {task!r} has no window in the {part} part")
     save_examples(work.folder / "examples", made)
 
 
@@ -342,7 +370,7 @@ def pretrain(
     member: str = "",
     split: Any = None,
     strategy: str = "pretrain",
-    architecture: str = "cnn",
+    architecture: Path | str = "cnn",
     arguments: dict[str, Any] | None = None,
     epochs: int | None = None,
     motifs: Path | None = None,
@@ -355,12 +383,14 @@ def pretrain(
 ) -> list[Measured]:
     """Pre-train a trunk: `cistransfer.pretrain`; of ``parts`` it is measured too.
 
-    ``member`` is the set in a folder of several.
+    ``member`` is the set in a folder of several; ``architecture`` may be a trunk, whose
+    architecture and sizes are taken.
     """
     from cistransfer.api.learn import open_examples
     from cistransfer.api.learn import pretrain as train
     from cistransfer.evaluation.baselines import score_model
 
+    architecture, arguments = _design(architecture, arguments)
     bundle = train(
         matrix_of(source / member) if member else matrix_of(source),
         out=work.folder,
@@ -386,6 +416,18 @@ def pretrain(
     )
 
 
+def _design(
+    architecture: Path | str, arguments: dict[str, Any] | None
+) -> tuple[str, dict[str, Any] | None]:
+    """Name and sizes of an architecture, by its name or by a trunk that has it."""
+    from cistransfer.api.learn import open_bundle
+
+    if isinstance(architecture, Path):
+        design = open_bundle(architecture).card.architecture
+        return design.name, dict(design.arguments)
+    return architecture, arguments
+
+
 # What is compared -------------------------------------------------------------------------------
 
 
@@ -396,7 +438,7 @@ def finetune(
     examples: Path,
     trunk: Path | str | None = None,
     strategy: str | None = None,
-    architecture: str | None = None,
+    architecture: Path | str | None = None,
     arguments: dict[str, Any] | None = None,
     epochs: int | None = None,
     change: dict[str, Any] | None = None,
@@ -409,9 +451,10 @@ def finetune(
 ) -> list[Measured]:
     """Train a model for the examples' task and measure it: `cistransfer.finetune`.
 
-    Without a trunk the network starts from scratch. ``change`` are other settings of the strategy's
-    gradient phases (``learning_rate``, ``batch_size`` …). ``intervals`` is the number of resamples
-    of the test regions for an interval of the AUCPR.
+    Without a trunk the network starts from scratch; ``architecture`` may be a trunk, whose
+    architecture and sizes are taken. ``change`` are other settings of the strategy's gradient
+    phases (``learning_rate``, ``batch_size`` …). ``intervals`` is the number of resamples of the
+    test regions for an interval of the AUCPR.
     """
     from cistransfer.api.learn import finetune as train
     from cistransfer.api.learn import open_examples
@@ -422,6 +465,8 @@ def finetune(
     if changes := {name: value for name, value in (change or {}).items() if value != "default"}:
         default = "scratch" if trunk is None else "finetune"
         plan = with_phases(load_strategy(plan or default), changes)
+    if architecture is not None:
+        architecture, arguments = _design(architecture, arguments)
     bundle = train(
         examples,
         trunk=trunk,
@@ -452,20 +497,27 @@ def baseline(
     examples: Path,
     name: str,
     motifs: Path | None = None,
+    first: bool = False,
     trunk: Path | str | None = None,
     parts: Sequence[str] = ("test",),
     calls: str = "validation",
     intervals: int = 0,
     seed: int = 0,
 ) -> list[Measured]:
-    """Fit a baseline and measure it; ``sibling`` is the trunk's output that fits best."""
+    """Fit a baseline and measure it; ``sibling`` is the trunk's output that fits best.
+
+    With ``first`` only the first of the TF's motifs is given, so that ``motif`` fits nothing.
+    """
     from cistransfer.api.learn import open_bundle, open_examples
     from cistransfer.evaluation.baselines import score_by, sibling
     from cistransfer.motifs.files import read_motifs
+    from cistransfer.motifs.names import motifs_of
 
     data = open_examples(examples)
     start = None if trunk is None else open_bundle(trunk)
-    pwms = () if motifs is None else read_motifs(motifs)
+    pwms = [] if motifs is None else read_motifs(motifs)
+    if first:
+        pwms = motifs_of(data.tasks[0], pwms)[:1]
 
     def score(codes: Any) -> Any:
         if name == "sibling" and start is not None:
@@ -481,6 +533,7 @@ def score(
     *,
     examples: Path,
     model: Path | str,
+    member: str = "",
     output: str | None = None,
     parts: Sequence[str] = ("test",),
     calls: str = "validation",
@@ -488,12 +541,13 @@ def score(
 ) -> list[Measured]:
     """Measure a trained model on examples of one task.
 
-    ``output`` is the model's output that is read, by default the one called as the task.
+    ``output`` is the model's output that is read, by default the one called as the task;
+    ``member`` the set in a folder of several.
     """
     from cistransfer.api.learn import open_bundle, open_examples
     from cistransfer.evaluation.baselines import score_model
 
-    data, bundle = open_examples(examples), open_bundle(model)
+    data, bundle = open_examples(examples / member), open_bundle(model)
     name = output or data.tasks[0]
     if len(data.tasks) != 1 or name not in bundle.tasks:
         raise InputError(

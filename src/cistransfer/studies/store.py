@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, nearest
 from cistransfer.storage import Kind, read_json, whole_folder, write_json, write_text
 from cistransfer.studies.steps import Measured
 from cistransfer.studies.trial import Plan, Row, Trial
@@ -161,6 +161,58 @@ class Store:
         return Plan(
             trials, _rows(content), set(content["kept"]), content["notes"], content["inputs"]
         )
+
+    def models(
+        self, strategies: Sequence[str] = (), axes: Mapping[str, Sequence[str]] | None = None
+    ) -> list[dict[str, str]]:
+        """Models that are kept of what is compared, in the order of work.
+
+        Parameters
+        ----------
+        strategies : sequence of str
+            By default all.
+        axes : mapping, optional
+            Axis → values; what does not depend on an axis is of every value.
+
+        Returns
+        -------
+        list of dict
+            ``strategy``, ``label``, ``folder`` (a run folder).
+
+        Raises
+        ------
+        InputError
+            For a strategy, an axis or a value that was not asked of the study.
+        """
+        plan, axes = self.plan(), dict(axes or {})
+        known: dict[str, dict[str, None]] = {"strategy": {}}
+        for row in plan.rows:
+            known["strategy"][row.strategy] = None
+            for name, value in row.point:
+                known.setdefault(name, {})[value] = None
+        for name, values in {"strategy": strategies, **axes}.items():
+            if name not in known:
+                raise InputError(f"{self.folder}: no axis {name!r}; {nearest(name, known)}")
+            for value in values:
+                if str(value) not in known[name]:
+                    raise InputError(
+                        f"{self.folder}: no {name} {value!r}; {nearest(str(value), known[name])}"
+                    )
+        return [
+            {
+                "strategy": row.strategy,
+                "label": plan.label(row.trial),
+                "folder": str(self.files(row.trial)),
+            }
+            for row in plan.rows
+            if row.trial in plan.kept
+            and self.has(row.trial, True)
+            and (not strategies or row.strategy in strategies)
+            and all(
+                dict(row.point).get(name) in (None, *map(str, values))
+                for name, values in axes.items()
+            )
+        ]
 
     # Trials --------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 A study is expanded into trials here (`expand`). Where a step names ``{tf}`` it gets the value of
 that axis; ``{examples}`` an input, which is a trial of its own; ``{genome}`` a file, known by its
-content; ``{mode.tf}`` an entry of a table; ``{tf.*}`` every declared value of an axis. A step
+content; ``{mode.tf}`` an entry of a table; ``{tf.*}`` every declared value of an axis;
+``{trunk|pretrained}`` the first of several that is given, ``default`` if it ends so. A step
 depends on the axes that it names, itself or through its inputs, and on no others. An axis of one
 value is a parameter; with the value ``default`` an argument is as if it were not there.
 """
@@ -22,12 +23,13 @@ import cistransfer.studies.readings  # noqa: F401  (adds steps)
 from cistransfer import __version__
 from cistransfer.errors import InputError, nearest, shown
 from cistransfer.studies.schema import Study, Value
-from cistransfer.studies.steps import check_step
+from cistransfer.studies.steps import OWN, check_step
 
 __all__ = ["Plan", "Row", "Trial", "expand", "references"]
 
 Point = Mapping[str, Value]
 _WHOLE = re.compile(r"\{([^{}]+)\}")
+_EITHER = re.compile(r"\{([^{}|]+(?:\|[^{}|]+)+)\}")
 _TRIAL, _FILE = "$trial", "$file"
 DEFAULT = "default"
 """Value of an axis with which a step's argument is as if it were not there."""
@@ -218,16 +220,42 @@ class _Expansion:
                 raise InputError(
                     f"{study.name}: no strategy {name!r}; {nearest(name, study.strategies)}"
                 )
-        self.study, self.files = study, files
+        self.files = files
+        self.study = study = self._settled(study)
         self.values = {name: list(axes.get(name, axis.values)) for name, axis in study.axes.items()}
         self.every = {
             name: list(dict.fromkeys([*axis.values, *self.values[name]]))
             for name, axis in study.axes.items()
         }
-        self.strategies = list(strategies or study.strategies)
+        self.strategies = list(
+            strategies or (name for name, step in study.strategies.items() if not step.get("asked"))
+        )
         self.made = Plan()
         self._axes: dict[str, frozenset[str] | None] = {}
         self._trials: dict[tuple[str, tuple[tuple[str, Value], ...]], str] = {}
+
+    def _settled(self, study: Study) -> Study:
+        """The study with the first of alternatives that is given in the place of each."""
+        self.study = study
+
+        def settle(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {key: settle(each) for key, each in value.items()}
+            if isinstance(value, list):
+                return [settle(each) for each in value]
+            return _EITHER.sub(choose, value) if isinstance(value, str) else value
+
+        def choose(match: re.Match[str]) -> str:
+            names = match[1].split("|")
+            for name in names:
+                if name == DEFAULT:
+                    return DEFAULT
+                if not self._missing({"": f"{{{name}}}"}):
+                    return f"{{{name}}}"
+            return f"{{{names[0]}}}"
+
+        steps = {"inputs": settle(study.inputs), "strategies": settle(study.strategies)}
+        return study.model_copy(update=steps)
 
     def plan(self) -> Plan:
         """Every strategy at every point."""
@@ -238,6 +266,9 @@ class _Expansion:
         rows = []
         for order, label in enumerate(self.strategies):
             step = study.strategies[label]
+            if step.get("without") in self.files:
+                self.made.notes.append(f"{label} is left out: {step['without']} is given")
+                continue
             missing = self._missing(step)
             if missing:
                 self.made.notes.append(f"{label} is left out: no {missing} is given")
@@ -296,8 +327,12 @@ class _Expansion:
         """Refuse steps, arguments and references that do not exist."""
         where = f"{self.study.name}: {name}"
         check_step(where, step)
-        if is_input and "only" in step:
-            raise InputError(f"{where}: 'only' goes with what is compared, not with an input")
+        for key in ("only", "asked", "without") if is_input else ():
+            if key in step:
+                raise InputError(f"{where}: {key!r} goes with what is compared, not with an input")
+        if "without" in step and step["without"] not in self.study.files:
+            known = nearest(str(step["without"]), self.study.files)
+            raise InputError(f"{where}: no file {step['without']!r} (without); {known}")
         for word in _named(_arguments(step)):
             self._kind(where, word)
 
@@ -318,7 +353,7 @@ class _Expansion:
         if isinstance(step, Mapping) and set(step) == {"each", "take"}:
             return self._depends(step["take"]) - {step["each"]}
         if isinstance(step, Mapping):
-            parts = [value for key, value in step.items() if key not in ("do", "keep")]
+            parts = [v for key, v in step.items() if key == "only" or key not in OWN]
             return frozenset().union(*map(self._depends, parts))
         if isinstance(step, list):
             return frozenset().union(*map(self._depends, step))
@@ -346,6 +381,8 @@ class _Expansion:
     def _missing(self, step: Any, above: tuple[str, ...] = ()) -> str:
         """The first optional file that a step would read and that is not given."""
         for word in _named(_arguments(step)):
+            if "|" in word:
+                continue
             head = word.partition(".")[0]
             kind = self._kind(self.study.name, word)
             if kind == "files" and head not in self.files:
@@ -432,7 +469,7 @@ def label_of(name: str, point: Iterable[tuple[str, Value]]) -> str:
 
 def _arguments(step: Mapping[str, Any]) -> dict[str, Any]:
     """What a step is called with."""
-    return {key: value for key, value in step.items() if key not in ("do", "only", "keep")}
+    return {key: value for key, value in step.items() if key not in OWN}
 
 
 def _named(value: Any) -> Iterator[str]:
