@@ -47,23 +47,24 @@ cistransfer compare "$run/study/results.tsv" --metric auroc --reference tune-who
 
 echo "5/6 what the models learned: HepG2 against K562, and against the network before fine-tuning"
 model() {
-  cistransfer study models "$run/study" --axis size=100 "$@" | cut -f 1
+  cistransfer study models "$run/study" --strategies "$1" --axis size=100 --axis cell="$2" | cut -f 1
 }
+hepg2=$(model tune-whole HepG2)
+trunk=$(cistransfer study models "$run/study" --strategies trunk | cut -f 1)
 interpret() {
-  cistransfer interpret "$(model --strategies tune-whole --axis cell=HepG2)" --other "$1" \
-    --methods enrichment --out "$2" \
+  cistransfer interpret "$hepg2" --other "$1" --methods enrichment --out "$2" \
     --attribution gradient-input --on probability --examples "$run/sets/multiclass" --part test \
     --max-sequences 6000 --hit-p 1e-4 --min-sites 50 \
     --motifs "$data/motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme"
 }
-interpret "$(model --strategies tune-whole --axis cell=K562)" "$run/HepG2-against-K562"
-interpret "$(cistransfer study models "$run/study" --strategies trunk | cut -f 1)" \
-  "$run/HepG2-against-trunk"
+interpret "$(model tune-whole K562)" "$run/HepG2-against-K562"
+interpret "$trunk" "$run/HepG2-against-trunk"
 
 echo "6/6 report"
 for cell in GM12878 K562 HepG2 HCT116 A549 MCF-7; do
-  cistransfer evaluate "tune-whole=$(model --strategies tune-whole --axis cell=$cell)" \
-    "scratch-whole=$(model --strategies scratch-whole --axis cell=$cell)" \
-    --baselines gc,kmer --out "$run/evaluation/$cell"
+  tuned=$(model tune-whole "$cell")
+  scratch=$(model scratch-whole "$cell")
+  cistransfer evaluate "tune-whole=$tuned" "scratch-whole=$scratch" --baselines gc,kmer \
+    --out "$run/evaluation/$cell"
 done
 cistransfer report "$run"/evaluation/* --out "$run/report.html"

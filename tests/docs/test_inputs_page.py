@@ -21,7 +21,7 @@ KINDS = {
     "sequences without a place": ("--fasta",),
     "motifs": ("--motifs", "--target-motif", "--profiles"),
     "a binding matrix": ("--matrix", "matrix"),
-    "an example set": ("--examples", "--sets"),
+    "an example set": ("--examples",),
     "a bundle": ("--trunk", "bundle", "--other"),
 }  # fmt: skip
 

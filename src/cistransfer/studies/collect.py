@@ -112,7 +112,7 @@ def collect(folder: str | Path) -> pd.DataFrame:
         table.to_parquet(temporary, index=False)
     write_tsv(store.folder / "results.tsv", wide(table))
     declared = load_study(store.declared)
-    write_summary(store.folder, declared, table)
+    write_summary(store.folder, declared, labelled(declared, table))
     if declared.claims and len(table):
         found = claims(declared, table).drop(columns="what it takes")
         write_text(store.folder / "claims.md", markdown(found) + "\n")
