@@ -90,8 +90,9 @@ def draw_figure(wanted: Figure, table: pd.DataFrame, strategies: list[str]) -> D
         panel.set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
     if len(labels) > 1 and wanted.kind != "heat":
+        most = 4 if max(3.6, 3.6 * many) * across > 6 else 2
         made.legend(
-            handles, labels, loc="outside upper center", ncols=min(4, len(labels)), frameon=False
+            handles, labels, loc="outside upper center", ncols=min(most, len(labels)), frameon=False
         )
     elif wanted.title:
         made.suptitle(wanted.title, fontsize=11)
