@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cistransfer.errors import InputError
 from cistransfer.models.registry import build_model
 from cistransfer.training.freeze import apply_phase, parameter_groups
-from cistransfer.training.strategy import Phase, load_strategy, shipped_strategies
+from cistransfer.training.strategy import Phase, load_strategy, shipped_strategies, with_phases
 
 HEAD = 'name = "a"\nsummary = "b"\nstart = "scratch"\n'
 PHASE = '[[phases]]\nname = "x"\nlearning_rate = 1e-3\nbatch_size = 2\nepochs = 1\n'
@@ -108,3 +108,18 @@ def test_unknown_names(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="not valid TOML"):
         load_strategy(str(tmp_path / "b.toml"))
+
+
+def test_other_settings_of_every_gradient_phase() -> None:
+    """A probe among the phases stays as it is; wrong settings are named."""
+    plain = load_strategy("tune-whole")
+    changed = with_phases(plain, {"learning_rate": 1e-5, "batch_size": 16})
+    assert load_strategy(changed) is changed
+    assert changed.phases[0] == plain.phases[0]
+    assert changed.phases[1].model_dump() == {
+        **plain.phases[1].model_dump(), "learning_rate": 1e-5, "batch_size": 16
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"tune-whole: unknown entry .*; nearest: batch_size"):
+        with_phases(plain, {"batch_sise": 16})
+    with pytest.raises(InputError, match=r"tune-whole: .*batch_size"):
+        with_phases(plain, {"batch_size": 1})
