@@ -31,8 +31,6 @@ batch_size = 32
 epochs = {epochs}
 steps_per_epoch = 10
 """
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-LAB = re.compile(r"cat > lab.toml <<'END'\n(.*?)\nEND\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,6 @@ VERBS: Mapping[str, Verb] = {
     ),
     "locus": Verb("locus model chr1:101-400 --genome genome.fa --shuffles 2 --out {out}"),
     "report": Verb("report evaluation --out {out}", "out.html"),
-    "study run": Verb(
-        "study run lab.toml --draws 1 --sizes 40 --strategies kmer --engine here --out {out}"
-    ),
     "bundle pack": Verb("bundle pack model --out {out}", "out.zip"),
     "compact": Verb("compact model --out {out}"),
 }
@@ -231,7 +226,6 @@ def make_world(place: Path, names: Iterable[str] = VERBS) -> None:
     texts = {
         "few.toml": STRATEGY.format(start="scratch", epochs=3, transfer=""),
         "many.toml": STRATEGY.format(start="trunk", epochs=4, transfer='transfer = ["*"]\n'),
-        "lab.toml": LAB.findall((DOCS / "studies.md").read_text(encoding="utf-8"))[0],
         "mine.bed": "".join(f"chr1\t{i}\t{i + 100}\tr{i}\n" for i in range(100, 4100, 100)),
     }
     for name, text in texts.items():

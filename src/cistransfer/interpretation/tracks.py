@@ -239,8 +239,11 @@ def draw_positions(means: pd.DataFrame, n: int, label: str) -> Figure:
     )  # fmt: skip
     ax.plot(x, means["mean"], color=BLUE, linewidth=1.3, label=f"mean of {n:,} sequences")
     ax.axhline(0, color="0.5", linewidth=0.6)
-    ax.legend(frameon=False, fontsize=8)
     finish(ax, "position in the window (bp)", label, "Attribution by position")
+    ax.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2, ncols=2, frameon=False,
+        fontsize=8,
+    )  # fmt: skip
     return made
 
 

@@ -245,7 +245,7 @@ def _read_rows(text: _Text, blocks: list[_Block | PWM], parsed: Parsed) -> None:
         rows.append((row_number, labelled_row[1] if labelled_row else bare or []))
         if labelled and len(rows[-1][1]) == 5:
             del rows[-1][1][0]  # the position's number
-    what = f"motif {name}" if name else "a motif"
+    what = f"motif {shown(name)}" if name else "a motif"
     if not rows:
         raise text.error(number, f"{what}: expected rows of numbers, found none")
     for row_number, values in rows:

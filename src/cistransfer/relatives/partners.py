@@ -99,7 +99,8 @@ def read_string(
     if not found:
         raise InputError(
             f"{info}: none of the {len(wanted)} TFs ({', '.join(list(tfs)[:5])}, …) is a preferred "
-            f"name there (first name: {example!r}); is it the info file of the right species?"
+            f"name there (first name: {shown(example)!r}); is it the info file of the right "
+            "species?"
         )
     table = _read_links(links, list(symbol))
     scores: dict[str, dict[str, float]] = {}
@@ -243,7 +244,7 @@ def _read_links(path: str | os.PathLike[str], proteins: list[str]) -> Any:
                     pc.is_in(batch.column(1), value_set=known),
                 )
                 kept.append(batch.filter(both))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, KeyError, OSError) as error:  # a header that Arrow reads otherwise
         raise InputError(f"{path}: {_first_bad_line(path, len(header), str(error))}") from error
     table = pa.Table.from_batches(kept).to_pydict() if kept else {name: [] for name in _PROTEINS}
     if not table["protein1"] and species is not None:

@@ -170,7 +170,8 @@ def _from_peak(name: str, source: RowSource) -> Experiment:
     fields = name.split(".", 2)
     if len(fields) < 3 or not all(fields):
         raise InputError(
-            f"{source.label}: expected names like 'experiment.TF.cell' in column 4, found {name!r}"
+            f"{source.label}: expected names like 'experiment.TF.cell' in column 4, found "
+            f"{shown(name)!r}"
         )
     return Experiment(*fields)
 
