@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -141,19 +142,23 @@ def test_a_failure_stops_only_what_reads_it(
     assert set(results(Store(out))["size"]) == {"30"}
 
 
-def test_a_full_disk_stops_the_run_and_nothing_half_written_is_left(
-    tiny: Path, tiny_files: dict[str, Path], tmp_path: Path, monkeypatch: Any
+@pytest.mark.parametrize("how", ["full disk", "Ctrl-C"])
+def test_a_run_is_stopped_at_once_and_nothing_half_written_is_left(
+    how: str, tiny: Path, tiny_files: dict[str, Path], tmp_path: Path, monkeypatch: Any
 ) -> None:
     out = tmp_path / "study"
     real = work.write_json
 
-    def full(path: Path, value: Any) -> None:
+    def stopped(path: Path, value: Any) -> None:
         if "kmer" in str(value):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            if how == "full disk":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            signal.raise_signal(signal.SIGINT)
         real(path, value)
 
-    monkeypatch.setattr(work, "write_json", full)
-    with pytest.raises(MachineError, match="No space left"):
+    monkeypatch.setattr(work, "write_json", stopped)
+    error = MachineError if how == "full disk" else KeyboardInterrupt
+    with pytest.raises(error, match="No space left" if how == "full disk" else None):
         run_study(tiny, out, asked(tiny_files, axes=ONE))
     assert {path.name for path in (out / "trials").iterdir()} == {
         path.parent.name for path in out.glob("trials/*/trial.json")

@@ -18,7 +18,6 @@ from concurrent.futures import (
     FIRST_COMPLETED,
     Future,
     ProcessPoolExecutor,
-    ThreadPoolExecutor,
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
@@ -123,16 +122,15 @@ class Here:
 
     def run(self, queue: Queue) -> None:
         """Run what waits."""
-        with ThreadPoolExecutor(1) as pool:  # for what a future keeps of an error
-            while (name := queue.next()) is not None:
-                future = pool.submit(run_here, queue.task(queue.plan.trials[name]))
-                error = future.exception()
-                if error is None:
-                    queue.finish(name, future.result())
-                elif isinstance(error, MachineError):
-                    raise error
-                else:
-                    queue.fail(name, *said(error))
+        while (name := queue.next()) is not None:
+            try:
+                done = run_here(queue.task(queue.plan.trials[name]))
+            except MachineError:
+                raise
+            except Exception as error:  # a failed trial keeps its error and stops nothing else
+                queue.fail(name, *said(error))
+            else:
+                queue.finish(name, done)
 
 
 def said(error: BaseException) -> tuple[str, str]:
