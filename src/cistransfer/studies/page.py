@@ -100,6 +100,10 @@ def _written(studies: dict[str, _Ran]) -> str:
     not_run = every["here"] == "not run"
     lines = [_INTRO, "", markdown(every[~not_run].drop(columns="what it takes")), ""]
     lines += ["## By which commands", ""]
+    lines += [
+        "Each with `--out FOLDER` and `--file NAME=PATH` for the files that `study show` lists.",
+        "",
+    ]
     for name, study in studies.items():
         if study.commands:
             lines += [f"**{name}**: {study.declared.title}.", "", "```console"]
