@@ -47,8 +47,8 @@ _MIN_HELD_OUT = 5  # positives
 _MAX_SEQUENCES = 2_000  # sequences of each class that the search looks at
 _MAX_SCREENED = 400  # sequences of each class that seeds are counted and tried on
 _SEEDS = 50  # tried, of each kind
-_KEPT = (16, 4)  # of them after the first rounds, and to be refined to the end
-_ROUNDS = (1, 3, 12)
+_REFINED = 16  # of all of them, to the end: a good one may be the eighth after three rounds
+_SCREEN_ROUNDS, _ROUNDS = 3, 12
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _search(
         pwm = tune(seen[~held], positive[~held], _to_pwm(motif, data), background)
         judged = _judge(pwm, background, seen, positive, held)
         if held.any():
-            motif = refine(data, motif.weights, _ROUNDS[-1]) or motif
+            motif = refine(data, motif.weights, _ROUNDS) or motif
             pwm = tune(seen, positive, _to_pwm(motif, data), background)
         found.append(replace(judged, pwm=replace(pwm, name=f"{number}-{consensus(pwm)}")))
         data = mask_sites(data, motif)
@@ -220,11 +220,10 @@ def _search(
 
 
 def _best_motif(data: Prepared) -> Motif | None:
-    """Seed, screen on a part of the sequences, ever fewer for longer, and refine the most promising
-    on all."""
+    """Seed, screen on a part of the sequences, and refine the most promising on all."""
     rng = np.random.default_rng(0)
     few = data.take(_sample(data.positive.astype(np.int8), rng, _MAX_SCREENED))
-    seeds = [
+    seeds = (
         seed_weights(seed, data.width)
         for half, mismatches in ((3, 0), (4, 1))
         for seed in find_seeds(
@@ -235,10 +234,9 @@ def _best_motif(data: Prepared) -> Motif | None:
             max_span=data.width,
             keep=_SEEDS,
         )
-    ]
-    tried = _by_value(refine(few, weights, _ROUNDS[0], threshold) for weights, threshold in seeds)
-    tried = _by_value(refine(few, start.weights, _ROUNDS[1]) for start in tried[: _KEPT[0]])
-    tried = _by_value(refine(data, start.weights, _ROUNDS[2]) for start in tried[: _KEPT[1]])
+    )
+    tried = _by_value(refine(few, weights, _SCREEN_ROUNDS, least) for weights, least in seeds)
+    tried = _by_value(refine(data, start.weights, _ROUNDS) for start in tried[:_REFINED])
     return tried[0] if tried else None
 
 
