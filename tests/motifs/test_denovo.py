@@ -69,6 +69,12 @@ def test_planted_motifs_are_found_in_50_positives(jaspar, name, n_negative):
     assert value > 0.6 * ideal
 
 
+def test_a_motif_that_looks_like_chance_after_one_round_is_found(jaspar):
+    codes, labels = task(jaspar["HNF4G"], 46, 46, 0.5, seed=70)
+    (found,) = find_motifs(codes, labels, n_motifs=1, hold_out=0.0)
+    assert weighted_similarity([jaspar["HNF4G"], found.pwm])[0, 1] > 0.85
+
+
 def test_two_motifs_are_found_one_after_the_other():
     first, second = word_pwm("TGACTCAGG"), word_pwm("CCGGAAGTNNA")
     codes, labels = task(first, 120, 120, 0.8, seed=5)
