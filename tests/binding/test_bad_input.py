@@ -257,8 +257,7 @@ def test_open_sheet_without_its_files(tmp_path: Path) -> None:
     (tmp_path / "o.tsv").write_text("cell\tfile\nK562\tmissing.bed\n")
     options: dict[str, object] = {"dhs_sources": None, "ucsc2encode": None}
     message = refusal(tmp_path, {}, open=tmp_path / "o.tsv", **options)
-    assert "o.tsv, line 2:" in message
-    assert "missing.bed: no such file" in message
+    assert "o.tsv, line 2: no such file beside the sheet: missing.bed" in message
     (tmp_path / "o.tsv").write_text("cell\tfile\nK562\tblack.bed\n")
     message = refusal(tmp_path, {}, open=tmp_path / "o.tsv", **options)
     assert "cell 'HepG2' has no open regions in" in message
