@@ -122,12 +122,14 @@ class ExampleSet:
         return lines + self._little_trains()
 
     def _little_trains(self) -> list[str]:
-        """Say that whole chromosomes, few and large, leave less than half for training."""
+        """Say that whole chromosomes, few and large, leave less than half for training, unless so
+        few were asked for."""
         number = self.regions["part"].value_counts()
         trains = int(number.get("train", 0))
         every = trains + int(number.get("valid", 0) + number.get("test", 0))
         by_chromosome = (self.facts.get("split") or {}).get("by") == "chromosome"
-        if not (by_chromosome and 0 < trains < every / 2):
+        as_asked = self.facts.get("positives") is not None
+        if not (by_chromosome and 0 < trains < every / 2) or as_asked:
             return []
         return [
             f"only {trains:,} of {every:,} examples ({trains / every:.0%}) are trained on: whole "
