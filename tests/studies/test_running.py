@@ -148,6 +148,7 @@ def test_a_run_is_stopped_at_once_and_nothing_half_written_is_left(
 ) -> None:
     out = tmp_path / "study"
     real = work.write_json
+    heeded = signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it is ignored
 
     def stopped(path: Path, value: Any) -> None:
         if "kmer" in str(value):
@@ -160,6 +161,7 @@ def test_a_run_is_stopped_at_once_and_nothing_half_written_is_left(
     error = MachineError if how == "full disk" else KeyboardInterrupt
     with pytest.raises(error, match="No space left" if how == "full disk" else None):
         run_study(tiny, out, asked(tiny_files, axes=ONE))
+    signal.signal(signal.SIGINT, heeded)
     assert {path.name for path in (out / "trials").iterdir()} == {
         path.parent.name for path in out.glob("trials/*/trial.json")
     }
