@@ -70,7 +70,7 @@ def ranking_curves(
     *,
     panels: Sequence[str] = tuple(_RANKING),
     title: str = "",
-    size: tuple[float, float] = (4.8, 4.0),
+    size: tuple[float, float] = (4.8, 4.6),
 ) -> Figure:
     """Draw precision against recall and the ROC curve of several models on the same rows.
 
@@ -118,8 +118,9 @@ def ranking_curves(
             )
         panel.set(xlim=(-0.01, 1.01), ylim=(0, 1.03))
         finish(panel, x, y, title if panel is axes[0] else "")
-        place = "lower right" if kind == "roc" else "best"
-        legend(panel, loc=place, title=short, title_fontsize=8.5)
+        # under the panel: curves of five models leave no room for it
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2}
+        legend(panel, False, title=short, title_fontsize=8.5, **place)
     return made
 
 
