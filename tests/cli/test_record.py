@@ -153,3 +153,15 @@ def test_an_input_is_never_the_output(tmp_path: Path, capsys: pytest.CaptureFixt
         flag = "--genome" if out == genome else "--regions"
         assert f"{out}: --out is {flag}, which would be replaced" in capsys.readouterr().err
     assert bed.read_text() == "chr1\t10\t60\n"
+
+
+def test_a_folder_called_as_its_tf_is_no_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "HNF4A").mkdir()
+    monkeypatch.chdir(tmp_path)
+    words = (
+        "finetune --trunk nowhere --peaks p.bed --open o.bed --genome g.fa --tf HNF4A --out HNF4A"
+    )
+    assert run_app(app, words.split()) == 2
+    assert "which would be replaced" not in capsys.readouterr().err

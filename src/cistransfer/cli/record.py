@@ -88,7 +88,7 @@ def check_place(out: Path, words: list[str], inputs: Mapping[str, Any], overwrit
     Parameters
     ----------
     inputs : mapping
-        Values by flag; texts may be files (``FILE``, ``NAME=FILE``).
+        Values by flag of the options that name files (``FILE``, ``NAME=FILE``).
     overwrite : bool
         Whether records of something else may be replaced.
 

@@ -160,10 +160,14 @@ def _refuse_code(record: Path, given: Given, trusted: bool) -> None:
 def _check_place(plan: Plan, given: Given, words: list[str], overwrite: bool) -> None:
     """Refuse an ``--out`` that is an input, or an output of another verb."""
     if out := given.values.get("out"):
-        asked = {
-            plan.options[name].flag: raw for name, raw in given.values.items() if name != "out"
+        files = {
+            asked.flag: given.values[name]
+            for name, asked in plan.options.items()
+            if name in given.values
+            and name != "out"
+            and (asked.kind is Path or asked.described.path)
         }
-        check_place(Path(str(out)), words, asked, overwrite)
+        check_place(Path(str(out)), words, files, overwrite)
 
 
 def _words(context: typer.Context) -> list[str]:
