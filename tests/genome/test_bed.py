@@ -228,10 +228,12 @@ def test_negative_starts_of_spp(tmp_path: Path) -> None:
     assert "3 starts below 0 set to 0" in facts.line()
 
 
-@pytest.mark.parametrize("form", formats(), ids=lambda form: form.name)
+TOLD = [form for form in formats() if form.example]  # the other is named by the user
+
+
+@pytest.mark.parametrize("form", TOLD, ids=lambda form: form.name)
 def test_every_format_is_told_by_its_content(tmp_path: Path, form: Format) -> None:
-    if not form.example:
-        pytest.skip("named by the user")
+    assert len(TOLD) == len(formats()) - 1
     table = read_bed(_write(tmp_path, form.example))
     assert table.attrs["read"].format == form.name
     assert table[["chrom", "start", "end"]].to_numpy().tolist() == [["chr1", 1000, 1500]]
