@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from cistransfer.metrics.imbalance import at_imbalance
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
@@ -32,7 +31,7 @@ from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.examples.draw import match_gc
 from cistransfer.genome.codes import gc_fraction
 from cistransfer.genome.fasta import open_sequences
-from cistransfer.metrics.curves import aucpr
+from cistransfer.metrics.curves import at_imbalance, aucpr
 from cistransfer.models.bundle import open_bundle
 from cistransfer.models.score import score_codes
 from cistransfer.tables import markdown

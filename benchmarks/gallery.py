@@ -7,11 +7,12 @@ What a FOLDER already holds of the models is not made again.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import os
 import re
-import sys
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -93,10 +94,9 @@ def run(line: str) -> None:
 
 def main(folder: Path) -> None:
     """Run everything in a folder and write page and pictures."""
-    pictures = DOCS / "figures" / "gallery"
-    pictures.mkdir(parents=True, exist_ok=True)
-    for old in pictures.glob("*.png"):
-        old.unlink()
+    pictures = folder / "pictures"  # beside the models until all are drawn
+    shutil.rmtree(pictures, ignore_errors=True)
+    pictures.mkdir()
     os.chdir(folder)
     for line in PREPARE.strip().splitlines():
         if Path(line.split(" --out ")[1].split()[0]).exists():
@@ -119,12 +119,19 @@ def main(folder: Path) -> None:
                 drawing.figure.savefig(pictures / file, dpi=dpi, metadata={"Software": None})
                 text.append(f"\n`{name}`\n\n![{name}](figures/gallery/{file})\n")
     (DOCS / "gallery.md").write_text("".join(text))
+    shutil.rmtree(DOCS / "figures" / "gallery", ignore_errors=True)
+    shutil.move(pictures, DOCS / "figures" / "gallery")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
-        main(Path(sys.argv[1]).resolve())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", type=Path)
+    asked = parser.parse_args().folder
+    if asked:
+        asked.mkdir(parents=True, exist_ok=True)
+        main(asked.resolve())
     else:
         with tempfile.TemporaryDirectory() as place:
             main(Path(place))
