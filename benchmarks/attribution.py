@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/attribution.py --sequences 32
 
-One run times everything on the published network with settled batch norms: in-silico mutagenesis
-(ours, tangermeme, one mutant at a time), DeepLIFT against 20 dinucleotide shuffles (ours,
-tangermeme), and filters → motifs (ours, the published per-sequence loops). CPU seconds of the
-process, the best of ``--repeats``; the second column says by how much the values differ.
+One run times everything with settled batch norms: in-silico mutagenesis (ours, tangermeme, one
+mutant at a time) and DeepLIFT against 20 dinucleotide shuffles (ours, tangermeme), of the published
+network and of the architecture of the trunk in the box, and filters → motifs (ours, the published
+per-sequence loops). CPU seconds of the process, the best of ``--repeats``, in turn; the last column
+says by how much the values differ.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from kernels import processor
 from torch import nn
 
 from cistransfer.interpretation.deeplift import deeplift
@@ -27,9 +29,9 @@ from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot
 
 
-def settled_cnn(window: int) -> nn.Module:
-    """The published network with batch-norm statistics away from their defaults."""
-    model = build_model("cnn", window=window, n_tasks=3, seed=0)
+def settled(name: str, window: int) -> nn.Module:
+    """A network with batch-norm statistics away from their defaults."""
+    model = build_model(name, window=window, n_tasks=3, seed=0)
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -38,15 +40,18 @@ def settled_cnn(window: int) -> nn.Module:
     return model.eval()
 
 
-def timed(function: Callable[[], np.ndarray], repeats: int) -> tuple[float, np.ndarray]:
-    """Best CPU seconds of a few runs, after one to warm up, and the result."""
-    result = function()
-    best = np.inf
+def timed(
+    functions: Sequence[Callable[[], np.ndarray]], repeats: int
+) -> list[tuple[float, np.ndarray]]:
+    """Best CPU seconds of a few runs of each, in turn after one to warm up, and the results."""
+    results = [function() for function in functions]
+    best = [np.inf] * len(functions)
     for _ in range(repeats):
-        began = time.process_time()
-        result = function()
-        best = min(best, time.process_time() - began)
-    return best, result
+        for number, function in enumerate(functions):
+            began = time.process_time()
+            function()
+            best[number] = min(best[number], time.process_time() - began)
+    return list(zip(best, results, strict=True))
 
 
 def naive_mutagenesis(model: nn.Module, codes: np.ndarray, task: int) -> np.ndarray:
@@ -122,52 +127,55 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")
-    n = arguments.sequences
+    n, repeats = arguments.sequences, arguments.repeats
     codes = np.random.default_rng(0).integers(0, 4, size=(n, arguments.window)).astype(np.uint8)
-    model = settled_cnn(arguments.window)
     references = make_references(codes, shuffles=20)
-    naive = min(n, 2)
-    print(f"{n} sequences of {arguments.window} bp, {arguments.threads} thread(s)")
+    print(f"{n} sequences of {arguments.window} bp, {arguments.threads} thread(s), {processor()}")
     print(f"{'':42}{'CPU s':>8}  {'seq/CPU-s':>9}  {'times':>6}  largest difference")
-
-    def table(title: str, rows: list[tuple[str, Callable[[], np.ndarray], int]]) -> None:
-        base = 0.0
-        wanted = np.zeros(0)
-        for place, (name, function, count) in enumerate(rows):
-            repeats = arguments.repeats if count == n else 1
-            seconds, values = timed(function, repeats)
-            rate = count / seconds
-            if place == 0:
-                base, wanted = rate, values
-            gap = np.abs(values[:count] - wanted[:count]).max()
-            label = f"{title}, {name}"
-            print(f"{label:42}{seconds:8.2f}  {rate:9.1f}  {base / rate:6.1f}  {gap:.1e}")
-
-    table(
-        "mutagenesis",
-        [
-            ("ours", lambda: mutagenesis(model, codes, task=1), n),
-            ("tangermeme", lambda: tangermeme_mutagenesis(model, codes, 1), n),
-            ("whole mutants in batches", lambda: mutagenesis(model, codes, task=1, fast=False), n),
-            ("one mutant at a time", lambda: naive_mutagenesis(model, codes[:naive], 1), naive),
-        ],
-    )
-    table(
-        "DeepLIFT",
-        [
-            ("ours", lambda: deeplift(model, codes, task=1, references=references)[0], n),
-            ("tangermeme", lambda: tangermeme_deeplift(model, codes, references, 1), n),
-        ],
-    )
+    for name in ("cnn", "towers"):
+        model = settled(name, arguments.window)
+        for title, rows in methods(model, codes, references).items():
+            found = timed([function for _, function, _ in rows], repeats)
+            first, wanted = found[0]
+            for (label, _, count), (seconds, values) in zip(rows, found, strict=True):
+                gap = np.abs(values[:count] - wanted[:count]).max()
+                times = seconds * n / (first * count)
+                print(
+                    f"{f'{name}, {title}, {label}':42}{seconds:8.2f}  {count / seconds:9.1f}"
+                    f"  {times:6.1f}  {gap:.1e}"
+                )
+    model = settled("cnn", arguments.window)
     many = np.random.default_rng(1).integers(0, 4, size=(50 * n, arguments.window))
     many = many.astype(np.uint8)
-    ours, found = timed(lambda: filter_motifs(model, many).counts, arguments.repeats)
+    ((ours, found),) = timed([lambda: filter_motifs(model, many).counts], repeats)
     theirs, wanted = _once(model, many)
     print(
         f"{'filters, ours':42}{ours:8.2f}  {len(many) / ours:9.1f}\n"
         f"{'filters, published loops':42}{theirs:8.2f}  {len(many) / theirs:9.1f}  "
         f"{theirs / ours:6.1f}  {np.abs(found - wanted).max():.1e}"
     )
+
+
+Row = tuple[str, Callable[[], np.ndarray], int]
+
+
+def methods(
+    model: nn.Module, codes: np.ndarray, references: np.ndarray
+) -> dict[str, tuple[Row, ...]]:
+    """What is timed: of each method who does it, how, and of how many sequences; ours first."""
+    n, few = len(codes), min(len(codes), 2)
+    return {
+        "mutagenesis": (
+            ("ours", lambda: mutagenesis(model, codes, task=1), n),
+            ("tangermeme", lambda: tangermeme_mutagenesis(model, codes, 1), n),
+            ("whole mutants", lambda: mutagenesis(model, codes[:few], task=1, fast=False), few),
+            ("one by one", lambda: naive_mutagenesis(model, codes[:few], 1), few),
+        ),
+        "DeepLIFT": (
+            ("ours", lambda: deeplift(model, codes, task=1, references=references)[0], n),
+            ("tangermeme", lambda: tangermeme_deeplift(model, codes, references, 1), n),
+        ),
+    }
 
 
 def _once(model: nn.Module, codes: np.ndarray) -> tuple[float, np.ndarray]:

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import torch
-from attribution import settled_cnn
+from attribution import settled
 
 from cistransfer.models import kernels
 from cistransfer.models.score import score_codes
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=4000)
     parser.add_argument("--window", type=int, default=200)
     options = parser.parse_args()
-    model = settled_cnn(options.window)
+    model = settled("cnn", options.window)
     shape = (options.sequences, options.window)
     codes = np.random.default_rng(0).integers(0, 4, shape).astype(np.uint8)
     spent: dict[bool, list[float]] = {True: [], False: []}

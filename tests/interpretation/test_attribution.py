@@ -74,6 +74,42 @@ def test_fast_mutagenesis_on_the_published_network(order: str) -> None:
     assert np.abs(whole).max() > 0.01
 
 
+@pytest.mark.parametrize(
+    ("name", "window"), [("towers", 92), ("motif-bank", 31), ("motif-bank", 75)]
+)
+def test_fast_mutagenesis_of_a_bank_and_of_two_networks_side_by_side(
+    name: str, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    motifs = MotifFeatures([5, 9], bags=1, folds=2)
+    for odds in motifs.buffers():
+        odds.normal_(generator=torch.Generator().manual_seed(0))
+    model = build_model(name, window=window, n_tasks=2, seed=0, motifs=motifs)
+    settled(model, window)
+    codes = random_codes(2, window, seed=2)
+    codes[1, 20:23] = 4
+    few = 1 if name == "towers" else 2
+    whole = mutagenesis(model, codes[:few], task=1, fast=False)
+    assert np.abs(whole).max() > 0.01
+
+    def never(*_: object) -> None:
+        raise AssertionError("mutants were scored whole")
+
+    monkeypatch.setattr("cistransfer.interpretation.mutagenesis._whole", never)
+    found = mutagenesis(model, codes, task=1)
+    np.testing.assert_allclose(found[:few], whole, atol=1e-5)
+    with monkeypatch.context() as patch:  # some are checked, and none of these is believed
+        patch.setattr(
+            "cistransfer.interpretation.scanned.Scanned._mixed", lambda _, x: x[..., :256]
+        )
+        with pytest.raises(AssertionError, match="scored whole"):
+            mutagenesis(model, codes, task=1)
+    unit = model.get_submodule("conv5" if name == "towers" else "conv2")
+    handle = unit.register_forward_hook(lambda *_: None)
+    with pytest.raises(AssertionError, match="scored whole"):
+        mutagenesis(model, codes[:1], task=1)
+    handle.remove()
+
+
 def test_fast_mutagenesis_of_long_windows_and_padding() -> None:
     """Few columns of the first linear layer change, and convolutions are padded."""
     torch.manual_seed(0)
@@ -237,7 +273,7 @@ def test_mutagenesis_in_limited_memory(
     """Where little may be held at a time the values are the same."""
     codes = random_codes(5, 68)
     expected = mutagenesis(small_cnn, codes, task=1)
-    monkeypatch.setattr("cistransfer.interpretation.combs._MAX_FLOATS", 30_000)
+    monkeypatch.setattr("cistransfer.interpretation.mutants._MAX_FLOATS", 30_000)
     np.testing.assert_allclose(mutagenesis(small_cnn, codes, task=1), expected, atol=1e-5)
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from cistransfer.interpretation import combs, layers
 from cistransfer.interpretation import deeplift as rescale
 from cistransfer.interpretation.attribute import attribute
-from cistransfer.interpretation.combs import AllMutants
 from cistransfer.interpretation.mutagenesis import mutagenesis
+from cistransfer.interpretation.mutants import AllMutants, Chain
 
 CODES = np.random.default_rng(0).integers(0, 4, (3, 40), dtype=np.uint8)
 
@@ -53,7 +53,9 @@ def test_every_method_knows_every_activation(kind: type[nn.Module]) -> None:
     assert found.error.max() < 1e-4  # contributions add up only where the rescale rule was applied
     fast = AllMutants.of(model, 40, 0, 64)
     assert fast is not None
-    assert fast.n_followed == 3  # the convolution with its norm, the activation, the pooling
+    (chain,) = fast.parts
+    assert isinstance(chain, Chain)
+    assert chain.n_followed == 3  # the convolution with its norm, the activation, the pooling
     np.testing.assert_allclose(
         mutagenesis(model, CODES), mutagenesis(model, CODES, fast=False), atol=1e-5
     )

@@ -18,41 +18,45 @@ the unmutated sequence. The combs r = 0 … s − 1 are all mutants.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, TypeGuard, cast
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cistransfer.genome.codes import N
-from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import (
     CONVOLUTIONS,
     ELEMENTWISE,
     NORMS,
     POOLS,
-    chain_of,
-    fold_norms,
-    run_chain,
 )
 from cistransfer.models.blocks import Conv
 from cistransfer.models.kernels.normalisation import BatchNorm2d
-from cistransfer.models.model import Model, MotifFeatures
-from cistransfer.models.score import one_hot
 
-__all__ = ["AllMutants", "mutants_of"]
+__all__ = [
+    "Span",
+    "Stretches",
+    "Taps",
+    "Unmutated",
+    "after_first",
+    "changed",
+    "comb_step",
+    "convolved",
+    "follow",
+    "is_convolution",
+    "is_known",
+    "is_simple",
+    "pool_behind",
+    "pools_first",
+    "run_flat",
+    "stretch_sizes",
+    "width_of",
+]
 
 _LOCAL = (*NORMS, *ELEMENTWISE, nn.Identity)
 _KNOWN = {kind.forward for kind in (*_LOCAL, *POOLS, *CONVOLUTIONS, nn.Linear, Conv, BatchNorm2d)}
 _MAX_COMBS = 64
-_FEW_UNITS = 0.9  # leave out units that are off where at most this part is on
-_MANY_UNITS = 256
-_MAX_FLOATS = 1 << 26  # of activations at a time, and of weights laid out anew
 
 Span = tuple[int, int]
 """Where the changed stretch of a position's mutants begins and ends, maybe outside."""
@@ -275,8 +279,8 @@ def convolved(
         here = values[..., shift + place, :]
         if low < high:
             read = change[low:high, :, :, first:last].reshape(-1, (last - first) * channels)
-            part = nn.functional.linear(read, matrix).view(high - low, n, three, -1)
-            torch.add(part, below[low:high, ..., shift + place, :], out=here[low:high])
+            here[low:high] = below[low:high, ..., shift + place, :]
+            here[low:high].flatten(0, 2).addmm_(read, matrix)
         if high - low < count:
             here[:low] = 0
             here[high:] = 0
@@ -311,7 +315,7 @@ class Taps:
                 low, high = max(0, place - self.kernel + 1), min(place + 1, width)
                 tap = low + self.kernel - 1 - place
                 part = self.weight[:, :, tap : tap + high - low].permute(0, 2, 1)
-                made.append((part.flatten(1).detach(), low, high))
+                made.append((part.flatten(1).t().contiguous().detach(), low, high))
             self._made[width] = made
         return self._made[width]
 
@@ -346,247 +350,3 @@ def changed(held: Unmutated, stretches: Stretches) -> Tensor:
         inside = ((at >= 0) & (at < held.length)).to(values)
         change *= inside[:, None, None, :, None]
     return change
-
-
-class AllMutants:
-    """A chain of layers that starts with a convolution, ready to score all mutants of sequences.
-
-    Convolutions and poolings are followed in combs (see the module). Then the
-    first linear layer sees the changes only, and each further one only units that are on in some
-    mutant of the sequence. The scores are those of scoring every mutant whole.
-    """
-
-    def __init__(self, model: nn.Module, layers: Sequence[nn.Module], task: int, rows: int) -> None:
-        self.model, self.task = model, task
-        self.motifs = _motifs_of(model)
-        self.step, self.n_followed = comb_step(layers)
-        self.followed, self.rest = layers[: self.n_followed], layers[self.n_followed :]
-        largest, last = stretch_sizes(self.followed)
-        width: Any = self.rest[0].out_features if self._has_linear() else 0
-        self.rows = max(1, min(rows, _MAX_FLOATS // (3 * largest // self.step + last + width)))
-        self.taps = {
-            number: Taps(layer)
-            for number, layer in enumerate(self.followed)
-            if number and is_convolution(layer)
-        }
-        self.margin = 2 * (self.step + sum(width_of(layer) for layer in self.followed))
-        self.columns: dict[tuple[int, int], Tensor] = {}
-        self.n_held = 0
-
-    @staticmethod
-    def of(model: nn.Module, length: int, task: int, rows: int) -> AllMutants | None:
-        """Of a model that is such a chain (motif features beside it or not), else None.
-
-        Parameters
-        ----------
-        model : nn.Module
-            One-hot ``(n, 4, length)`` → logits ``(n, tasks)``.
-        rows : int
-            About how many mutants will be scored at a time.
-        """
-        motifs, part = _motifs_of(model), None
-        if motifs is not None:
-            part = cast(Model, model).network_features
-        layers = chain_of(model, length, part)
-        if layers is None or not (is_simple(layers[0]) and is_convolution(layers[0])):
-            return None
-        if any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers):
-            return None
-        layers = _not_in_place(pools_first(fold_norms(_without_flattening(layers))))
-        if _is_linear(layers[-1]) and motifs is None:
-            layers[-1], task = _one_output(layers[-1], task), 0
-        return AllMutants(model, layers, task, rows)
-
-    def scores(self, codes: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """Logits of all mutants, (length, n, 3), and of the sequences themselves, (n,).
-
-        The mutants of base b are those to b + 1, b + 2 and b + 3 (mod 4); at N they mean nothing.
-        """
-        given = torch.from_numpy(np.array(codes)).to(device_of(self.model))
-        with torch.autocast(given.device.type, enabled=False):
-            return self._scores(given)
-
-    def _scores(self, given: Tensor) -> tuple[Tensor, Tensor]:
-        x = one_hot(given).unsqueeze(2)
-        inputs = [x, *(x := run_flat(layer, x) for layer in self.followed)]
-        changes, spans = self._changes(inputs, given.long().clamp(max=3).t())
-        if self._has_linear():
-            first = run_chain(self.rest[:1], x)
-            reference = self._finished(run_chain(self.rest[1:], first), given)
-            hidden = self._linear(changes, spans, first, x.shape[3])
-            each = [self._rest(rows.flatten(0, 1)) for rows in hidden]
-        else:
-            reference = self._finished(_run(self.rest, x), given)
-            each = [self._whole(changes[row], spans, x[row]) for row in range(len(given))]
-        scores = torch.empty((given.shape[1], len(given), 3), device=given.device)
-        for row, out in enumerate(each):
-            mutants = None if self.motifs is None else mutants_of(given[row])
-            scores[:, row] = self._finished(out, mutants).view(-1, 3)
-        return scores, reference
-
-    def _has_linear(self) -> bool:
-        return bool(self.rest) and _is_linear(self.rest[0])
-
-    def _changes(self, inputs: Sequence[Tensor], bases: Tensor) -> tuple[Tensor, list[Span]]:
-        """Changes of the activations behind the followed layers, and each position's span.
-
-        The changes have the shape (n, length, 3, width, channels); what lies behind a span
-        narrower than the widest one means nothing.
-        """
-        held = {
-            number: Unmutated(inputs[number], self.margin)
-            for number in {1, *self.taps, *(number + 1 for number in self.taps), self.n_followed}
-        }
-        length = len(bases)
-        spans = [(0, 0)] * length
-        combs = []
-        for first in range(min(self.step, length)):
-            pool = pool_behind(self.followed, 0)
-            here = after_first(
-                self.followed[0], held[1], bases[first :: self.step], first, self.step, pool
-            )
-            for number, layer in enumerate(self.followed[1:], start=1):
-                if number in self.taps:
-                    pool = pool_behind(self.followed, number)
-                    here = convolved(self.taps[number], held[number], held[number + 1], here, pool)
-                else:
-                    here = follow(layer, here)
-            combs.append(changed(held[self.n_followed], here))
-            for number, position in enumerate(range(first, length, self.step)):
-                start = here.start + number * here.step
-                spans[position] = start, start + combs[-1].shape[3]
-        widest = max(comb.shape[3] for comb in combs)
-        _, n, three, _, channels = combs[0].shape
-        changes = combs[0].new_empty((n, length, three, widest, channels))
-        for first, comb in enumerate(combs):
-            changes[:, first :: self.step, :, : comb.shape[3]] = comb.transpose(0, 1)
-        return changes, spans
-
-    def _linear(self, changes: Tensor, spans: list[Span], before: Tensor, length: int) -> Tensor:
-        """First linear layer of all mutants, (n, length, 3, outputs), from its columns' changes.
-
-        ``before`` (n, outputs) is what it gives of the sequences themselves.
-        """
-        layer: Any = self.rest[0]
-        places = layer.weight.detach().unflatten(1, (-1, length)).permute(2, 1, 0)
-        out = before.new_empty((len(before), len(spans), 3, before.shape[1]))
-        for begin, end in _runs(spans):
-            here, (start, stop) = out[:, begin:end], spans[begin]
-            low, high = max(start, 0), min(stop, length)
-            if low >= high:
-                here[:] = before[:, None, None]
-                continue
-            columns = self.columns.get((low, high))
-            if columns is None:
-                columns = places[low:high].flatten(0, 1)
-                self.n_held += columns.numel()
-                if self.n_held <= _MAX_FLOATS:
-                    self.columns[low, high] = columns
-            change = changes[:, begin:end, :, low - start : high - start]
-            product = change.reshape(-1, (high - low) * change.shape[4]) @ columns
-            torch.add(product.view(here.shape), before[:, None, None], out=here)
-        return out
-
-    def _rest(self, x: Tensor) -> Tensor:
-        """Layers behind the first linear one, for the mutants of one sequence; ``x`` is used up."""
-        for number in range(1, len(self.rest)):
-            layer: Any = self.rest[number]
-            if not _is_linear(layer):
-                x = x.relu_() if type(layer) is nn.ReLU else layer(x)
-                continue
-            x, weight = x.flatten(1), layer.weight
-            if type(self.rest[number - 1]) is nn.ReLU and x.shape[1] >= _MANY_UNITS:
-                on = torch.nonzero(x.amax(dim=0))[:, 0]
-                if 0 < len(on) < _FEW_UNITS * x.shape[1]:
-                    x = x.index_select(1, on)
-                    weight = weight.index_select(1, on)
-            x = nn.functional.linear(x, weight, layer.bias)
-        return x
-
-    def _whole(self, changes: Tensor, spans: list[Span], x: Tensor) -> Tensor:
-        """All other layers, for the mutants of one sequence, on whole windows."""
-        parts = []
-        for begin, end in _runs(spans):
-            some = changes[begin:end].flatten(0, 1)[:, :, :, None].permute(0, 2, 3, 1)
-            window = x.repeat(len(some), 1, 1, 1)
-            (start, stop), length = spans[begin], x.shape[2]
-            low, high = max(start, 0), min(stop, length)
-            if low < high:
-                window[..., low:high] += some[..., low - start : high - start]
-            parts.append(_run(self.rest, window))
-        return torch.cat(parts)
-
-    def _finished(self, out: Tensor, codes: Tensor | None) -> Tensor:
-        """The explained logit: an output, or what the common head makes of it and the motifs."""
-        if self.motifs is not None and codes is not None:
-            occupancies = self.motifs(one_hot(codes)).to(out.dtype)
-            head: Any = self.model.head
-            out = head(torch.cat([out.flatten(1), occupancies], dim=1))
-        return out.flatten(1)[:, self.task]
-
-
-def _motifs_of(model: nn.Module) -> MotifFeatures | None:
-    return model.motifs if isinstance(model, Model) else None
-
-
-def _is_linear(layer: nn.Module) -> TypeGuard[nn.Linear]:
-    return isinstance(layer, nn.Linear) and is_known(layer)
-
-
-def _not_in_place(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """Layers that leave what they are given as it is, for it is needed again."""
-    chain = list(layers)
-    for number, layer in enumerate(chain):
-        if getattr(layer, "inplace", False):
-            chain[number] = copy.copy(layer)
-            chain[number].inplace = False  # type: ignore[assignment]
-    return chain
-
-
-def _without_flattening(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """Leave out flattening right before a linear layer; there it goes without saying."""
-    return [
-        layer
-        for layer, behind in zip(layers, [*layers[1:], None], strict=True)
-        if not (
-            isinstance(layer, nn.Flatten)
-            and (layer.start_dim, layer.end_dim) == (1, -1)
-            and isinstance(behind, nn.Linear)
-        )
-    ]
-
-
-def _one_output(layer: nn.Linear, task: int) -> nn.Linear:
-    one = copy.deepcopy(layer)
-    one.out_features = 1
-    one.weight = nn.Parameter(layer.weight.detach()[task][None])
-    if layer.bias is not None:
-        one.bias = nn.Parameter(layer.bias.detach()[task][None])
-    return one
-
-
-def mutants_of(sequence: Tensor) -> Tensor:
-    """All mutants of a sequence, (3 · length, length).
-
-    In the order of positions; those of base b are to b + 1, b + 2 and b + 3 (mod 4), and in the
-    place of N there stays N.
-    """
-    place = torch.arange(len(sequence), device=sequence.device)
-    mutants = sequence.repeat(len(sequence), 3, 1)
-    for number in range(3):
-        new = torch.where(sequence < N, (sequence + number + 1) % 4, sequence)
-        mutants[place, number, place] = new
-    return mutants.flatten(0, 1)
-
-
-def _runs(spans: Sequence[Span]) -> list[tuple[int, int]]:
-    """Begin and end of each run of positions with the same span."""
-    cuts = [at for at in range(1, len(spans)) if spans[at] != spans[at - 1]]
-    return list(pairwise([0, *cuts, len(spans)]))
-
-
-def _run(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
-    try:
-        return run_chain(layers, x)
-    except (RuntimeError, ValueError):
-        return run_chain(layers, x.squeeze(2))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.genome.codes import N
-from cistransfer.interpretation.combs import AllMutants, mutants_of
 from cistransfer.interpretation.gradients import device_of, output_of
+from cistransfer.interpretation.mutants import AllMutants, mutants_of
 from cistransfer.models.score import evaluating, one_hot
 
 __all__ = ["largest_effect", "mutagenesis"]

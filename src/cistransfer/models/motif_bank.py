@@ -54,6 +54,8 @@ class MotifBank(nn.Module):
     ----------
     symmetric : bool
         Whether both strands have the same features.
+    n_blocks : int
+        Residual blocks.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class MotifBank(nn.Module):
             )
         )
         self.conv2 = _unit(width, Conv(filters, width, 1, bias=False), before=nn.ReLU())
+        self.n_blocks = blocks
         self._blocks = tuple(f"conv{number}" for number in range(3, 3 + blocks))
         for number, name in enumerate(self._blocks):
             self.add_module(name, _unit(width, _Mirrored(width, dilation=2**number)))

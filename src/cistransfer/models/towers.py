@@ -50,13 +50,19 @@ class Towers(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to the input of the head, ``(n, 2024)``."""
+        return torch.cat([self.published(x), self.bank(x)], dim=1)
+
+    def published(self, x: Tensor) -> Tensor:
+        """Features of the published network, ``(n, 1000)``."""
         x = lift(x)
-        found = x
         for name in ("conv1", "conv2", "conv3"):
-            found = self.get_submodule(name)(found)
-        found = self.dense2(self.dense1(torch.flatten(found, 1)))
-        scores = self.conv4(x)
-        return torch.cat([found, self.dense3(scores, self.conv5(scores))], dim=1)
+            x = self.get_submodule(name)(x)
+        return self.dense2(self.dense1(torch.flatten(x, 1)))
+
+    def bank(self, x: Tensor) -> Tensor:
+        """Features of the motif filters, ``(n, 1024)``."""
+        scores = self.conv4(lift(x))
+        return self.dense3(scores, self.conv5(scores))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``."""
