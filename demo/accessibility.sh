@@ -8,6 +8,7 @@ data=$1
 run=$2
 quick=${3:-}
 open=$data/tf-binding-hg38
+motifs=$data/motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme
 mkdir -p "$run"
 
 echo "1/6 the binding matrix: open regions of twenty cells"
@@ -31,12 +32,12 @@ echo "3/6 pre-train, fine-tune, compare"
 small='--axis max_positives=10000 --axis max_test_positives=3000'
 if [ "$quick" = --quick ]; then
   small='--axis max_positives=400 --axis max_test_positives=300 --axis epochs=4
-    --axis pretraining_epochs=2 --axis multiclass_epochs=2 --sizes 100,10 --draws 1
-    --strategies tune-whole,scratch-whole,multi-class,multi-class-published,pre-trained,trunk,gc,kmer'
+    --axis pretraining_epochs=2 --axis multiclass_epochs=2 --draws 1
+    --strategies tune-whole,scratch-whole,multi-class,multi-class-published,pre-trained,trunk,gc,kmer,learning,calibration,motifs'
 fi
 # shellcheck disable=SC2086
 cistransfer study run accessibility --file sets="$run/sets" \
-  --file shuffled="$run/sets/pretraining-shuffled" $small --out "$run/study"
+  --file shuffled="$run/sets/pretraining-shuffled" --file motifs="$motifs" $small --out "$run/study"
 cistransfer study collect "$run/study"
 cistransfer study figures "$run/study"
 cat "$run/study/summary.md"
@@ -55,7 +56,7 @@ interpret() {
   cistransfer interpret "$hepg2" --other "$1" --methods enrichment --out "$2" \
     --attribution gradient-input --on probability --examples "$run/sets/multiclass" --part test \
     --max-sequences 6000 --hit-p 1e-4 --min-sites 50 \
-    --motifs "$data/motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme"
+    --motifs "$motifs"
 }
 interpret "$(model tune-whole K562)" "$run/HepG2-against-K562"
 interpret "$trunk" "$run/HepG2-against-trunk"

@@ -14,13 +14,14 @@ from cistransfer.errors import InputError
 from cistransfer.studies.asked import Asked
 from cistransfer.studies.collect import check_claim, labelled, less, results
 from cistransfer.studies.draw import draw_figure
+from cistransfer.studies.effort import Effort, Whole, mean_seconds, part_of
 from cistransfer.studies.page import BEGIN, END, reproduction
 from cistransfer.studies.run import run_study
 from cistransfer.studies.schema import Claim, Figure, Study, catalogue, load_study
-from cistransfer.studies.store import Store
-from cistransfer.studies.trial import expand
+from cistransfer.studies.store import Done, Store
+from cistransfer.studies.trial import Trial, expand
 
-CLAIMED = [*(f"N{n}" for n in range(1, 20)), "C1", "C2", "C3", "C4", "C6"]
+CLAIMED = [*(f"N{n}" for n in range(1, 20)), *(f"C{n}" for n in range(1, 8))]
 
 
 def test_every_published_experiment_is_claimed_by_a_study() -> None:
@@ -136,6 +137,24 @@ def test_a_value_that_needs_a_file_is_left_out_without_it() -> None:
     assert not whole.notes
 
 
+def test_what_a_whole_experiment_takes() -> None:
+    """Counted in the grid of the study; the time is a sum over kinds, and only of known ones."""
+    study = load_study("leakage")
+    claim = study.claims[0]  # k-mers at random and by chromosome: 12 TFs, 2 sizes, 3 draws
+    whole = Whole(study)
+    assert whole.effort(claim, {}) == Effort(144, 144, None)
+    times = {"baseline None kmer": 2.0, "baseline": 100.0, "examples": 1.0}
+    assert whole.effort(claim, times) == Effort(144, 144, 144 * 3.0)
+    done = [
+        Done(Trial("baseline", f'{{"name": "{name}"}}'), (), {"cpu_seconds": seconds})
+        for name, seconds in (("kmer", 1.0), ("kmer", 3.0), ("gc", 0.5))
+    ]
+    assert mean_seconds(done) == {
+        "baseline None kmer": 2.0, "baseline None gc": 0.5, "baseline": 1.5
+    }  # fmt: skip
+    assert part_of(study, claim) == (["kmer"], {"split": ["random", "chromosome"]})
+
+
 def test_the_matrix_is_counted_and_compared(world: Any, tmp_path: Path) -> None:
     modes = tmp_path / "modes.tsv"
     modes.write_text("ELF1\tets\nSPI1\tets\nHNF4A\tnuclear\n")
@@ -172,9 +191,14 @@ def test_a_study_of_the_catalogue_and_the_page(world: Any, tmp_path: Path) -> No
     assert text.endswith(END + "\n\nAfterwards.\n")
     assert "\nold\n" not in text
     rows = [line for line in text.splitlines() if line.startswith("| B4")]
-    assert any("kmer: at random" in line and "2 tf, 4 trials" in line for line in rows)
+    assert any("kmer: at random" in line and "2 tf, 4 trials of 144 |" in line for line in rows)
     (lacking,) = [line for line in rows if "published-scratch: at random" in line]
-    assert "`cistransfer study run leakage`" in lacking
+    asked = "--axis split=random,chromosome --strategies published-scratch"
+    assert f"`cistransfer study run leakage {asked}`" in lacking
+    assert "A binding matrix. 144 trials and 144 inputs." in lacking  # no network was timed
+    assert "# Binding matrix (cistransfer matrix build).\nGENOME=genome" in text
+    files = '--file matrix="$MATRIX" --file genome="$GENOME" --out leakage'
+    assert f"--axis test_positives=5 --strategies kmer,gc {files}\n" in text
     page.write_text("# A page of somebody\n")
     with pytest.raises(InputError, match="expected a page with the lines"):
         reproduction([out], page)

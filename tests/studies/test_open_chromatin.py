@@ -32,7 +32,7 @@ from cistransfer.training.pretrain import pretrain
 WINDOW = 100
 MOTIFS = {"A": [0, 2, 0, 3, 0, 0, 1], "B/1": [3, 1, 1, 1, 2, 2, 3]}
 FAST = ("tune-whole", "scratch-whole", "multi-class", "multi-class-published", "pre-trained",
-        "gc", "trunk")  # fmt: skip
+        "gc", "trunk", "learning", "calibration", "motifs")  # fmt: skip
 SMALL: dict[str, Any] = {
     "max_positives": [18],
     "max_test_positives": [15],
@@ -62,6 +62,16 @@ def _set(task: str, motif: list[int] | None, seed: int, *, shift: int = 0) -> Ex
     return ExampleSet(codes, labels[:, None], regions, (task,), {"split": {"by": "chromosome"}})
 
 
+def _meme(path: Path) -> Path:
+    """The motifs of the toy cells."""
+    lines = ["MEME version 4", "", "ALPHABET= ACGT", ""]
+    for cell, motif in MOTIFS.items():
+        lines += [f"MOTIF {cell[0]}", f"letter-probability matrix: alength= 4 w= {len(motif)}"]
+        lines += [" ".join("0.97" if base == at else "0.01" for at in range(4)) for base in motif]
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As 'cistransfer accessibility sets' writes them (read only); C is a leftover."""
@@ -83,17 +93,22 @@ def short(
 ) -> Callable[..., pd.DataFrame]:
     """The package's study in which every training is of two steps, and what is asked of it."""
     folder = tmp_path_factory.mktemp("study")
-    text = text_of("accessibility").replace("[files]\n", '[files]\nshort = "S"\ntuned = "S"\n')
-    text = re.sub('^strategy = "tune-whole"', 'strategy = "{tuned}"', text, flags=re.M)
+    text = text_of("accessibility").replace("[files]\n", '[files]\nshort = "S"\ntune = "S"\n')
+    text = re.sub('^strategy = "tune-whole"', 'strategy = "{tune}"', text, flags=re.M)
     text = re.sub('^strategy = "scratch-whole"', 'strategy = "{short}"', text, flags=re.M)
     text = re.sub(r'"\{(pretraining|multiclass)\}"', '"{short}"', text)
     text = text.replace(
         '"{trunk|pretrained}"\nepochs', '"{trunk|pretrained}"\nstrategy = "probe"\nepochs'
     )
+    text = text.replace('HepG2 = "K562"', 'A = "B/1"').replace(
+        'cell = "HepG2" }\n', 'cell = "A" }\n'
+    )
+    text = text.replace("min_sites = 50", "min_sites = 3")
     (folder / "accessibility.toml").write_text(text)
     files = {
+        "motifs": _meme(folder / "motifs.meme"),
         "short": short_strategy(epochs=1, steps=2),
-        "tuned": short_strategy(epochs=1, steps=2, start="trunk"),
+        "tune": short_strategy(epochs=1, steps=2, start="trunk"),
     }
 
     def run(out: Path, sets: Path, **options: Any) -> pd.DataFrame:
@@ -129,11 +144,37 @@ def test_the_whole_comparison(done: Path) -> None:
     assert not halves["strategy"].str.startswith(("multi", "pre")).any()
     assert table.loc[table["metric"] == "auroc", "value"].between(0, 1).all()
     trained = table[table["part"] == "train"]
-    assert set(trained["strategy"]) == set(FAST) - {"trunk"}
+    assert set(trained["strategy"]) == set(FAST) - {"trunk", "calibration", "motifs"}
     number = trained[(trained["metric"] == "positives") & (trained["size"] == "50")]
     assert set(number["value"]) == {9}
     compared = compare_runs([done / "results.tsv"], metric="auroc", reference="tune-whole")
     assert {"gc", "multi-class"} <= set(compared["summary"]["strategy"])
+
+
+def test_what_is_read_from_the_models(done: Path) -> None:
+    """Of the networks that are compared: no training is done for the reading."""
+    table = results(Store(done))
+    named = table[table["strategy"] == "learning"]
+    kept = named[named["metric"] == "kept_loss"]
+    assert set(zip(kept["cell"], kept["part"], strict=True)) == {
+        (cell, part) for cell in MOTIFS for part in ("train", "valid")
+    }
+    losses = named[(named["metric"] == "loss") & (named["part"] == "valid")]
+    assert set(losses["item"]) == {"1"}  # one epoch
+    assert np.allclose(losses["value"], kept[kept["part"] == "valid"]["value"])
+    curve = table[(table["strategy"] == "calibration") & (table["cell"] == "A")]
+    by_bin = curve.pivot_table(index="item", columns="part", values="value")
+    assert by_bin["observed"].between(0, 1).all()
+    assert (by_bin["predicted"] - by_bin.index.astype(float)).abs().max() <= 0.05
+    motifs = table[table["strategy"] == "motifs"]
+    assert set(motifs["cell"]) == {"A"}
+    assert motifs.loc[motifs["metric"] == "motifs", "value"].tolist() == [2.0]
+    tuned = table[(table["strategy"] == "tune-whole") & (table["size"] == "100")]["trial"].unique()
+    plan = Store(done).plan()
+    for name in {*named["trial"], *curve["trial"], *motifs["trial"]}:
+        trained = [n for n in plan.chain([name]) if plan.trials[n].step == "finetune"]
+        assert trained
+        assert set(trained) <= set(tuned)
 
 
 def test_examples_are_those_of_the_functions(done: Path, sets: Path) -> None:
@@ -155,7 +196,9 @@ def test_summary_and_figures(done: Path, tmp_path: Path) -> None:
     assert re.search(r"\| strategy +\| A +\| B/1 +\|", text)
     study = shutil.copytree(done, tmp_path / "study")
     names = {path.stem for path in write_figures(study)}
-    assert names == {"cells", "cells-f1", "cells-aucpr", "train-against-test", "gain"}
+    assert names == {
+        "cells", "cells-f1", "cells-aucpr", "train-against-test", "gain", "learning", "calibration"
+    }  # fmt: skip
 
 
 def test_models_are_kept_by_name(done: Path, capsys: pytest.CaptureFixture[str]) -> None:

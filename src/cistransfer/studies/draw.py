@@ -165,7 +165,7 @@ def _bars(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
 def _categories(panel: Axes, places: list[str], wanted: Figure) -> None:
     panel.set_xticks(range(len(places)), places, rotation=30 if len(places) > 3 else 0)
     panel.set_xlim(-0.6, len(places) - 0.4)
-    finish(panel, wanted.x, _what(wanted))
+    finish(panel, wanted.label or wanted.x, _what(wanted))
 
 
 def _line(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
@@ -176,7 +176,7 @@ def _line(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
         means = [chosen[i].mean() for i in at]
         panel.plot(at, means, MARKERS[number % len(MARKERS)] + "-", color=colour, label=name, ms=4)
     panel.set_xticks(range(len(places)), places)
-    finish(panel, wanted.x, f"mean {_what(wanted)}")
+    finish(panel, wanted.label or wanted.x, f"mean {_what(wanted)}")
 
 
 def _scatter(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
@@ -222,4 +222,4 @@ def _heat(panel: Axes, rows: pd.DataFrame, wanted: Figure) -> None:
     panel.set_yticks(range(len(grid.index)), grid.index)
     panel.figure.colorbar(drawn, ax=panel, label=_what(wanted))
     panel.grid(False)
-    finish(panel, wanted.x, wanted.y)
+    finish(panel, wanted.label or wanted.x, wanted.y)

@@ -1,4 +1,4 @@
-"""Steps that measure no model on examples: a matrix, how alike TFs bind, what a model learned."""
+"""Steps that read: a matrix, how alike TFs bind, how a model learned and what, how sure it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from cistransfer.studies.steps import Measured, Work, matrix_of, step
 
-__all__ = ["cosine", "count", "learned"]
+__all__ = ["compared", "cosine", "count", "history", "learned", "reliability"]
 
 _SURE = 0.05  # q of a match with a known motif
 
@@ -129,3 +129,114 @@ def learned(
             ),
         ]
     return measured
+
+
+@step("history")
+def history(work: Work, *, model: Path) -> list[Measured]:
+    """Losses of the last phase of a training by epoch.
+
+    The metric is ``loss``, or ``kept_loss`` of the epoch that was kept; the part is ``train`` or
+    ``valid``, the item the epoch. ``model`` is what a training of this study made.
+    """
+    import math
+
+    import pandas as pd
+
+    table = pd.read_csv(model / "history.tsv", sep="\t")
+    table = table[table["phase"] == table["phase"].iloc[-1]]
+    best = table[table["best"]].iloc[-1] if table["best"].any() else table.iloc[-1]
+    rows = [("loss", str(row["epoch"]), row) for row in table.to_dict("records")]
+    return [
+        Measured(metric, float(row[f"{part}_loss"]), part, item)
+        for metric, item, row in [*rows, ("kept_loss", "", best)]
+        for part in ("train", "valid")
+        if not math.isnan(row[f"{part}_loss"])
+    ]
+
+
+@step("reliability")
+def reliability(
+    work: Work, *, examples: Path, model: Path | str, part: str = "test", calls: str = "validation"
+) -> list[Measured]:
+    """Set predicted beside observed frequencies in ten bins of the probability of one task.
+
+    The metric is ``frequency``, the part ``predicted`` or ``observed``, the item the middle of the
+    bin; bins without an example are left out. ``calls`` as in `measure`.
+    """
+    import numpy as np
+
+    from cistransfer.api.learn import open_bundle, open_examples
+    from cistransfer.evaluation.baselines import score_model
+    from cistransfer.metrics.calibration import reliability_bins, to_probability
+
+    data, bundle = open_examples(examples), open_bundle(model)
+    rows = data.rows(part)
+    column = bundle.tasks.index(data.tasks[0])
+    scored = score_model(bundle, np.asarray(data.codes[rows]), [column], device=work.device)
+    heat = 1.0 if calls == "half" else float(scored.temperatures[0])
+    found = reliability_bins(
+        np.asarray(data.labels[rows])[:, 0], to_probability(scored.logits[:, 0], heat)
+    )
+    middles = (found["low"] + found["high"]) / 2
+    return [
+        Measured("frequency", float(found[name][at]), said, f"{middles[at]:.2f}")
+        for at in np.flatnonzero(found["n"] > 0)
+        for said, name in (("predicted", "mean_probability"), ("observed", "observed"))
+    ]
+
+
+@step("compared")
+def compared(
+    work: Work,
+    *,
+    model: Path,
+    other: Path,
+    examples: Path,
+    motifs: Path,
+    part: str = "test",
+    attribution: str = "deeplift",
+    on: str = "logit",
+    max_sequences: int = 500,
+    min_sites: int = 10,
+    hit_p: float | None = None,
+    seed: int = 0,
+) -> list[Measured]:
+    """Compare two models' attributions at the sites of motifs (Kolmogorov-Smirnov, signed D).
+
+    The metric is ``d``, the item the motif, the part ``first`` or ``other`` (its sites against
+    those of other motifs, in that model) or ``difference`` (of the two attributions). Motifs that
+    are significant in neither (q of at most 0.001, as published) count in ``motifs`` only.
+    """
+    import math
+
+    from cistransfer.api.explain import interpret
+
+    found = interpret(
+        model,
+        examples,
+        out=work.folder / "compared",
+        methods=["comparison"],
+        other=other,
+        motifs=str(motifs),
+        part=part,
+        attribution=attribution,
+        on=on,
+        max_sequences=max_sequences,
+        min_sites=min_sites,
+        hit_p=hit_p,
+        seed=seed,
+        device=work.device,
+    )
+    table = found.tables["comparison"]
+    sure = table[(table["q_a"] < 1e-3) | (table["q_b"] < 1e-3)]
+    names = {"first": "d_a", "other": "d_b", "difference": "d_difference"}
+    return [
+        Measured("motifs", float(len(table))),
+        Measured("motifs_that_differ", float((table["q_difference"] < 1e-3).sum())),
+        *(
+            Measured("d", float(row[column]), part, str(row["motif"]))
+            for row in sure.to_dict("records")
+            for said, column in names.items()
+            if not math.isnan(row[column])
+        ),
+    ]

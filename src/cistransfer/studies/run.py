@@ -243,18 +243,12 @@ class _Clock:
         self.done = self.failed = 0
         self.left: dict[str, int] = defaultdict(int)
         for name in todo:
-            self.left[self._kind(name)] += 1
+            self.left[self.plan.trials[name].kind] += 1
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self.began
-
-    def _kind(self, name: str) -> str:
-        """Trials that take about as long: of one step, strategy and size."""
-        trial = self.plan.trials[name]
-        values = trial.values
-        return f"{trial.step} {values.get('strategy')} {values.get('name')}"
 
     def begin(self, there: int, failed: int) -> None:
         """What there is to do."""
@@ -282,7 +276,7 @@ class _Clock:
         """Whether a trial fits into what is left of the budget."""
         if self.asked.budget is None:
             return True
-        return self.elapsed + self._mean(self._kind(name)) <= self.asked.budget
+        return self.elapsed + self._mean(self.plan.trials[name].kind) <= self.asked.budget
 
     def _mean(self, kind: str) -> float:
         own = self.seconds[kind]
@@ -291,7 +285,7 @@ class _Clock:
 
     def report(self, name: str, done: Done | None, why: str) -> None:
         """One line for a trial that ended."""
-        kind = self._kind(name)
+        kind = self.plan.trials[name].kind
         self.left[kind] -= 1
         ended = self.done + self.failed + 1
         head = f"[{ended}/{len(self.todo)}] {self.plan.label(name)}"

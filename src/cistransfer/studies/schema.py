@@ -143,6 +143,8 @@ class Figure(BaseModel):
     metric: str = "aucpr"
     x: str = "tf"
     """Axis; of a scatter, the strategy to the right."""
+    label: str = ""
+    """What stands below, where that is not the name of ``x``."""
     y: str = ""
     """Of a scatter, the strategy upwards; of a heat map, the axis downwards."""
     by: str = "strategy"

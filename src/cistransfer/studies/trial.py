@@ -66,6 +66,12 @@ class Trial:
         """The arguments."""
         return dict(json.loads(self.arguments))
 
+    @property
+    def kind(self) -> str:
+        """Trials that take about as long: of one step and strategy."""
+        values = self.values
+        return f"{self.step} {values.get('strategy')} {values.get('name')}"
+
     def needs(self) -> list[str]:
         """Names of the trials that it reads."""
         return [each[_TRIAL] for each in references(self.values) if _TRIAL in each]
