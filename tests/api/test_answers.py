@@ -31,12 +31,20 @@ def test_one_call_from_peaks_to_a_report(world, trunk, own, tmp_path: Path) -> N
         trunk=trunk.path, interpret=False, device="cpu", say=lambda *lines: said.extend(lines),
     )  # fmt: skip
     assert answer.verdict in ("better", "undecided", "worse")
-    assert answer.sentence == said[-1]
+    assert answer.sentence in said
     assert answer.evaluation.models[0].name == "model"
     files = {path.name for path in (tmp_path / "a").iterdir()}
     assert {"model", "evaluation", "report.html", "answer.json", "predictions.tsv.gz"} <= files
     record = json.loads((tmp_path / "a" / "answer.json").read_text())
     assert record["sentence"] == answer.sentence
+    assert (answer.instead is None) == (answer.verdict == "better")
+    assert answer.instead is not None  # of ten steps of training
+    assert record["instead"] == str(tmp_path / "a" / "instead" / "bundle")
+    assert answer.instead.card.strategy.name in ("gc", "kmer", "denovo")
+    measured = answer.instead.card.to_json()["held_out"]
+    rated = answer.evaluation[answer.instead.card.strategy.name].tasks["GABPA"]["aucpr"]
+    assert measured["aucpr"] == rated
+    assert said[-1].endswith("as a model that predict, track, variants and locus take")
     page = (tmp_path / "a" / "report.html").read_text()
     assert f'<div class="verdict {answer.verdict}">' in page  # the page and the screen agree
     assert "times in 100" in page

@@ -16,11 +16,13 @@ from torch import nn
 import cistransfer as ct
 from cistransfer.errors import InputError
 from cistransfer.models.bundle import Bundle
+from cistransfer.models.cheap import CHEAP
 from cistransfer.models.registry import ARCHITECTURES
 from cistransfer.models.score import one_hot
 from cistransfer.sharing import export
 
 Make = Callable[..., Bundle]
+NETWORKS = (*ARCHITECTURES, *CHEAP)
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +30,14 @@ def each(make: Make, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bund
     """Every registered network, with motifs, bags and exclusive classes."""
     folder = tmp_path_factory.mktemp("each")
     options = {"tasks": ("A", "B", "C"), "motifs": True, "link": "exclusive"}
-    return {name: make(folder / name, name, **options) for name in ARCHITECTURES}
+    return {name: make(folder / name, name, **options) for name in NETWORKS}
 
 
 def _x(bundle: Bundle, words: list[str]) -> torch.Tensor:
     return one_hot(torch.from_numpy(bundle.codes(words))).contiguous()
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_module(name: str, each: dict[str, Bundle], words: list[str]) -> None:
     bundle = each[name]
     x = _x(bundle, words)
@@ -63,7 +65,7 @@ def test_the_module_is_a_copy_and_differentiable(toy: Bundle, words: list[str]) 
     assert np.array_equal(toy.score(words), before)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_onnx(name: str, each: dict[str, Bundle], words: list[str], tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
@@ -79,7 +81,7 @@ def test_onnx(name: str, each: dict[str, Bundle], words: list[str], tmp_path: Pa
     assert facts["window"] == "100"
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_plain_pytorch(
     name: str, each: dict[str, Bundle], words: list[str], tmp_path: Path
 ) -> None:

@@ -54,8 +54,9 @@ class Answer:
     ----------
     folder : Path
         ``model/`` (the run with the bundle), ``evaluation/``, ``what-it-learned/``,
-        ``predictions.tsv.gz``, ``report.html``, ``answer.json``; ``held-out/`` where the model
-        that is handed out is not one of those that were evaluated.
+        ``predictions.tsv.gz``, ``report.html``, ``answer.json``; ``instead/`` where the model is
+        not better than what is cheap; ``held-out/`` where the model that is handed out is not one
+        of those that were evaluated.
     tf : str
     verdict : {"better", "undecided", "worse"}
         Whether the model ranks held-out regions better than every cheap baseline: the interval of
@@ -67,6 +68,9 @@ class Answer:
         What was found in the inputs, what was dropped, what to expect.
     evaluation : Evaluation
     bundle : Bundle
+    instead : Bundle or None
+        The best cheap way as a model, where the network is not better (``undecided``, ``worse``):
+        with ``worse`` it is what predicted the open regions.
     held_out : str
         What was held out, in words.
     """
@@ -78,6 +82,7 @@ class Answer:
     notes: tuple[str, ...] = field(repr=False)
     evaluation: Evaluation = field(repr=False)
     bundle: Bundle = field(repr=False)
+    instead: Bundle | None = field(default=None, repr=False)
     held_out: str = field(default="", repr=False)
 
 
@@ -155,6 +160,7 @@ def learn(
     from cistransfer.evaluation.verdict import verdict_of
     from cistransfer.examples.held_out import examples_held_out, with_test
     from cistransfer.models.bundle import open_bundle
+    from cistransfer.training.cheap import cheap_run
     from cistransfer.training.probe import evidence_line
 
     place, tell = Path(out), say or (lambda *lines: None)
@@ -190,17 +196,27 @@ def learn(
     name = held.sets[0].tasks[0]
     verdict = verdict_of(place / "evaluation", name)
     note(verdict.sentence)
+    examples = held.sets[0]
     if final:
         note("the model is now fitted on the tested regions too; the numbers are those without")
-        bundle = fit(
-            place / "model", with_test(held.sets[0]), {"held_out": _measured(found, name, held.how)}
-        )
-    else:
-        bundle = fit(place / "model", held.sets[0])
+        examples = with_test(examples)
+    facts = _measured(found, name, held.how)
+    bundle = fit(place / "model", examples, {"held_out": facts} if final else None)
     if bundle.card.evidence:
         notes.append(evidence_line(bundle.card.evidence))  # told while it was trained
+    instead = None
+    if verdict.instead is not None:
+        facts = _measured(found, name, held.how, verdict.instead.name)
+        kind = verdict.instead.name.split(" ")[0]
+        instead = cheap_run(
+            place / "instead", examples, kind, pwms=pwms, seed=seed, facts={"held_out": facts}
+        )
+        note(
+            f"{place / 'instead'}: {verdict.instead.words}, as a model that predict, track, "
+            "variants and locus take"
+        )
     answer = Answer(
-        place, name, verdict.word, verdict.sentence, tuple(notes), found, bundle, held.how
+        place, name, verdict.word, verdict.sentence, tuple(notes), found, bundle, instead, held.how
     )
     asked = {
         "peaks": peaks, "genome": genome, "open_regions": open_regions, "tf": tf, "trunk": trunk,
@@ -281,7 +297,8 @@ def learn_each(
         score.pop("baselines")
         rows.append(
             {"name": name, "tf": answer.tf, "verdict": answer.verdict, **score, **best,
-             "model": str(answer.bundle.path), "error": ""}
+             "model": str(answer.bundle.path),
+             "instead": "" if answer.instead is None else str(answer.instead.path), "error": ""}
         )  # fmt: skip
     if not answers:
         raise InputError(
@@ -367,9 +384,9 @@ def _sizes(sets: Sequence[ExampleSet]) -> str:
     return f"{words}; {expected(train + valid)}"
 
 
-def _measured(found: Evaluation, tf: str, held: str) -> dict[str, Any]:
+def _measured(found: Evaluation, tf: str, held: str, baseline: str | None = None) -> dict[str, Any]:
     """What was measured on regions that were held out, for a card or a table."""
-    score = found.models[0].tasks[tf]
+    score = (found.models[0] if baseline is None else found[baseline]).tasks[tf]
     low, high = score.interval("aucpr") or (None, None)
     return {
         "held_out": held,
@@ -457,7 +474,9 @@ def _write(
     if source.open_regions is not None:
         regions = as_regions(source.open_regions)
         sequences = as_sequences(source.genome)
-        table = predict_regions(answer.bundle, regions, sequences)
+        worse = answer.verdict == "worse"
+        bundle = (answer.instead if worse else None) or answer.bundle
+        table = predict_regions(bundle, regions, sequences)
         write_predictions(answer.folder / "predictions.tsv.gz", table)
     write_json(
         answer.folder / "answer.json",
@@ -468,6 +487,7 @@ def _write(
             "evidence": answer.bundle.card.evidence,
             "notes": list(answer.notes),
             "bundle": str(answer.bundle.path),
+            "instead": None if answer.instead is None else str(answer.instead.path),
             "asked": {name: _said(value) for name, value in asked.items()},
         },
     )

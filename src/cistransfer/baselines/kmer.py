@@ -13,9 +13,10 @@ from cistransfer.baselines.fitted import training_rows
 from cistransfer.cpus import one_thread
 from cistransfer.genome.codes import N
 
-__all__ = ["KmerModel", "fit_kmer", "kmer_counts"]
+__all__ = ["WORD", "KmerModel", "fit_kmer", "kmer_counts", "word_features"]
 
-_K = 8
+WORD = 8
+"""Letters of a word."""
 _NEIGHBOUR = 0.2  # weight of a word with one mismatch
 _CHUNK = 20_000  # sequences scored at a time
 _C = 10.0  # strength of the data against the penalty; flat between 1 and 100 on real TFs
@@ -96,11 +97,11 @@ def kmer_counts(codes: NDArray[np.uint8]) -> Any:
     """
     from scipy.sparse import csr_array
 
-    identity, names = _words()
-    last = max(codes.shape[1] - _K + 1, 0)
+    identity, names = word_features()
+    last = max(codes.shape[1] - WORD + 1, 0)
     word = np.zeros((len(codes), last), dtype=np.int32)
     known = np.ones((len(codes), last), dtype=bool)
-    for offset in range(_K):
+    for offset in range(WORD):
         letters = codes[:, offset : offset + last]
         word = word << 2 | (letters & 3)
         known &= letters < N
@@ -115,11 +116,18 @@ def kmer_counts(codes: NDArray[np.uint8]) -> Any:
 
 
 @cache
-def _words() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Feature of each word (a number in base 4), and the words that name the features."""
-    words = np.arange(4**_K, dtype=np.int32)
+def word_features() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Feature of each word (a number in base 4), and the words that name the features.
+
+    Returns
+    -------
+    identity : ndarray of int32, shape (65536,)
+        The same for a word and its reverse complement.
+    names : ndarray of int32, shape (32896,)
+    """
+    words = np.arange(4**WORD, dtype=np.int32)
     flipped = np.zeros_like(words)
-    for at in range(_K):
+    for at in range(WORD):
         flipped = flipped << 2 | (3 - (words >> (2 * at) & 3))
     names, identity = np.unique(np.minimum(words, flipped), return_inverse=True)
     return identity.astype(np.int32), names
@@ -130,8 +138,8 @@ def _neighbours() -> Any:
     """Symmetric matrix: 1 for a word itself, 0.2 for each of its 24 neighbours."""
     from scipy.sparse import csr_array
 
-    identity, names = _words()
-    changes = np.array([c << (2 * at) for at in range(_K) for c in (1, 2, 3)], np.int32)
+    identity, names = word_features()
+    changes = np.array([c << (2 * at) for at in range(WORD) for c in (1, 2, 3)], np.int32)
     near = identity[names[:, None] ^ changes]
     rows = np.repeat(np.arange(len(names)), len(changes))
     shape = (len(names), len(names))
@@ -142,5 +150,5 @@ def _neighbours() -> Any:
 
 
 def _name(feature: int) -> str:
-    _, names = _words()
-    return "".join("ACGT"[names[feature] >> (2 * at) & 3] for at in reversed(range(_K)))
+    _, names = word_features()
+    return "".join("ACGT"[names[feature] >> (2 * at) & 3] for at in reversed(range(WORD)))

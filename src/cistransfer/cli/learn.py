@@ -47,7 +47,8 @@ def learn(source: FromPeaks, answers: Answers, seed: Seed, device: Device) -> Do
     """Learn where a TF binds from its peaks, and say whether the model is worth having.
 
     Chromosomes are held out, the trunk is fine-tuned, and the model is compared with the TF's
-    motif, a motif found in the peaks, k-mers and GC content. The last line says which to use.
+    motif, a motif found in the peaks, k-mers and GC content. It is said which to use; a cheap way
+    that the model does not beat is written as a model too (OUT/instead).
     Several peak files (--peaks *.narrowPeak) are learned from one after another; OUT/answers.tsv
     and OUT/report.html are about all of them.
     """
@@ -94,6 +95,7 @@ def _result(found: Answer) -> dict[str, Any]:
         "held_out": found.held_out,
         "evidence": found.bundle.card.evidence,
         "bundle": str(found.bundle.path),
+        "instead": None if found.instead is None else str(found.instead.path),
         "report": str(found.folder / "report.html"),
     }
 

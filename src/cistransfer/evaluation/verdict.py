@@ -100,6 +100,14 @@ class Verdict:
         return next((each for each in self.against if each.cheap), None)
 
     @property
+    def instead(self) -> Against | None:
+        """The baseline to use where the model is worse, or to weigh where the two cannot be told
+        apart; None where the model is better, or alone."""
+        if self.word != "worse":
+            return self.best if self.word == "undecided" else None
+        return next(each for each in self.against if each.cheap and each.word == "worse")
+
+    @property
     def ranks(self) -> str:
         """How often a bound region is ranked above an unbound one, with the interval, in words."""
         low, high = (f"{100 * end:.0f}" for end in self.auroc[1:])
@@ -108,15 +116,13 @@ class Verdict:
     @property
     def advice(self) -> str:
         """What to do, in a few words."""
-        best = self.best
-        if best is None:
+        if self.best is None:
             return "no baseline was evaluated, so whether a cheap way does as well is not known"
-        worse = next((each for each in self.against if each.cheap and each.word == "worse"), best)
-        return {
-            "better": "use the model",
-            "undecided": "on these held-out regions the two cannot be told apart",
-            "worse": f"use {worse.words} instead of the model",
-        }[self.word]
+        if self.instead is None:
+            return "use the model"
+        if self.word == "undecided":
+            return "on these held-out regions the two cannot be told apart"
+        return f"use {self.instead.words} instead of the model"
 
     @property
     def sentence(self) -> str:

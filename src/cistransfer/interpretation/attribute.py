@@ -100,6 +100,11 @@ def attribute(
     """
     if method not in ATTRIBUTIONS:
         raise InputError(f"no attribution method {method!r}; {nearest(method, ATTRIBUTIONS)}")
+    if method != "mutagenesis" and getattr(model, "no_gradient", False):
+        raise InputError(
+            f"the model counts words, of which there is no gradient for {method}; attribute it by "
+            "mutagenesis"
+        )
     one = _one_strand(model, codes, method, task, on, references, shuffles, seed)
     if not both_strands:
         return one

@@ -48,7 +48,8 @@ class Locus:
         0-based, half-open.
     codes : ndarray of uint8, shape (length,)
     contributions : ndarray of float32, shape (length,)
-        DeepLIFT contribution of each base to the logit; positive speaks for the task.
+        DeepLIFT contribution of each base to the logit; positive speaks for the task. Of a model
+        without gradients (k-mers) what is lost, on average, when the base is another.
     effects : ndarray of float32, shape (4, length)
         Change of the logit by A, C, G and T at each position; 0 for the base that is there.
     track : DataFrame
@@ -160,10 +161,13 @@ def explain_locus(
     there = np.arange(start, end)
     row = np.abs(there[:, None] - (begins + window // 2)[None]).argmin(axis=1)
     place = there - begins[row]
-    contributions = attribute(
-        bundle.model, codes, task=column, shuffles=shuffles, seed=seed
-    ).contributions[row, place]
     effects = mutagenesis(bundle.model, codes, task=column)[row, :, place].T
+    if bundle.model.no_gradient:
+        contributions = -effects.sum(axis=0) / 3
+    else:
+        contributions = attribute(
+            bundle.model, codes, task=column, shuffles=shuffles, seed=seed
+        ).contributions[row, place]
 
     step = max(1, length // _TRACK_POINTS)
     middles = np.unique(np.append(np.arange(start, end, step), (start + end) // 2))

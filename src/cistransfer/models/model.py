@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
-from cistransfer.motifs.pwm import PWM, log_odds
+from cistransfer.motifs.pwm import PWM, UNIFORM, log_odds
 
 __all__ = ["LINKS", "Model", "MotifFeatures", "one_versus_rest"]
 
@@ -94,6 +94,11 @@ class Model(nn.Module):
         """Whether a sequence and its reverse complement have the same logits and features."""
         return bool(getattr(self.network, "symmetric", False))
 
+    @property
+    def no_gradient(self) -> bool:
+        """Whether the features have no gradient by the sequence: only mutants show what is read."""
+        return bool(getattr(self.network, "no_gradient", False))
+
     def network_features(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to the network's features, without motifs."""
         found: Tensor = self.network.features(x)  # type: ignore[operator]
@@ -159,12 +164,12 @@ class MotifFeatures(nn.Module):
         for number, width in enumerate(self.widths):
             self.register_buffer(f"odds{number}", torch.zeros(4, width))
 
-    def fill(self, pwms: Sequence[PWM]) -> None:
+    def fill(self, pwms: Sequence[PWM], background: Sequence[float] = UNIFORM) -> None:
         """Take the log-odds of motifs, in place; their widths must be those of the module."""
         if tuple(len(pwm.probabilities) for pwm in pwms) != self.widths:
             raise ValueError("the motifs do not have the widths that the module was made for")
         for number, pwm in enumerate(pwms):
-            odds = np.asarray(log_odds(pwm)) * np.log(2)
+            odds = np.asarray(log_odds(pwm, background)) * np.log(2)
             self.get_buffer(f"odds{number}").copy_(torch.from_numpy(odds.T.copy()))
 
     @property

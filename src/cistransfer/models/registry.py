@@ -12,6 +12,7 @@ from torch import nn
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.models.card import Architecture
+from cistransfer.models.cheap import CHEAP
 from cistransfer.models.chromtransfer import ChromTransfer
 from cistransfer.models.cnn import CNN
 from cistransfer.models.danq import DanQ
@@ -193,6 +194,8 @@ def factory_of(architecture: str, arguments: Iterable[str]) -> Callable[..., nn.
         factory = USER_FILES[architecture].factory
     elif architecture in ARCHITECTURES:
         factory = ARCHITECTURES[architecture]
+    elif architecture in CHEAP:
+        factory = CHEAP[architecture]
     else:
         known = ARCHITECTURES.keys() | USER_FILES.keys()
         raise InputError(

@@ -35,7 +35,7 @@ from cistransfer.training.loop import choose_precision, fit
 from cistransfer.training.motifs import choose_motifs, motif_facts
 from cistransfer.training.strategy import Strategy
 
-__all__ = ["fit_on_validation", "keep_examples", "merge_regions", "train_run"]
+__all__ = ["fit_on_validation", "keep_examples", "merge_regions", "train_run", "write_run"]
 
 _EXAMPLE_ROWS = 8
 
@@ -163,34 +163,70 @@ def train_run(
     )
     model.to("cpu").eval()
     _write_history(place, history)
-    fitted = fit_on_validation(model, examples)
+    said = {
+        **(facts or {}),
+        "run": run,
+        **{key: identity[key] for key in identity if key not in ("architecture", "given")},
+        "filters": [motif_facts(pwm) for pwm in filters],
+        "trunk": _trunk_facts(trunk, strategy),
+        "device": where.type,
+        "epochs": len(history),
+        "evidence": _evidence(history),
+    }
+    parent = trunk if strategy.start == "trunk" else None
+    known = [motif_facts(pwm) for pwm in pwms]
+    done = write_run(place, model, design, examples, trunk=parent, motifs=known, facts=said)
+    checkpoint.unlink(missing_ok=True)
+    return done
+
+
+def write_run(
+    folder: str | os.PathLike[str],
+    model: Model,
+    design: Architecture,
+    examples: ExampleSet,
+    *,
+    trunk: Bundle | None = None,
+    motifs: Sequence[Mapping[str, Any]] = (),
+    facts: Mapping[str, Any],
+) -> Bundle:
+    """Fit thresholds and temperatures on the validation part and write ``bundle/``.
+
+    Parameters
+    ----------
+    folder : path
+        Run folder.
+    model : Model
+        In evaluation mode, on the CPU.
+    design : Architecture
+    examples : ExampleSet
+    trunk : Bundle, optional
+        What it has seen, this model has seen too.
+    motifs : sequence of mappings
+        Beside the network (`cistransfer.training.motifs.motif_facts`).
+    facts : mapping
+        Further entries of the card.
+    """
+    place = Path(folder)
     save_bundle(
         place / "bundle",
         model,
         architecture=design,
         tasks=list(examples.tasks),
         window=examples.window,
-        regions=_seen(examples, trunk if strategy.start == "trunk" else None),
+        regions=_seen(examples, trunk),
         example=np.asarray(examples.codes[examples.rows("valid")[:_EXAMPLE_ROWS]]),
         facts={
-            **(facts or {}),
-            "run": run,
-            **{key: identity[key] for key in identity if key not in ("architecture", "given")},
-            "filters": [motif_facts(pwm) for pwm in filters],
-            "trunk": _trunk_facts(trunk, strategy),
-            "device": where.type,
+            **facts,
             "split": examples.facts.get("split"),
             "genome": examples.facts.get("genome"),
             "assembly": examples.facts.get("assembly"),
             "counts": counts(examples),
-            "epochs": len(history),
-            "evidence": _evidence(history),
-            **fitted,
+            **fit_on_validation(model, examples),
         },
-        motifs=[motif_facts(pwm) for pwm in pwms],
-        seen=_fingerprints(examples, trunk if strategy.start == "trunk" else None),
+        motifs=motifs,
+        seen=_fingerprints(examples, trunk),
     )
-    checkpoint.unlink(missing_ok=True)
     return open_bundle(place)
 
 
