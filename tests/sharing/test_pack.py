@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import cistransfer as ct
@@ -16,6 +17,8 @@ from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import Evaluation, ModelScore, TaskScore
+from cistransfer.evaluation.verdict import judge
+from cistransfer.metrics.curves import aucpr
 from cistransfer.models.bundle import Bundle, check_bundle, find_bundle, find_bundles, open_bundle
 from cistransfer.models.packed import extract_packed, open_packed, read_manifest
 from cistransfer.prediction.track import predict_track
@@ -159,27 +162,37 @@ def test_names_of_folders_become_names_in_it(make: Make, tmp_path: Path) -> None
 # The card in words -------------------------------------------------------------------------------
 
 
-def _score(aucpr: float, low: float | None = None, high: float | None = None) -> TaskScore:
-    values = {"aucpr": aucpr, "auroc": 0.9, "aucpr_low": low, "aucpr_high": high}
-    return TaskScore(200, 100, values)
+def _evaluation(bundle: Bundle) -> tuple[Evaluation, pd.DataFrame]:
+    """A model and three baselines on 200 regions, with their scores; the motif errs as it does."""
+    rng = np.random.default_rng(1)
+    labels, noise = np.tile([1, 0], 100), rng.normal(size=200)
+    shift = {"toy": 1.5, "gc": 0.0, "motif": 1.4, "kmer": 3.5}
+    table = pd.DataFrame({"chrom": "chr1", "start": np.arange(200) * 10_000_000})
+    table["label SPI1"] = labels
+    models = []
+    for name, each in shift.items():
+        table[f"{name} SPI1"] = each * labels + noise + 0.2 * rng.normal(size=200)
+        values = {"aucpr": aucpr(labels, table[f"{name} SPI1"]), "auroc": 0.9}
+        if name == "toy":
+            values |= {"aucpr_low": 0.75, "aucpr_high": 0.95}
+        run = str(bundle.path) if name == "toy" else None
+        models.append(ModelScore(name, name, {"SPI1": TaskScore(200, 100, values)}, run=run))
+    return Evaluation("sha256:0", "test", ("SPI1",), tuple(models)), table
 
 
-def _evaluation(bundle: Bundle) -> Evaluation:
-    rows = {
-        "toy": _score(0.8, 0.75, 0.85), "gc": _score(0.6), "motif": _score(0.78),
-        "kmer": _score(0.9),
-    }  # fmt: skip
-    models = tuple(
-        ModelScore(name, name, {"SPI1": score}, run=str(bundle.path) if name == "toy" else None)
-        for name, score in rows.items()
-    )
-    return Evaluation("sha256:0", "test", ("SPI1",), models)
+def _said_of(text: str) -> dict[str, str]:
+    """Last cell of each row of the card's table, by its first."""
+    rows = [row.split("|") for row in text.splitlines() if row.startswith("| ") and "SPI1" in row]
+    return {row[1].strip(): row[-2].strip() for row in rows}
 
 
 def test_the_card_says_what_is_beaten_and_what_is_not(toy: Bundle) -> None:
-    text = model_card({"toy": toy}, title="T", evaluation=_evaluation(toy), license="CC-BY-4.0")
+    """By the verdict's rule, the paired difference; of several models or no scores, nothing."""
+    found, table = _evaluation(toy)
+    of = {"title": "T", "evaluation": found, "license": "CC-BY-4.0"}
+    text = model_card({"toy": toy}, **of, predictions=table)
     for line in (
-        "| toy | SPI1 | 200 | 100 | 0.800 (0.750–0.850) |",
+        f"| toy | SPI1 | 200 | 100 | {found.models[0].tasks['SPI1']['aucpr']:.3f} (0.750–0.950) |",
         "1,200 bound, 3,400 unbound",
         "split by chromosome, valid chr2, test chr3",
         "assembly toy1",
@@ -187,26 +200,32 @@ def test_the_card_says_what_is_beaten_and_what_is_not(toy: Bundle) -> None:
         *CITATIONS,
     ):
         assert line in text
-    verdicts = {
-        row.split("|")[1].strip(): row.split("|")[-2].strip()
-        for row in text.splitlines()
-        if row.startswith("| ") and "SPI1" in row
-    }
-    assert verdicts == {
+    said = _said_of(text)
+    assert {name: words.rpartition(": ")[2] for name, words in said.items()} == {
         "toy": "", "gc": "beaten", "motif": "cannot be told apart",
         "kmer": "**better than the model**",
     }  # fmt: skip
+    for each in judge(found, table, "SPI1").against:
+        gap = "{:+.3f} ({:+.3f} to {:+.3f})".format(*each.difference)
+        assert said[each.name].startswith(gap)
+    without = model_card({"toy": toy}, **of)
+    assert set(_said_of(without).values()) == {"", "–"}
+    assert "which is better is not said" in without
+    both = model_card({"toy": toy, "again": toy}, **of, predictions=table)
+    assert set(_said_of(both).values()) == {"", "–"}
 
 
 def test_the_head_is_yaml_of_the_hub(toy: Bundle) -> None:
     yaml = pytest.importorskip("yaml")
-    text = model_card({"toy": toy}, title="T", evaluation=_evaluation(toy), license="CC-BY-4.0")
+    found, table = _evaluation(toy)
+    text = model_card({"toy": toy}, title="T", evaluation=found, predictions=table,
+                      license="CC-BY-4.0")  # fmt: skip
     head = yaml.safe_load(text.split("---\n")[1])
     assert (head["library_name"], head["license"]) == ("cistransfer", "cc-by-4.0")
     assert "SPI1" in head["tags"]
     (result,) = head["model-index"][0]["results"]
     metrics = {each["type"]: each["value"] for each in result["metrics"]}
-    assert metrics == {"aucpr": 0.8, "auroc": 0.9}
+    assert metrics == {"aucpr": found.models[0].tasks["SPI1"]["aucpr"], "auroc": 0.9}
 
 
 def test_without_numbers_it_says_so(toy: Bundle) -> None:
@@ -220,7 +239,7 @@ def test_without_numbers_it_says_so(toy: Bundle) -> None:
 def test_an_evaluation_of_another_model(toy: Bundle, make: Make, tmp_path: Path) -> None:
     other = make(tmp_path / "other")
     with pytest.raises(InputError, match="the evaluation has no row of"):
-        model_card({"toy": toy}, title="T", evaluation=_evaluation(other))
+        model_card({"toy": toy}, title="T", evaluation=_evaluation(other)[0])
 
 
 # The verbs ---------------------------------------------------------------------------------------
@@ -235,9 +254,11 @@ def test_verbs(
         assert run_app(app, [*given, "--json"]) == 0, capsys.readouterr().err
         return dict(json.loads(capsys.readouterr().out))
 
-    write_json(Path("evaluation.json"), _evaluation(toy).to_json())
+    found, table = _evaluation(toy)
+    write_json(Path("evaluation/metrics.json"), found.to_json())
+    table.to_parquet("evaluation/predictions.parquet")
     done = call("bundle", "pack", str(toy.path), "--out", "toy.zip", "--license", "mit",
-                "--evaluation", "evaluation.json")  # fmt: skip
+                "--evaluation", "evaluation")  # fmt: skip
     assert done == {"out": "toy.zip", "bundles": ["toy"], "bytes": os.stat("toy.zip").st_size}
     with zipfile.ZipFile("toy.zip") as archive:
         assert "cannot be told apart" in archive.read("README.md").decode()

@@ -168,9 +168,15 @@ def verdict_of(
 
 
 def judge(
-    found: Evaluation, table: pd.DataFrame, task: str, *, draws: int = 1000, seed: int = 0
+    found: Evaluation,
+    table: pd.DataFrame,
+    task: str,
+    model: str | None = None,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> Verdict:
-    """Judge the first model by its predictions.
+    """Judge a model by its predictions.
 
     Parameters
     ----------
@@ -178,20 +184,22 @@ def judge(
     table : DataFrame
         What `cistransfer.evaluation.runs.open_predictions` gives.
     task : str
+    model : str, optional
+        Name of its row; the first by default.
     draws, seed
         Of the bootstrap.
 
     Raises
     ------
     InputError
-        When the task has not both classes.
+        When the task has not both classes; when there is no such row.
     """
-    first = found.models[0]
+    first = found.models[0] if model is None else found[model]
     if first.tasks[task].why:
         raise InputError(f"{task}: {first.tasks[task].why}")
     labels = table[f"label {task}"].to_numpy()
     scores: dict[str, NDArray[np.float64]] = {
-        model.name: table[f"{model.name} {task}"].to_numpy(np.float64) for model in found.models
+        row.name: table[f"{row.name} {task}"].to_numpy(np.float64) for row in found.models
     }
     blocks = region_blocks(table["chrom"].to_numpy(), table["start"].to_numpy())
     enough = len(np.unique(blocks[labels >= 0])) >= LEAST_BLOCKS
@@ -202,7 +210,7 @@ def judge(
     value, values = ways[0][first.name]
     area = bootstrap_values(labels, {"": scores[first.name]}, auroc, draws=draws, seed=seed)[""]
     against = sorted(
-        (_against(first, other, task, ways) for other in found.models[1:]),
+        (_against(first, each, task, ways) for each in found.models if each is not first),
         key=lambda each: -each.aucpr,
     )
     words = [each.word for each in against if each.cheap]

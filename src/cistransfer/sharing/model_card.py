@@ -9,8 +9,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import Evaluation, ModelScore, TaskScore
+from cistransfer.evaluation.verdict import Against, judge
 from cistransfer.metrics.table import METRICS
 from cistransfer.models.bundle import Bundle, find_bundle
 from cistransfer.models.registry import parameter_count
@@ -38,6 +41,7 @@ def model_card(
     *,
     title: str,
     evaluation: Evaluation | None = None,
+    predictions: pd.DataFrame | None = None,
     license: str | None = None,
     place: str = "PACKED.zip",
 ) -> str:
@@ -50,6 +54,9 @@ def model_card(
     title : str
     evaluation : Evaluation, optional
         Of these models, with whatever baselines it has: held-out numbers come from it alone.
+    predictions : DataFrame, optional
+        Its predictions (`cistransfer.evaluation.runs.open_predictions`): without them nothing is
+        said of which baselines the model beats.
     license : str, optional
         As the author names it (an SPDX identifier, ``cc-by-4.0``).
     place : str
@@ -72,7 +79,7 @@ def model_card(
         f"# {title}",
         _what(bundles),
         "## Data\n\n" + _data(bundles),
-        "## How good it is\n\n" + _numbers(bundles, evaluation, scored),
+        "## How good it is\n\n" + _numbers(bundles, evaluation, predictions, scored),
         "## Limits\n\n" + _limits(first, scored),
         "## Use\n\n" + _use(first, place),
         "## Licence\n\n"
@@ -209,6 +216,7 @@ def _split(split: Mapping[str, Any]) -> str:
 def _numbers(
     bundles: Mapping[str, Bundle],
     evaluation: Evaluation | None,
+    predictions: pd.DataFrame | None,
     scored: Mapping[str, ModelScore],
 ) -> str:
     if evaluation is None:
@@ -226,18 +234,18 @@ def _numbers(
         "",
         "| model | task | regions | bound | "
         + " | ".join(METRICS[name].heading for name in shown)
-        + " | against the model |",
+        + " | AUCPR of the model less this |",
         "|" + "---|" * (5 + len(shown)),
     ]
     tasks = list(evaluation.tasks)[:_TASKS]
     for task in tasks:
-        own = [row.tasks[task] for row in scored.values() if task in row.tasks]
+        against = _against(evaluation, predictions, scored, task) if baselines else {}
         for name, row in rows:
             if task not in row.tasks:
                 continue
             score = row.tasks[task]
             values = " | ".join(score.why or _worded(score, each) for each in shown)
-            verdict = "" if row.run else _against(own, score)
+            verdict = "" if row.run else _verdict(against.get(name))
             lines.append(
                 f"| {name} | {task} | {score.n:,} | {score.positives:,} | {values} | {verdict} |"
             )
@@ -245,6 +253,11 @@ def _numbers(
         lines.append(f"\n{len(evaluation.tasks) - len(tasks)} more tasks are not shown.")
     if not baselines:
         lines.append("\nIt was compared with no baseline.")
+    elif predictions is None:
+        lines.append(
+            "\nScores of single regions did not come with these numbers, so which is better is "
+            "not said."
+        )
     return "\n".join(lines)
 
 
@@ -255,14 +268,30 @@ def _worded(score: TaskScore, name: str) -> str:
     return f"{value:.3f}" + (f" ({ends[0]:.3f}–{ends[1]:.3f})" if ends else "")
 
 
-def _against(own: list[TaskScore], baseline: TaskScore) -> str:
-    """Whether a baseline is beaten: its AUCPR against the model's interval."""
-    value = baseline.values.get("aucpr")
-    if len(own) != 1 or value is None or (ends := own[0].interval("aucpr")) is None:
+def _against(
+    evaluation: Evaluation,
+    predictions: pd.DataFrame | None,
+    scored: Mapping[str, ModelScore],
+    task: str,
+) -> dict[str, Against]:
+    """The one model against each other row, as the report judges it; of several, nothing."""
+    own = [row for row in scored.values() if task in row.tasks]
+    if predictions is None or len(own) != 1 or own[0].tasks[task].why:
+        return {}
+    found = judge(evaluation, predictions, task, own[0].name)
+    return {each.name: each for each in found.against}
+
+
+def _verdict(against: Against | None) -> str:
+    if against is None:
         return "–"
-    if value < ends[0]:
-        return "beaten"
-    return "**better than the model**" if value > ends[1] else "cannot be told apart"
+    gap = "{:+.3f} ({:+.3f} to {:+.3f})".format(*against.difference)
+    words = {
+        "better": "beaten",
+        "undecided": "cannot be told apart",
+        "worse": "**better than the model**",
+    }
+    return f"{gap}: {words[against.word]}"
 
 
 def _validation(bundles: Mapping[str, Bundle]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import open_evaluation
+from cistransfer.evaluation.runs import open_predictions
 from cistransfer.models.bundle import (
     BUNDLE,
     Bundle,
@@ -92,6 +93,11 @@ def pack_bundles(
         bundles,
         title=title or default_title(bundles),
         evaluation=None if evaluation is None else open_evaluation(evaluation),
+        predictions=(
+            open_predictions(evaluation)
+            if evaluation is not None and os.path.isdir(evaluation)
+            else None
+        ),
         license=license,
         place=place,
     )
