@@ -6,7 +6,7 @@ import difflib
 import errno
 from collections.abc import Iterable
 
-__all__ = ["InputError", "MachineError", "is_fault", "nearest", "shown"]
+__all__ = ["InputError", "MachineError", "is_fault", "lacks_memory", "nearest", "shown"]
 
 
 class InputError(Exception):
@@ -38,6 +38,27 @@ _FAULTS = frozenset(
 def is_fault(error: OSError) -> bool:
     """Whether an error of the operating system is the machine's, not that of a name given."""
     return error.errno in _FAULTS
+
+
+_NO_MEMORY = (
+    "can't allocate memory",  # PyTorch, of the processor's memory
+    "not enough memory",
+    "out of memory",  # and of a GPU's
+    "failed to map segment",  # a library that does not fit any more
+    "cannot allocate memory",
+    "unable to allocate",
+    "can't start new thread",
+)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, by whatever class a library gave it."""
+    if isinstance(error, MemoryError):
+        return True
+    words = str(error).lower()
+    return isinstance(error, RuntimeError | ImportError) and any(
+        each in words for each in _NO_MEMORY
+    )
 
 
 def shown(value: object, n: int = 80) -> str:

@@ -39,6 +39,18 @@ def _run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (OSError(5, "Input/output error", "/x/y"), "/x/y: Input/output error"),
         (OSError("Unable to read"), "Unable to read"),
         (MemoryError(), "out of memory"),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't "
+                "allocate memory: you tried to allocate 37273600 bytes."
+            ),
+            "out of memory",
+        ),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+            "out of memory on the GPU (--device cpu needs none)",
+        ),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "out of memory"),
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])

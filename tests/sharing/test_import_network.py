@@ -6,6 +6,7 @@ follow Keras' definitions.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import pickle
@@ -218,12 +219,17 @@ def _compare(bundle: Bundle, words: list[str], expected: Array) -> None:
 
 @pytest.mark.parametrize("alphabet", ["ACGT", "AGCT"])
 def test_the_published_cnn_of_keras(alphabet: str, tmp_path: Path) -> None:
-    """Several positions are flattened, so their order counts, and so does that of the bases."""
+    """Several positions are flattened, so their order counts, and so does that of the bases.
+
+    Read without a lock of the file: there are file systems that have none.
+    """
     words = ["".join(row) for row in RNG.choice(list("ACGT"), (5, 150))]
     weights = cnn_weights_of(150)
     write_keras2(tmp_path / "m.h5", weights)
-    how = {**HOW, "window": 150, "alphabet": alphabet}
-    bundle, matched = import_network(tmp_path / "m.h5", tmp_path / "b", architecture="cnn", **how)
+    how = {**HOW, "window": 150, "alphabet": alphabet, "architecture": "cnn"}
+    with open(tmp_path / "m.h5", "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        bundle, matched = import_network(tmp_path / "m.h5", tmp_path / "b", **how)
     assert matched[:3] == [
         ("conv1d_0", "conv1.conv"), ("norm_0", "conv1.norm"), ("conv1d_1", "conv2.conv"),
     ]  # fmt: skip

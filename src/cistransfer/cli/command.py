@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from cistransfer.cli.process import say, stoppable
-from cistransfer.errors import InputError, MachineError, shown
+from cistransfer.errors import InputError, MachineError, lacks_memory, shown
 from cistransfer.progress import one
 from cistransfer.storage import is_stdout
 
@@ -71,8 +71,11 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
         except OSError as error:
             named = f"{error.filename}: " if error.filename else ""
             return _refuse(named + (error.strerror or str(error)), as_json, code=1)
-        except MemoryError:
-            return _refuse("out of memory", as_json, code=1)
+        except (MemoryError, RuntimeError, ImportError) as error:
+            if not lacks_memory(error):
+                raise
+            where = " on the GPU (--device cpu needs none)" if "CUDA" in str(error) else ""
+            return _refuse("out of memory" + where, as_json, code=1)
     return code if isinstance(code, int) else 0
 
 

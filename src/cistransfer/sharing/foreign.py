@@ -84,7 +84,7 @@ def read_keras_layers(path: PathLike) -> list[Layer]:
     try:
         if zipfile.is_zipfile(path):
             return list(_keras3(path))
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             return list(_keras2(file, path))
     except InputError:
         raise
