@@ -62,3 +62,36 @@ def test_results_through_a_pipe_and_a_link(words: list[str], tmp_path: Path) -> 
     assert pipe.is_fifo()
     assert not (tmp_path / "pipe.config.json").exists()
     assert run_app(app, [*words, "/dev/full"]) == 1
+
+
+def test_a_file_of_something_else_is_refused_and_an_earlier_output_is_not(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An earlier output is known by the record beside it, which lies there before the file."""
+    out = tmp_path / "o.tsv"
+    words = [*words, "--regions", str(tmp_path / "r.bed"), "--out", str(out)]
+    out.write_text("mine")
+    assert run_app(app, words) == 2
+    assert f"{out}: expected a new name or an earlier output" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+    assert run_app(app, [*words, "--overwrite"]) == 0
+    assert f"replaced: {out}\n" in capsys.readouterr().err
+    expected = out.read_bytes()
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cistransfer.storage.writing._replace", stopped)
+    other = [*words[:-1], str(tmp_path / "empty.tsv")]
+    assert run_app(app, other) == 130  # with the record there, and without the file
+    monkeypatch.undo()
+    for again in (words, other):
+        if again is other:
+            (tmp_path / "empty.tsv").touch()  # as mktemp makes it
+        assert run_app(app, again) == 0
+        assert Path(again[-1]).read_bytes() == expected
+        record = json.loads(Path(again[-1] + ".config.json").read_text())
+        assert record["used"] != {}

@@ -84,7 +84,8 @@ def pack(models: Ensemble, packed: Packed, card: WithCard, networks: OwnNetworks
     networks.register()
     done = pack_bundles(models.bundles, packed.out, **arguments(card))
     names = ", ".join(done["bundles"])
-    return Done(done, [f"{names}: {done['bytes'] / 1e6:.1f} MB, written: {done['out']}"])
+    lines = [f"{names}: {done['bytes'] / 1e6:.1f} MB, written: {done['out']}"]
+    return Done(done, lines, written=[packed.out])
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,9 @@ def export(model: OneBundle, exported: Exported, networks: OwnNetworks) -> Done:
 
     networks.register()
     done = export_bundle(open_bundle(model.bundle), exported.out, exported.to)
-    return Done(
-        done,
-        [f"{done['out']}: logits differ by up to {done['largest_difference']:.1e}"],
-    )
+    lines = [f"{done['out']}: logits differ by up to {done['largest_difference']:.1e}"]
+    # A folder is handed on as it is, without the names of files here that a record has.
+    return Done(done, lines, written=[exported.out] if exported.to == "onnx" else [])
 
 
 @dataclass(frozen=True)

@@ -313,6 +313,7 @@ def export(matrix: Opened, what: Export) -> Done:
     return Done(
         {"files": paths, "left_out": exported.left_out},
         [*lines, *(f"written: {path}" for path in shown)],
+        written=[what.out] if what.out.is_file() else [],
     )
 
 

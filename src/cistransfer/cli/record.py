@@ -11,7 +11,16 @@ from cistransfer import __version__
 from cistransfer.errors import InputError, shown
 from cistransfer.storage import is_stream, read_json, write_json
 
-__all__ = ["FORMAT", "GONE", "Config", "check_place", "plain", "read_config", "write_config"]
+__all__ = [
+    "FORMAT",
+    "GONE",
+    "Config",
+    "check_place",
+    "plain",
+    "read_config",
+    "record_of",
+    "write_config",
+]
 
 FORMAT = 2
 """Of the record: 1 named every option of the verb, also those that had no meaning in the run."""
@@ -82,21 +91,29 @@ def read_config(path: Path, words: list[str]) -> Config:
     return config
 
 
+def record_of(out: Path) -> Path:
+    """Where the record of an output is: in a folder, or beside a file."""
+    return out / "config.json" if out.is_dir() else out.with_name(out.name + ".config.json")
+
+
 def check_place(out: Path, words: list[str], inputs: Mapping[str, Any], overwrite: bool) -> None:
-    """Refuse, before the work, a place that is an input, or holds the record of something else.
+    """Refuse, before the work, a place that is an input, or holds something else than such output.
+
+    A file is an earlier output where its record lies beside it; an empty one (``mktemp``, a
+    workflow's) may always be filled. What folders hold, those who write them look at.
 
     Parameters
     ----------
     inputs : mapping
         Values by flag of the options that name files (``FILE``, ``NAME=FILE``).
     overwrite : bool
-        Whether records of something else may be replaced.
+        Whether files and records of something else may be replaced.
 
     Raises
     ------
     InputError
-        When what is written would replace what is read; when there is a record of another verb,
-        or a ``config.json`` that is none.
+        When what is written would replace what is read, or a file without a record; when there is
+        a record of another verb, or a ``config.json`` that is none.
     """
     if is_stream(out) or not out.exists():
         return
@@ -107,8 +124,15 @@ def check_place(out: Path, words: list[str], inputs: Mapping[str, Any], overwrit
             )
             if any(name and os.path.exists(name) and os.path.samefile(name, out) for name in names):
                 raise InputError(f"{out}: --out is {flag}, which would be replaced; name another")
-    record = out / "config.json" if out.is_dir() else out.with_name(out.name + ".config.json")
-    if overwrite or not record.is_file():
+    record = record_of(out)
+    if overwrite:
+        return
+    if not record.is_file():
+        if out.is_file() and out.stat().st_size:
+            raise InputError(
+                f"{out}: expected a new name or an earlier output (with {record.name} beside it), "
+                "found a file of something else; name another place, or replace it (--overwrite)"
+            )
         return
     try:
         held = f"the output of 'cistransfer {shown(' '.join(Config(record).words))}'"
@@ -127,7 +151,8 @@ def write_config(
 ) -> None:
     """Write what was asked and used: ``config.json`` in a folder, ``FILE.config.json`` by a file.
 
-    There is none of what went to a pipe or a device.
+    There is none of what went to a pipe or a device, nor of a file (mounted by itself) beside which
+    nothing may be written.
 
     Parameters
     ----------
@@ -140,9 +165,8 @@ def write_config(
     used : mapping
         What was settled while it ran: the split that was made, the guard in force …
     """
-    if is_stream(path):
+    if is_stream(path) or (path.is_file() and not os.access(path.absolute().parent, os.W_OK)):
         return
-    place = path / "config.json" if path.is_dir() else path.with_name(path.name + ".config.json")
     content = {
         "cistransfer": __version__,
         "format": FORMAT,
@@ -151,7 +175,7 @@ def write_config(
         "used": plain(used),
         "folder": str(Path.cwd()),
     }
-    write_json(place, content)
+    write_json(record_of(path), content)
 
 
 def plain(

@@ -17,6 +17,7 @@ same for all verbs: the help by groups, ``--json``, ``--config``, the record, wh
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, asdict, dataclass, field
@@ -28,10 +29,10 @@ from typer.core import TyperCommand
 
 from cistransfer.cli.command import finish, say
 from cistransfer.cli.plan import Asked, Given, Plan
-from cistransfer.cli.record import RENAMED, check_place, write_config
+from cistransfer.cli.record import RENAMED, check_place, record_of, write_config
 from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
-from cistransfer.storage import overwriting
+from cistransfer.storage import before_placing, overwriting
 
 __all__ = ["Done", "verb", "written_to"]
 
@@ -112,15 +113,28 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
         if record := context.meta.get(_RECORD):
             _refuse_code(record, given, options["trust_code"])
         settled = plan.settle(given)
-        _check_place(plan, given, _words(context), options["overwrite"])
+        words = _words(context)
+        _check_place(plan, given, words, options["overwrite"])
         over: AbstractContextManager[list[str]] = (
             overwriting() if options["overwrite"] else nullcontext([])
         )
-        with over as replaced:
+
+        made: set[str] = set()
+
+        def claim(place: Path) -> None:
+            """Write the record before the file: a run stopped between leaves what is ours."""
+            out = Path(str(given.values.get("out", "-")))
+            if place == Path(os.path.realpath(out)):
+                record = record_of(out)
+                if not record.exists():
+                    made.add(os.path.realpath(record))
+                write_config(out, words, settled.arguments, {})
+
+        with over as replaced, before_placing(claim):
             done = function(**settled.groups)
             for path in done.written:
-                write_config(path, _words(context), settled.arguments, done.used)
-        if names := [*dict.fromkeys(replaced)]:
+                write_config(path, words, settled.arguments, done.used)
+        if names := [name for name in dict.fromkeys(replaced) if name not in made]:
             more = f", … ({len(names):,} files in all)" if len(names) > 8 else ""
             say(f"replaced: {', '.join(names[:8])}{more}")
         finish(dict(done.result), options["as_json"], done.lines)
@@ -212,8 +226,8 @@ def _signature(plan: Plan) -> inspect.Signature:
     overwrite_option = typer.Option(
         "--overwrite",
         hidden="out" not in plan.options,
-        help="Write among other things in --out, or over another verb's record; says what was "
-        "replaced.",
+        help="Write among other things in --out, or over a file of something else; says what "
+        "was replaced.",
     )
     own = [
         ("context", typer.Context, inspect.Parameter.empty),

@@ -17,6 +17,7 @@ from cistransfer.storage.structured import (
 )
 from cistransfer.storage.writing import (
     Kind,
+    before_placing,
     check_folder,
     is_stdout,
     is_stream,
@@ -34,6 +35,7 @@ __all__ = [
     "TAR_DAMAGE",
     "ZIP_DAMAGE",
     "Kind",
+    "before_placing",
     "cache_folder",
     "check_folder",
     "fingerprint",

@@ -24,7 +24,7 @@ import stat
 import sys
 import tempfile
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from cistransfer.errors import InputError, MachineError, is_fault
 
 __all__ = [
     "Kind",
+    "before_placing",
     "check_folder",
     "is_stdout",
     "is_stream",
@@ -284,6 +285,8 @@ def whole_file(path: PathLike) -> Iterator[Path]:
             yield temporary
             _sync(temporary)
             whole = True
+            for what in _before.get():
+                what(target)
             told, there = _overwrites.get(), target.exists()
             _replace(temporary, target)
             if told is not None and there:
@@ -295,6 +298,21 @@ def whole_file(path: PathLike) -> Iterator[Path]:
             raise
         finally:
             _remove(temporary)
+
+
+_before: contextvars.ContextVar[tuple[Callable[[Path], None], ...]] = contextvars.ContextVar(
+    "_before", default=()
+)
+
+
+@contextlib.contextmanager
+def before_placing(what: Callable[[Path], None]) -> Iterator[None]:
+    """Call ``what`` with the place of each finished file, just before the file takes its name."""
+    token = _before.set((*_before.get(), what))
+    try:
+        yield
+    finally:
+        _before.reset(token)
 
 
 def _new_file(target: Path) -> Path:
