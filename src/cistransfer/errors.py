@@ -47,6 +47,7 @@ _NO_MEMORY = (
     "failed to map segment",  # a library that does not fit any more
     "cannot allocate memory",
     "unable to allocate",
+    "bad_alloc",
     "can't start new thread",
 )
 
