@@ -17,7 +17,7 @@ from cistransfer.genome.fasta import open_sequences, write_fasta
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.prediction import table as module
-from cistransfer.prediction.table import predict_fasta, predict_regions
+from cistransfer.prediction.table import predict_fasta, predict_regions, spread_interval
 
 
 def _probability(bundle: Bundle, codes: np.ndarray, strands: str = "both") -> np.ndarray:
@@ -230,3 +230,19 @@ def test_both_alleles_have_probabilities_at_a_prevalence(
     text = (tmp_path / "out.vcf").read_text()
     assert "Probability of the allele at a share of 0.01 bound, SPI1" in text
     assert "CT_PALT_SPI1=" in text
+
+
+@pytest.mark.parametrize("models", [2, 3, 10])
+def test_one_more_model_lies_in_the_interval_as_often_as_it_says(models: int) -> None:
+    logits = np.random.default_rng(models).normal(-1, 0.7, (models + 1, 20_000))
+    each = 1 / (1 + np.exp(-logits))
+    low, high = spread_interval(each[:-1])
+    inside = (low <= each[-1]) & (each[-1] <= high)
+    assert inside.mean() == pytest.approx(0.95, abs=0.006)
+
+
+def test_models_that_agree_have_no_interval_and_no_score_has_none() -> None:
+    low, high = spread_interval(np.array([[0.2, 1.0, np.nan]] * 3))
+    assert np.allclose([low[0], high[0]], 0.2)
+    assert low[1] == pytest.approx(1)
+    assert np.isnan([low[2], high[2]]).all()

@@ -32,11 +32,17 @@ class GC(nn.Module):
         return (x[:, 1:3].sum(dim=(1, 2)) - x.shape[2] / 2)[:, None] * self.scale
 
 
+def probabilities(logits: np.ndarray, prevalence: float | None = None) -> np.ndarray:
+    """Of a model whose validation examples were half bound."""
+    prior = 0.0 if prevalence is None else np.log(prevalence / (1 - prevalence))
+    return 1 / (1 + np.exp(-np.asarray(logits, dtype=float) - prior))
+
+
 def toy(name: str = "a") -> SimpleNamespace:
     return SimpleNamespace(
         tasks=("T",), window=WINDOW, model=GC(), path=Path(name),
         card=SimpleNamespace(weights=name),
-        probabilities=lambda logits: 1 / (1 + np.exp(-np.asarray(logits, dtype=float))),
+        probabilities=probabilities,
     )  # fmt: skip
 
 
@@ -123,6 +129,21 @@ def test_an_ensemble_is_the_mean(genome: Genome, tmp_path: Path) -> None:
         for name in ("a", "b", "ab")
     )
     assert np.allclose(ab, (a + b) / 2, atol=2e-5)
+
+
+def test_the_share_of_bound_may_be_said(genome: Genome, tmp_path: Path) -> None:
+    for share in (None, 0.5, 0.1):
+        predict_track(
+            [toy()], genome, tmp_path / f"{share}.bedGraph", stride=STRIDE, prevalence=share
+        )
+    plain, half, tenth = (
+        np.array([row[3] for row in read(tmp_path / f"{share}.bedGraph")])
+        for share in (None, 0.5, 0.1)
+    )
+    assert np.array_equal(plain, half)
+    known = (plain > 0.01) & (plain < 0.99)
+    odds = plain[known] / (1 - plain[known]) / 9
+    assert np.allclose(tenth[known], odds / (1 + odds), atol=1e-4)
 
 
 def test_a_killed_run_goes_on(

@@ -110,9 +110,11 @@ def test_an_ensemble(several: tuple[Path, list[Bundle]], words: list[str], tmp_p
     both, models = several
     table = ct.predict(both, words)
     each = np.stack([model.predict(words)[:, 0] for model in models])
-    assert list(table) == ["name", "length", "SPI1", "SPI1 sd", "note"]
+    assert list(table) == ["name", "length", "SPI1", "SPI1 sd", "SPI1 low", "SPI1 high", "note"]
     assert np.allclose(table["SPI1"], each.mean(axis=0), atol=1e-7)
     assert np.allclose(table["SPI1 sd"], np.abs(each[0] - each[1]) / np.sqrt(2), atol=1e-7)
+    assert (table["SPI1 low"] <= table["SPI1"]).all()
+    assert (table["SPI1 high"] >= table["SPI1"]).all()
     assert list(find_bundles(both)) == ["A", "B"]
     with pytest.raises(InputError, match=r"both\.zip: holds 2 models, and one is needed: A, B"):
         ct.open_bundle(both)

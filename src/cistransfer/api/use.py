@@ -108,7 +108,8 @@ def predict(
     -------
     DataFrame
         The input's columns, one column per task, and ``note`` (why a row has no score). Of an
-        ensemble the mean of the probabilities and their standard deviation (``TASK sd``).
+        ensemble the mean of the probabilities, their standard deviation (``TASK sd``), and the
+        interval in which 95 % of models trained like these would lie (``TASK low``, ``TASK high``).
 
     Examples
     --------
@@ -155,6 +156,7 @@ def predict_track(
     chroms: Any = (),
     only: Any = None,
     strands: str = "both",
+    prevalence: float | None = None,
     device: str = "auto",
 ) -> TrackFacts:
     """Score windows along chromosomes and write a track (bedGraph or bigWig, by its name).
@@ -166,7 +168,7 @@ def predict_track(
     genome : path or Genome
     out : path
         ``….bw`` or ``….bedGraph[.gz]``.
-    task, stride, strands
+    task, stride, strands, prevalence
         See `cistransfer.prediction.track.predict_track`.
     chroms : str or list of str
         Chromosomes to score; by default all.
@@ -198,5 +200,6 @@ def predict_track(
             chroms=[chroms] if isinstance(chroms, str) else list(chroms),
             only=wanted,
             strands=strands,
+            prevalence=prevalence,
         )
     return replace(facts, inputs=placing.inputs)

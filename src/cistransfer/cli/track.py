@@ -22,6 +22,13 @@ class Track:
     chroms: tuple[str, ...] = option((), help="Comma list of chromosomes [default: all].")
     only: Path | None = option(None, help="Regions (BED); elsewhere there is no value.")
     strands: str = option("both", choices=("both", "forward"), help="both (averaged), or forward.")
+    prevalence: float | None = option(
+        None,
+        min=0,
+        max=1,
+        help="Share of bound among the windows, at which probabilities are given [default: that "
+        "of the model's validation examples].",
+    )
 
 
 def track(
@@ -44,6 +51,7 @@ def track(
         chroms=wanted.chroms,
         only=wanted.only,
         strands=wanted.strands,
+        prevalence=wanted.prevalence,
         device=device.device,
     )
     return written_to(wanted.out, facts)

@@ -19,9 +19,17 @@ from cistransfer.models.score import score_codes
 from cistransfer.progress import bar
 from cistransfer.tables import write_tsv
 
-__all__ = ["averaged", "predict_fasta", "predict_regions", "predict_sequences", "write_predictions"]
+__all__ = [
+    "averaged",
+    "predict_fasta",
+    "predict_regions",
+    "predict_sequences",
+    "spread_interval",
+    "write_predictions",
+]
 
 _CHUNK = 16_384
+_LEAST = 1e-12  # a probability as far from 0 and 1 as its logit can be told
 
 
 def predict_regions(
@@ -179,7 +187,8 @@ def averaged(bundles: Sequence[Bundle], tables: Sequence[pd.DataFrame]) -> pd.Da
     -------
     DataFrame
         As each is, with the mean of the probabilities in place of them, and beside it their
-        standard deviation over the models (n - 1), ``TASK sd``.
+        standard deviation over the models (n - 1), ``TASK sd``, and ``TASK low`` and ``TASK high``:
+        the interval in which 95 % of models trained like these would lie (`spread_interval`).
 
     Raises
     ------
@@ -204,6 +213,7 @@ def averaged(bundles: Sequence[Bundle], tables: Sequence[pd.DataFrame]) -> pd.Da
         for name, values in (
             (task, each[:, :, column].mean(axis=0)),
             (f"{task} sd", each[:, :, column].std(axis=0, ddof=1)),
+            *zip((f"{task} low", f"{task} high"), spread_interval(each[:, :, column]), strict=True),
         )
     }
     rest = tables[0].drop(columns=[*names, "note"])
@@ -211,6 +221,40 @@ def averaged(bundles: Sequence[Bundle], tables: Sequence[pd.DataFrame]) -> pd.Da
     found = found.assign(note=tables[0]["note"])
     found.attrs.update(tables[0].attrs)
     return found
+
+
+def spread_interval(
+    probabilities: NDArray[np.float64], level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where one more model trained like these would put its probability, by Student's t on logits.
+
+    Mean ± t · sd · √(1 + 1/n) of the logits: so wide that the share ``level`` of further models
+    lies in it, however few have been seen (of two models it is nearly everything).
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, shape (models, rows)
+        At least two models; NaN where there is none.
+    level : float
+
+    Returns
+    -------
+    low, high : ndarray of float64, shape (rows,)
+
+    Examples
+    --------
+    >>> low, high = spread_interval(np.array([[0.5], [0.6], [0.5], [0.7], [0.6]]))
+    >>> f"{low[0]:.2f} to {high[0]:.2f}"
+    '0.33 to 0.79'
+    """
+    from scipy.special import expit, logit
+    from scipy.stats import t
+
+    n = len(probabilities)
+    each = logit(np.clip(probabilities, _LEAST, 1 - _LEAST))
+    half = t.ppf((1 + level) / 2, n - 1) * np.sqrt(1 + 1 / n) * each.std(axis=0, ddof=1)
+    mean, given = each.mean(axis=0), probabilities.mean(axis=0)
+    return np.minimum(expit(mean - half), given), np.maximum(expit(mean + half), given)
 
 
 def write_predictions(path: str | os.PathLike[str], table: pd.DataFrame) -> None:

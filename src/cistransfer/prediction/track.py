@@ -65,9 +65,17 @@ class TrackFacts:
 
 
 def score_ensemble(
-    bundles: Sequence[Bundle], codes: NDArray[np.uint8], *, task: str, strands: str = "both"
+    bundles: Sequence[Bundle],
+    codes: NDArray[np.uint8],
+    *,
+    task: str,
+    strands: str = "both",
+    prevalence: float | None = None,
 ) -> NDArray[np.float64]:
     """Calibrated probability of one task, the mean over the bundles, shape (n,).
+
+    ``prevalence`` is the share of bound regions at which it is given
+    (`cistransfer.models.bundle.Bundle.probabilities`).
 
     Raises
     ------
@@ -80,7 +88,7 @@ def score_ensemble(
             raise InputError(f"{bundle.path}: no task {task!r}; {nearest(task, bundle.tasks)}")
         column = bundle.tasks.index(task)
         logits = score_codes(bundle.model, codes, strands=strands)
-        total += bundle.probabilities(logits)[:, column]
+        total += bundle.probabilities(logits, prevalence)[:, column]
     return total / len(bundles)
 
 
@@ -94,6 +102,7 @@ def predict_track(
     chroms: Sequence[str] = (),
     only: pd.DataFrame | None = None,
     strands: str = "both",
+    prevalence: float | None = None,
 ) -> TrackFacts:
     """Score windows along chromosomes and write the track.
 
@@ -114,6 +123,9 @@ def predict_track(
     only : DataFrame, optional
         Region table: windows whose middle lies in none of these have no value.
     strands : {"both", "forward"}
+    prevalence : float, optional
+        Share of bound among the windows, at which probabilities are given; by default that of the
+        validation examples.
 
     Returns
     -------
@@ -144,11 +156,14 @@ def predict_track(
             f"{genome.name}: the model reads windows of {window} bp; the longest of the "
             f"{len(sizes):,} sequences has {max(sizes.values()):,} bp"
         )
+    for bundle in bundles if prevalence is not None else ():  # refuses before the work
+        bundle.probabilities(np.zeros((0, len(bundle.tasks)), np.float32), prevalence)
     identity = {
         "weights": [bundle.card.weights for bundle in bundles],
         "task": task,
         "stride": stride,
         "strands": strands,
+        "prevalence": prevalence,
         "sizes": sizes,
         "only": None if only is None else _digest(only),
         "block": _BLOCK,
@@ -164,7 +179,10 @@ def predict_track(
             else:
                 start = first * stride
                 codes = _codes(genome, chrom, start, start + (n - 1) * stride + window)
-                values = _values(bundles, codes, chrom, start, n, stride, task, only, strands)
+                values = _values(
+                    bundles, codes, chrom, start, n, stride, only,
+                    task=task, strands=strands, prevalence=prevalence,
+                )  # fmt: skip
                 with whole_file(part) as temporary, open(temporary, "wb") as handle:
                     np.save(handle, values)
             running.advance(n)
@@ -209,9 +227,8 @@ def _values(
     start: int,
     n: int,
     stride: int,
-    task: str,
     only: pd.DataFrame | None,
-    strands: str,
+    **how: Any,
 ) -> NDArray[np.float32]:
     """Values of one block's windows, NaN where there is none."""
     window = bundles[0].window
@@ -225,7 +242,7 @@ def _values(
         wanted &= overlaps_any(places, only)
     values = np.full(n, np.nan, dtype=np.float32)
     if wanted.any():
-        values[wanted] = score_ensemble(bundles, windows[wanted], task=task, strands=strands)
+        values[wanted] = score_ensemble(bundles, windows[wanted], **how)
     return values
 
 
