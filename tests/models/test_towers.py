@@ -13,10 +13,12 @@ from cistransfer.cli.main import app
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, save_examples
 from cistransfer.genome.bed import regions_table
+from cistransfer.genome.codes import reverse_complement as complement
 from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.mutagenesis import mutagenesis
 from cistransfer.models.bundle import check_bundle, open_bundle, save_bundle
 from cistransfer.models.card import Architecture
+from cistransfer.models.model import MotifFeatures
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot, score_codes, score_features
 from cistransfer.training.freeze import copy_transferred
@@ -140,3 +142,23 @@ def test_a_start_for_another_tf(folder: Path) -> None:
     kept = {name.partition(".")[0] for name in state if (state[name] == old[name]).all()
             and state[name].shape == old[name].shape and name.endswith("conv.weight")}  # fmt: skip
     assert kept == {"conv1", "conv2", "conv3", "conv4", "conv5"}
+
+
+@pytest.mark.parametrize(("window", "link"), [(200, "independent"), (206, "exclusive")])
+def test_both_strands_in_one_pass_are_the_mean_of_two(window: int, link: str) -> None:
+    """At 206 bp the pooled windows do not cover the sequence: the bank reads strands apart."""
+    beside = MotifFeatures([6, 5, 5, 7], bags=1, folds=2)
+    rng = np.random.default_rng(1)
+    for number, width in enumerate(beside.widths):
+        odds = torch.from_numpy(rng.normal(0, 1, (4, width)))
+        beside.get_buffer(f"odds{number}").copy_(odds)
+    model = build_model("towers", window=window, n_tasks=2, seed=1, motifs=beside, link=link)
+    codes = rng.integers(0, 5, (6, window), dtype=np.uint8)
+    apart = [score_codes(model, strand, strands="forward") for strand in (codes, complement(codes))]
+    assert np.abs(apart[0] - apart[1]).max() > 1e-3
+    assert np.allclose(score_codes(model, codes), np.mean(apart, axis=0), atol=1e-5)
+    asked: list[int] = []
+    handle = model.get_submodule("conv4").register_forward_hook(lambda *_: asked.append(1))
+    score_codes(model, codes)
+    handle.remove()
+    assert len(asked) == (1 if window == 200 else 2)

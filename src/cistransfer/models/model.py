@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.errors import InputError
+from cistransfer.models.kernels import in_use
 from cistransfer.motifs.pwm import PWM, UNIFORM, log_odds
 
 __all__ = ["LINKS", "Model", "MotifFeatures", "one_versus_rest"]
@@ -110,6 +111,25 @@ class Model(nn.Module):
         if self.motifs is None:
             return found
         return torch.cat([found, self.motifs(x).to(found.dtype)], dim=1)
+
+    def forward_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of sequences and of their reverse complements, to rounding.
+
+        What reads both strands at once (motifs; a bank of filters, where the network has
+        ``features_of_strands``) is asked once.
+        """
+        apart = getattr(self.network, "features_of_strands", None)
+        if not in_use() or (apart is None and self.motifs is None):
+            return self(x), self(other)
+        if apart is None:
+            found = (self.network_features(x), self.network_features(other))
+        else:
+            found = apart(x, other)
+        beside = [] if self.motifs is None else [self.motifs(x).to(found[0].dtype)]
+        given, turned = (self.head(torch.cat([one, *beside], dim=1)) for one in found)
+        if self.link == "exclusive":
+            return one_versus_rest(given), one_versus_rest(turned)
+        return given, turned
 
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to logits ``(n, n_tasks)``."""

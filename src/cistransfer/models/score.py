@@ -21,6 +21,8 @@ __all__ = [
     "score_features",
 ]
 
+Function = Callable[[Tensor], Tensor]
+
 _ONE_HOT = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 _COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)
 
@@ -91,7 +93,8 @@ def score_codes(
         May be memory-mapped.
     strands : {"both", "forward"}
         ``both`` averages the logits of a sequence and its reverse complement; a model that is
-        ``symmetric`` (both are the same) is asked once.
+        ``symmetric`` (both are the same) is asked once, and so is what reads both strands in
+        another one (`cistransfer.models.model.Model.forward_strands`).
     batch_size : int
         Sequences at a time; the result does not depend on it beyond float rounding.
     tick : callable, optional
@@ -101,7 +104,8 @@ def score_codes(
     -------
     ndarray of float32, shape (n, n_tasks)
     """
-    return _batched(model, model, codes, strands, batch_size, tick)
+    apart = getattr(model, "forward_strands", None) or _apart(model)
+    return _batched(model, model, apart, codes, strands, batch_size, tick)
 
 
 def score_features(
@@ -112,12 +116,18 @@ def score_features(
     batch_size: int = 512,
 ) -> NDArray[np.float32]:
     """Input of the head, shape (n, features); ``both`` averages the two strands."""
-    return _batched(model, model.features, codes, strands, batch_size, None)  # type: ignore[arg-type]
+    features: Function = model.features  # type: ignore[assignment]
+    return _batched(model, features, _apart(features), codes, strands, batch_size, None)
+
+
+def _apart(function: Function) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    return lambda x, other: (function(x), function(other))
 
 
 def _batched(
     model: nn.Module,
-    function: Callable[[Tensor], Tensor],
+    function: Function,
+    apart: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     codes: NDArray[np.uint8],
     strands: str,
     batch_size: int,
@@ -130,9 +140,12 @@ def _batched(
     with evaluating(model), torch.inference_mode():
         for at in range(0, max(len(codes), 1), batch_size):
             batch = torch.from_numpy(np.array(codes[at : at + batch_size])).to(device)
-            out = function(one_hot(batch))
+            x = one_hot(batch)
             if strands == "both" and not getattr(model, "symmetric", False):
-                out = (out + function(one_hot(reverse_codes(batch)))) / 2
+                given, turned = apart(x, one_hot(reverse_codes(batch)))
+                out = (given + turned) / 2
+            else:
+                out = function(x)
             parts.append(out.float().cpu().numpy())
             if tick is not None:
                 tick(len(batch))

@@ -47,10 +47,22 @@ class Towers(nn.Module):
         for name, own in BANK_MODULES.items():
             self.add_module(own, bank.get_submodule(name))
         self.head = nn.Linear(cnn.head.in_features + bank.head.in_features, n_tasks)
+        self._bank_is_symmetric = bank.symmetric
 
     def features(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to the input of the head, ``(n, 2024)``."""
         return torch.cat([self.published(x), self.bank(x)], dim=1)
+
+    def features_of_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """`features` of sequences and of their reverse complements, to rounding.
+
+        What the filters find on one strand they find on both, so they are asked once.
+        """
+        if not self._bank_is_symmetric:
+            return self.features(x), self.features(other)
+        bank = self.bank(x)
+        given, turned = self.published(x), self.published(other)
+        return torch.cat([given, bank], dim=1), torch.cat([turned, bank], dim=1)
 
     def published(self, x: Tensor) -> Tensor:
         """Features of the published network, ``(n, 1000)``."""
