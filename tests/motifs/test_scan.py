@@ -14,6 +14,7 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, encode_many, reverse_complement
 from cistransfer.motifs.hits import find_hits, score_tail
 from cistransfer.motifs.pwm import PWM, log_odds, reverse_complement_pwm
+from cistransfer.motifs.refine import best_sites, prepare
 from cistransfer.motifs.scan import best_hits, sum_occupancy
 
 SKEWED = (0.3, 0.25, 0.15, 0.3)
@@ -206,3 +207,23 @@ def test_share_of_hits_is_the_p_value():
 def test_bad_threshold(p_value):
     with pytest.raises(InputError, match="p-value threshold"):
         find_hits(encode("ACGT")[None], [random_pwm(3, 0)], p_value)
+
+
+def test_a_motif_with_empty_columns_is_read_as_all_its_columns() -> None:
+    """The search looks at informative columns alone, wherever they stand, on both strands."""
+    rng = np.random.default_rng(0)
+    data = prepare(rng.integers(0, 5, (4, 40), dtype=np.uint8), np.arange(4) < 2, 12)
+    letters = np.eye(5)[data.padded][..., :4]
+    for columns in ([0], [11], [1, 3], [0, 11], [4, 5, 6, 7], range(12)):
+        weights = np.zeros((12, 4))
+        weights[list(columns)] = rng.normal(size=(len(columns), 4))
+        places = data.padded.shape[1] - 11
+        forward, reverse = (
+            np.stack([(letters[:, p : p + 12] * w).sum(axis=(1, 2)) for p in range(places)], axis=1)
+            for w in (weights, weights[::-1, ::-1])
+        )
+        score, start, flipped = best_sites(data, weights)
+        best = np.maximum(forward.max(axis=1), reverse.max(axis=1))
+        np.testing.assert_allclose(score, best, atol=1e-5)
+        there = np.where(flipped[:, None], reverse, forward)[np.arange(4), start]
+        np.testing.assert_allclose(there, best, atol=1e-5)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,8 +236,15 @@ def _best_motif(data: Prepared) -> Motif | None:
             keep=_SEEDS,
         )
     )
-    tried = _by_value(refine(few, weights, _SCREEN_ROUNDS, least) for weights, least in seeds)
-    tried = _by_value(refine(data, start.weights, _ROUNDS) for start in tried[:_REFINED])
+    known: dict[bytes, Any] = {}
+    tried = _by_value(
+        refine(few, weights, _SCREEN_ROUNDS, least, known) for weights, least in seeds
+    )
+    if len(few.padded) < len(data.padded):
+        known = {}
+    tried = _by_value(
+        refine(data, start.weights, _ROUNDS, known=known) for start in tried[:_REFINED]
+    )
     return tried[0] if tried else None
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer.genome.codes import N, reverse_complement
 from cistransfer.motifs.pwm import PWM, UNIFORM
-from cistransfer.motifs.scan import WORD, word_numbers, word_tables
+from cistransfer.motifs.scan import WORD, scan_words, word_numbers
 from cistransfer.motifs.seeds import best_split
 
 __all__ = [
@@ -123,7 +124,11 @@ def best_sites(
 
 
 def refine(
-    data: Prepared, weights: Floats, rounds: int, threshold: float | None = None
+    data: Prepared,
+    weights: Floats,
+    rounds: int,
+    threshold: float | None = None,
+    known: dict[bytes, Any] | None = None,
 ) -> Motif | None:
     """Alternate between finding the best sites and counting their letters.
 
@@ -135,6 +140,9 @@ def refine(
         At most so many.
     threshold : float, optional
         Score of the sites of the first round; by default where the classes separate best.
+    known : dict, optional
+        What was found with some weights on these data: many seeds lead to the same motif, and
+        what is there is not searched again. It is filled.
 
     Returns
     -------
@@ -145,8 +153,7 @@ def refine(
     counts: Floats | None = None
     stale = 0
     for _ in range(rounds + 1):
-        scores, starts, flipped = best_sites(data, weights)
-        value, cut = best_split(scores, data.positive)
+        scores, starts, flipped, value, cut = _separated(data, weights, known)
         if counts is not None:
             if best is None or value > best.value + 1e-6:
                 best, stale = Motif(value, cut, weights, counts), 0
@@ -168,6 +175,18 @@ def refine(
         kept = informative[begin : begin + data.width, None]
         weights = np.where(kept, np.log2(_shares(counts, data.background) / data.background), 0.0)
     return best if best is not None and best.value > 0 else None
+
+
+def _separated(data: Prepared, weights: Floats, known: dict[bytes, Any] | None) -> Any:
+    """Best sites, and how well they separate the classes at which score."""
+    name = weights.tobytes()
+    if known is not None and name in known:
+        return known[name]
+    scores, starts, flipped = best_sites(data, weights)
+    found = scores, starts, flipped, *best_split(scores, data.positive)
+    if known is not None:
+        known[name] = found
+    return found
 
 
 def probabilities(motif: Motif, background: Floats) -> Floats:
@@ -273,17 +292,22 @@ def _both_strands(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     windows = data.padded.shape[1] - len(weights) + 1
     word = min(WORD, data.width)
-    strands = []
+    strands, begins = [], []
     for matrix in (weights, weights[::-1, ::-1]):
         used = np.flatnonzero(matrix.any(axis=1))
         last = max(int(used[-1]) + 1, word) if len(used) else word
         first = min(int(used[0]), last - word) if len(used) else 0
-        scores = np.zeros((len(data.padded), windows), dtype=np.float32)
-        for start, table in word_tables(matrix[first:last], word, np.add, 0.0):
-            begin = first + start
-            scores += np.take(table, data.numbers[:, begin : begin + windows])
-        strands.append(scores)
-    return strands[0], strands[1]
+        strands.append(matrix[first:last])
+        begins.append(first)
+    pairs = [(strands[0], strands[1])]
+    if len(strands[0]) != len(strands[1]):  # few columns near an edge
+        pairs = [(strand, strand) for strand in strands]
+    scores = [scan_words(data.numbers, pair) for pair in pairs]
+    forward, reverse = (
+        np.ascontiguousarray(each[:, first : first + windows, strand])
+        for each, first, strand in zip((scores[0], scores[-1]), begins, (0, 1), strict=True)
+    )
+    return forward, reverse
 
 
 def _site_letters(
@@ -345,8 +369,7 @@ class _Scan:
         self.codes = codes
         self.width = width
         self.windows = codes.shape[1] - width + 1
-        self.word = min(WORD, width)
-        self.numbers = word_numbers(codes, self.word)
+        self.numbers = word_numbers(codes, min(WORD, width))
 
     def occupancy(self, weights: Floats) -> tuple[Floats, Floats, tuple[NDArray, ...]]:
         """Log of the sum over windows and strands, and the windows that make it up.
@@ -359,12 +382,8 @@ class _Scan:
         windows : tuple of three ndarrays
             Row, strand (0 or 1) and start of these windows.
         """
-        scores = np.empty((len(self.codes), 2, self.windows), dtype=np.float32)
-        for strand, matrix in enumerate((weights, weights[::-1, ::-1])):
-            total = np.zeros((len(self.codes), self.windows), dtype=np.float32)
-            for start, table in word_tables(matrix, self.word, np.add, 0.0):
-                total += np.take(table, self.numbers[:, start : start + self.windows])
-            scores[:, strand] = total
+        pairs = scan_words(self.numbers, (weights, weights[::-1, ::-1]))
+        scores = np.ascontiguousarray(pairs[:, : self.windows].swapaxes(1, 2))
         best = scores.max(axis=(1, 2))
         weighed = np.exp(scores - best[:, None, None])
         total = weighed.sum(axis=(1, 2), dtype=np.float64)

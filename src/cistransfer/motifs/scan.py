@@ -1,7 +1,7 @@
 """Score every window of sequences with a PWM: best hit and sum of occupancies.
 
-Windows are scored on both strands, a word at a time: six positions are looked up at once instead
-of one. A window that holds an N scores nothing: it adds no occupancy and is never the best.
+Windows are scored a word at a time: six positions on both strands are one look-up. A window that
+holds an N scores nothing: it adds no occupancy and is never the best.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cistransfer.motifs.pwm import PWM, UNIFORM, log_odds
 
-__all__ = ["WORD", "best_hits", "sum_occupancy", "word_numbers", "word_tables"]
+__all__ = ["WORD", "best_hits", "scan_words", "sum_occupancy", "word_numbers"]
 
 _CHUNK = 1 << 16  # windows scored at a time: index and scores stay in the cache
 
@@ -21,6 +21,7 @@ WORD = 6
 """Longest word looked up at once: a table of 5**6 float32 (62 kB) stays in the cache."""
 
 Codes = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 Tables = list[tuple[int, NDArray[np.float32]]]
 
 
@@ -46,7 +47,7 @@ def best_hits(
     weights = log_odds(pwm, background, pseudocount)
     result = np.full(len(codes), -np.inf, dtype=np.float32)
     for rows, forward, reverse in _both_strands(codes, weights, np.add):
-        result[rows] = np.maximum(forward, reverse, out=forward).max(axis=1)
+        result[rows] = np.maximum(forward, reverse).max(axis=1)
     return result
 
 
@@ -77,8 +78,7 @@ def sum_occupancy(
     ratios = np.exp2(log_odds(pwm, background, pseudocount))
     result = np.zeros(len(codes))
     for rows, forward, reverse in _both_strands(codes, ratios, np.multiply):
-        forward += reverse
-        result[rows] = forward.sum(axis=1, dtype=np.float64)
+        result[rows] = (forward + reverse).sum(axis=1, dtype=np.float64)
     return result
 
 
@@ -93,21 +93,50 @@ def word_numbers(codes: NDArray[np.uint8], word: int) -> NDArray[np.intp]:
     return number
 
 
-def word_tables(
-    weights: NDArray[np.float64], word: int, combine: np.ufunc, unknown: float
-) -> Tables:
-    """Score of every word at each of the starts that cover a motif.
+def scan_words(
+    numbers: NDArray[np.intp],
+    pair: tuple[Floats, Floats],
+    combine: np.ufunc = np.add,
+    unknown: float = 0.0,
+) -> NDArray[np.float32]:
+    """Score two motifs of one width (a motif and its reverse complement) at each place.
+
+    Both are read by the same look-ups: two float32 lie side by side in one table.
 
     Parameters
     ----------
-    weights : ndarray, shape (width, 4)
-        Score of each letter at each position; ``width >= word``.
-    word : int
-        Length of the words.
+    numbers : ndarray of intp, shape (n, places)
+        `word_numbers` of sequences, for words of at most the motifs' width.
+    pair : two ndarrays, shape (width, 4)
+        Score of each letter at each position.
     combine : ufunc
         Joins the positions: ``np.add`` for log-odds, ``np.multiply`` for ratios.
     unknown : float
         What an N scores at any position.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, places, 2)
+        Score of the window that starts at each place; what it is where a window would hang over
+        the end of its sequence means nothing.
+    """
+    word = min(WORD, len(pair[0]))
+    line = numbers.reshape(-1)
+    total = np.empty(0, dtype=np.float32)
+    for (start, first), (_, second) in zip(
+        *(_word_tables(weights, word, combine, unknown) for weights in pair), strict=True
+    ):
+        table = np.stack([first, second], axis=1).view(np.uint64)[:, 0]
+        found = np.take(table, line).view(np.float32)
+        if not start:
+            total = found
+        else:
+            combine(total[: -2 * start], found[2 * start :], out=total[: -2 * start])
+    return total.reshape(*numbers.shape, 2)
+
+
+def _word_tables(weights: Floats, word: int, combine: np.ufunc, unknown: float) -> Tables:
+    """Score of every word at each of the starts that cover a motif, the first at 0.
 
     Returns
     -------
@@ -123,17 +152,22 @@ def word_tables(
         start = min(covered, width - word)
         table = np.full(1, neutral)
         for position in range(start, start + word):
-            letters = np.full(5, neutral)
+            scores = [neutral] * 5
             if position >= covered:
-                letters[:4], letters[4] = weights[position], unknown
-            table = combine(table[:, None], letters).ravel()
-        tables.append((start, table.astype(np.float32)))
+                scores = [*weights[position].tolist(), unknown]
+            # five long additions instead of many of five
+            last = position == start + word - 1
+            longer = np.empty((len(table), 5), dtype=np.float32 if last else np.float64)
+            for letter, score in enumerate(scores):
+                combine(table, score, out=longer[:, letter], casting="same_kind")
+            table = longer.ravel()
+        tables.append((start, table))
         covered = start + word
     return tables
 
 
 def _both_strands(
-    codes: Codes, weights: NDArray[np.float64], combine: np.ufunc
+    codes: Codes, weights: Floats, combine: np.ufunc
 ) -> Iterator[tuple[slice, NDArray[np.float32], NDArray[np.float32]]]:
     """Yield rows and their (rows, windows) scores on each strand, in pieces that fit the cache.
 
@@ -143,20 +177,11 @@ def _both_strands(
     windows = length - width + 1
     if windows < 1:
         return
-    word = min(WORD, width)
     # A word with an N scores what no window can make good: −inf, or no occupancy.
     unknown = -np.inf if combine is np.add else 0.0
-    strands = [
-        word_tables(matrix, word, combine, unknown) for matrix in (weights, weights[::-1, ::-1])
-    ]
     step = max(1, _CHUNK // length)
     for begin in range(0, len(codes), step):
         rows = slice(begin, min(begin + step, len(codes)))
-        words = word_numbers(codes[rows], word)
-        scores = []
-        for (_, first), *others in strands:
-            score = np.take(first, words[:, :windows])
-            for start, table in others:
-                combine(score, np.take(table, words[:, start : start + windows]), out=score)
-            scores.append(score)
-        yield rows, scores[0], scores[1]
+        words = word_numbers(codes[rows], min(WORD, width))
+        scores = scan_words(words, (weights, weights[::-1, ::-1]), combine, unknown)
+        yield rows, scores[:, :windows, 0], scores[:, :windows, 1]
