@@ -300,9 +300,9 @@ def test_paths_without_results_are_refused(tmp_path: Path, prepare: Any, message
     ("name", "content", "message"),
     [
         ("a.json", '{"kind": "pretrain"}', "expected the metrics.json of"),
-        ("a.json", '{"kind": "evaluation"}', "malformed evaluation"),
+        ("a.json", '{"kind": "evaluation"}', "expected an evaluation"),
         ("a.json", '{"kind": "evaluation", "models": []}', "holds no models"),
-        ("a.json", '{"kind": "evaluation", "models": [{"name": "x"}]}', "malformed evaluation"),
+        ("a.json", '{"kind": "evaluation", "models": [{"name": "x"}]}', "expected an evaluation"),
         ("a.json", "[", "not valid JSON"),
         ("a.tsv", "tf\tstrategy\n", "the table has no rows"),
         ("a.tsv", "gene\tstrategy\nA\tx\n", "expected a column 'tf', found: gene, strategy"),

@@ -3,7 +3,7 @@
 ::
 
     python tests/hard/hard_runs.py kills 50         # of each verb, spread over its whole duration
-    python tests/hard/hard_runs.py faults 20        # operations of each verb, spread (0: every one)
+    python tests/hard/hard_runs.py faults 0         # every operation of each verb (4: so many)
     python tests/hard/hard_runs.py kills 10 track   # one verb
 """
 
@@ -22,7 +22,10 @@ from pathlib import Path
 
 from hard_verbs import VERBS, Ran, make_world, run, tree, words_of
 
-STOPPED = (-signal.SIGKILL, 128 + signal.SIGTERM)
+SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+STOPPED = (-signal.SIGKILL, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+MAX_SECONDS = 1.0
+"""Of processor time between a signal that asks to stop and the end."""
 SHIM = Path(__file__).with_name("fail_writes.c")
 
 
@@ -40,6 +43,8 @@ class Tally:
         After how many the same command, run again, gave what an undisturbed run gives, bit for bit.
     leftovers : int
         After how many it left anything else.
+    slowest : float
+        Longest between a signal that asks to stop and the end (seconds of processor time).
     faults : list of str
         What should not be.
     """
@@ -49,6 +54,7 @@ class Tally:
     equal: int = 0
     leftovers: int = 0
     seconds: float = 0.0
+    slowest: float = 0.0
     faults: list[str] = field(default_factory=list)
 
 
@@ -63,11 +69,17 @@ class Bench:
         if ran.code:
             raise SystemExit(f"{name}: {ran.err}")
         self.seconds, self.whole, self.names = ran.seconds, tree(self.out), self._names()
+        self.made = world / "made"
+        shutil.rmtree(self.made, ignore_errors=True)
+        self.place.rename(self.made)
 
-    def fresh(self) -> None:
-        """Empty the place."""
+    def fresh(self, made: bool = False) -> None:
+        """Empty the place, or have it hold what an undisturbed run makes."""
         shutil.rmtree(self.place, ignore_errors=True)
-        self.place.mkdir()
+        if made:
+            shutil.copytree(self.made, self.place)
+        else:
+            self.place.mkdir()
 
     def run(self, **how: object) -> Ran:
         """Run the verb in the world; its output lies in the place."""
@@ -77,7 +89,14 @@ class Bench:
         return {path.relative_to(self.place).as_posix() for path in self.place.rglob("*")}
 
     def again(self, tally: Tally, what: str, said: str = "") -> None:
-        """Run the verb once more, undisturbed, and compare; what it said it kept may be there."""
+        """Run the verb once more, undisturbed, and compare; what it said it kept may be there.
+
+        A place that is empty, or as an undisturbed run leaves it, is known to be good to run in.
+        """
+        names = self._names()
+        if not names or (names == self.names and tree(self.out) == self.whole):
+            tally.equal += 1
+            return
         ran = self.run()
         if ran.code:
             tally.faults.append(f"{self.name}, {what}: then {ran.code}: {_last(ran.err)}")
@@ -99,16 +118,20 @@ def _last(text: str) -> str:
 
 
 def kills(bench: Bench, n: int) -> Tally:
-    """Kill a verb ``n`` times, spread over its processor time; every fourth is a SIGTERM."""
+    """Stop a verb ``n`` times, spread over its processor time: kills, Ctrl-C and SIGTERM."""
     tally = Tally(seconds=bench.seconds)
     for i in range(n):
         bench.fresh()
-        by = signal.SIGTERM if i % 4 == 3 else signal.SIGKILL
+        by = SIGNALS[i % len(SIGNALS)]
         at = bench.seconds * (i + 0.5) / n
         ran = bench.run(kill_at=at, by=by)
         tally.tried += 1
         tally.stopped += ran.code in STOPPED
-        what = f"{signal.Signals(by).name} at {at:.2f} of {bench.seconds:.2f} s"
+        what = f"{by.name} at {at:.2f} of {bench.seconds:.2f} s"
+        if ran.code in STOPPED:
+            tally.slowest = max(tally.slowest, ran.seconds - ran.killed)
+            if ran.seconds - ran.killed > MAX_SECONDS:
+                tally.faults.append(f"{bench.name}, {what}: {ran.seconds - ran.killed:.1f} s on")
         if ran.code not in (0, *STOPPED) or "Traceback" in ran.err:
             tally.faults.append(f"{bench.name}, {what}: {ran.code} {_last(ran.err)}")
         bench.again(tally, what)
@@ -132,9 +155,7 @@ def faults(bench: Bench, n: int) -> Tally:
     steps = range(1, count + 1)
     chosen = steps if not n or n >= count else [steps[i * count // n] for i in range(n)]
     for at, full in ((at, full) for at in chosen for full in (0, 1)):
-        bench.fresh()
-        if full:  # beside an earlier output, which is not to be lost
-            bench.run()
+        bench.fresh(made=bool(full))  # where it stays full, beside an earlier output
         ran = bench.run(before=lambda at=at, full=full: shim.arm(below, ctypes.c_long(at), full))
         tally.tried += 1
         tally.stopped += ran.code != 0
@@ -165,14 +186,17 @@ def main(words: list[str]) -> int:
     how, n, only = words[0], int(words[1]), words[2].split(",") if len(words) > 2 else [*VERBS]
     if how == "faults" and "LD_PRELOAD" not in os.environ:
         return _with_shim(words)
-    head = "kills" if how == "kills" else "failed operations"
-    print(f"| verb | {head} | that stopped it | equal after a rerun | leftovers | faults | s |")
-    print("|---|---|---|---|---|---|---|")
+    kill = how == "kills"
+    head = f"{'kills' if kill else 'failed operations'} | that stopped it | equal after a rerun"
+    more = " | stops within, s" if kill else ""
+    print(f"| verb | {head} | leftovers | faults | s of processor time{more} |")
+    print("|---|---|---|---|---|---|---|" + ("---|" if kill else ""))
     found: list[str] = []
     for name, tally in tries(how, n, only):
         print(
             f"| {name} | {tally.tried:,} | {tally.stopped:,} | {tally.equal:,} | "
-            f"{tally.leftovers:,} | {len(tally.faults):,} | {tally.seconds:.1f} |",
+            f"{tally.leftovers:,} | {len(tally.faults):,} | {tally.seconds:.1f} |"
+            + (f" {tally.slowest:.2f} |" if kill else ""),
             flush=True,
         )
         found += tally.faults

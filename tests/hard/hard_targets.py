@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
-from hard_fuzz import Target
+from hard_fuzz import Target, rewrite
 from safetensors.torch import save_file
 
 from cistransfer.binding.file import MatrixParts, write_matrix
@@ -45,13 +45,28 @@ from cistransfer.openness.read import read_open
 from cistransfer.openness.regions import read_chrom_sizes
 from cistransfer.openness.samples import read_samples, read_table, read_ucsc2encode
 from cistransfer.openness.signals import read_region_numbers, read_signal_table
+from cistransfer.prediction.variants import read_vcf
 from cistransfer.relatives.modes import read_modes_table
 from cistransfer.relatives.partners import read_pairs, read_string
 from cistransfer.relatives.read_modes import read_cisbp
+from cistransfer.report.learned import learned_part
 from cistransfer.sharing.foreign import read_keras_layers, read_torch_layers
-from cistransfer.storage import fingerprint, open_npy, read_json, read_toml
+from cistransfer.storage import (
+    fingerprint,
+    open_npy,
+    open_text,
+    read_json,
+    read_toml,
+    read_tsv,
+    shaped,
+)
 from cistransfer.storage import read_table as read_parquet
+from cistransfer.studies.collect import results
 from cistransfer.studies.schema import load_study
+from cistransfer.studies.steps import Measured
+from cistransfer.studies.store import Done, Store
+from cistransfer.studies.trial import Trial
+from cistransfer.tables import write_tsv
 from cistransfer.training.checkpoint import State, check_state, save_state
 from cistransfer.training.strategy import load_strategy
 
@@ -177,12 +192,15 @@ def _matrix(folder: Path) -> Mapping[str, str]:
     return {"m.h5": "binary"}
 
 
-def small_bundle(folder: Path) -> Path:
+SMALL = Architecture(name="motif-bank", arguments={"filters": 8, "width": 4})
+
+
+def small_bundle(folder: Path, architecture: Architecture = SMALL) -> Path:
     """A bundle of initial weights."""
     return save_bundle(
         folder,
-        build_model("cnn", window=100, n_tasks=2, seed=1),
-        architecture=Architecture(name="cnn"),
+        build_model(architecture.name, window=100, n_tasks=2, seed=1, **architecture.arguments),
+        architecture=architecture,
         tasks=["A", "B"],
         window=100,
         regions=regions_table(["chr1", "chr2"], [0, 5], [100, 105], part=["train", "valid"]),
@@ -247,7 +265,7 @@ def _mend_bundle(folder: Path) -> None:
     try:
         card: Any = json.loads((place / "card.json").read_bytes())
         card["files"] = {name: fingerprint(place / name) for name in card["files"]}
-        (place / "card.json").write_text(json.dumps(card))
+        rewrite(place / "card.json", json.dumps(card).encode())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
         return
 
@@ -276,7 +294,7 @@ def _mend_examples(folder: Path) -> None:
     try:
         record: Any = json.loads((place / "dataset.json").read_bytes())
         record["files"] = {name: fingerprint(place / name) for name in record["files"]}
-        (place / "dataset.json").write_text(json.dumps(record))
+        rewrite(place / "dataset.json", json.dumps(record).encode())
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError):
         return
 
@@ -314,6 +332,79 @@ def _two_bit(folder: Path) -> Mapping[str, str]:
     head = words(0x1A412743, 0, 1, 0) + bytes([4]) + b"chr1" + words(25)
     (folder / "g.2bit").write_bytes(head + words(23, 1, 4, 2, 0, 0) + bytes(range(6)))
     return {"g.2bit": "binary"}
+
+
+def _vcf(path: Path) -> None:
+    with open_text(path) as handle:
+        header, chunks = read_vcf(handle, path.name)
+        assert all(0 < int(fields[1]) < 2**31 for rows in chunks for _, fields in rows), header
+
+
+def _learned(folder: Path) -> Mapping[str, str]:
+    """What ``interpret`` writes, and a training's curve."""
+    codes = np.zeros((2, 12), np.uint8)
+    place = folder / "model"
+    place.mkdir()
+    arrays = {"codes": codes, "contributions": np.full(codes.shape, 0.5, np.float32)}
+    np.savez_compressed(folder / "attribution.npz", **arrays)  # type: ignore[arg-type]
+    tables: dict[Path, dict[str, list[Any]]] = {
+        folder / "attribution.tsv": {
+            "sequence": ["chr1:5-17", "chr1:50-62"], "logit": [1.5, -2.0],
+            "probability": [0.8, 0.1], "label": ["bound", "unbound"],
+        },
+        folder / "sites.tsv": {
+            "sequence": ["chr1:5-17"], "start": [2], "end": [7], "name": ["FOXA1"]
+        },
+        folder / "patterns.tsv": {"pattern": ["p1"], "match": ["MA1"], "match_name": ["FOXA1"]},
+        place / "history.tsv": {
+            "phase": ["a", "a"], "epoch": [1, 2], "train_loss": [0.5, 0.4],
+            "valid_loss": [0.6, 0.5], "valid_aucpr": [0.3, 0.5], "best": [False, True],
+        },
+    }  # fmt: skip
+    for path, columns in tables.items():
+        write_tsv(path, pd.DataFrame(columns))
+    (folder / "patterns.meme").write_bytes(MEME.replace(b"MA1 FOXA1", b"p1 p1"))
+    summary = {
+        "kind": "interpretation", "bundle": "model/bundle", "part": "test", "task": "A",
+        "sequences": 2, "predicted_positive": 1, "patterns": {"note": "n", "patterns": []},
+        "filters": {
+            "from": "threshold", "sequences": 2, "filters": 3, "with_sites": 2, "flat": 1,
+            "resembling_a_known_motif": 0},
+    }  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (place / "config.json").write_text(json.dumps(CONFIG))
+    names = [path.relative_to(folder).as_posix() for path in (*tables, folder / "summary.json")]
+    return dict.fromkeys([*names, "model/config.json"], "text") | {"attribution.npz": "binary"}
+
+
+def _report(folder: Path) -> None:
+    summary = read_json(folder / "summary.json")
+    attributed = (
+        {"attribution": {"method": "deeplift", "on": "logit", "sequences": 2}}
+        if isinstance(summary, dict)
+        else {}
+    )
+    with shaped(folder, "what was learned"):
+        learned_part(folder, {**summary, **attributed})
+        read_tsv(folder / "model" / "history.tsv", ("train_loss", "valid_loss"))
+
+
+_ONE = Trial("evaluate", json.dumps({"strategy": "x", "size": 5}), "0.1")
+
+
+def _study(folder: Path) -> Mapping[str, str]:
+    name, record = _ONE.name, _ONE.to_json()
+    place = folder / "trials" / name
+    place.mkdir(parents=True)
+    (folder / "failed").mkdir()
+    content = {
+        "study": "s", "files": {"genome": "0"}, "trials": {name: record}, "kept": [],
+        "rows": [["x", {"tf": "A"}, name]], "inputs": {}, "notes": [], "commands": [],
+    }  # fmt: skip
+    done = Done(_ONE, (Measured("auroc", 0.5), Measured("aucpr", 0.25)), {"seconds": 1.0})
+    (folder / "study.json").write_text(json.dumps(content))
+    (place / "trial.json").write_text(json.dumps(done.to_json()))
+    return {"study.json": "text", f"trials/{name}/trial.json": "text"}
 
 
 TARGETS: dict[str, Target] = {
@@ -445,6 +536,23 @@ TARGETS: dict[str, Target] = {
         ("load_strategy", "read_toml"),
         _text(s_toml=STRATEGY),
         lambda f: (read_toml(f / "s.toml"), load_strategy(str(f / "s.toml"))),
+    ),
+    "VCF": Target(
+        ("read_vcf",),
+        _text(
+            a_vcf=b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+            b"chr1\t12\trs1\tA\tG\t.\t.\tX=1\nchr2\t7\t.\tAC\tA,<DEL>\t.\t.\t.\n"
+        ),
+        lambda f: _vcf(f / "a.vcf"),
+    ),
+    "windows (FASTA)": Target(
+        ("open_sequences",),
+        _text(w_fa=b">a::chr1:10-18\nACGTACGT\n>chr2:0-8(-)\nACGNACGT\n"),
+        lambda f: open_sequences(f / "w.fa"),
+    ),
+    "interpretation of a report": Target(("read_tsv", "read_npz"), _learned, _report),
+    "folder of a study": Target(
+        ("read_json",), _study, lambda f: results(Store(f)).to_csv(f / "r.csv")
     ),
     "studies (TOML)": Target(
         ("load_study",), _text(s_toml=STUDY), lambda f: load_study(f / "s.toml")

@@ -77,8 +77,8 @@ VERBS: Mapping[str, Verb] = {
     ),
     "variants": Verb("variants model --vcf mine.vcf --genome genome.fa --out {out}", "out.tsv"),
     "interpret": Verb(
-        "interpret model --motifs data/motifs.meme --methods filters,attribution "
-        "--max-sequences 6 --out {out}"
+        "interpret model --motifs data/motifs.meme --methods attribution --max-sequences 6 "
+        "--out {out}"
     ),
     "locus": Verb("locus model chr1:101-400 --genome genome.fa --shuffles 2 --out {out}"),
     "report": Verb("report evaluation --out {out}", "out.html"),
@@ -89,12 +89,15 @@ VERBS: Mapping[str, Verb] = {
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of a run: its exit code (-9 where it was killed), words, seconds of processor."""
+    """What became of a run: its exit code (-9 where it was killed), words, seconds of processor,
+    and after how many of these it was killed.
+    """
 
     code: int
     out: str
     err: str
     seconds: float
+    killed: float = 0.0
 
 
 def run(
@@ -128,7 +131,7 @@ def run(
     for name in said:
         name.unlink()
     code = os.waitstatus_to_exitcode(status)
-    return Ran(code, texts[0], texts[1], usage.ru_utime + usage.ru_stime)
+    return Ran(code, texts[0], texts[1], usage.ru_utime + usage.ru_stime, spent)
 
 
 def _child(
@@ -141,6 +144,7 @@ def _child(
     code = 70
     try:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
         for number, name in zip((1, 2), said, strict=True):
             handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(handle, number)

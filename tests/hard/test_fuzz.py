@@ -36,7 +36,6 @@ NO_FILES_OF_THEIR_OWN = {
     "read_config": "Config with the names of before",
     "read_sites": "read_bed, or the library of bigBed",
     "read_jaspar_release": "a library's data base",
-    "read_vcf": "lines of a stream, tested with prediction",
     "read_user_file": "runs a file that the user names; never from a record or a bundle",
     "read_modes": "hands on to the readers of modes",
     "read_profiles": "hands on to read_motifs",

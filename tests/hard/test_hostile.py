@@ -20,9 +20,10 @@ from cistransfer.binding.published.read import npy_rows
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
 from cistransfer.errors import InputError
-from cistransfer.genome.bed import read_bed
+from cistransfer.genome.bed import as_regions, read_bed
 from cistransfer.motifs.files import read_motifs
 from cistransfer.storage import open_npy, read_json, read_table, read_toml
+from cistransfer.studies.store import Store
 
 NETWORK = """
 from pathlib import Path
@@ -114,6 +115,37 @@ def test_a_pickle_of_a_billion_of_nothing(tmp_path: Path) -> None:
         handle.write(b"e.")
     with pytest.raises(InputError, match="expected an index of at most 134,217,728 bytes"):
         read_index(tmp_path / "i.pickle.gz")
+
+
+def test_a_pickle_that_asks_for_the_memory(tmp_path: Path) -> None:
+    """Four bytes that name a place in the memo; the unpickler would make room up to there."""
+    (tmp_path / "i.pickle").write_bytes(b"\x80\x03}r\xff\xff\xff\x7f.")
+    with pytest.raises(InputError, match=r"opcode b'r' at byte 3"):
+        read_index(tmp_path / "i.pickle")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"study": "s", "files": {}, "trials": {"../x": {}}, "rows": []}, "KeyError"),
+        ({"study": "s", "files": {}, "trials": {"../x": {
+            "step": "a", "arguments": {}, "cistransfer": "0"}}, "rows": [], "kept": [],
+          "notes": [], "inputs": {}}, "no trial '../x'"),
+    ],
+)  # fmt: skip
+def test_a_trial_is_no_path(content: dict[str, object], message: str, tmp_path: Path) -> None:
+    (tmp_path / "study.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        Store(tmp_path).plan()
+
+
+@pytest.mark.parametrize("position", [2**40 + 1, 2**62])
+def test_a_position_behind_any_chromosome(position: int, tmp_path: Path) -> None:
+    (tmp_path / "a.bed").write_text(f"chr1\t5\t{position}\n")
+    with pytest.raises(InputError, match="no chromosome is that long"):
+        read_bed(tmp_path / "a.bed")
+    with pytest.raises(InputError, match="expected a whole number as end"):
+        as_regions(pd.DataFrame({"chrom": ["chr1"], "start": [5], "end": [position]}))
 
 
 class _Runs:

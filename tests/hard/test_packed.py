@@ -16,6 +16,7 @@ from hard_targets import packed_words, small_bundle
 
 from cistransfer.errors import InputError
 from cistransfer.models.bundle import open_bundle
+from cistransfer.models.card import Architecture
 from cistransfer.models.packed import MAX_UNFOLDED, extract_packed, is_packed, write_packed
 from cistransfer.sharing.pack import pack_bundles
 
@@ -225,7 +226,7 @@ def test_the_large_extension(good: Path, tmp_path: Path) -> None:
 
 def test_absurd_shapes_cost_no_memory(tmp_path: Path) -> None:
     """Weights that claim a tensor of a terabyte, packed with right hashes."""
-    folder = small_bundle(tmp_path / "toy")
+    folder = small_bundle(tmp_path / "toy", Architecture(name="cnn"))
     card = json.loads((folder / "card.json").read_text())
     card["window"] = 9_999_999
     card["architecture"]["arguments"] = {"dropout": 0.3}

@@ -19,9 +19,15 @@ from cistransfer.api.doors import (
     on_device,
     placing_of,
 )
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.examples.dataset import input_lines
-from cistransfer.prediction.variants import VariantFacts, VariantScorer, annotate_vcf, read_vcf
+from cistransfer.prediction.variants import (
+    VariantFacts,
+    VariantScorer,
+    annotate_vcf,
+    is_position,
+    read_vcf,
+)
 from cistransfer.progress import say
 from cistransfer.storage import open_text
 
@@ -190,9 +196,9 @@ def _records(variants: Any, is_file: bool) -> Iterator[list[tuple[int, list[str]
                 )
             rows.append([match[1], match[2], ".", match[3], match[4]])
     for number, row in enumerate(rows, start=1):
-        if not row[1].isdecimal() or not int(row[1]):
+        if not is_position(row[1]):
             raise InputError(
-                f"variants, item {number}: expected a position from 1, found {row[1]!r}"
+                f"variants, item {number}: expected a position from 1, found {shown(row[1])!r}"
             )
     for i in range(0, len(rows), _CHUNK):
         yield list(enumerate(rows[i : i + _CHUNK], start=i + 1))

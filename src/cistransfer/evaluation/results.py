@@ -14,7 +14,7 @@ import pandas as pd
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.metrics.table import METRICS
-from cistransfer.storage import read_json
+from cistransfer.storage import read_json, shaped
 
 __all__ = [
     "INTERVALS",
@@ -328,7 +328,7 @@ class Evaluation:
         """
         if not isinstance(value, dict) or value.get("kind") != "evaluation":
             raise InputError(f"{where}: expected the metrics.json of 'cistransfer evaluate'")
-        try:
+        with shaped(where, "an evaluation"):
             if not value["models"]:
                 raise InputError(f"{where}: the evaluation holds no models")
             return cls(
@@ -338,8 +338,6 @@ class Evaluation:
                 models=tuple(ModelScore.from_json(model) for model in value["models"]),
                 protocol=value.get("as", "own"),
             )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise InputError(f"{where}: malformed evaluation: {error!r}") from error
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``metrics.json``."""

@@ -25,7 +25,7 @@ from cistransfer.genome.fasta import Sequences as Bases
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.openness.lists import cell_of_list
 from cistransfer.openness.specific import specific_regions
-from cistransfer.storage import remove_folder, safe_name
+from cistransfer.storage import read_tsv, remove_folder, safe_name
 from cistransfer.tables import write_tsv
 
 __all__ = ["cells_of", "folder_of", "write_listed_sets", "write_sets"]
@@ -51,7 +51,7 @@ def cells_of(folder: PathLike) -> list[str]:
         raise InputError(
             f"{folder}: expected the folder of 'cistransfer accessibility sets', found no sets.tsv"
         )
-    listed = set(pd.read_csv(path, sep="\t", dtype=str)["set"])
+    listed = set(read_tsv(path, (), ("set",))["set"])
     found = sorted(name for name in listed if name.startswith("cells/"))
     return [open_examples(Path(folder) / name).tasks[0] for name in found]
 

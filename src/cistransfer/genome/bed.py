@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from cistransfer.errors import InputError
 from cistransfer.genome.formats import ROLES, Form, is_header, parse_columns, recognise
-from cistransfer.genome.intervals import place_summits
+from cistransfer.genome.intervals import MAX_POSITION, place_summits
 from cistransfer.genome.rows import RowBlock, Rows, RowSource, open_rows, quoted
 from cistransfer.storage import whole_file
 
@@ -331,7 +331,7 @@ def _of_frame(table: pd.DataFrame) -> pd.DataFrame:
     regions = regions.reset_index(drop=True)
     for name in ("start", "end"):
         values = pd.to_numeric(regions[name], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        wrong = ~np.isfinite(values) | (values != np.floor(values)) | (np.abs(values) > 2**53)
+        wrong = ~(np.abs(values) <= MAX_POSITION) | (values != np.floor(values))
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise InputError(

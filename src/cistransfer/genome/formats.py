@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
-from cistransfer.genome.intervals import place_summits
+from cistransfer.genome.intervals import MAX_POSITION, place_summits
 from cistransfer.genome.rows import BLANK, UNKNOWN, Head, RowBlock, quoted, whole_number
 
 __all__ = [
@@ -156,12 +156,14 @@ class Form:
             begin = begin - self.base
         below = begin < 0
         clipped = int(np.count_nonzero(below))
-        bad = begin >= end
+        bad = (begin >= end) | (end > MAX_POSITION)
         if clipped:
             bad |= below & (end <= 0)
         if bad.any():
             row, where = block.where(bad)
             found = f"found {block.numbers[self.start][row]} and {end[row]}"
+            if end[row] > MAX_POSITION:
+                raise InputError(f"{where}: no chromosome is that long: {found}")
             if begin[row] < end[row]:
                 raise InputError(f"{where}: expected an end behind position 0, {found}")
             rule = "start ≤ end (1-based)" if self.base else "start < end (0-based, half-open)"

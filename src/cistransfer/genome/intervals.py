@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 __all__ = [
+    "MAX_POSITION",
     "RegionIndex",
     "centre",
     "centre_windows",
@@ -30,6 +31,9 @@ __all__ = [
     "place_summits",
     "sort_regions",
 ]
+
+MAX_POSITION = 1 << 40
+"""Beyond the end of any chromosome; four million of this length fit on one axis of 63 bits."""
 
 Ints = NDArray[np.int64]
 

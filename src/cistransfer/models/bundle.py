@@ -42,6 +42,7 @@ from cistransfer.storage import (
     fingerprint,
     read_json,
     read_table,
+    shaped,
     whole_folder,
     write_json,
 )
@@ -553,14 +554,10 @@ def check_bundle(path: str | os.PathLike[str]) -> dict[str, Any]:
     bundle.regions()
     bundle.seen()
     example = read_json(bundle.path / "example.json")
-    try:
+    with shaped(bundle.path / "example.json", "sequences, logits and strands"):
         codes = encode_many(example["sequences"])
         recorded = np.array(example["logits"], dtype=np.float64)
         strands = str(example["strands"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{bundle.path / 'example.json'}: expected sequences, logits and strands"
-        ) from error
     difference = 0.0
     if len(codes):
         if codes.shape[1] != bundle.window:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.intervals import expand_ranges
+from cistransfer.genome.intervals import MAX_POSITION, expand_ranges
 from cistransfer.genome.rows import RowSource, read_columns
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.samples import Sample
@@ -111,12 +111,12 @@ def read_dhs_clusters(
     for block in read_columns(source, texts=(1, 7), numbers=(2, 3)):
         names, chrom = block.texts[1]
         start, end = block.numbers[2], block.numbers[3]
-        bad = (start < 0) | (start >= end)
+        bad = (start < 0) | (start >= end) | (end > MAX_POSITION)
         if bad.any():
             i, where = block.where(bad)
             raise InputError(
-                f"{where}: expected 0 ≤ start < end in columns 3 and 4, found {start[i]} and "
-                f"{end[i]}"
+                f"{where}: expected 0 ≤ start < end, of a chromosome, in columns 3 and 4, found "
+                f"{start[i]} and {end[i]}"
             )
         distinct, code = block.texts[7]
         ids, count = _parse_ids(distinct, str(path))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cistransfer.errors import InputError, nearest
+from cistransfer.errors import InputError, nearest, shown
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.fasta import place_of
 from cistransfer.storage import open_text
@@ -126,7 +126,7 @@ def cell_of_list(rows: pd.DataFrame) -> str:
     if len(own) != 1 or not set(labels) <= {own[0], own[0] + _NEGATIVE, _NOBODY}:
         raise InputError(
             f"list {rows['list'].iloc[0]!r}: expected the labels CELL, CELL{_NEGATIVE} and "
-            f"{_NOBODY}, found {', '.join(labels[:6])}"
+            f"{_NOBODY}, found {shown(', '.join(labels[:6]), 200)}"
         )
     return own[0]
 

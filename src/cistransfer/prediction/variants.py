@@ -38,7 +38,7 @@ from cistransfer.motifs.pwm import PWM
 from cistransfer.progress import bar
 from cistransfer.storage import open_text, whole_file
 
-__all__ = ["NOTES", "VariantFacts", "VariantScorer", "annotate_vcf", "read_vcf"]
+__all__ = ["NOTES", "VariantFacts", "VariantScorer", "annotate_vcf", "is_position", "read_vcf"]
 
 NOTES = {
     "ref_mismatch": "REF is not what the genome has there",
@@ -147,6 +147,11 @@ def read_vcf(handle: IO[str], name: str) -> tuple[list[str], Iterator[list[tuple
     return header, chunks()
 
 
+def is_position(text: str) -> bool:
+    """Whether a text is a position as a VCF has them: 1 to 2³¹ − 1."""
+    return re.fullmatch("[0-9]{1,10}", text) is not None and 0 < int(text) < 2**31
+
+
 def _record(name: str, number: int, line: str) -> tuple[int, list[str]]:
     fields = line.rstrip("\r\n").split("\t")
     if len(fields) < 5:
@@ -155,7 +160,7 @@ def _record(name: str, number: int, line: str) -> tuple[int, list[str]]:
             f"{name}, line {number}: expected at least 5 tab-separated columns (CHROM, POS, ID, "
             f"REF, ALT), found {len(fields)}: {line.strip()[:60]!r}{hint}"
         )
-    if not (fields[1].isascii() and fields[1].isdecimal() and 0 < int(fields[1]) < 2**31):
+    if not is_position(fields[1]):
         raise InputError(
             f"{name}, line {number}: expected a position (1-based) in column 2, "
             f"found {fields[1][:40]!r}"

@@ -157,7 +157,7 @@ def read_pairs(
     if not found:
         raise InputError(
             f"{path}: names none of the {len(wanted)} TFs ({', '.join(list(tfs)[:5])}, …); it has "
-            f"{', '.join(sorted(named)[:5])}, …"
+            f"{', '.join(map(shown, sorted(named)[:5]))}, …"
         )
     missing = tuple(tf for tf in tfs if tf.upper() not in named)
     return Partners(os.path.basename(path), scores, found, missing, min_score)

@@ -147,7 +147,7 @@ def read_modes(
     if not any(modes.of(tf) for tf in tfs):
         raise InputError(
             f"{source}: names none of the {len(tfs)} TFs ({', '.join(list(tfs)[:5])}, …); it has "
-            f"{', '.join(sorted(modes.names())[:5])}, …"
+            f"{', '.join(map(shown, sorted(modes.names())[:5]))}, …"
         )
     return modes
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from cistransfer.interpretation.steps import METHODS, step_of
 from cistransfer.interpretation.subject import browser_place
@@ -17,6 +16,7 @@ from cistransfer.interpretation.tracks import sited
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import information_content
 from cistransfer.report.inline import letters_svg, logo_svg
+from cistransfer.storage import read_npz, read_tsv
 
 __all__ = ["Image", "learned_part", "name_of_run"]
 
@@ -99,7 +99,7 @@ def _logos(folder: Path) -> list[dict[str, Any]]:
     """Rows of the table of patterns, each with its logo."""
     if not ((folder / "patterns.tsv").exists() and (folder / "patterns.meme").exists()):
         return []
-    table = pd.read_csv(folder / "patterns.tsv", sep="\t", keep_default_na=False)
+    table = read_tsv(folder / "patterns.tsv", (), ("pattern", "match", "match_name"))
     pwms = {pwm.name: pwm for pwm in read_motifs(folder / "patterns.meme")}
     rows = []
     for row in table.to_dict("records"):
@@ -120,12 +120,14 @@ def _loci(folder: Path, sign: int) -> list[dict[str, Any]]:
     files = [folder / name for name in ("attribution.npz", "attribution.tsv", "sites.tsv")]
     if not all(file.exists() for file in files[:2]):
         return []
-    with np.load(files[0], allow_pickle=False) as arrays:
-        codes, contributions = arrays["codes"], arrays["contributions"]
-    table = pd.read_csv(files[1], sep="\t", keep_default_na=False)
+    arrays = read_npz(files[0], {"codes": np.uint8, "contributions": np.floating})
+    codes, contributions = arrays["codes"], arrays["contributions"]
+    table = read_tsv(files[1], ("logit",), ("sequence", "label"))
     if "probability" not in table or len(table) != len(codes) or contributions.ndim != 2:
         return []
-    sites = pd.read_csv(files[2], sep="\t") if files[2].exists() else None
+    sites = None
+    if files[2].exists():
+        sites = read_tsv(files[2], ("start", "end"), ("sequence", "name"))
     rows = []
     for rank, at in enumerate(sited(table["logit"], table["label"])):
         row = table.iloc[int(at)]

@@ -11,8 +11,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 import cistransfer
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import Evaluation, open_evaluation
@@ -28,7 +26,7 @@ from cistransfer.report.numbers import (
     model_row,
 )
 from cistransfer.report.parts import WORDS, gc_plot, learning, overview, task_part
-from cistransfer.storage import read_json, write_text
+from cistransfer.storage import read_json, read_tsv, shaped, write_text
 from cistransfer.training.probe import evidence_line
 
 __all__ = ["write_report"]
@@ -82,12 +80,13 @@ def write_report(
     many = sum(_summary(place) is None for place in places) > 1
     for folder in places:
         summary = _summary(folder)
-        if (folder / "answer.json").exists():
-            parts.append(_answer(folder, numbers, many))
-        elif summary is None:
-            parts.append(_part(folder, numbers, many))
-        else:
-            learned.append({**learned_part(folder, summary), "bundle": summary["bundle"]})
+        with shaped(folder, "a folder of 'evaluate', 'interpret' or 'learn'"):
+            if (folder / "answer.json").exists():
+                parts.append(_answer(folder, numbers, many))
+            elif summary is None:
+                parts.append(_part(folder, numbers, many))
+            else:
+                learned.append({**learned_part(folder, summary), "bundle": summary["bundle"]})
     for each in list(learned):
         for part in parts:
             bundle = Path(each["bundle"])
@@ -166,9 +165,10 @@ def _top(path: Path, task: str) -> dict[str, Any] | None:
     """The regions that are scored highest."""
     if not path.exists():
         return None
-    table = pd.read_csv(path, sep="\t")
+    table = read_tsv(path, ("start", "end"), ("chrom",))
     if task not in table:
         return None
+    table = read_tsv(path, ("start", "end", task), ("chrom",))
     best = table.sort_values(task, ascending=False, kind="stable").head(_TOP)
     return {
         "n": int(table[task].notna().sum()),

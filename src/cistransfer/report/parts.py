@@ -20,7 +20,7 @@ from cistransfer.report.figures import (
     score_histogram,
 )
 from cistransfer.report.inline import Plot, plot
-from cistransfer.storage import read_json
+from cistransfer.storage import read_json, read_tsv
 
 __all__ = ["WORDS", "gc_plot", "learning", "overview", "task_part"]
 
@@ -220,7 +220,7 @@ def learning(runs: Mapping[str, Path], numbers: count[int]) -> tuple[list[Plot],
             if place is None or place in shown or not (place / "history.tsv").exists():
                 continue
             shown.add(place)
-            history = pd.read_csv(place / "history.tsv", sep="\t")
+            history = read_tsv(place / "history.tsv", ("train_loss", "valid_loss"))
             if len(history) == 1:
                 row = history.iloc[0]
                 told = f"{label}: one fit without epochs; validation loss {row['valid_loss']:.3f}"

@@ -1,4 +1,4 @@
-"""The one door for each structured format: JSON, TOML, arrays (``.npy``) and Parquet tables.
+"""The one door for each structured format: JSON, TOML, arrays (``.npy``, ``.npz``), tables.
 
 Whatever the bytes are, a reader gets what it asked for or raises an `InputError` of one line. The
 sizes that a file claims are compared with the file before anything of that size is made. The limits
@@ -7,6 +7,8 @@ are such that no honest file meets them.
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import json
 import math
 import os
@@ -15,12 +17,12 @@ import tarfile
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from cistransfer.errors import InputError, MachineError, is_fault, shown
-from cistransfer.storage.reading import open_bytes, unreadable
+from cistransfer.storage.reading import open_bytes, open_text, unreadable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +36,11 @@ __all__ = [
     "open_npy",
     "parse_json",
     "read_json",
+    "read_npz",
     "read_table",
     "read_toml",
+    "read_tsv",
+    "shaped",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -57,12 +62,34 @@ ZIP_DAMAGE = (
 """What zipfile raises on a damaged archive: also for offsets before the file's beginning."""
 TAR_DAMAGE = (tarfile.TarError, EOFError, ValueError, OverflowError)
 """What tarfile raises on a damaged archive."""
+_OTHER_SHAPE = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    *(RecursionError, csv.Error),
+)
 _MAX_CELLS = 1 << 27  # of a table, or 64 for each byte of the file
 _VERSIONS = [b"\x93NUMPY" + bytes([version]) for version in (1, 2, 3)]
 _NPY = re.compile(
     r"\{'descr': '([<>|=]?[biufS]\d{1,4})', 'fortran_order': (True|False), "
     r"'shape': \(((?:\d{1,15}L?(?:, ?|(?=\))))*)\),? ?\} *\n?"
 )
+
+
+@contextlib.contextmanager
+def shaped(where: PathLike, what: str) -> Iterator[None]:
+    """Refuse, in one line, what is read in the block and has not the shape that it should have.
+
+    Parameters
+    ----------
+    where : path
+        The file, or folder, that it comes from.
+    what : str
+        What was expected: ``"the record of a trial"``.
+    """
+    try:
+        yield
+    except _OTHER_SHAPE as error:
+        said = shown(f"{type(error).__name__}: {error}", 100)
+        raise InputError(f"{where}: damaged, or another file: expected {what} ({said})") from error
 
 
 def read_json(path: PathLike, kind: type = object) -> Any:
@@ -223,7 +250,82 @@ def open_npy(
         raise unreadable(path, error) from error
 
 
+def read_npz(path: PathLike, dtypes: Mapping[str, type[np.generic]]) -> dict[str, NDArray[Any]]:
+    """Read some arrays of an archive that `numpy.savez` wrote.
+
+    Parameters
+    ----------
+    dtypes : mapping
+        Which arrays, and what their numbers are at least: ``np.integer``, ``np.floating`` ….
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged, lacks an array or has it of another type, or an array
+        is not as long as its header says.
+    """
+    import numpy as np
+
+    found = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name, kind in dtypes.items():
+                entry = archive.getinfo(f"{name}.npy")
+                if entry.file_size > max(_MAX_CELLS, 64 * entry.compress_size):
+                    raise ValueError(f"{name}: {entry.file_size:,} bytes")
+                with archive.open(entry) as stream:
+                    shape, fortran, dtype = npy_header(stream, path)
+                    raw = stream.read()
+                if not np.issubdtype(dtype, kind):
+                    raise TypeError(f"{name}: {dtype}")
+                order: Literal["F", "C"] = "F" if fortran else "C"
+                found[name] = np.frombuffer(raw, dtype).reshape(shape, order=order)
+    except (*ZIP_DAMAGE, TypeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from error
+        raise InputError(f"{path}: damaged, or no arrays (.npz): {shown(error, 200)}") from error
+    return found
+
+
 # Tables ------------------------------------------------------------------------------------------
+
+
+def read_tsv(path: PathLike, numbers: Iterable[str] = (), texts: Iterable[str] = ()) -> Any:
+    """Read a table of ours (TSV) as a DataFrame.
+
+    Parameters
+    ----------
+    numbers, texts : iterable of str
+        Columns that it has to have; a number may be missing. Of others pandas tells the type.
+
+    Raises
+    ------
+    InputError
+        When it is missing or malformed, or lacks a column or has it of another type.
+    """
+    import pandas as pd
+
+    numbers, texts = list(numbers), list(texts)
+    words: dict[Any, Any] = dict.fromkeys(texts, str)
+    with shaped(path, "a table of ours"):
+        with open_text(path) as handle:
+            rows = csv.reader(handle, delimiter="\t")
+            head = next(rows, [])
+            long = next((n for n, row in enumerate(rows, start=1) if len(row) > len(head)), None)
+        if long is not None:
+            raise ValueError(f"row {long:,} has more than {len(head)} columns")
+        blank = {name: ["", "nan", "NaN", "NA"] for name in head if name not in texts}
+        with open_text(path) as handle:
+            table = pd.read_csv(
+                handle, sep="\t", dtype=words, low_memory=False, index_col=False,
+                keep_default_na=False, na_values=blank,
+            )  # fmt: skip
+        for name in (*numbers, *texts):
+            if name not in table:
+                raise ValueError(f"lacks the column {name!r}")
+        for name in numbers:
+            table[name] = pd.to_numeric(table[name])
+    return table
 
 
 def read_table(path: PathLike, columns: Iterable[str] = (), rows: int | None = None) -> Any:

@@ -10,14 +10,15 @@ number of processes can work on one folder.
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cistransfer.errors import InputError, nearest
-from cistransfer.storage import Kind, read_json, whole_folder, write_json, write_text
+from cistransfer.errors import InputError, nearest, shown
+from cistransfer.storage import Kind, read_json, shaped, whole_folder, write_json, write_text
 from cistransfer.studies.steps import Measured
 from cistransfer.studies.trial import Plan, Row, Trial
 
@@ -25,6 +26,7 @@ __all__ = ["TRIAL", "Done", "Store", "failure"]
 
 TRIAL = Kind("trial", "trial.json", ("files/*",))
 FILES = "files"
+_NAME = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class Done:
     def from_json(cls, content: Mapping[str, Any]) -> Done:
         """Read ``trial.json``."""
         rows = tuple(Measured(*row) for row in content["measured"])
+        for row in rows:
+            if not isinstance(row.value, int | float) or not isinstance(row.metric, str):
+                raise TypeError(f"measured {row.metric!r}: {row.value!r}")
         return cls(Trial.from_json(content["trial"]), rows, dict(content["facts"]))
 
 
@@ -152,15 +157,13 @@ class Store:
         for name, kind in (("study", str), ("files", dict), ("trials", dict), ("rows", list)):
             if not isinstance(content.get(name), kind):
                 raise InputError(f"{self.record}: expected an entry {name!r}, found none")
+        with shaped(self.record, "the record of a study"):
+            _plan(content)
         return dict(content)
 
     def plan(self) -> Plan:
         """Everything that was ever asked of the folder."""
-        content = self.read()
-        trials = {name: Trial.from_json(each) for name, each in content["trials"].items()}
-        return Plan(
-            trials, _rows(content), set(content["kept"]), content["notes"], content["inputs"]
-        )
+        return _plan(self.read())
 
     def models(
         self, strategies: Sequence[str] = (), axes: Mapping[str, Sequence[str]] | None = None
@@ -223,11 +226,13 @@ class Store:
 
     def finished(self, names: Iterable[str]) -> dict[str, Done]:
         """The finished ones of some trials."""
-        return {
-            name: Done.from_json(read_json(self.place(name) / TRIAL.marker))
-            for name in names
-            if self.has(name)
-        }
+        found = {}
+        for name in names:
+            if self.has(name):
+                path = self.place(name) / TRIAL.marker
+                with shaped(path, "the record of a trial"):
+                    found[name] = Done.from_json(read_json(path, dict))
+        return found
 
     def put(self, done: Done, packed: bytes | None) -> None:
         """Keep a finished trial that was run elsewhere, and the files that it made."""
@@ -256,6 +261,17 @@ class Store:
     def forget(self, name: str) -> None:
         """Forget that a trial failed."""
         (self.folder / "failed" / f"{name}.json").unlink(missing_ok=True)
+
+
+def _plan(content: Mapping[str, Any]) -> Plan:
+    """The plan that ``study.json`` holds."""
+    trials = {name: Trial.from_json(each) for name, each in content["trials"].items()}
+    plan = Plan(trials, _rows(content), set(content["kept"]), content["notes"], content["inputs"])
+    names = {*trials, *plan.compared, *plan.chain(list(trials))}
+    wrong = [name for name in names if name not in trials or not _NAME.fullmatch(name)]
+    if wrong or not isinstance(plan.notes, list):
+        raise ValueError(f"no trial {shown(wrong[0])!r}" if wrong else "notes")
+    return plan
 
 
 def _rows(content: Mapping[str, Any]) -> list[Row]:

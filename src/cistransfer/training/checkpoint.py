@@ -179,7 +179,7 @@ def check_state(path: Path) -> State:
                 state.optimiser.setdefault(int(number), {})[entry] = tensor
             else:
                 {"model": state.model, "best": state.best}[kind][rest] = tensor
-    except (ValueError, KeyError, TypeError, InputError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, InputError) as error:
         raise InputError(
             f"{path}: damaged checkpoint ({shown(error, 200)}); remove it to start anew"
         ) from error
