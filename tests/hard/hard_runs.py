@@ -4,7 +4,7 @@
 
     python tests/hard/hard_runs.py kills 50         # of each verb, spread over its whole duration
     python tests/hard/hard_runs.py faults 0         # every operation of each verb (4: so many)
-    python tests/hard/hard_runs.py kills 10 track   # one verb
+    python tests/hard/hard_runs.py kills 10 "track;predict"   # of some
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def tries(how: str, n: int, names: Iterable[str]) -> Iterator[tuple[str, Tally]]
 
 def main(words: list[str]) -> int:
     """Print the table; 1 where something was not as it should be."""
-    how, n, only = words[0], int(words[1]), words[2].split(",") if len(words) > 2 else [*VERBS]
+    how, n, only = words[0], int(words[1]), words[2].split(";") if len(words) > 2 else [*VERBS]
     if how == "faults" and "LD_PRELOAD" not in os.environ:
         return _with_shim(words)
     kill = how == "kills"

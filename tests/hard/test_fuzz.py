@@ -12,7 +12,7 @@ from hard_targets import TARGETS
 
 import cistransfer
 
-CASES = 100
+CASES = 500
 READER = re.compile(r"(read|open|load|check|import)_|npy_rows|parse_")
 NO_FILES_OF_THEIR_OWN = {
     "check_content": "only hashes it, and unpacks it to its end; tested with downloads",

@@ -56,7 +56,10 @@ class Done:
         """Read ``trial.json``."""
         rows = tuple(Measured(*row) for row in content["measured"])
         for row in rows:
-            if not isinstance(row.value, int | float) or not isinstance(row.metric, str):
+            words = (row.metric, row.part, row.item)
+            if not isinstance(row.value, int | float) or any(
+                type(each) is not str for each in words
+            ):
                 raise TypeError(f"measured {row.metric!r}: {row.value!r}")
         return cls(Trial.from_json(content["trial"]), rows, dict(content["facts"]))
 
