@@ -11,6 +11,9 @@ open=$data/tf-binding-hg38
 motifs=$data/motifs/JASPAR2020_CORE_vertebrates_non-redundant.meme
 mkdir -p "$run"
 
+most=40000
+[ "$quick" = --quick ] && most=4000
+
 echo "1/6 the binding matrix: open regions of twenty cells"
 cistransfer matrix build \
   --open "$open/wgEncodeRegDnaseClustered.txt.gz" \
@@ -24,7 +27,7 @@ cistransfer matrix build \
 echo "2/6 example sets: pre-training, each cell's own regions, multi-class"
 cistransfer accessibility sets --open "$run/matrix.h5" --genome "$open/sequences" \
   --cells GM12878,K562,HepG2,HCT116,A549,MCF-7 --window 200 \
-  --background tiles,shuffled --background-genome "$data/genome/hg38_blocks.fa.gz" --max-regions 40000 \
+  --background tiles,shuffled --background-genome "$data/genome/hg38_blocks.fa.gz" --max-regions "$most" \
   --negatives others=0.45,nobody=0.5,universal=0.05 \
   --valid-chroms chr20 --test-chroms chr14,chr22 --out "$run/sets"
 

@@ -231,8 +231,8 @@ def compared(
     sure = table[(table["q_a"] < 1e-3) | (table["q_b"] < 1e-3)]
     names = {"first": "d_a", "other": "d_b", "difference": "d_difference"}
     return [
-        Measured("motifs", float(len(table))),
-        Measured("motifs_that_differ", float((table["q_difference"] < 1e-3).sum())),
+        Measured("motifs", float(len(table)), "both"),
+        Measured("motifs_that_differ", float((table["q_difference"] < 1e-3).sum()), "both"),
         *(
             Measured("d", float(row[column]), part, str(row["motif"]))
             for row in sure.to_dict("records")
