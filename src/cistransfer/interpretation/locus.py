@@ -162,7 +162,7 @@ def explain_locus(
     row = np.abs(there[:, None] - (begins + window // 2)[None]).argmin(axis=1)
     place = there - begins[row]
     effects = mutagenesis(bundle.model, codes, task=column)[row, :, place].T
-    if bundle.model.no_gradient:
+    if getattr(bundle.model, "no_gradient", False):
         contributions = -effects.sum(axis=0) / 3
     else:
         contributions = attribute(
