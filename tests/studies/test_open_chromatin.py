@@ -169,6 +169,7 @@ def test_what_is_read_from_the_models(done: Path) -> None:
     motifs = table[table["strategy"] == "motifs"]
     assert set(motifs["cell"]) == {"A"}
     assert motifs.loc[motifs["metric"] == "motifs", "value"].tolist() == [2.0]
+    assert set(motifs["part"]) <= {"both", "first", "other", "difference"}
     tuned = table[(table["strategy"] == "tune-whole") & (table["size"] == "100")]["trial"].unique()
     plan = Store(done).plan()
     for name in {*named["trial"], *curve["trial"], *motifs["trial"]}:

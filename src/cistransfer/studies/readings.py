@@ -234,7 +234,7 @@ def compared(
         Measured("motifs", float(len(table)), "both"),
         Measured("motifs_that_differ", float((table["q_difference"] < 1e-3).sum()), "both"),
         *(
-            Measured("d", float(row[column]), part, str(row["motif"]))
+            Measured("d", float(row[column]), said, str(row["motif"]))
             for row in sure.to_dict("records")
             for said, column in names.items()
             if not math.isnan(row[column])
