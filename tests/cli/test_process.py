@@ -110,6 +110,20 @@ def test_an_empty_environment() -> None:
     assert _run("env -i $C --version").returncode == 0
 
 
+def test_figures_where_nothing_is_set_as_it_should_be(world, trunk, tmp_path: Path) -> None:
+    """Neither home nor place for temporary files, a backend that does not exist, ASCII."""
+    region = world.matrix.regions.iloc[0]
+    place = f"{region.chrom}:{region.start + 1}-{region.end}"
+    words = f"locus {trunk.path} {place} --task ELF1 --shuffles 2"
+    done = _run(
+        f"env -i PATH=/usr/bin:/bin HOME=/nonexistent TMPDIR=/nonexistent MPLBACKEND=nonsense "
+        f"PYTHONIOENCODING=ascii OMP_NUM_THREADS=1 CISTRANSFER_CACHE={tmp_path}/cache "
+        f"$C {words} --genome {world.genome_path} --out {tmp_path}/gr\u00f6\u00dfe"
+    )
+    assert done.returncode == 0, done.stderr
+    assert any((tmp_path / "gr\u00f6\u00dfe").glob("*.png"))
+
+
 SLEEP = """
 import sys, time
 import cistransfer.training.check as whole
