@@ -178,7 +178,7 @@ def test_claims_and_the_page(undisturbed: Path, tmp_path: Path) -> None:
     assert " of 2 better (" in ours
     assert "Wilcoxon signed-rank: p = " in ours
     assert "2 tf, 12 trials" in ours
-    assert "$ cistransfer study run tiny.toml" in text
+    assert "\ncistransfer study run tiny.toml --file " in text
     before, _, after = text.partition("## Not run")
     assert "not in here" in after
     assert "not in here" not in before
