@@ -10,7 +10,7 @@ import pandas as pd
 
 from cistransfer.storage import whole_file
 
-__all__ = ["markdown", "records", "write_tsv"]
+__all__ = ["harmless", "markdown", "records", "write_tsv"]
 
 
 def write_tsv(
@@ -30,7 +30,7 @@ def write_tsv(
     numbers : str, optional
         How numbers with a fraction are written; None: with all their digits.
     """
-    text = _harmless(table).to_csv(sep="\t", index=False, float_format=numbers, lineterminator="\n")
+    text = harmless(table).to_csv(sep="\t", index=False, float_format=numbers, lineterminator="\n")
     content = text.encode()
     if os.fspath(path).endswith(".gz"):
         content = gzip.compress(content, 6, mtime=0)
@@ -38,8 +38,8 @@ def write_tsv(
         temporary.write_bytes(content)
 
 
-def _harmless(table: pd.DataFrame) -> pd.DataFrame:
-    """Copy of a table whose texts (and column names) no spreadsheet takes for a formula."""
+def harmless(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a table whose texts and column names no spreadsheet takes for a formula."""
     texts = [i for i, kind in enumerate(table.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
     shown = table.copy(deep=False)
     shown.columns = [_text(name) for name in table.columns]

@@ -111,6 +111,9 @@ def test_nothing_placed_is_refused_with_both_sides() -> None:
         place(table(("ctg0", 0, 9)), SMALL, "peaks")
     _, facts = place(table(("ctg0", 0, 9)), SMALL, "blacklist", needed=False)
     assert facts.placed == 0
+    beyond = table(("chr1", 10**6, 10**6 + 9), ("ctg0", 0, 9))
+    with pytest.raises(InputError, match=r"1 of 2 rows lie beyond .* chr1:1000000-1000009"):
+        place(beyond, SMALL, "peaks")
 
 
 def test_rows_beyond_the_ends_name_the_assembly_that_fits() -> None:

@@ -226,6 +226,18 @@ def test_bcftools_reads_it(genome: Genome, vcf: Path, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_an_identifier_is_no_formula_of_a_spreadsheet(
+    genome: Genome, vcf: Path, tmp_path: Path
+) -> None:
+    lines = vcf.read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+    fields = lines[at].split("\t")
+    lines[at] = "\t".join([*fields[:2], "=1+1", *fields[3:]])
+    (tmp_path / "in.vcf").write_text("\n".join(lines) + "\n")
+    annotate_vcf(VariantScorer([MODEL], genome), tmp_path / "in.vcf", tmp_path / "out.tsv")  # type: ignore[list-item]
+    assert pd.read_csv(tmp_path / "out.tsv", sep="\t")["id"][0] == "'=1+1"
+
+
 def test_table_gzip_stream_and_chunks(
     genome: Genome, vcf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,22 @@ from cistransfer.studies.trial import Trial, expand
 CLAIMED = [*(f"N{n}" for n in range(1, 20)), *(f"C{n}" for n in range(1, 8))]
 
 
+def test_names_of_curves_are_not_cut_off() -> None:
+    """Few values on x make a narrow figure; the names above it stay inside."""
+    names = [f"a strategy with a name of its own {number}" for number in range(7)]
+    table = pd.DataFrame(
+        {"strategy": names * 2, "tf": ["A"] * 7 + ["B"] * 7, "part": "test", "metric": "aucpr",
+         "value": 0.5, "item": "", "trial": ""}
+    )  # fmt: skip
+    drawn = draw_figure(Figure(name="few", kind="box"), table, names)
+    assert drawn is not None
+    drawn.canvas.draw()
+    legend = drawn.legends[0].get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= drawn.bbox.width
+    assert drawn.axes[0].get_window_extent().height > 0.4 * legend.height
+
+
 def test_every_published_experiment_is_claimed_by_a_study() -> None:
     known = {claim.id for study in catalogue().values() for claim in study.claims}
     assert set(CLAIMED) <= known

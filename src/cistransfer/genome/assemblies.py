@@ -435,7 +435,8 @@ def place(
         table = regions.assign(chrom=new[code])
         table.attrs.update(regions.attrs)
     warnings = []
-    if len(regions) and not placed.any() and needed:
+    far = known & ((start >= length) | (end - BEYOND > length))
+    if len(regions) and not placed.any() and needed and not far.any():
         fits = fitting_assemblies(regions) if not unknown else []
         raise InputError(
             f"{what}: none of the {len(regions):,} rows lies on {genome}: the rows name "
@@ -443,7 +444,6 @@ def place(
             + (f" ({assembly})" if assembly else "")
             + (f"; the rows fit {' or '.join(fits)}" if fits else "")
         )
-    far = known & ((start >= length) | (end - BEYOND > length))
     if far.any():
         fits = [name for name in fitting_assemblies(regions) if name != assembly]
         first = int(np.flatnonzero(far)[0])
@@ -452,10 +452,10 @@ def place(
             f"chromosomes in {genome}"
             + (f" ({assembly})" if assembly else "")
             + f", the first is {regions['chrom'].iloc[first]}:{start[first]}-{end[first]} where "
-            f"{new[code[first]]} has {length[first]:,} bp: another assembly, or part of one?"
+            f"{new[code[first]]} has {length[first]:,} bp (another assembly, or part of one?)"
             + (f"; the rows fit {' or '.join(fits)}" if fits else "")
         )
-        if assembly and far.sum() > 0.05 * len(regions):
+        if (assembly and far.sum() > 0.05 * len(regions)) or (needed and not placed.any()):
             raise InputError(message)
         warnings.append(message)
     if len(regions) and placed.sum() < FEW_PLACED * len(regions) and needed:

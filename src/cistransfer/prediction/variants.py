@@ -37,6 +37,7 @@ from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.pwm import PWM
 from cistransfer.progress import bar
 from cistransfer.storage import open_text, whole_file
+from cistransfer.tables import harmless
 
 __all__ = ["NOTES", "VariantFacts", "VariantScorer", "annotate_vcf", "is_position", "read_vcf"]
 
@@ -207,7 +208,7 @@ def annotate_vcf(
                     if as_vcf:
                         target.writelines(_annotated(records, table, scorer))
                     else:
-                        table.drop(columns=["row"]).to_csv(
+                        harmless(table.drop(columns=["row"])).to_csv(
                             target, sep="\t", index=False, header=first, float_format="%.6g",
                             lineterminator="\n",
                         )  # fmt: skip

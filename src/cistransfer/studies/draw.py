@@ -90,10 +90,15 @@ def draw_figure(wanted: Figure, table: pd.DataFrame, strategies: list[str]) -> D
         panel.set_visible(False)
     handles, labels = panels[0].get_legend_handles_labels()
     if len(labels) > 1 and wanted.kind != "heat":
-        most = 4 if max(3.6, 3.6 * many) * across > 6 else 2
-        made.legend(
-            handles, labels, loc="outside upper center", ncols=min(most, len(labels)), frameon=False
-        )
+        for columns_of_names in range(min(4, len(labels)), 0, -1):  # as many as the width allows
+            legend = made.legend(
+                handles, labels, loc="outside upper center", ncols=columns_of_names, frameon=False
+            )
+            if columns_of_names == 1 or legend.get_window_extent().width < made.bbox.width:
+                break
+            legend.remove()
+        lines = -(-len(labels) // columns_of_names)
+        made.set_figheight(made.get_figheight() + 0.25 * max(0, lines - 2))
     elif wanted.title:
         made.suptitle(wanted.title, fontsize=11)
     return made
