@@ -115,7 +115,7 @@ def read_dhs_clusters(
         if bad.any():
             i, where = block.where(bad)
             raise InputError(
-                f"{where}: expected 0 ≤ start < end, of a chromosome, in columns 3 and 4, found "
+                f"{where}: expected 0 ≤ start < end in columns 3 and 4 (of a chromosome), found "
                 f"{start[i]} and {end[i]}"
             )
         distinct, code = block.texts[7]
