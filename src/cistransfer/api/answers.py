@@ -44,6 +44,7 @@ EXPECTED_OF_OTHERS = {
 """The same of twelve TFs that nothing had been chosen on."""
 
 _BASELINES = ("motif", "denovo", "kmer", "gc")
+_ATTRIBUTED = 200  # positive predictions that are explained; `interpret` takes more by itself
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def learn(
         Fit the model that is handed out on the held-out regions too, after it was evaluated
         without; its card keeps what was measured.
     interpret : bool
-        Also write what the model reads.
+        Also write what the model reads (up to 200 of its positive predictions are explained).
     seed, device
     say : callable, optional
         Told each line as it is known.
@@ -471,7 +472,8 @@ def _write(
         from cistransfer.interpretation.steps import Methods
 
         learned = answer.folder / "what-it-learned"
-        explain(answer.folder / "model", learned, Methods(motifs=motifs), device=device)
+        methods = Methods(motifs=motifs, max_sequences=_ATTRIBUTED)
+        explain(answer.folder / "model", learned, methods, device=device)
     if source.open_regions is not None:
         regions = as_regions(source.open_regions)
         sequences = as_sequences(source.genome)
