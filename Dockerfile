@@ -12,9 +12,9 @@ COPY constraints.txt /tmp/constraints.txt
 RUN python -m pip install --no-cache-dir -c /tmp/constraints.txt \
       "cistransfer[motifs,jaspar,bigbed] @ file://$(echo /wheels/cistransfer-*.whl)" \
     && rm -rf /wheels /tmp/constraints.txt \
-    && useradd --create-home cistransfer
+    && useradd --uid 1000 --create-home cistransfer
 ENV PYTHONUTF8=1 CISTRANSFER_CACHE=/tmp/cistransfer-cache MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba
-USER cistransfer
+USER 1000:1000
 WORKDIR /work
 ENTRYPOINT ["cistransfer"]
 CMD ["--help"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,5 +52,15 @@ def test_every_package_of_the_constraints_that_is_here_may_be_used() -> None:
     }
     assert len(told) > 100
     assert [
-        name for name, text in told.items() if text is not None and not supply.is_allowed(text)
+        name
+        for name, text in told.items()
+        if text is not None and not supply.is_allowed(text, name)
     ] == []
+
+
+def test_a_program_of_any_licence_is_no_dependency_of_users() -> None:
+    pyproject = supply.CONSTRAINTS.with_name("pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(pyproject)["project"]
+    asked = {"": project["dependencies"], **project["optional-dependencies"]}
+    for name in supply.RUN_ONLY:
+        assert [extra for extra, lines in asked.items() if name in str(lines)] == ["dev"]
