@@ -13,6 +13,7 @@ from cistransfer.models.kernels.convolution import convolve
 from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.kernels.normalisation import BatchNorm2d
 from cistransfer.models.kernels.pooling import window_maximum
+from cistransfer.models.kernels.processor import gains_from_bf16, gains_from_integer_pooling
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot
 
@@ -89,7 +90,9 @@ def test_the_maximum_of_windows_is_max_pooling(kind: torch.dtype, length: int, w
     for x in (coarse.to(memory_format=torch.channels_last), coarse.contiguous()):
         one, two = x.clone().requires_grad_(), x.clone().requires_grad_()
         expected = nn.functional.max_pool2d(one, (1, width))
-        found = window_maximum(two, width)
+        with kernels.use(True):
+            found = window_maximum(two, width)
+            assert torch.equal(window_maximum(x, width), expected)
         assert torch.equal(found, expected)
         weight = noise(*expected.shape, seed=1).to(kind)
         (expected * weight).sum().backward()
@@ -287,7 +290,11 @@ def test_without_kernels_the_plain_functions_are_computed() -> None:
         return [type(out.grad_fn).__name__ for out in outs]
 
     assert kernels.in_use()
-    ours = made_by()
+    assert not kernels.in_use(False)
+    by_rule = made_by()
+    with kernels.use(True):
+        assert kernels.in_use(False)
+        ours = made_by()
     with kernels.use(False):
         plain = made_by()
         with kernels.use(True):
@@ -299,7 +306,30 @@ def test_without_kernels_the_plain_functions_are_computed() -> None:
     assert ours[2] != plain[2]
     with pytest.raises(ValueError, match="on purpose"), kernels.use(False):
         raise ValueError("on purpose")
-    assert made_by() == ours
+    assert made_by() == by_rule
+
+
+@pytest.mark.parametrize(
+    ("processor", "bf16", "integers"),
+    [
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, False, False),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, True, False),
+        ({"cpu_name": "AMD EPYC Zen4", "avx512_bf16": True, "amx_bf16": False}, True, True),
+        ({"cpu_name": "AMD EPYC Zen3", "avx2": True}, False, True),
+        ({"avx512_bf16": True}, True, True),
+        ({}, False, True),
+    ],
+)
+def test_what_a_processor_gains_from(
+    processor: dict[str, object], bf16: bool, integers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules go by abilities, so that a machine always computes alike."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: processor)
+    assert gains_from_bf16() == bf16
+    assert gains_from_integer_pooling() == integers
+    x = noise(4, 6, 1, 12).to(memory_format=torch.channels_last).requires_grad_()
+    made_by = type(window_maximum(x, 3).grad_fn).__name__
+    assert (made_by == "MaxPool2DWithIndicesBackward0") != integers
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])

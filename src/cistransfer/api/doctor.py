@@ -130,21 +130,21 @@ def _extras() -> Iterator[Finding]:
 def _processor() -> Iterator[Finding]:
     import torch
 
+    from cistransfer.models.kernels.processor import gains_from_integer_pooling
     from cistransfer.training.loop import choose_precision
 
     told = torch.backends.cpu.get_cpu_capability()
     has = {name for name, there in torch.cpu.get_capabilities().items() if there is True}
     shown = [name for name in ("avx2", "avx512_f", "avx512_bf16", "amx_bf16") if name in has]
     yield Finding("processor", "instructions", ", ".join(shown) or told)
-    precision = choose_precision("auto", torch.device("cpu"))
-    yield Finding(
-        "processor",
-        "trains in",
-        "bf16, with our kernels for it" if precision == "bf16" else "float32",
-        remark=""
-        if precision == "bf16"
-        else "this processor has no bf16; training is about half as fast as on one that has",
-    )
+    if choose_precision("auto", torch.device("cpu")) == "bf16":
+        yield Finding("processor", "trains in", "bf16, with our kernels for it")
+    elif "avx512_bf16" in has:
+        yield Finding("processor", "trains in", "float32 (its bf16 is slower: Intel without AMX)")
+    else:
+        yield Finding("processor", "trains in", "float32 (it has no bf16)")
+    how = "integer arithmetic" if gains_from_integer_pooling() else "PyTorch's own"
+    yield Finding("processor", "gradient of max-pooling", how)
 
 
 def _gpu() -> Iterator[Finding]:

@@ -63,9 +63,7 @@ class Device:
 class Precision:
     """Computing."""
 
-    precision: str = option(
-        "auto", help="auto (bf16 where the processor computes it), float32 or bf16."
-    )
+    precision: str = option("auto", help="auto (bf16 where that is faster), float32 or bf16.")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from torch import nn
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import rank_metrics
+from cistransfer.models.kernels.processor import gains_from_bf16
 from cistransfer.models.model import Model
 from cistransfer.models.score import score_codes
 from cistransfer.progress import bar, say
@@ -40,19 +41,14 @@ _CHECKPOINT_SECONDS = 20.0
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """``auto`` is bf16 where the processor computes it natively, else float32."""
+    """``auto`` is bf16 where that is faster on the device, else float32."""
     if name not in ("auto", "float32", "bf16"):
         raise InputError(f"precision must be 'auto', 'float32' or 'bf16', found {name!r}")
     if name != "auto":
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "float32"
-    return "bf16" if torch.backends.mkldnn.is_available() and _cpu_has_bf16() else "float32"
-
-
-def _cpu_has_bf16() -> bool:
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return "bf16" if gains_from_bf16() else "float32"
 
 
 def fit(

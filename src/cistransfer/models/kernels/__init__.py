@@ -2,8 +2,9 @@
 
 Each stands beside the plain function that it equals (to rounding; of dropout, in distribution), is
 tested against it (``tests/models/test_kernels.py``) and timed against it
-(``benchmarks/kernels.py``), for what is faster on one processor may be slower on another. Within
-``use(False)`` the plain ones are computed.
+(``benchmarks/kernels.py``), for what is faster on one processor may be slower on another: there the
+rules of `processor` say which is computed. Within ``use(False)`` it is the plain ones, within
+``use(True)`` all kernels.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from contextvars import ContextVar
 
 __all__ = ["in_use", "use"]
 
-_IN_USE = ContextVar("kernels", default=True)
+_IN_USE: ContextVar[bool | None] = ContextVar("kernels", default=None)
 
 
 @contextlib.contextmanager
 def use(wanted: bool) -> Iterator[None]:
-    """Compute with the kernels, or with the plain functions beside them, within the block.
+    """Compute with all kernels, or with the plain functions beside them, within the block.
 
     It holds for the forward pass; a gradient is of what was computed there. `torch.vmap` needs the
     plain ones, and whoever compares the two.
@@ -31,6 +32,13 @@ def use(wanted: bool) -> Iterator[None]:
         _IN_USE.reset(before)
 
 
-def in_use() -> bool:
-    """Whether kernels are computed with, rather than the plain functions."""
-    return _IN_USE.get()
+def in_use(gains: bool = True) -> bool:
+    """Whether kernels are computed with, rather than the plain functions.
+
+    Parameters
+    ----------
+    gains : bool
+        Whether the kernel is faster on this processor: outside of `use` it is computed only then.
+    """
+    wanted = _IN_USE.get()
+    return gains if wanted is None else wanted
