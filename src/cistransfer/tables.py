@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,8 @@ def write_tsv(
     """Write a table with tabs and one line end, whole or not at all; equal tables, equal bytes.
 
     A text that a spreadsheet would execute (it begins with ``=``, ``+``, ``-`` or ``@`` and is no
-    number) is written after an apostrophe, which makes it text there.
+    number) is written after an apostrophe, which makes it text there; ``-log10(pvalue)``, as MACS
+    calls a column, stays.
 
     Parameters
     ----------
@@ -53,6 +55,8 @@ def harmless(table: pd.DataFrame) -> pd.DataFrame:
 
 def _text(value: object) -> object:
     if not isinstance(value, str) or len(value) < 2 or value[0] not in "=+-@":
+        return value
+    if re.fullmatch(r"-log10\(\w+\)", value):
         return value
     try:
         float(value)

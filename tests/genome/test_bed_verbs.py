@@ -22,7 +22,7 @@ from cistransfer.genome.formats import formats
 from cistransfer.genome.intervals import centre, centre_windows
 from cistransfer.genome.rows import RowSource
 from cistransfer.models.bundle import Bundle
-from cistransfer.prediction.table import predict_regions, write_predictions
+from cistransfer.prediction.table import as_in_file, predict_regions, write_predictions
 
 KNOWN = (
     "chr1\t500\t2000\ta\t0\t.\t9\t9\t9\t100\n"
@@ -74,9 +74,19 @@ def test_finetune_predict_and_matrix_build_see_one_summit(
     blocks = list(place_rows(RowSource.of(path), Experiment("E", "T", "X"), "peaks"))
     assert np.concatenate([block.start for block in blocks]).tolist() == expected
     assert all((block.end - block.start == 1).all() for block in blocks)
-    # as predict reads it
-    table = predict_regions(trunk, read_bed(path, keep=True), open_sequences(genome_path))
+    # as predict reads it, and gives it back
+    regions = read_bed(path, keep=True)
+    table = predict_regions(trunk, regions, open_sequences(genome_path))
     assert table["window_start"].tolist() == [place - trunk.window // 2 for place in expected]
+    if case.startswith("format"):
+        write_predictions(tmp_path / "o.tsv", as_in_file(table, regions))
+        lines = [line.split("\t") for line in (tmp_path / "o.tsv").read_text().splitlines()]
+        given = [line.split("\t") for line in text.splitlines()]
+        n = len(given[-1])
+        assert lines[1][:n] == given[-1]
+        if len(given) > 1:  # a header
+            assert lines[0][:n] == [given[-2][0].lstrip("#"), *given[-2][1:]]
+        assert centre(read_bed(tmp_path / "o.tsv")).tolist() == expected  # and it is read again
 
 
 def test_windows_of_finetuning_are_on_the_summits(tmp_path: Path, genome_path: Path) -> None:
@@ -127,6 +137,35 @@ def test_a_matrix_records_its_summits(tmp_path: Path) -> None:
         "region)",
         "peaks: 1 starts below 0 set to 0",
     ]
+
+
+NAMES = "id,note,strand,chromEnd,chromStart,seqname,val,val,summit,ELF1,score_ELF1\n"
+QUOTED = (
+    'a,"x, y",+,1200,1000,chr1,1,2,.,=1,-0.5\nb,"say ""hi""; z",-,1400,1000,chr2,3,4,1100,u,007\n'
+)
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_predict_keeps_order_and_names_of_a_csv(
+    tmp_path: Path, trunk: Bundle, genome_path: Path, separator: str
+) -> None:
+    """Only fields that need it are quoted, and columns may be called as ours are."""
+    text = NAMES + QUOTED
+    path = tmp_path / "r.csv"
+    path.write_text(text.replace(",", separator).replace(f"x{separator} y", "x, y"))
+    regions = read_bed(path, keep=True)
+    made = as_in_file(predict_regions(trunk, regions, open_sequences(genome_path)), regions)
+    given = [
+        "id", "note_input", "strand", "chromEnd", "chromStart", "seqname", "val", "val_input",
+        "summit_input", "ELF1", "score_ELF1",
+    ]  # fmt: skip
+    own = ["summit", "window_start", "window_end", "score_score_ELF1", "SPI1", "MAX", "note"]
+    assert list(made) == given + own
+    assert made[given].astype(str).to_numpy().tolist() == [
+        ["a", "x, y", "+", "1200", "1000", "chr1", "1", "2", "-1", "=1", "-0.5"],
+        ["b", 'say "hi"; z', "-", "1400", "1000", "chr2", "3", "4", "1100", "u", "007"],
+    ]
+    assert made["summit"].tolist() == [1100, 1100]
 
 
 def test_predict_returns_every_column(tmp_path: Path, trunk: Bundle, genome_path: Path) -> None:

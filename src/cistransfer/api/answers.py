@@ -462,9 +462,9 @@ def _write(
     asked: Mapping[str, Any],
 ) -> None:
     """Interpretation, predictions of the open regions, the report and the record."""
+    from cistransfer.api.data import read_regions
     from cistransfer.examples.candidates import as_sequences
-    from cistransfer.genome.bed import as_regions
-    from cistransfer.prediction.table import predict_regions, write_predictions
+    from cistransfer.prediction.table import as_in_file, predict_regions, write_predictions
     from cistransfer.report.page import write_report
 
     if interpret:
@@ -475,11 +475,11 @@ def _write(
         methods = Methods(motifs=motifs, max_sequences=_ATTRIBUTED)
         explain(answer.folder / "model", learned, methods, device=device)
     if source.open_regions is not None:
-        regions = as_regions(source.open_regions)
+        regions = read_regions(source.open_regions, keep=True)
         sequences = as_sequences(source.genome)
         worse = answer.verdict == "worse"
         bundle = (answer.instead if worse else None) or answer.bundle
-        table = predict_regions(bundle, regions, sequences)
+        table = as_in_file(predict_regions(bundle, regions, sequences), regions)
         write_predictions(answer.folder / "predictions.tsv.gz", table)
     write_json(
         answer.folder / "answer.json",

@@ -41,7 +41,7 @@ def predict(
     from cistransfer.api.use import predict as predict_table
     from cistransfer.genome.bed import read_bed
     from cistransfer.models.score import choose_device
-    from cistransfer.prediction.table import write_predictions
+    from cistransfer.prediction.table import as_in_file, write_predictions
 
     networks.register()
     read: dict[str, Any] = {}
@@ -55,7 +55,7 @@ def predict(
         table = predict_table(bundles, scored.fasta, **how)
     else:
         regions = read_bed(scored.regions, scored.columns, keep=True)
-        table = predict_table(bundles, regions, scored.genome, **how)
+        table = as_in_file(predict_table(bundles, regions, scored.genome, **how), regions)
         read = {"read": regions.attrs["read"].as_dict()}
     inputs = table.attrs["inputs"]
     read["inputs"] = [{k: v for k, v in one.items() if k != "read"} for one in inputs]

@@ -132,7 +132,9 @@ def read_bed(
     -------
     DataFrame
         A region table in the file's order; ``name`` and ``strand`` where the file has them and
-        ``summit`` where its format has one. ``attrs["read"]`` holds the `ReadFacts`.
+        ``summit`` where its format has one. ``attrs["read"]`` holds the `ReadFacts`; with ``keep``
+        ``attrs["file"]`` the table's and the file's name of each column in the file's order, and
+        what the file calls the first base (`cistransfer.prediction.table.as_in_file`).
 
     Raises
     ------
@@ -207,18 +209,27 @@ def _table(rows: Rows, form: Form, keep: bool) -> pd.DataFrame:
         return text.to_numpy()
 
     table = regions_table(column(form.chrom), column("start"), column("end"))
+    called = dict(zip(place, ("chrom", "start", "end"), strict=True))
+    taken = {*called.values(), *(["summit"] if form.summit is not None else [])}
     for i in kept:
         name = form.names[i] if keep else "name" if i == form.name else "strand"
-        if i == form.summit and name == "summit":
-            table[name] = column("summit")
-            continue
-        while name in (*table.columns, *(["summit"] if form.summit is not None else [])):
+        own = i == form.summit and name == "summit" and _same(column(i), column("summit"))
+        while name in taken and not own:
             name += "_input"
-        table[name] = column(i)
+        taken.add(name)
+        table[name] = column("summit" if own else i)
+        called[i] = name
     if form.summit is not None:
         table["summit"] = column("summit")
     table.attrs["read"] = facts
+    if keep:
+        pairs = tuple((called[i], form.names[i]) for i in range(rows.head.fields))
+        table.attrs["file"] = (pairs, form.base)
     return table
+
+
+def _same(texts: Any, numbers: Any) -> bool:
+    return bool((pd.to_numeric(pd.Series(texts)).to_numpy() == numbers).all())
 
 
 def _coded(block: RowBlock, column: int, codes: dict[str, int], *, name: bool) -> Any:

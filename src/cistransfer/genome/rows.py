@@ -343,13 +343,13 @@ def _separator(text: str) -> str:
 
 def _is_quoted(text: str, separator: str) -> bool:
     """Whether a field is wholly in quotes: a lone quote in a name is no quoting."""
-    fields = text.split(separator if separator != " " else None)
-    return any(len(field) > 1 and field[0] == field[-1] == '"' for field in fields)
+    between = r"\s" if separator == " " else re.escape(separator)
+    return bool(re.search(f'(?:^|{between})"(?:[^"]|"")*"(?:{between}|$)', text))
 
 
 def split_line(text: str, separator: str, quotes: bool) -> list[str]:
-    """The fields of a line."""
-    if quotes:
+    """The fields of a line; CSV is quoted only where a field needs it."""
+    if quotes or (separator in ",;" and '"' in text and _is_quoted(text, separator)):
         plain = " ".join(text.split()) if separator == " " else text
         with contextlib.suppress(csv.Error):
             return next(csv.reader([plain], delimiter=separator), [])

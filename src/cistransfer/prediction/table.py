@@ -20,6 +20,7 @@ from cistransfer.progress import bar
 from cistransfer.tables import write_tsv
 
 __all__ = [
+    "as_in_file",
     "averaged",
     "predict_fasta",
     "predict_regions",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 _CHUNK = 16_384
+_OWN = ("window_start", "window_end", "note")
 _LEAST = 1e-12  # a probability as far from 0 and 1 as its logit can be told
 
 
@@ -85,15 +87,52 @@ def predict_regions(
         for at in range(0, len(rows), _CHUNK)
     )
     scores = _scores(bundle, chunks, len(windows), len(rows), strands, notes, prevalence)
-    own = ("window_start", "window_end", "note")
     table = pd.DataFrame(regions).reset_index(drop=True)
-    table = table.rename(columns={name: f"{name}_input" for name in own}).assign(
+    table = table.rename(columns=_given_names(table.columns)).assign(
         window_start=windows["start"], window_end=windows["end"]
     )
     found = _with_scores(table, bundle, scores, notes)
     found.attrs["inputs"] = placing.inputs
     found.attrs["uracils"] = getattr(sequences, "uracils", 0)
     return found
+
+
+def _given_names(columns: Sequence[str]) -> dict[str, str]:
+    """What columns of the input are called that have the name of one of ours."""
+    found: dict[str, str] = {}
+    for name in filter(lambda name: name in _OWN, columns):
+        new = f"{name}_input"
+        while new in columns:
+            new += "_input"
+        found[name] = new
+    return found
+
+
+def as_in_file(table: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions with the columns of the file that their regions came from, as they stood in it.
+
+    In their order, under their names, and counted from 1 where the file counts from 1
+    (``window_start`` and ``window_end`` are 0-based and half-open always). A column that is called
+    as one of ours is, or twice the same, has ``_input`` behind its name.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `predict_regions`.
+    regions : DataFrame
+        From `cistransfer.genome.bed.read_bed` with ``keep``; of others the table is as it was.
+    """
+    if "file" not in regions.attrs:
+        return table
+    pairs, base = regions.attrs["file"]
+    renamed = _given_names(regions.columns)
+    order = [renamed.get(name, name) for name, _ in pairs]
+    found = table[order + [name for name in table.columns if name not in order]]
+    if base:
+        found = found.assign(start=found["start"] + base)
+    places = {ours: theirs for ours, theirs in pairs if ours in ("chrom", "start", "end")}
+    free = {ours: theirs for ours, theirs in places.items() if theirs not in found.columns}
+    return found.rename(columns=free)
 
 
 def _none_there(windows: pd.DataFrame, sequences: Sequences) -> InputError:
@@ -292,8 +331,10 @@ def _scores(
 def _with_scores(
     table: pd.DataFrame, bundle: Bundle, scores: NDArray[np.float64], notes: NDArray[np.object_]
 ) -> pd.DataFrame:
-    columns = {
-        (task if task not in table else f"score_{task}"): scores[:, column]
-        for column, task in enumerate(bundle.tasks)
-    }
+    columns: dict[str, NDArray[np.float64]] = {}
+    for task, values in zip(bundle.tasks, scores.T, strict=True):
+        name = task
+        while name in table or name in columns:
+            name = f"score_{name}"
+        columns[name] = values
     return pd.concat([table, pd.DataFrame(columns)], axis=1).assign(note=notes)

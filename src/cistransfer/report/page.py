@@ -15,6 +15,7 @@ import cistransfer
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import Evaluation, open_evaluation
 from cistransfer.evaluation.runs import open_predictions
+from cistransfer.genome.bed import read_bed
 from cistransfer.report.inline import glyphs
 from cistransfer.report.learned import learned_part
 from cistransfer.report.numbers import (
@@ -165,10 +166,12 @@ def _top(path: Path, task: str) -> dict[str, Any] | None:
     """The regions that are scored highest."""
     if not path.exists():
         return None
-    table = read_tsv(path, ("start", "end"), ("chrom",))
+    table = read_tsv(path, ())
     if task not in table:
         return None
-    table = read_tsv(path, ("start", "end", task), ("chrom",))
+    table = read_tsv(path, (task,))
+    places = read_bed(path)  # under the names, and counted as, in the file that was scored
+    table = places[["chrom", "start", "end"]].assign(**{task: table[task]})
     best = table.sort_values(task, ascending=False, kind="stable").head(_TOP)
     return {
         "n": int(table[task].notna().sum()),
