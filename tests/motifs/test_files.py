@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from cistransfer.errors import InputError
 from cistransfer.motifs.files import Motifs, read_motifs, write_meme
 from cistransfer.motifs.formats import parse_motifs
+from cistransfer.motifs.names import motif_tfs, motifs_of
 from cistransfer.motifs.pwm import PWM, consensus
 
 HEAD = "MEME version 4\n\nALPHABET= ACGT\n\n"
@@ -359,6 +360,18 @@ def test_folders_and_archives(tmp_path):
     assert not (tmp_path.parent / "evil.motif").exists()
     tar = Path(shutil.make_archive(str(tmp_path / "tarred"), "gztar", folder))
     assert len(read_motifs(tar)) == 3  # a compressed file inside is left out
+    (folder / "TF_Information.txt").write_text(
+        "TF_ID\tMotif_ID\tTF_Name\nT1\tM03_2.00\tFOXA1\nT2\tM03_2.00\tFOXA2\n"
+        "T3\t.\tX\nT4\tM9_2.00\tY\nT5\tM01_2.00\tSPI1\n"
+    )
+    (folder / "TF_Information_all_motifs.txt").write_text("Motif_ID\tTF_Name\nM03_2.00\tFOXP1\n")
+    named = read_motifs(folder)
+    assert [motif_tfs(pwm) for pwm in named] == [
+        ("SPI1",), ("M02_2.00",), ("FOXA1", "FOXA2"), ("FOXA1",),
+    ]  # fmt: skip
+    assert "their TFs from TF_Information.txt (2 motifs)" in named.facts.line()
+    assert motifs_of("FOXA2", named) == [named[2]]
+    assert named[2].alt_name == ""
     (folder / "bad.motif").write_text(FOXA1_HOMER + "0.5 0.5 0.5 0.5\n")
     with pytest.raises(InputError, match=r"pwms/bad.motif, line 2: expected four probabilities"):
         read_motifs(folder)
@@ -368,6 +381,23 @@ def test_folders_and_archives(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"expected motif files .*, found 0 other files"):
         read_motifs(tmp_path / "empty")
+
+
+def test_the_tfs_that_gimmemotifs_lists_beside_its_motifs(tmp_path):
+    path = tmp_path / "gimme.vertebrate.v5.0.pfm"
+    path.write_text(FORMATS["GimmeMotifs"][0] + ">GM.5.0.Mixed.0001\n" + BY_POSITION)
+    (tmp_path / "gimme.vertebrate.v5.0.motif2factors.txt").write_text(
+        "Motif\tFactor\tEvidence\tCurated\nGM.5.0.Forkhead.0001\tFOXA1\tChIP-seq\tY\n"
+        "GM.5.0.Forkhead.0001\tFoxa1\tPBM\tN\nGM.5.0.Mixed.0001\tNRSF\tChIP-seq\tY\n"
+    )
+    motifs = read_motifs(path)
+    assert [(motif_tfs(pwm), pwm.alt_name) for pwm in motifs] == [
+        (("FOXA1",), ""), (("NRSF",), "NRSF"),
+    ]  # fmt: skip
+    assert [pwm.name for pwm in motifs_of("REST", path)] == ["GM.5.0.Mixed.0001"]
+    assert motifs.facts.notes == (
+        "their TFs from gimme.vertebrate.v5.0.motif2factors.txt",
+    )  # fmt: skip
 
 
 def test_too_much_in_an_archive_is_refused(tmp_path, monkeypatch):

@@ -60,6 +60,11 @@ def motif(name: str, alt_name: str = "") -> PWM:
         ("M0001_1.02", "(Tfap2b)_(Mus_musculus)_(DBD_1.00)", ("TFAP2B",)),
         ("Ar_DBD_1", "", ("AR",)),
         ("UP00000_1", "Smad3_primary", ("SMAD3",)),
+        ("AHR_si", "", ("AHR",)),  # HOCOMOCO 9
+        ("FOXA1_f1", "", ("FOXA1",)),
+        ("ERE(NR),IR3/MCF7-ERa-ChIP-Seq(Unpublished)/Homer", "ERE", ("ESR1",)),
+        ("REST-NRSF(Zf)/Jurkat-NRSF-ChIP-Seq/Homer", "REST-NRSF", ("REST",)),
+        ("NFkB-p50,p52(RHD)/Monocyte-p50-ChIP-Chip/Homer", "NFkB-p50,p52", ("NFKB1", "NFKB2")),
     ],
 )
 def test_names(name: str, alt_name: str, expected: tuple[str, ...]) -> None:
@@ -105,6 +110,9 @@ KNOWN = [
         ("C/EBPbeta", "CEBPB", "spelled otherwise"),
         ("Nkx2.5", "NKX2-5", "spelled otherwise"),
         ("c-Myc", "MYC", "spelled otherwise"),
+        ("cMyc", "MYC", "synonym"),
+        ("eGFP-SPI1", "SPI1", "spelled otherwise"),  # ENCODE's
+        ("3xFLAG-HNF4A", "HNF4A", "spelled otherwise"),
         ("n-Myc", "MYCN", "synonym"),
         ("PU.1", "SPI1", "synonym"),
         ("pu1", "SPI1", "synonym"),

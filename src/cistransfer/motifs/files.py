@@ -8,7 +8,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, overload
 
@@ -106,7 +106,9 @@ def read_motifs(path: str | os.PathLike[str], *, background: Sequence[float] = U
     MEME (versions 3 to 5, the output of ``meme`` and ``streme``, DNA or RNA), JASPAR (with and
     without letters, brackets and header lines), HOMER, HOCOMOCO (counts or log-odds),
     GimmeMotifs, CIS-BP and TRANSFAC, several of them one after another, plain or compressed, from
-    a pipe too; folders, zip and tar archives of them. Whether a row is a position or a base is
+    a pipe too; folders, zip and tar archives of them. Whose motifs are is read from the tables that
+    CIS-BP (``TF_Information.txt``) and GimmeMotifs (``….motif2factors.txt``) put beside them.
+    Whether a row is a position or a base is
     told by labels, the format or the sums; 4 × 4 numbers that could be either are refused.
 
     Probabilities that sum to 1 only within 0.02 (files with two or three decimals) are
@@ -145,6 +147,10 @@ def read_motifs(path: str | os.PathLike[str], *, background: Sequence[float] = U
             return _gathered(path, _of_tar(path, stream), background)
     with open_text(path) as text:
         parsed = parse_motifs(name, _Left(path).lines(text), _stem(name), background)
+    beside = Path(os.path.splitext(name)[0] + ".motif2factors.txt")  # where GimmeMotifs has it
+    if beside.is_file():
+        with open_text(beside) as text:
+            _name_tfs(parsed, beside.name, _tfs_of_motifs(list(_Left(beside).lines(text))))
     return Motifs(tuple(parsed.pwms), _facts(path, parsed))
 
 
@@ -284,14 +290,23 @@ class _Left:
 
 
 def _gathered(
-    path: str | os.PathLike[str], files: Iterable[tuple[str, IO[str]]], background: Sequence[float]
+    path: str | os.PathLike[str],
+    files: Iterable[tuple[str, io.TextIOWrapper]],
+    background: Sequence[float],
 ) -> Motifs:
     """Motifs of those of many texts that hold some; the others are counted."""
     parsed, n_files, left = Parsed(), 0, _Left(path)
     left_out: list[str] = []
+    tables: list[tuple[str, dict[str, list[str]]]] = []
     for name, text in files:
         where = f"{path}/{name}"
+        if b"\0" in text.buffer.peek(512)[:512]:  # type: ignore[attr-defined]
+            left_out.append(name)  # a picture, a compressed file
+            continue
         lines = list(left.lines(text))
+        if table := _tfs_of_motifs(lines):
+            tables.append((name, table))
+            continue
         first = next((line for line in lines if line.strip() and line[0] != "#"), "")
         if not is_motif_line(first) and not any(x.startswith("MEME version") for x in lines):
             left_out.append(name)
@@ -304,10 +319,43 @@ def _gathered(
         raise InputError(
             f"{path}: expected motif files ({KNOWN_FORMATS}), found {len(left_out):,} other files"
         )
+    for name, table in tables:
+        _name_tfs(parsed, name, table)
     return Motifs(tuple(parsed.pwms), _facts(path, parsed, n_files, left_out))
 
 
-def _of_folder(folder: Path) -> Iterator[tuple[str, IO[str]]]:
+_NAMED = (("Motif_ID", "TF_Name"), ("Motif", "Factor"))
+"""Columns of the tables that say whose motifs are: CIS-BP's, and GimmeMotifs'."""
+
+
+def _tfs_of_motifs(lines: Sequence[str]) -> dict[str, list[str]]:
+    """The TFs of each motif that a table names; empty where the text is no such table."""
+    head = lines[0].rstrip("\r\n").split("\t") if lines else []
+    columns = next(
+        ([head.index(name) for name in pair] for pair in _NAMED if {*pair} <= {*head}), None
+    )
+    found: dict[str, list[str]] = {}
+    for line in lines[1:] if columns else ():
+        fields = line.rstrip("\r\n").split("\t")
+        if columns and len(fields) > max(columns) and fields[columns[0]] not in ("", "."):
+            found.setdefault(fields[columns[0]], []).append(fields[columns[1]].strip())
+    return found
+
+
+def _name_tfs(parsed: Parsed, name: str, table: dict[str, list[str]]) -> None:
+    """Give motifs the TFs of a table, those that have none yet; a TF alone is its second name."""
+    named = 0
+    for i, pwm in enumerate(parsed.pwms):
+        tfs = tuple(dict.fromkeys(tf for tf in table.get(pwm.name, ()) if tf))
+        if tfs and not pwm.tfs:
+            alone = tfs[0] if len(tfs) == 1 else ""
+            parsed.pwms[i] = replace(pwm, tfs=tfs, alt_name=pwm.alt_name or alone)
+            named += 1
+    if named:
+        parsed.notes[f"their TFs from {name}"] = named
+
+
+def _of_folder(folder: Path) -> Iterator[tuple[str, io.TextIOWrapper]]:
     for file in sorted(folder.rglob("*")):
         inside = file.relative_to(folder)
         if not file.is_file() or any(part.startswith(".") for part in inside.parts):
@@ -316,7 +364,9 @@ def _of_folder(folder: Path) -> Iterator[tuple[str, IO[str]]]:
             yield inside.as_posix(), _as_text(stream)
 
 
-def _of_zip(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[str, IO[str]]]:
+def _of_zip(
+    path: str | os.PathLike[str], stream: IO[bytes]
+) -> Iterator[tuple[str, io.TextIOWrapper]]:
     """Members of an archive, read one after another; nothing is written anywhere."""
     try:
         with zipfile.ZipFile(stream) as archive:
@@ -333,7 +383,9 @@ def _of_zip(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[s
         raise InputError(f"{path}: the zip file is cut short or damaged ({said})") from error
 
 
-def _of_tar(path: str | os.PathLike[str], stream: IO[bytes]) -> Iterator[tuple[str, IO[str]]]:
+def _of_tar(
+    path: str | os.PathLike[str], stream: IO[bytes]
+) -> Iterator[tuple[str, io.TextIOWrapper]]:
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
@@ -351,5 +403,7 @@ def _hidden(name: str) -> bool:
     return any(re.match(r"\.[^.]|__MACOSX", part) for part in name.split("/"))
 
 
-def _as_text(stream: IO[bytes]) -> IO[str]:
+def _as_text(stream: IO[bytes]) -> io.TextIOWrapper:
+    if not hasattr(stream, "peek"):
+        stream = io.BufferedReader(stream)
     return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")

@@ -25,7 +25,8 @@ MAX_GIVEN = 3
 
 _PREFIX = re.compile(r"^[A-Z]{2}\d{4}\.\d+[._ ](?=.)")
 _SUFFIX = re.compile(
-    r"(\(.*|_(HUMAN|MOUSE)\b.*|\.H1\d.*|_(primary|secondary)|_(full|e?DBD)[_\d.]*)$", re.IGNORECASE
+    r"(\(.*|_(HUMAN|MOUSE)\b.*|\.H1\d.*|_(primary|secondary)|_(full|e?DBD)[_\d.]*|_(f\d|si|do))$",
+    re.IGNORECASE,
 )
 _UNIPROT = re.compile(r"^([A-Z0-9]+)_(HUMAN|MOUSE)\b", re.IGNORECASE)
 _SHORTENED = (
@@ -35,7 +36,14 @@ _SHORTENED = (
 )  # fmt: skip
 _TRANSFAC = re.compile(r"^[VINPF]\$(.+?)(_[CQ]?\d+)*$")
 _CISBP = re.compile(r"^\(([^()]+)\)_\(")
-_HOMER = {"TCF3(HMG)": "TCF7L1", "TCF4(HMG)": "TCF7L2"}  # what the cells were assayed for
+_HOMER = {  # what the cells were assayed for, where the name is an element's or two names
+    "TCF3(HMG)": "TCF7L1", "TCF4(HMG)": "TCF7L2", "REST-NRSF(": "REST", "NFKB-P65(": "RELA",
+    "NFKB-P65-REL(": "RELA", "NFKB-P50,P52(": "NFKB1 NFKB2", "ERE(": "ESR1", "ARE(": "AR",
+    "AR-HALFSITE(": "AR", "GRE(": "NR3C1", "PR(": "PGR", "PPARE(": "PPARG", "LXRE(": "NR1H2",
+    "JUN-AP1(": "JUN", "C-JUN-CRE(": "JUN", "ZNF143|STAF(": "ZNF143", "RUNX-AML(": "RUNX1",
+    "STAT3+IL21(": "STAT3", "PIT1+1BP(": "POU1F1",
+}  # fmt: skip
+_TAG = re.compile(r"^(?:[cv]-(?=[A-Za-z])|(?:e?gfp|(?:3x)?flag)-)", re.IGNORECASE)
 _GREEK = {
     "ALPHA": "A", "BETA": "B", "GAMMA": "G", "DELTA": "D", "EPSILON": "E", "KAPPA": "K",
     "Α": "A", "Β": "B", "Γ": "G", "Δ": "D", "Ε": "E", "Κ": "K",
@@ -103,8 +111,9 @@ def tf_symbol(name: str, known: Iterable[str]) -> Match:
 
     As written; else regardless of case (``Hnf4a`` and ``HNF4A``: orthologs of mammals share their
     symbols but for case); else without punctuation and with Greek letters as one letter
-    (``HNF-4alpha``, ``c-Myc``); else by synonyms (a small table of HGNC's symbols and aliases and
-    of UniProt's entry names; a name that is itself a TF's symbol is never a synonym of another).
+    (``HNF-4alpha``, ``c-Myc``, ``eGFP-FOXA1``); else by synonyms (a small table of HGNC's symbols
+    and aliases and of UniProt's entry names; a name that is itself a TF's symbol is never a synonym
+    of another).
 
     Raises
     ------
@@ -124,15 +133,18 @@ def tf_symbol(name: str, known: Iterable[str]) -> Match:
 def motif_tfs(pwm: PWM) -> tuple[str, ...]:
     """Upper-case names of the TFs that a motif belongs to.
 
-    Reads JASPAR's names (``FOSL2::JUND(var.2)``, or ``MA0004.1.Arnt`` as in its MEME files; both
-    partners of a heterodimer count), HOCOMOCO's (``P53_HUMAN.H11MO.0.A``, ``HNF4A.H12CORE.0.P.B``),
-    HOMER's (``Oct4:Sox17(POU,Homeobox,HMG)/…``), TRANSFAC's (``V$HNF4ALPHA_Q6``) and those of the
-    MEME Suite's files (``(Tfap2b)_(Mus_musculus)_(DBD_1.00)``, ``Ar_DBD_1``) from ``alt_name``, or
-    ``name`` where there is none.
+    What a table beside the motifs says (``tfs``); else reads JASPAR's names
+    (``FOSL2::JUND(var.2)``, or ``MA0004.1.Arnt`` as in its MEME files; both partners of a
+    heterodimer count), HOCOMOCO's (``P53_HUMAN.H11MO.0.A``, ``HNF4A.H12CORE.0.P.B``), HOMER's
+    (``Oct4:Sox17(POU,Homeobox,HMG)/…``, ``ERE(NR),IR3/…``), TRANSFAC's (``V$HNF4ALPHA_Q6``) and
+    those of the MEME Suite's files (``(Tfap2b)_(Mus_musculus)_(DBD_1.00)``, ``Ar_DBD_1``) from
+    ``alt_name``, or ``name`` where there is none.
     """
-    for start, tf in _HOMER.items():
+    if pwm.tfs:
+        return tuple(dict.fromkeys(tf.upper() for tf in pwm.tfs))
+    for start, tfs in _HOMER.items():
         if pwm.name.upper().startswith(start):
-            return (tf,)
+            return tuple(tfs.split())
     name = _PREFIX.sub("", pwm.label)
     for pattern in (_CISBP, _TRANSFAC):
         if match := pattern.match(name):
@@ -233,7 +245,7 @@ def _ways(name: str, known: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 @cache
 def _key(name: str) -> str:
-    return plain_letters(re.sub(r"^[cv]-(?=[A-Za-z])", "", name.strip(), flags=re.IGNORECASE))
+    return plain_letters(_TAG.sub("", name.strip()))
 
 
 @cache

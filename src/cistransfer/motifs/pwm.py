@@ -47,6 +47,8 @@ class PWM:
     threshold : float or None
         Log-odds (bits, uniform background) from which its source calls a site, where it says so
         (HOMER).
+    tfs : tuple of str
+        TFs that it belongs to, where a table beside the motifs says so (CIS-BP, GimmeMotifs).
 
     Raises
     ------
@@ -61,6 +63,7 @@ class PWM:
     alt_name: str = ""
     sites: float | None = None
     threshold: float | None = None
+    tfs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         matrix = np.array(self.probabilities, dtype=np.float64)
