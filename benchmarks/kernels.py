@@ -1,9 +1,9 @@
 """Kernels of a training step beside the plain functions that they equal: CPU time of each.
 
-    python benchmarks/kernels.py [--threads 1] [--repeats 30]
+    python benchmarks/kernels.py [--threads 1] [--repeats 30] [--batch 256]
 
-Forward and backward on activations of the published CNN and the one-hot of the motif bank (batch
-256), float32 and bf16, in turn; the least of the repeats, which other work on the machine disturbs
+Forward and backward on activations of the published CNN and the one-hot of the motif
+bank, float32 and bf16, in turn; the least of the repeats, which other work on the machine disturbs
 least. Prints a Markdown table and the processor's name: what is faster on one may be slower on
 another.
 """
@@ -36,10 +36,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--batch", type=int, default=256)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     rows = []
-    for name, (layer, shape) in layers().items():
+    for name, (layer, shape) in layers(options.batch).items():
         for kind in (torch.float32, torch.bfloat16):
             x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(kind)
             x = x.to(memory_format=torch.channels_last) if x.dim() == 4 else x
@@ -61,18 +62,18 @@ def main() -> None:
     print(f"\n{processor()}, {options.threads} thread(s), CPU time, PyTorch {torch.__version__}")
 
 
-def layers() -> dict[str, tuple[Layer, tuple[int, ...]]]:
+def layers(n: int) -> dict[str, tuple[Layer, tuple[int, ...]]]:
     """What is timed, and the shape of its input."""
     weight = torch.randn(200, 100, 7).requires_grad_()
     bias = torch.zeros(200).requires_grad_()
     bank = torch.randn(512, 4, 19).requires_grad_()
     return {
-        "convolution": (lambda x: convolve(x, weight, bias), (256, 100, 1, 60)),
-        "max-pooling": (lambda x: window_maximum(x, 3), (256, 100, 1, 182)),
-        "batch norm": (BatchNorm2d(100), (256, 100, 1, 182)),
-        "dropout": (Dropout(0.3), (256, 32, 1, 200)),
-        "both strands": (lambda x: scan_maximum(x.detach(), bank, 13), (256, 4, 1, 200)),
-        "block": (conv_block(100, 200, 7, 3, "bn-relu"), (256, 100, 1, 60)),
+        "convolution": (lambda x: convolve(x, weight, bias), (n, 100, 1, 60)),
+        "max-pooling": (lambda x: window_maximum(x, 3), (n, 100, 1, 182)),
+        "batch norm": (BatchNorm2d(100), (n, 100, 1, 182)),
+        "dropout": (Dropout(0.3), (n, 32, 1, 200)),
+        "both strands": (lambda x: scan_maximum(x.detach(), bank, 13), (n, 4, 1, 200)),
+        "block": (conv_block(100, 200, 7, 3, "bn-relu"), (n, 100, 1, 60)),
     }
 
 

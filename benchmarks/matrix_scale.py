@@ -204,7 +204,8 @@ def timed(command: list[str]) -> tuple[float, float, float]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
-    if os.waitstatus_to_exitcode(status):
+    process.returncode = os.waitstatus_to_exitcode(status)  # it has been waited for
+    if process.returncode:
         raise SystemExit(f"failed: {' '.join(command)[:200]}")
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6
 

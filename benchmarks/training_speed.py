@@ -77,14 +77,18 @@ def make_examples(n: int, seed: int) -> ExampleSet:
     return ExampleSet(codes, labels, regions.assign(part=part), ("planted",), {})
 
 
-def train_plain(model: nn.Module, examples: ExampleSet, epochs: int, device: torch.device) -> None:
+def train_plain(
+    model: nn.Module, examples: ExampleSet, epochs: int, device: torch.device, workers: int = 0
+) -> None:
     """Both strands as float tensors through a DataLoader, as the papers do."""
     rows = examples.rows("train")
     forward = one_hot(torch.from_numpy(examples.codes[rows])).contiguous()
     x = torch.cat([forward, forward.flip(1, 2)])
     y = torch.from_numpy(examples.labels[rows]).float().repeat(2, 1)
     data = torch.utils.data.TensorDataset(x, y)
-    loader = torch.utils.data.DataLoader(data, batch_size=BATCH, shuffle=True)
+    loader = torch.utils.data.DataLoader(
+        data, batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     loss = nn.BCEWithLogitsLoss()
     model.train()
