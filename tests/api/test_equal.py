@@ -17,7 +17,7 @@ from cistransfer.genome.codes import decode, encode_many
 from cistransfer.interpretation.attribute import attribute
 from cistransfer.interpretation.mutagenesis import mutagenesis
 from cistransfer.models.score import one_hot
-from cistransfer.prediction.table import write_predictions
+from cistransfer.prediction.output import write_predictions
 
 GENOME = "data/genome.fa"
 CPU = {"device": "cpu", "precision": "float32"}

@@ -22,7 +22,7 @@ KINDS = {
     "motifs": ("--motifs", "--target-motif", "--profiles"),
     "a binding matrix": ("--matrix", "matrix"),
     "an example set": ("--examples",),
-    "a bundle": ("--trunk", "bundle", "--other"),
+    "a bundle": ("--trunk", "bundle", "bundles", "--other"),
 }  # fmt: skip
 
 

@@ -22,7 +22,8 @@ from cistransfer.genome.formats import formats
 from cistransfer.genome.intervals import centre, centre_windows
 from cistransfer.genome.rows import RowSource
 from cistransfer.models.bundle import Bundle
-from cistransfer.prediction.table import as_in_file, predict_regions, write_predictions
+from cistransfer.prediction.output import as_in_file, write_predictions
+from cistransfer.prediction.table import predict_regions
 
 KNOWN = (
     "chr1\t500\t2000\ta\t0\t.\t9\t9\t9\t100\n"

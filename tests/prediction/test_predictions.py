@@ -246,3 +246,132 @@ def test_models_that_agree_have_no_interval_and_no_score_has_none() -> None:
     assert np.allclose([low[0], high[0]], 0.2)
     assert low[1] == pytest.approx(1)
     assert np.isnan([low[2], high[2]]).all()
+
+
+TASKS = ["ELF1", "SPI1", "MAX"]
+
+
+@pytest.mark.parametrize("stride", [30, 100])
+def test_long_regions_are_covered_and_summarised(
+    trunk: Bundle, world, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows from end to end, evenly, no further apart than the stride; beside them one window."""
+    wide = regions_table(
+        ["chr1", "2", "chr1", "chr2", "chrUn"],
+        [20500, 20700, 20040, 0, 5],
+        [21131, 20760, 20140, 220, 300],
+        windows="mine",
+    )
+    monkeypatch.setattr(module, "_CHUNK", 7)
+    best = predict_regions(trunk, wide, world.genome, stride=stride)
+    mean = predict_regions(trunk, wide, world.genome, stride=stride, summary="mean")
+    assert best["windows"].tolist()[1:3] == [1, 1]
+    assert (best["windows_input"] == "mine").all()
+    starts = np.linspace(20500, 21031, -(-531 // stride) + 1)
+    starts = np.floor(starts + 0.5).astype(int)
+    assert np.diff(starts).max() <= stride
+    codes = world.genome.fetch(regions_table("chr1", starts, starts + 100))
+    found = _probability(trunk, codes)
+    assert best["windows"][0] == len(starts)
+    assert np.allclose(best.loc[0, TASKS].astype(float), found.max(axis=0), atol=1e-6)
+    assert np.allclose(mean.loc[0, TASKS].astype(float), found.mean(axis=0), atol=1e-6)
+    assert (best["window_start"][0], best["window_end"][0]) == (20500, 21131)
+    plain = predict_regions(trunk, wide.iloc[1:3], world.genome)
+    assert np.allclose(best.loc[1:2, TASKS], plain[TASKS], atol=1e-6)
+    assert best["note"][4] == "no sequence: unknown chromosome or off its end"
+    assert best["note"][3] == "no sequence: all N"
+    assert best["note"].tolist()[:3] == ["", "", ""]
+    with pytest.raises(InputError, match="a stride from 1 to the window's 100 bp, found 101"):
+        predict_regions(trunk, wide, world.genome, stride=101)
+
+
+def test_long_sequences_are_covered(trunk: Bundle, tmp_path: Path) -> None:
+    text = "".join("ACGT"[code] for code in np.random.default_rng(4).integers(0, 4, 170))
+    write_fasta(tmp_path / "g.fa", {"c": text + "A" * 80})
+    over = ct.predict(trunk, "c:50-350", tmp_path / "g.fa", stride=50)
+    assert over[["windows", "note"]].to_numpy().tolist() == [[3, "of 5 windows 2 off its end"]]
+    texts = [text, text[:60], text[:100], text[:20] + "N" * 130]
+    table = ct.predict(trunk, texts, stride=40, summary="mean")
+    each = ct.predict(trunk, [text[at : at + 100] for at in (0, 35, 70)])
+    assert table["windows"].tolist() == [3, 0, 1, 1]
+    assert np.allclose(table.loc[0, TASKS].astype(float), each[TASKS].mean(), atol=1e-6)
+    assert table["note"].tolist() == ["", "shorter than 100 bp", "", "of 3 windows 3 with N"]
+    with pytest.raises(InputError, match="summary has no meaning without a stride"):
+        ct.predict(trunk, texts, summary="mean")
+
+
+def test_models_side_by_side_and_ensembles(trunk: Bundle, regions: pd.DataFrame, world) -> None:
+    """Those of one name, or unnamed of the same tasks, are an ensemble; others stand beside it."""
+    other = replace(trunk, card=trunk.card.model_copy(update={"tasks": ("GABPA", "SPI2", "MAX2")}))
+    half = replace(trunk, card=trunk.card.model_copy(update={"temperatures": [2.0, 2.0, 2.0]}))
+    table = ct.predict([trunk, other, half], regions, world.genome)
+    ends = ["", " sd", " low", " high"]
+    first = [task + end for task in TASKS for end in ends]
+    assert list(table)[-16:] == [*first, "GABPA", "SPI2", "MAX2", "note"]
+    alone, halved = (ct.predict(one, regions, world.genome)[TASKS] for one in (trunk, half))
+    assert np.allclose(table[TASKS], (alone + halved) / 2)
+    assert np.allclose(table["MAX2"], alone["MAX"])
+    for models in ({"a": trunk, "b": [half]}, [f"a={trunk.path}", half]):
+        named = ct.predict(models, regions, world.genome, task="SPI1")
+        b = "b" if isinstance(models, dict) else "SPI1"
+        assert list(named)[-3:] == ["a", b, "note"]
+        assert np.allclose(named[["a", b]], np.stack([alone["SPI1"], halved["SPI1"]], axis=1))
+    mixed = replace(trunk, card=trunk.card.model_copy(update={"tasks": ("A", "SPI1", "B")}))
+    with pytest.raises(InputError, match="both be the column 'SPI1'; name them"):
+        ct.predict([trunk, mixed], regions, world.genome)
+
+
+def test_a_bed_holds_the_scores(trunk: Bundle, world, tmp_path: Path) -> None:
+    wide = regions_table(
+        ["chr1", "chrUn", "chr1"], [21000, 5, 20100], [21400, 300, 20200],
+        name=["a", "b", "c"], strand=["+", ".", "-"],
+    )  # fmt: skip
+    table = ct.predict(trunk, wide, world.genome, task="SPI1", stride=50, out=tmp_path / "o.bed.gz")
+    found = ct.read_regions(tmp_path / "o.bed.gz", keep=True)
+    assert found[["chrom", "start", "end", "name", "strand"]].to_numpy().tolist() == [
+        ["chr1", 21000, 21400, "a", "+"], ["chr1", 20100, 20200, "c", "-"],
+    ]  # fmt: skip
+    scores = table["SPI1"].dropna().to_numpy()
+    assert found["score"].astype(int).tolist() == [round(1000 * score) for score in scores]
+    for name, words, message in (
+        ("o.bw", {"task": "SPI1"}, "is what `cistransfer track` writes"),
+        ("o.bedGraph.gz", {"task": "SPI1"}, "is what `cistransfer track` writes"),
+        ("p.bed", {}, r"a BED shows one score, and there are 3 \(ELF1, SPI1, MAX, …\)"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ct.predict(trunk, wide, world.genome, out=tmp_path / name, **words)
+    with pytest.raises(InputError, match="sequences have no places"):
+        ct.predict(trunk, ["ACGTT" * 20], task="SPI1", out=tmp_path / "p.bed")
+    assert [path.name for path in tmp_path.iterdir()] == ["o.bed.gz"]
+
+
+def test_a_killed_prediction_goes_on(
+    trunk: Bundle, world, regions: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 16)
+    models = [trunk, replace(trunk, card=trunk.card.model_copy(update={"temperatures": [2.0] * 3}))]
+    whole = ct.predict(models, regions, world.genome, out=tmp_path / "whole.tsv")
+    calls: list[int] = []
+    score = module.score_codes
+
+    def stopping(*args: object, **options: object) -> object:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return score(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "score_codes", stopping)
+    out = tmp_path / "o.tsv"
+    with pytest.raises(KeyboardInterrupt):
+        ct.predict(models, regions, world.genome, out=out)
+    assert not out.exists()
+    again = ct.predict(models, regions, world.genome, out=out)
+    assert len(calls) == 5 + 2  # three chunks of each model, four of which were kept
+    pd.testing.assert_frame_equal(again, whole)
+    assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+    calls[:] = [1]
+    with pytest.raises(KeyboardInterrupt):
+        ct.predict(models, regions, world.genome, out=out)
+    ct.predict(models, regions, world.genome, strands="forward", out=out)  # another question
+    assert len(calls) == 5 + 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.tsv", "whole.tsv"]

@@ -16,6 +16,7 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, write_fasta
 from cistransfer.prediction import track as module
+from cistransfer.prediction.table import spread_interval
 from cistransfer.prediction.track import predict_track
 
 WINDOW, STRIDE = 40, 10
@@ -42,7 +43,7 @@ def toy(name: str = "a") -> SimpleNamespace:
     return SimpleNamespace(
         tasks=("T",), window=WINDOW, model=GC(), path=Path(name),
         card=SimpleNamespace(weights=name),
-        probabilities=probabilities,
+        probabilities=probabilities, temperatures=np.ones(1),
     )  # fmt: skip
 
 
@@ -129,6 +130,13 @@ def test_an_ensemble_is_the_mean(genome: Genome, tmp_path: Path) -> None:
         for name in ("a", "b", "ab")
     )
     assert np.allclose(ab, (a + b) / 2, atol=2e-5)
+    low, high = spread_interval(np.stack([a, b]))
+    for show, expected in (("sd", np.std([a, b], axis=0, ddof=1)), ("low", low), ("high", high)):
+        predict_track([toy(), other], genome, tmp_path / "s.bedGraph", stride=STRIDE, show=show)
+        values = [row[3] for row in read(tmp_path / "s.bedGraph")]
+        assert np.allclose(values, expected, atol=1e-3)
+    with pytest.raises(InputError, match="one model has no spread"):
+        predict_track([toy()], genome, tmp_path / "x.bedGraph", stride=STRIDE, show="sd")
 
 
 def test_the_share_of_bound_may_be_said(genome: Genome, tmp_path: Path) -> None:

@@ -464,7 +464,8 @@ def _write(
     """Interpretation, predictions of the open regions, the report and the record."""
     from cistransfer.api.data import read_regions
     from cistransfer.examples.candidates import as_sequences
-    from cistransfer.prediction.table import as_in_file, predict_regions, write_predictions
+    from cistransfer.prediction.output import write_predictions
+    from cistransfer.prediction.table import predict_regions
     from cistransfer.report.page import write_report
 
     if interpret:
@@ -479,8 +480,8 @@ def _write(
         sequences = as_sequences(source.genome)
         worse = answer.verdict == "worse"
         bundle = (answer.instead if worse else None) or answer.bundle
-        table = as_in_file(predict_regions(bundle, regions, sequences), regions)
-        write_predictions(answer.folder / "predictions.tsv.gz", table)
+        table = predict_regions(bundle, regions, sequences)
+        write_predictions(answer.folder / "predictions.tsv.gz", table, regions)
     write_json(
         answer.folder / "answer.json",
         {

@@ -39,6 +39,7 @@ __all__ = [
     "as_genome",
     "as_matrix",
     "as_motifs",
+    "as_named_bundles",
     "as_path",
     "as_paths",
     "as_sequences",
@@ -120,6 +121,25 @@ def as_bundles(models: Any) -> list[Bundle]:
     if not several:
         raise InputError("model: expected at least one, found none")
     return [bundle for each in several for bundle in _each(each)]
+
+
+def as_named_bundles(models: Any) -> tuple[list[str], list[Bundle]]:
+    """Models and their names: keys of a mapping, or ``NAME`` of ``NAME=MODEL``; else empty."""
+    if isinstance(models, Mapping):
+        pairs = list(models.items())
+    else:
+        pairs = [_named(one) for one in (models if isinstance(models, list | tuple) else [models])]
+    found = [(str(name), bundle) for name, each in pairs for bundle in as_bundles(each)]
+    if not found:
+        raise InputError("model: expected at least one, found none")
+    return [name for name, _ in found], [bundle for _, bundle in found]
+
+
+def _named(model: Any) -> tuple[str, Any]:
+    if isinstance(model, str) and "=" in model and not os.path.exists(model):
+        name, _, place = model.partition("=")
+        return name, place
+    return "", model
 
 
 def _each(model: Any) -> list[Bundle]:

@@ -16,6 +16,7 @@ from cistransfer.api.doors import (
     as_chromosomes,
     as_codes,
     as_genome,
+    as_named_bundles,
     as_path,
     as_sequences,
     as_table,
@@ -25,12 +26,16 @@ from cistransfer.api.doors import (
     placing_of,
     whole_number,
 )
+from cistransfer.errors import InputError
 from cistransfer.examples.dataset import input_lines
 from cistransfer.genome.codes import decode
-from cistransfer.prediction.table import averaged, predict_regions, predict_sequences
+from cistransfer.prediction.output import check_form, grouped, one_table, write_predictions
+from cistransfer.prediction.parts import Parts, identity, table_digest
+from cistransfer.prediction.table import predict_regions, predict_sequences
 from cistransfer.prediction.track import TrackFacts
 from cistransfer.prediction.track import predict_track as write_track
 from cistransfer.progress import say
+from cistransfer.storage import is_stream
 
 __all__ = ["predict", "predict_track", "score"]
 
@@ -84,32 +89,50 @@ def predict(
     what: Any,
     genome: Any = None,
     *,
+    task: str | None = None,
+    stride: int | None = None,
+    summary: str | None = None,
     strands: str = "both",
     prevalence: float | None = None,
+    out: PathLike | None = None,
     device: str = "auto",
 ) -> pd.DataFrame:
     """Calibrated probabilities of regions or sequences: the input's rows in their order.
 
     Parameters
     ----------
-    model : path, str, Bundle, or list of them
-        Several (also those of one packed file) are an ensemble of the same tasks and window.
+    model : path, str, Bundle, list of them, or mapping of name to them
+        Several (also those of one packed file) of the same tasks are an ensemble; of other tasks,
+        or of another name (a mapping, ``"NAME=MODEL"``), they stand side by side.
     what : path, table, text, list or array
         Regions (see `read_regions`) with a genome; else sequences: texts, a FASTA file, codes or
-        one-hot. Longer sequences are scored on their middle.
+        one-hot. A region is scored by one window on its summit or midpoint, a longer sequence by
+        its middle.
     genome : path or Genome, optional
+    task : str, optional
+        Give only this task's score.
+    stride : int, optional
+        Cover what is longer than the model's window with windows from end to end, no more than so
+        many bp from one to the next.
+    summary : {"max", "mean"}, optional
+        With a stride, what a row gets: the highest of its windows' probabilities (by default), or
+        their mean.
     strands : {"both", "forward"}
     prevalence : float, optional
         Share of bound among what is scored, at which the probabilities are given; by default that
         of the model's validation examples.
+    out : path, optional
+        Write it, too: ``….bed`` (regions with scores), else a table; ``.gz`` compresses. Work that
+        is done is kept beside it until then: the same call goes on after it was killed.
     device : str
 
     Returns
     -------
     DataFrame
-        The input's columns, one column per task, and ``note`` (why a row has no score). Of an
-        ensemble the mean of the probabilities, their standard deviation (``TASK sd``), and the
-        interval in which 95 % of models trained like these would lie (``TASK low``, ``TASK high``).
+        The input's columns, one column per task (or name), and ``note`` (why a row has no score).
+        Of an ensemble the mean of the probabilities, their standard deviation (``TASK sd``), and
+        the interval in which 95 % of models trained like these would lie (``TASK low``,
+        ``TASK high``). With a stride ``windows``: how many there were.
 
     Examples
     --------
@@ -119,30 +142,54 @@ def predict(
     ['chrom', 'start', 'end', 'window_start', 'window_end', 'ELF1', 'SPI1', 'MAX', 'note']
     >>> list(ct.predict("trunk", ["ACGTT" * 20, "GATTACAGAT" * 12])["length"])
     [100, 120]
+    >>> wide = ct.predict("trunk", "chr1:1000-2000", "data/genome.fa", task="SPI1", stride=50)
+    >>> wide["windows"][0], list(wide)[-3:]
+    (19, ['windows', 'SPI1', 'note'])
     """
-    bundles = as_bundles(model)
-    how: dict[str, Any] = {"strands": strands, "prevalence": prevalence}
+    names, bundles = as_named_bundles(model)
+    for bundle in bundles if task is not None else ():
+        task = bundle.tasks[column_of(bundle, task)]
+    if summary is not None and stride is None:
+        raise InputError("summary has no meaning without a stride; drop it")
+    stride = None if stride is None else whole_number(stride, "stride")
+    groups = grouped(names, bundles, task)
+    if out is not None:
+        scores = [column for group in groups for column in group.columns]
+        check_form(as_path(out, "out"), regions=genome is not None, scores=scores)
+    how: dict[str, Any] = {
+        "stride": stride, "summary": summary or "max", "strands": strands, "prevalence": prevalence,
+    }  # fmt: skip
+    given: tuple[Any, Any]
+    sequences: Any = None
     if genome is not None:
-        regions, sequences = as_table(what), as_genome(genome)
-        with on_device(bundles, device):
-            table = averaged(
-                bundles,
-                [predict_regions(each, regions, sequences, **how) for each in bundles],
-            )
-        table.attrs["inputs"] += placing_of(bundles, sequences).inputs
-        say(*input_lines(table.attrs["inputs"]))
-        return table
-    given = as_sequences(what)
-    label = f"{what}" if is_path(what) and os.path.exists(what) else "sequences"
-    if isinstance(given, np.ndarray):
-        names = [f"sequence {number}" for number in range(1, len(given) + 1)]
-        given = names, [decode(row) for row in given]
+        function: Any = predict_regions
+        given = as_table(what), as_genome(genome)
+        digest, sequences = table_digest(given[0]), given[1]
+    else:
+        function = predict_sequences
+        texts: Any = as_sequences(what)
+        if isinstance(texts, np.ndarray):
+            numbers = [f"sequence {number}" for number in range(1, len(texts) + 1)]
+            texts = numbers, [decode(row) for row in texts]
+        given = texts
+        how["label"] = f"{what}" if is_path(what) and os.path.exists(what) else "sequences"
+        digest = table_digest(pd.DataFrame({"text": texts[1]}))
+    parts = None
+    if out is not None and not is_stream(out):
+        parts = Parts(out, identity(bundles, sequences, input=digest, **how))
     with on_device(bundles, device):
-        table = averaged(
-            bundles,
-            [predict_sequences(each, *given, label=label, **how) for each in bundles],
-        )
+        tables = [
+            function(each, *given, **how, parts=None if parts is None else parts.of(i))
+            for i, each in enumerate(bundles)
+        ]
+    table = one_table(groups, tables)
+    if genome is not None:
+        table.attrs["inputs"] += placing_of(bundles, sequences).inputs
     say(*input_lines(table.attrs["inputs"]))
+    if out is not None:
+        write_predictions(out, table, None if genome is None else given[0])
+    if parts is not None:
+        parts.remove()
     return table
 
 
@@ -157,6 +204,7 @@ def predict_track(
     only: Any = None,
     strands: str = "both",
     prevalence: float | None = None,
+    show: str = "mean",
     device: str = "auto",
 ) -> TrackFacts:
     """Score windows along chromosomes and write a track (bedGraph or bigWig, by its name).
@@ -164,11 +212,11 @@ def predict_track(
     Parameters
     ----------
     models : path, str, Bundle, or list of them
-        Several are an ensemble: the mean of their probabilities.
+        Several are an ensemble: the mean of their probabilities, or what ``show`` says.
     genome : path or Genome
     out : path
         ``….bw`` or ``….bedGraph[.gz]``.
-    task, stride, strands, prevalence
+    task, stride, strands, prevalence, show
         See `cistransfer.prediction.track.predict_track`.
     chroms : str or list of str
         Chromosomes to score; by default all.
@@ -201,5 +249,6 @@ def predict_track(
             only=wanted,
             strands=strands,
             prevalence=prevalence,
+            show=show,
         )
     return replace(facts, inputs=placing.inputs)

@@ -353,6 +353,8 @@ class Plan:
                     f"{config.path}: no option {name!r} in 'arguments'; "
                     + nearest(name, self.options)
                 )
+            if asked.as_list and isinstance(value, str):
+                value = [value]  # of a record from when there was one
             if value is not None and value != [] and value != "":
                 where = plain(asked.as_paths(value), asked.described.path, config.folder)
                 values[name] = asked.raw(where)

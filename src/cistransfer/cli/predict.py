@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cistransfer.cli.command import say
-from cistransfer.cli.groups import Device, OneBundle, OwnNetworks, Regions, Sequences
+from cistransfer.cli.groups import Device, OwnNetworks, Regions, Sequences
 from cistransfer.cli.verb import Done
 from cistransfer.options import option
 
@@ -15,10 +15,39 @@ __all__ = ["predict"]
 
 
 @dataclass(frozen=True)
+class Models:
+    """Models."""
+
+    bundles: tuple[str, ...] = option(
+        positional=True,
+        path=True,
+        help="Run folders, bundles, packed files or hf:owner/name. Those of the same tasks are an "
+        "ensemble (mean and spread); those of other tasks, or of another name (NAME=MODEL), stand "
+        "side by side.",
+    )
+
+
+@dataclass(frozen=True)
 class Scores:
     """Scores."""
 
-    out: Path = option(help="TSV to write (.gz compresses).")
+    out: Path = option(
+        help="File to write: .bed (regions with scores), else a table (TSV); .gz compresses."
+    )
+    task: str | None = option(None, help="Task to show, where the models have several.")
+    stride: int | None = option(
+        None,
+        min=1,
+        help="Cover what is longer than the window with windows, at most so many bp from one to "
+        "the next [default: one window, on the summit or the middle].",
+    )
+    summary: str | None = option(
+        None,
+        choices=("max", "mean"),
+        needs=("stride",),
+        help="What a row of several windows gets: max (the highest probability), or mean "
+        "[default: max].",
+    )
     strands: str = option("both", choices=("both", "forward"), help="both (averaged), or forward.")
     prevalence: float | None = option(
         None,
@@ -30,40 +59,44 @@ class Scores:
 
 
 def predict(
-    model: OneBundle,
+    models: Models,
     scored: Annotated[Regions | Sequences, "input"],
     scores: Scores,
     device: Device,
     networks: OwnNetworks,
 ) -> Done:
-    """Score regions of a genome, or sequences: the input's rows in their order, plus a score."""
-    from cistransfer.api.doors import as_bundles
+    """Score regions of a genome, or sequences: the input's rows in their order, plus a score.
+
+    A run that was stopped goes on where it was when its command is given again.
+    """
     from cistransfer.api.use import predict as predict_table
     from cistransfer.genome.bed import read_bed
     from cistransfer.models.score import choose_device
-    from cistransfer.prediction.table import as_in_file, write_predictions
 
     networks.register()
     read: dict[str, Any] = {}
     how: dict[str, Any] = {
+        "out": scores.out,
+        "task": scores.task,
+        "stride": scores.stride,
+        "summary": scores.summary,
         "strands": scores.strands,
         "prevalence": scores.prevalence,
         "device": device.device,
     }
-    bundles = as_bundles(model.bundle)
     if isinstance(scored, Sequences):
-        table = predict_table(bundles, scored.fasta, **how)
+        table = predict_table(list(models.bundles), scored.fasta, **how)
     else:
         regions = read_bed(scored.regions, scored.columns, keep=True)
-        table = as_in_file(predict_table(bundles, regions, scored.genome, **how), regions)
+        table = predict_table(list(models.bundles), regions, scored.genome, **how)
         read = {"read": regions.attrs["read"].as_dict()}
     inputs = table.attrs["inputs"]
     read["inputs"] = [{k: v for k, v in one.items() if k != "read"} for one in inputs]
     if table.attrs["uracils"]:
         read["uracils"] = table.attrs["uracils"]
         say(f"{read['uracils']:,} letters U were read as T")
-    write_predictions(scores.out, table)
-    unscored = int(table.iloc[:, -2].isna().sum())
+    columns = table.attrs["scores"]
+    unscored = int(table[columns[-1]].isna().sum())
     if (table["note"] != "").any():
         say("some rows have no score or hold N; see column 'note'")
     return Done(
@@ -71,7 +104,7 @@ def predict(
             "out": str(scores.out),
             "rows": len(table),
             "unscored": unscored,
-            "tasks": list(bundles[0].tasks),
+            "tasks": columns,
             "inputs": read.get("inputs", []),
         },
         [f"{len(table):,} rows, {unscored:,} without a score: {scores.out}"],

@@ -27,6 +27,7 @@ FORMAT = 2
 
 RENAMED: dict[str, dict[str, str]] = {
     "finetune": {"from": "trunk"},
+    "predict": {"bundle": "bundles"},
     "relatives": {"cell": "evidence_cell"},
 }
 """Older names of options, by verb, that are still read: on the command line and in records."""

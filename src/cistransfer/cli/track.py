@@ -29,6 +29,12 @@ class Track:
         help="Share of bound among the windows, at which probabilities are given [default: that "
         "of the model's validation examples].",
     )
+    show: str = option(
+        "mean",
+        choices=("mean", "sd", "low", "high"),
+        help="Of several models: mean, sd, or low and high, the interval in which 95 % of models "
+        "trained like these would lie.",
+    )
 
 
 def track(
@@ -52,6 +58,7 @@ def track(
         only=wanted.only,
         strands=wanted.strands,
         prevalence=wanted.prevalence,
+        show=wanted.show,
         device=device.device,
     )
     return written_to(wanted.out, facts)

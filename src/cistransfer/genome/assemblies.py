@@ -438,9 +438,14 @@ def place(
     far = known & ((start >= length) | (end - BEYOND > length))
     if len(regions) and not placed.any() and needed and not far.any():
         fits = fitting_assemblies(regions) if not unknown else []
+        where = (
+            f"name {_shown(names)}" if unknown
+            else f"run off the ends of their chromosomes, the first off {new[code[0]]} of "
+            f"{length[0]:,} bp"
+        )  # fmt: skip
         raise InputError(
-            f"{what}: none of the {len(regions):,} rows lies on {genome}: the rows name "
-            f"{_shown(names)}; the genome has {_shown(sizes)}"
+            f"{what}: none of the {len(regions):,} rows lies on {genome}: the rows {where}; the "
+            f"genome has {_shown(sizes)}"
             + (f" ({assembly})" if assembly else "")
             + (f"; the rows fit {' or '.join(fits)}" if fits else "")
         )

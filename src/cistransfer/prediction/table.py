@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,22 +18,78 @@ from cistransfer.genome.fasta import Sequences, WindowSequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
+from cistransfer.prediction.parts import Parts
 from cistransfer.progress import bar
-from cistransfer.tables import write_tsv
 
 __all__ = [
-    "as_in_file",
-    "averaged",
+    "SUMMARIES",
+    "Tiles",
+    "free_name",
+    "given_names",
     "predict_fasta",
     "predict_regions",
     "predict_sequences",
+    "spread",
     "spread_interval",
-    "write_predictions",
 ]
 
+SUMMARIES = ("max", "mean")
+"""How the windows over a long region become one score: the highest probability, or their mean."""
+
 _CHUNK = 16_384
-_OWN = ("window_start", "window_end", "note")
+_OWN = ("window_start", "window_end", "windows", "note")
 _LEAST = 1e-12  # a probability as far from 0 and 1 as its logit can be told
+
+Ints = NDArray[np.int64]
+Read = Callable[[Ints, Ints], tuple[NDArray[np.bool_], NDArray[np.uint8]]]
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The windows over every row: one, or several evenly spaced from end to end.
+
+    Attributes
+    ----------
+    first, span, count : ndarray of int64, shape (rows,)
+        Start of the first window, bp from there to the start of the last, and how many there are
+        (0 of what is shorter than a window).
+    """
+
+    first: Ints
+    span: Ints
+    count: Ints
+
+    @classmethod
+    def over(
+        cls, start: Ints, length: Ints, middle: Ints, window: int, stride: int | None
+    ) -> Tiles:
+        """One window at ``middle``; with a stride as many over rows longer than a window as leave
+        no more than ``stride`` bp from one to the next.
+
+        >>> at = np.array([100, 100])
+        >>> Tiles.over(at, np.array([50, 450]), at, 200, 100)
+        Tiles(first=array([100, 100]), span=array([  0, 250]), count=array([1, 4]))
+        """
+        if stride is None:
+            return cls(middle, np.zeros_like(start), np.ones_like(start))
+        if not 1 <= stride <= window:
+            raise InputError(
+                f"expected a stride from 1 to the window's {window} bp, found {stride}"
+            )
+        span = np.maximum(length - window, 0)
+        return cls(np.where(span > 0, start, middle), span, -(-span // stride) + 1)
+
+    def take(self, at: int, n: int) -> tuple[Ints, Ints]:
+        """Rows and starts of ``n`` windows from window ``at`` on."""
+        ends = np.cumsum(self.count)
+        numbers = np.arange(at, min(at + n, int(ends[-1]) if len(ends) else 0))
+        rows = np.searchsorted(ends, numbers, side="right")
+        nth, gaps = numbers - (ends - self.count)[rows], np.maximum(self.count[rows] - 1, 1)
+        return rows, self.first[rows] + (self.span[rows] * nth + gaps // 2) // gaps
+
+    def digest(self) -> str:
+        """A hash of where the windows lie."""
+        return hashlib.sha256(np.stack([self.first, self.span, self.count]).tobytes()).hexdigest()
 
 
 def predict_regions(
@@ -39,8 +97,11 @@ def predict_regions(
     regions: pd.DataFrame,
     sequences: Sequences,
     *,
+    stride: int | None = None,
+    summary: str = "max",
     strands: str = "both",
     prevalence: float | None = None,
+    parts: Parts | None = None,
 ) -> pd.DataFrame:
     """Score regions: each becomes a window of the model's length on its summit or midpoint.
 
@@ -50,20 +111,28 @@ def predict_regions(
     regions : DataFrame
         Region table of n rows in any order, of any widths.
     sequences : Sequences
+    stride : int, optional
+        Cover regions longer than the window with windows, evenly from end to end and no more than
+        so many bp from one to the next.
+    summary : {"max", "mean"}
+        What a region of several windows gets: the highest of their probabilities, or the mean.
     strands : {"both", "forward"}
         ``both`` averages the logits of the two strands.
     prevalence : float, optional
         Share of bound regions at which probabilities are given
         (`cistransfer.models.bundle.Bundle.probabilities`).
+    parts : Parts, optional
+        Where finished work is kept.
 
     Returns
     -------
     DataFrame
-        All columns of the input in their order, the scored ``window_start`` and ``window_end``,
+        All columns of the input in their order, the scored ``window_start`` and ``window_end``
+        (with a stride: of all windows together, and ``windows``, how many have a score),
         one column per task with the calibrated probability (empty where there is none), and
         ``note``: why a row has no score, or how many N its window holds (an N contributes nothing).
         ``attrs["inputs"]`` says where the windows lie
-        (`cistransfer.genome.assemblies.Placed`).
+        (`cistransfer.genome.assemblies.Placed`), ``attrs["scores"]`` which columns are scores.
 
     Raises
     ------
@@ -71,33 +140,50 @@ def predict_regions(
         When no row at all can be scored (an empty table gives an empty one).
     """
     windows = centre_windows(regions, bundle.window).reset_index(drop=True)
-    missing = sequences.missing(windows)
+    if stride is not None and isinstance(sequences, WindowSequences):
+        raise InputError(
+            f"{sequences.name}: windows over long regions need a genome with whole chromosomes"
+        )
+    start = regions["start"].to_numpy(np.int64)
+    tiles = Tiles.over(
+        start, regions["end"].to_numpy(np.int64) - start, windows["start"].to_numpy(np.int64),
+        bundle.window, stride,
+    )  # fmt: skip
+    windows["start"], windows["end"] = tiles.first, tiles.first + tiles.span + bundle.window
     placing = Placing(sequences)
-    if len(windows) and missing.all():
-        placing.table(regions, "regions")
-        raise _none_there(windows, sequences)
     if len(windows):
-        windows.attrs.update(regions.attrs)
-        placing.table(windows, "windows")
-    rows = np.flatnonzero(~missing)
-    notes = np.full(len(windows), "", dtype=object)
-    notes[missing] = "no sequence: unknown chromosome or off its end"
-    chunks = (
-        (rows[at : at + _CHUNK], sequences.fetch(windows.iloc[rows[at : at + _CHUNK]]))
-        for at in range(0, len(rows), _CHUNK)
-    )
-    scores = _scores(bundle, chunks, len(windows), len(rows), strands, notes, prevalence)
+        if stride is None and sequences.missing(windows).all():
+            placing.table(regions, "regions")
+            raise _none_there(windows, sequences)
+        first = windows.assign(end=windows["start"] + bundle.window)
+        first.attrs.update(regions.attrs)
+        placing.table(first, "windows")
+    chroms = windows["chrom"].to_numpy()
+
+    def read(rows: Ints, starts: Ints) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        place = {"chrom": chroms[rows], "start": starts, "end": starts + bundle.window}
+        table = pd.DataFrame(place)
+        there = ~sequences.missing(table)
+        if not there.any():
+            return there, np.zeros((0, bundle.window), dtype=np.uint8)
+        return there, sequences.fetch(table[there])
+
+    scored = _scored(bundle, tiles, read, summary, strands, prevalence, parts)
+    if len(windows) and scored.lacking.sum() == tiles.count.sum():
+        raise _none_there(windows, sequences)
     table = pd.DataFrame(regions).reset_index(drop=True)
-    table = table.rename(columns=_given_names(table.columns)).assign(
+    table = table.rename(columns=given_names(table.columns)).assign(
         window_start=windows["start"], window_end=windows["end"]
     )
-    found = _with_scores(table, bundle, scores, notes)
+    if stride is not None:
+        table["windows"] = scored.windows
+    found = _with_scores(table, bundle, scored, tiles.count)
     found.attrs["inputs"] = placing.inputs
     found.attrs["uracils"] = getattr(sequences, "uracils", 0)
     return found
 
 
-def _given_names(columns: Sequence[str]) -> dict[str, str]:
+def given_names(columns: Sequence[str]) -> dict[str, str]:
     """What columns of the input are called that have the name of one of ours."""
     found: dict[str, str] = {}
     for name in filter(lambda name: name in _OWN, columns):
@@ -106,33 +192,6 @@ def _given_names(columns: Sequence[str]) -> dict[str, str]:
             new += "_input"
         found[name] = new
     return found
-
-
-def as_in_file(table: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
-    """Predictions with the columns of the file that their regions came from, as they stood in it.
-
-    In their order, under their names, and counted from 1 where the file counts from 1
-    (``window_start`` and ``window_end`` are 0-based and half-open always). A column that is called
-    as one of ours is, or twice the same, has ``_input`` behind its name.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `predict_regions`.
-    regions : DataFrame
-        From `cistransfer.genome.bed.read_bed` with ``keep``; of others the table is as it was.
-    """
-    if "file" not in regions.attrs:
-        return table
-    pairs, base = regions.attrs["file"]
-    renamed = _given_names(regions.columns)
-    order = [renamed.get(name, name) for name, _ in pairs]
-    found = table[order + [name for name in table.columns if name not in order]]
-    if base:
-        found = found.assign(start=found["start"] + base)
-    places = {ours: theirs for ours, theirs in pairs if ours in ("chrom", "start", "end")}
-    free = {ours: theirs for ours, theirs in places.items() if theirs not in found.columns}
-    return found.rename(columns=free)
 
 
 def _none_there(windows: pd.DataFrame, sequences: Sequences) -> InputError:
@@ -174,92 +233,62 @@ def predict_sequences(
     texts: Sequence[str],
     *,
     label: str = "sequences",
+    stride: int | None = None,
+    summary: str = "max",
     strands: str = "both",
     prevalence: float | None = None,
+    parts: Parts | None = None,
 ) -> pd.DataFrame:
-    """Score sequences as `predict_fasta` does the records of a file; ``label`` is for messages."""
-    lengths: list[int] = []
-    cut, uracils = [], 0
-    for sequence in texts:
-        lengths.append(len(sequence))
-        uracils += sequence.count("U") + sequence.count("u")
-        left = (len(sequence) - bundle.window) // 2
-        cut.append(encode(sequence[left : left + bundle.window]) if left >= 0 else None)
-    rows = np.array([row for row, codes in enumerate(cut) if codes is not None], dtype=np.int64)
-    if not len(rows):
+    """Score sequences as `predict_fasta` does the records of a file; ``label`` is for messages.
+
+    The rest is as in `predict_regions`.
+    """
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    middle = (lengths - bundle.window) // 2
+    tiles = Tiles.over(np.zeros_like(lengths), lengths, middle, bundle.window, stride)
+    fits = middle >= 0
+    tiles.count[~fits] = 0
+    if not fits.any():
         raise InputError(
             f"{label}: the model reads windows of {bundle.window} bp; the longest of the "
-            f"{len(names):,} sequences has {max(lengths)} bp"
+            f"{len(names):,} sequences has {lengths.max(initial=0)} bp"
         )
-    notes = np.full(len(names), f"shorter than {bundle.window} bp", dtype=object)
-    notes[rows] = ""
-    chunks = (
-        (some, np.stack([codes for row in some if (codes := cut[row]) is not None]))
-        for at in range(0, len(rows), _CHUNK)
-        for some in [rows[at : at + _CHUNK]]
-    )
-    scores = _scores(bundle, chunks, len(names), len(rows), strands, notes, prevalence)
+
+    def read(rows: Ints, starts: Ints) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+        cut = [texts[row][at : at + bundle.window] for row, at in zip(rows, starts, strict=True)]
+        return np.ones(len(rows), dtype=bool), np.stack([encode(text) for text in cut])
+
+    scored = _scored(bundle, tiles, read, summary, strands, prevalence, parts)
     table = pd.DataFrame({"name": names, "length": lengths})
-    found = _with_scores(table, bundle, scores, notes)
-    found.attrs["uracils"] = uracils
-    longer, shorter = (np.array(lengths) > bundle.window).sum(), len(names) - len(rows)
+    if stride is not None:
+        table["windows"] = scored.windows
+    found = _with_scores(table, bundle, scored, tiles.count)
+    found.loc[~fits, "note"] = f"shorter than {bundle.window} bp"
+    found.attrs["uracils"] = sum(text.count("U") + text.count("u") for text in texts)
+    longer, shorter = int((lengths > bundle.window).sum()), int((~fits).sum())
     line = f"{label}: {len(names):,} sequence{'' if len(names) == 1 else 's'}"
-    if longer:
+    if longer and stride is None:
         line += f"; of {longer:,} longer than {bundle.window} bp the middle is scored"
+    elif longer:
+        line += f"; {longer:,} longer than {bundle.window} bp by {tiles.count.sum():,} windows"
     if shorter:
         line += f"; {shorter:,} shorter than {bundle.window} bp have no score"
     found.attrs["inputs"] = [{"what": "sequences", "rows": len(names), "line": line}]
     return found
 
 
-def averaged(bundles: Sequence[Bundle], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table of the predictions of an ensemble; of one model its own.
+def spread(probabilities: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Mean, standard deviation (n - 1), and both ends of the `spread_interval` of several models.
 
     Parameters
     ----------
-    bundles : sequence of Bundle
-        Of the same tasks and window.
-    tables : sequence of DataFrame
-        What each predicted, of the same rows.
-
-    Returns
-    -------
-    DataFrame
-        As each is, with the mean of the probabilities in place of them, and beside it their
-        standard deviation over the models (n - 1), ``TASK sd``, and ``TASK low`` and ``TASK high``:
-        the interval in which 95 % of models trained like these would lie (`spread_interval`).
-
-    Raises
-    ------
-    InputError
-        When the models have other tasks or windows.
+    probabilities : ndarray of float64, shape (models, …)
     """
-    first = bundles[0]
-    for other in bundles[1:]:
-        if (other.tasks, other.window) != (first.tasks, first.window):
-            raise InputError(
-                f"an ensemble needs models of the same tasks and window: {first.path} has "
-                f"{', '.join(first.tasks[:3])} of {first.window} bp, {other.path} "
-                f"{', '.join(other.tasks[:3])} of {other.window} bp"
-            )
-    if len(tables) == 1:
-        return tables[0]
-    names = list(tables[0].columns)[-1 - len(first.tasks) : -1]
-    each = np.stack([table[names].to_numpy(np.float64) for table in tables])
-    scores = {
-        name: values
-        for column, task in enumerate(names)
-        for name, values in (
-            (task, each[:, :, column].mean(axis=0)),
-            (f"{task} sd", each[:, :, column].std(axis=0, ddof=1)),
-            *zip((f"{task} low", f"{task} high"), spread_interval(each[:, :, column]), strict=True),
-        )
-    }
-    rest = tables[0].drop(columns=[*names, "note"])
-    found = pd.concat([rest, pd.DataFrame(scores, index=rest.index)], axis=1)
-    found = found.assign(note=tables[0]["note"])
-    found.attrs.update(tables[0].attrs)
-    return found
+    return (
+        probabilities.mean(axis=0),
+        probabilities.std(axis=0, ddof=1),
+        *spread_interval(probabilities),
+    )
 
 
 def spread_interval(
@@ -272,13 +301,13 @@ def spread_interval(
 
     Parameters
     ----------
-    probabilities : ndarray of float64, shape (models, rows)
+    probabilities : ndarray of float64, shape (models, …)
         At least two models; NaN where there is none.
     level : float
 
     Returns
     -------
-    low, high : ndarray of float64, shape (rows,)
+    low, high : ndarray of float64, shape (…)
 
     Examples
     --------
@@ -287,54 +316,120 @@ def spread_interval(
     '0.33 to 0.79'
     """
     from scipy.special import expit, logit
+
+    low, high = map(expit, further(logit(np.clip(probabilities, _LEAST, 1 - _LEAST)), level))
+    given = probabilities.mean(axis=0)
+    return np.minimum(low, given), np.maximum(high, given)
+
+
+def further(
+    values: NDArray[np.float64], level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where one more value like these would lie, by Student's t; shape (values, …)."""
     from scipy.stats import t
 
-    n = len(probabilities)
-    each = logit(np.clip(probabilities, _LEAST, 1 - _LEAST))
-    half = t.ppf((1 + level) / 2, n - 1) * np.sqrt(1 + 1 / n) * each.std(axis=0, ddof=1)
-    mean, given = each.mean(axis=0), probabilities.mean(axis=0)
-    return np.minimum(expit(mean - half), given), np.maximum(expit(mean + half), given)
+    n = len(values)
+    half = t.ppf((1 + level) / 2, n - 1) * np.sqrt(1 + 1 / n) * values.std(axis=0, ddof=1)
+    mean = values.mean(axis=0)
+    return mean - half, mean + half
 
 
-def write_predictions(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
-    """Write predictions as TSV (gzip for ``.gz``), whole or not at all.
+@dataclass(frozen=True)
+class _Scored:
+    """Of every row its scores (rows, tasks), and how many of its windows have one, lack a
+    sequence, and hold N; of a row of one window the number of its N."""
 
-    Equal tables give equal bytes: a gzip file holds neither a name nor a time.
-    """
-    write_tsv(path, table, numbers="%.6f")
+    scores: NDArray[np.float64]
+    windows: Ints
+    lacking: Ints
+    with_n: Ints
+    unknown: Ints
+
+    def notes(self, count: Ints) -> NDArray[np.object_]:
+        """Why a row has no score, or what to know about it."""
+        found = np.full(len(count), "", dtype=object)
+        for row in np.flatnonzero(self.with_n + self.lacking):
+            lacking, n = self.lacking[row], count[row]
+            if lacking == n:
+                found[row] = "no sequence: unknown chromosome or off its end"
+            elif not self.windows[row]:
+                found[row] = "no sequence: all N"
+            elif n == 1:
+                found[row] = f"{self.unknown[row]} N"
+            else:
+                words = [f"{self.with_n[row]} with N"] * bool(self.with_n[row])
+                words += [f"{lacking} off its end"] * bool(lacking)
+                found[row] = f"of {n} windows " + ", ".join(words)
+        return found
 
 
-def _scores(
+def _chunks(tiles: Tiles) -> Iterator[tuple[str, Ints, Ints]]:
+    for at in range(0, int(tiles.count.sum()), _CHUNK):
+        yield (str(at // _CHUNK), *tiles.take(at, _CHUNK))
+
+
+def _scored(
     bundle: Bundle,
-    chunks: Iterable[tuple[NDArray[np.int64], NDArray[np.uint8]]],
-    total: int,
-    scored: int,
+    tiles: Tiles,
+    read: Read,
+    summary: str,
     strands: str,
-    notes: NDArray[np.object_],
     prevalence: float | None,
-) -> NDArray[np.float64]:
-    """Probabilities (total, tasks), NaN for rows in no chunk or without a single known base."""
-    scores = np.full((total, len(bundle.tasks)), np.nan)
-    with bar("scoring", scored) as running:
-        for rows, codes in chunks:
-            unknown = (codes >= N).sum(axis=1)
-            logits = score_codes(bundle.model, codes, strands=strands, tick=running.advance)
-            scores[rows] = bundle.probabilities(logits, prevalence)
-            for row, count in zip(rows[unknown > 0], unknown[unknown > 0], strict=True):
-                notes[row] = f"{count} N"
-            empty = rows[unknown == codes.shape[1]]
-            scores[empty] = np.nan
-            notes[empty] = "no sequence: all N"
-    return scores
+    parts: Parts | None,
+) -> _Scored:
+    """Score all windows, chunk by chunk, and summarise them by row."""
+    if summary not in SUMMARIES:
+        raise InputError(f"summary: expected one of {', '.join(SUMMARIES)}, found {summary!r}")
+    n, n_tasks = len(tiles.count), len(bundle.tasks)
+    scores = np.full((n, n_tasks), -np.inf if summary == "max" else 0.0)
+    if tiles.count.sum() <= _CHUNK:
+        parts = None
+    counts = [np.zeros(n, dtype=np.int64) for _ in range(4)]
+    with bar("scoring", int(tiles.count.sum())) as running:
+        for name, rows, starts in _chunks(tiles):
+            shape = (len(rows), n_tasks + 1)
+            values = None if parts is None else parts.get(name, np.float64, shape)
+            if values is None:
+                values = np.full(shape, np.nan)  # the last column: how many N there are
+                there, codes = read(rows, starts)
+                if there.any():
+                    logits = score_codes(bundle.model, codes, strands=strands, tick=running.advance)
+                    unknown = (codes >= N).sum(axis=1)
+                    found = bundle.probabilities(logits, prevalence)
+                    found[unknown == codes.shape[1]] = np.nan
+                    values[there] = np.column_stack([found, unknown])
+                if parts is not None:
+                    parts.put(name, values)
+                running.advance(int((~there).sum()))
+            else:
+                running.advance(len(rows))
+            known = ~np.isnan(values[:, 0])
+            one = (np.maximum if summary == "max" else np.add).at
+            one(scores, rows[known], values[known, :-1])
+            unknown = np.nan_to_num(values[:, -1]).astype(np.int64)
+            for total, one_each in zip(
+                counts, (known, np.isnan(values[:, -1]), unknown > 0, unknown), strict=True
+            ):
+                np.add.at(total, rows, one_each)
+    windows = counts[0]
+    if summary == "mean":
+        scores /= np.maximum(windows, 1)[:, None]
+    scores[windows == 0] = np.nan
+    return _Scored(scores, *counts)
 
 
-def _with_scores(
-    table: pd.DataFrame, bundle: Bundle, scores: NDArray[np.float64], notes: NDArray[np.object_]
-) -> pd.DataFrame:
+def _with_scores(table: pd.DataFrame, bundle: Bundle, scored: _Scored, count: Ints) -> pd.DataFrame:
     columns: dict[str, NDArray[np.float64]] = {}
-    for task, values in zip(bundle.tasks, scores.T, strict=True):
-        name = task
-        while name in table or name in columns:
-            name = f"score_{name}"
-        columns[name] = values
-    return pd.concat([table, pd.DataFrame(columns)], axis=1).assign(note=notes)
+    for task, values in zip(bundle.tasks, scored.scores.T, strict=True):
+        columns[free_name(task, table, columns)] = values
+    table = pd.concat([table, pd.DataFrame(columns)], axis=1)
+    found = table.assign(note=scored.notes(count))
+    found.attrs["scores"] = list(columns)
+    return found
+
+
+def free_name(name: str, *taken: Container[str]) -> str:
+    """A name of a column of scores that no other column has."""
+    while any(name in columns for columns in taken):
+        name = f"score_{name}"
+    return name

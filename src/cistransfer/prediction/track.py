@@ -8,10 +8,7 @@ until that is written, so that a run which was killed goes on where it stopped.
 from __future__ import annotations
 
 import gzip
-import hashlib
-import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -29,10 +26,15 @@ from cistransfer.genome.fasta import Genome
 from cistransfer.genome.intervals import overlaps_any
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
+from cistransfer.prediction.parts import Parts, identity, table_digest
+from cistransfer.prediction.table import spread
 from cistransfer.progress import bar
-from cistransfer.storage import read_json, whole_file, write_json
+from cistransfer.storage import whole_file
 
-__all__ = ["TrackFacts", "predict_track", "score_ensemble"]
+__all__ = ["SHOWN", "TrackFacts", "predict_track", "score_ensemble"]
+
+SHOWN = ("mean", "sd", "low", "high")
+"""What a track shows of an ensemble (`cistransfer.prediction.table.spread`)."""
 
 _BLOCK = 1 << 15
 """Windows scored and kept at a time: at 200 bp and a stride of 50, 1.6 million bp."""
@@ -71,25 +73,28 @@ def score_ensemble(
     task: str,
     strands: str = "both",
     prevalence: float | None = None,
+    show: str = "mean",
 ) -> NDArray[np.float64]:
-    """Calibrated probability of one task, the mean over the bundles, shape (n,).
+    """Calibrated probability of one task over the bundles, shape (n,).
 
     ``prevalence`` is the share of bound regions at which it is given
-    (`cistransfer.models.bundle.Bundle.probabilities`).
+    (`cistransfer.models.bundle.Bundle.probabilities`); ``show`` one of `SHOWN`.
 
     Raises
     ------
     InputError
         When a bundle has no such task.
     """
-    total = np.zeros(len(codes))
+    each = []
     for bundle in bundles:
         if task not in bundle.tasks:
             raise InputError(f"{bundle.path}: no task {task!r}; {nearest(task, bundle.tasks)}")
         column = bundle.tasks.index(task)
         logits = score_codes(bundle.model, codes, strands=strands)
-        total += bundle.probabilities(logits, prevalence)[:, column]
-    return total / len(bundles)
+        each.append(bundle.probabilities(logits, prevalence)[:, column])
+    if show == "mean":
+        return np.mean(each, axis=0)
+    return spread(np.stack(each))[SHOWN.index(show)]
 
 
 def predict_track(
@@ -103,6 +108,7 @@ def predict_track(
     only: pd.DataFrame | None = None,
     strands: str = "both",
     prevalence: float | None = None,
+    show: str = "mean",
 ) -> TrackFacts:
     """Score windows along chromosomes and write the track.
 
@@ -126,6 +132,9 @@ def predict_track(
     prevalence : float, optional
         Share of bound among the windows, at which probabilities are given; by default that of the
         validation examples.
+    show : {"mean", "sd", "low", "high"}
+        Of an ensemble: the mean of the probabilities, their standard deviation, or an end of the
+        interval in which 95 % of models trained like these would lie.
 
     Returns
     -------
@@ -135,6 +144,10 @@ def predict_track(
         raise InputError("expected at least one bundle to predict with")
     if len({bundle.window for bundle in bundles}) > 1:
         raise InputError("the bundles of an ensemble must have one window length")
+    if show not in SHOWN:
+        raise InputError(f"show: expected one of {', '.join(SHOWN)}, found {show!r}")
+    if show != "mean" and len(bundles) == 1:
+        raise InputError(f"{bundles[0].path}: one model has no spread; show it of several")
     if task is None and len(bundles[0].tasks) > 1:
         raise InputError(
             f"{bundles[0].path}: a track shows one of its {len(bundles[0].tasks)} tasks; name it "
@@ -158,44 +171,38 @@ def predict_track(
         )
     for bundle in bundles if prevalence is not None else ():  # refuses before the work
         bundle.probabilities(np.zeros((0, len(bundle.tasks)), np.float32), prevalence)
-    identity = {
-        "weights": [bundle.card.weights for bundle in bundles],
-        "task": task,
-        "stride": stride,
-        "strands": strands,
-        "prevalence": prevalence,
-        "sizes": sizes,
-        "only": None if only is None else _digest(only),
-        "block": _BLOCK,
-    }
-    parts = _parts_folder(Path(out), identity)
+    wanted = None if only is None else table_digest(only[["chrom", "start", "end"]])
+    same = identity(
+        bundles, genome, task=task, stride=stride, strands=strands, prevalence=prevalence,
+        show=show, sizes=sizes, only=wanted, block=_BLOCK,
+    )  # fmt: skip
+    parts = Parts(out, same)
     total = sum(_count(size, window, stride) for size in sizes.values())
     resumed = 0
     with bar("scoring", total) as running:
         for chrom, first, n in _blocks(sizes, window, stride):
-            part = _part(parts, list(sizes).index(chrom), first)
-            if part.exists():
+            name = _name(sizes, chrom, first)
+            if parts.get(name, np.float32, (n,)) is not None:
                 resumed += n
             else:
                 start = first * stride
                 codes = _codes(genome, chrom, start, start + (n - 1) * stride + window)
                 values = _values(
                     bundles, codes, chrom, start, n, stride, only,
-                    task=task, strands=strands, prevalence=prevalence,
+                    task=task, strands=strands, prevalence=prevalence, show=show,
                 )  # fmt: skip
-                with whole_file(part) as temporary, open(temporary, "wb") as handle:
-                    np.save(handle, values)
+                parts.put(name, values)
             running.advance(n)
     try:
         scored = _write(Path(out), _rows(parts, sizes, window, stride), sizes, stride)
     except _Nothing as error:
-        shutil.rmtree(parts)
+        parts.remove()
         why = "" if only is None else ", or their middle lies in none of the wanted regions"
         raise InputError(
             f"{genome.name}: none of {total:,} windows of {window} bp has a value: they hold an "
             f"N{why}"
         ) from error
-    shutil.rmtree(parts)
+    parts.remove()
     return TrackFacts(len(sizes), total, scored, resumed)
 
 
@@ -246,42 +253,20 @@ def _values(
     return values
 
 
-def _digest(only: pd.DataFrame) -> str:
-    table = only[["chrom", "start", "end"]]
-    return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).values).hexdigest()
-
-
-def _parts_folder(out: Path, identity: dict[str, object]) -> Path:
-    """Where blocks are kept; emptied when another run left it."""
-    folder = out.with_name(f".{out.name}.parts")
-    record = folder / "run.json"
-    if folder.exists():
-        try:
-            same = read_json(record) == json.loads(json.dumps(identity))
-        except InputError:
-            same = False
-        if not same:
-            shutil.rmtree(folder)
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        write_json(record, identity)
-    return folder
-
-
-def _part(parts: Path, chrom: int, first: int) -> Path:
-    return parts / f"{chrom}.{first}.npy"
+def _name(sizes: dict[str, int], chrom: str, first: int) -> str:
+    return f"{list(sizes).index(chrom)}.{first}"
 
 
 def _rows(
-    parts: Path, sizes: dict[str, int], window: int, stride: int
+    parts: Parts, sizes: dict[str, int], window: int, stride: int
 ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.float32]]]:
     """Chromosome, starts of bins and their values, in order."""
     for chrom, first, n in _blocks(sizes, window, stride):
-        values = np.load(_part(parts, list(sizes).index(chrom), first), allow_pickle=False)
+        values = parts.get(_name(sizes, chrom, first), np.float32, (n,))
+        if values is None:
+            raise InputError(f"{parts.folder}: a part is gone; run it again")
         known = ~np.isnan(values)
         starts = (first + np.flatnonzero(known)) * stride + window // 2 - stride // 2
-        if len(values) != n:
-            raise InputError(f"{parts}: damaged; delete it and run again")
         yield chrom, starts, values[known]
 
 
