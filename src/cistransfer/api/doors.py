@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
@@ -24,11 +23,14 @@ from cistransfer.examples.dataset import ExampleSet, open_examples
 from cistransfer.genome.bed import as_regions, is_regions
 from cistransfer.genome.fasta import Genome, Sequences, open_sequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
-from cistransfer.models.bundle import Bundle, open_bundle, packed_bundles
-from cistransfer.models.score import choose_device
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.options import options_of
+
+if TYPE_CHECKING:  # a matrix opens without PyTorch
+    import torch
+
+    from cistransfer.models.bundle import Bundle
 
 __all__ = [
     "as_bundle",
@@ -105,6 +107,8 @@ def whole_number(value: Any, what: str) -> int:
 
 def as_bundle(model: Any, architecture: str | None = None) -> Bundle:
     """A model by its folder, its run's, a packed file, the name of a shipped trunk, or itself."""
+    from cistransfer.models.bundle import Bundle, open_bundle
+
     if isinstance(model, Bundle):
         return model
     if is_path(model):
@@ -144,6 +148,8 @@ def _named(model: Any) -> tuple[str, Any]:
 
 def _each(model: Any) -> list[Bundle]:
     """The model, or those of a packed file or a model of the hub."""
+    from cistransfer.models.bundle import open_bundle, packed_bundles
+
     if is_path(model) and (packed := packed_bundles(model)):
         return [open_bundle(folder) for folder in packed.values()]
     return [as_bundle(model)]
@@ -303,6 +309,8 @@ def placing_of(bundles: Sequence[Bundle], sequences: Sequences) -> Placing:
 @contextlib.contextmanager
 def on_device(bundles: Sequence[Bundle], device: str) -> Iterator[torch.device]:
     """Have models on a device for a while; they are handed back where they were."""
+    from cistransfer.models.score import choose_device
+
     if not isinstance(device, str):
         raise InputError(f"device: expected auto, cpu or cuda, found {found(device)}")
     where = choose_device(device)

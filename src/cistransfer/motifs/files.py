@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, overload
+from typing import IO, cast, overload
 
 import numpy as np
 
@@ -404,6 +404,7 @@ def _hidden(name: str) -> bool:
 
 
 def _as_text(stream: IO[bytes]) -> io.TextIOWrapper:
-    if not hasattr(stream, "peek"):
-        stream = io.BufferedReader(stream)
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace")
+    buffered = (
+        stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
+    )
+    return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="replace")
