@@ -29,7 +29,7 @@ for package in "$place"/dist/*; do
   as=""
   # (where the other user can run this Python: one under /root is closed to others)
   other="setpriv --reuid=nobody --regid=65534 --clear-groups"
-  if [ "$(id -u)" = 0 ] && $other "$place/venv/bin/python" -c "" 2> "$place/why"; then
+  if [ "$(id -u)" = 0 ] && $other sh -c '"$0" -c ""' "$place/venv/bin/python" 2> "$place/why"; then
     chown -R nobody "$place/theirs"
     as=$other
   else

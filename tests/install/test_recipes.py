@@ -52,6 +52,9 @@ def test_all_is_every_extra_for_users() -> None:
     assert asked(everything.partition("[")[0])[0] == "cistransfer"
     named = set(everything.partition("[")[2].rstrip("]").split(","))
     assert named == set(EXTRAS) - {"all", "dev", "docs"}
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == named | {"all"}
 
 
 def test_the_conda_recipe_is_linted(recipe: dict[str, Any]) -> None:

@@ -111,6 +111,9 @@ def test_only_what_the_last_run_did_is_shown(tmp_path: Path) -> None:
     assert "No motif has 100 sites in 5 sequences" in text
     assert "Filters" not in text
     assert "1,406 windows, 674" in text
+    again = _folder(tmp_path / "again", few)
+    two = write_report(tmp_path / "two.html", [folder, again]).read_text()
+    assert re.findall(r'<h2 id="learned-\d">[^(]*(\(.*?\))</h2>', two) == ["(few)", "(again)"]
 
 
 def test_motifs_and_loci_are_drawn_in_the_page(tmp_path: Path) -> None:

@@ -29,6 +29,15 @@ def test_ranking_curves_are_what_they_say() -> None:
     assert left.lines[2].get_ydata()[0] == labels.mean()
 
 
+def test_a_small_panel_keeps_its_legend_under_its_label() -> None:
+    labels, scores = sample(40)
+    (panel,) = figures.ranking_curves(labels, {"m": scores}, panels=["roc"], size=(2.9, 2.3)).axes
+    panel.figure.canvas.draw()
+    legend = panel.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().y1 <= panel.xaxis.label.get_window_extent().y0
+
+
 def test_long_curves_are_thinned_with_both_ends() -> None:
     labels, scores = sample(30_000)
     for panel in figures.ranking_curves(labels, {"m": scores}).axes:

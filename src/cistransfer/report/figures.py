@@ -118,8 +118,13 @@ def ranking_curves(
             )
         panel.set(xlim=(-0.01, 1.01), ylim=(0, 1.03))
         finish(panel, x, y, title if panel is axes[0] else "")
-        # under the panel: curves of five models leave no room for it
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2}
+        # under the panel, where curves of five models leave no room in it, and under its label
+        place = {
+            "loc": "upper center",
+            "bbox_to_anchor": (0.5, 0),
+            "borderaxespad": 4.2,
+            "ncols": 2,
+        }
         legend(panel, False, title=short, title_fontsize=8.5, **place)
     return made
 

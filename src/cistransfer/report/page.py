@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
 from itertools import count
@@ -87,7 +88,9 @@ def write_report(
             elif summary is None:
                 parts.append(_part(folder, numbers, many))
             else:
-                learned.append({**learned_part(folder, summary), "bundle": summary["bundle"]})
+                found = learned_part(folder, summary)
+                named = {"bundle": summary["bundle"], "folder": Path(folder).resolve().name}
+                learned.append({**found, **named})
     for each in list(learned):
         for part in parts:
             bundle = Path(each["bundle"])
@@ -97,6 +100,10 @@ def write_report(
                 part["learned"] = each
                 learned.remove(each)
                 break
+    titles = Counter(each["title"] for each in learned)
+    for each in learned:
+        if titles[each["title"]] > 1:
+            each["title"] += f" ({each['folder']})"
     read = {
         name: (resources.files("cistransfer.report") / f"page.{name}").read_text(encoding="utf-8")
         for name in ("html", "css", "js")
