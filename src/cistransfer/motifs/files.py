@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, cast, overload
+from typing import IO, Any, overload
 
 import numpy as np
 
@@ -403,8 +403,6 @@ def _hidden(name: str) -> bool:
     return any(re.match(r"\.[^.]|__MACOSX", part) for part in name.split("/"))
 
 
-def _as_text(stream: IO[bytes]) -> io.TextIOWrapper:
-    buffered = (
-        stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
-    )
+def _as_text(stream: Any) -> io.TextIOWrapper:
+    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(stream)
     return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="replace")
