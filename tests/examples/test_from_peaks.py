@@ -11,7 +11,7 @@ import pytest
 
 from cistransfer.errors import InputError
 from cistransfer.examples.draw import Matched
-from cistransfer.examples.from_peaks import _unlike_peaks
+from cistransfer.examples.from_peaks import _too_wide, _unlike_peaks
 from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import FromPeaks
 from cistransfer.examples.split import Split
@@ -211,3 +211,11 @@ def test_peaks_in_a_genome_that_is_open_nearly_everywhere_are_no_warning() -> No
     opened = regions_table(["c"] * 100, starts, starts + 350)
     assert _unlike_peaks(opened.iloc[::3], opened, 1.0) == ""
     assert "only 50% of the peaks lie in open" in _unlike_peaks(opened.iloc[::3], opened, 0.5)
+
+
+def test_wide_peaks_without_a_summit_are_told() -> None:
+    wide = regions_table(["c"] * 3, [0, 100, 0], [10_001, 10_100, 50_000])
+    told = _too_wide(wide, 200)
+    assert told.startswith("2 of 3 peaks are wider than 10 kb and have no summit: the 200 bp in")
+    assert _too_wide(wide.assign(summit=[5000, 5100, 700]), 200).startswith("1 of 3 peaks")
+    assert _too_wide(wide.assign(summit=[17, 5100, 700]), 200) == ""

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cistransfer.examples import held_out
 from cistransfer.examples.held_out import MIN_TEST, examples_held_out, n_bound, with_test
 from cistransfer.examples.sources import FromPeaks
 from cistransfer.examples.split import deal_chromosomes
@@ -51,6 +52,16 @@ def test_the_examples_are_the_same_with_the_test_part_in_training(world, trunk, 
     assert n_bound(whole, "train") == n_bound(data, "train", "test")
     assert n_bound(whole, "valid") == n_bound(data, "valid")
     assert n_bound(whole, "test") == 0
+
+
+def test_of_very_many_some_are_learned_from(world, trunk, own, monkeypatch) -> None:
+    monkeypatch.setattr(held_out, "MOST_BOUND", 40)
+    monkeypatch.setattr(held_out, "MIN_TEST", 5)
+    held = examples_held_out(source(world, own), trunk)
+    assert n_bound(held.sets[0], "train", "valid") == 40
+    assert n_bound(held.sets[0], "test") <= 40
+    assert "40 of the " in held.lines[-1]
+    assert held.how.startswith("chromosomes ")
 
 
 def test_chromosomes_are_dealt_evenly_whatever_their_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import gzip
 import shutil
@@ -20,6 +21,7 @@ from cistransfer.genome.codes import decode, encode
 from cistransfer.genome.fasta import Genome, write_fasta
 from cistransfer.motifs.pwm import PWM
 from cistransfer.prediction import variants as module
+from cistransfer.prediction.table import further_values
 from cistransfer.prediction.variants import VariantScorer, annotate_vcf
 
 SITE = "TGACTCA"
@@ -42,7 +44,11 @@ class Sites(nn.Module):
         return found.amax(dim=(1, 2))[:, None]
 
 
-MODEL = SimpleNamespace(tasks=("AP1",), window=WINDOW, model=Sites())
+def probabilities(logits: np.ndarray, prevalence: float | None = None) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.asarray(logits, dtype=float)))
+
+
+MODEL = SimpleNamespace(tasks=("AP1",), window=WINDOW, model=Sites(), probabilities=probabilities)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +91,18 @@ def test_a_broken_site_and_a_made_one(genome: Genome) -> None:
     assert made["alt_AP1"].tolist() == [7]
     assert made["delta_AP1"].iloc[0] > 0
     assert (found["sd_AP1"] < 1e-6).all()
+
+
+def test_further_models_would_lie_in_the_interval(genome: Genome) -> None:
+    other = copy.deepcopy(MODEL)
+    with torch.no_grad():
+        other.model.weight.mul_(1.5)
+    rows = [(1, ["chr1", "1004", ".", "C", "A"])]
+    found = VariantScorer([MODEL, other], genome).score(rows)  # type: ignore[list-item]
+    low, high = further_values(np.array([[-1.0], [-1.5]]))
+    assert np.allclose(found[["low_AP1", "high_AP1"]], [[low[0], high[0]]], atol=1e-5)
+    assert found["delta_AP1"][0] == pytest.approx(-1.25)
+    assert "low_AP1" not in score(genome, ("chr1", 1004, "C", "A"))
 
 
 def test_an_inserted_site_and_a_deleted_one(genome: Genome) -> None:
@@ -249,7 +267,8 @@ def test_table_gzip_stream_and_chunks(
     table = pd.read_csv(tmp_path / "a.tsv", sep="\t")
     assert list(table.columns) == [
         "line", "chrom", "pos", "id", "ref", "alt", "note",
-        "ref_AP1", "alt_AP1", "delta_AP1", "sd_AP1",
+        "ref_AP1", "alt_AP1", "delta_AP1", "sd_AP1", "probability_ref_AP1",
+        "probability_alt_AP1",
     ]  # fmt: skip
     assert (
         gzip.decompress((tmp_path / "b.tsv.gz").read_bytes()) == (tmp_path / "a.tsv").read_bytes()

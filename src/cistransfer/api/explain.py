@@ -138,6 +138,7 @@ def explain_locus(
     p_value: float = 1e-4,
     shuffles: int = 20,
     seed: int = 0,
+    prevalence: float | None = None,
     device: str = "auto",
 ) -> Locus:
     """Score, attribute and mutate every base of a locus; `plot_locus` draws it.
@@ -149,7 +150,7 @@ def explain_locus(
         ``"chr1:1,001-1,200"`` as genome browsers write a place: counted from 1, both ends in it.
         Or (chrom, start, end), 0-based and half-open, as in a BED file.
     genome : path or Genome
-    task, motifs, p_value, shuffles, seed
+    task, motifs, p_value, shuffles, seed, prevalence
         See `cistransfer.interpretation.locus.explain_locus`.
     device : str
 
@@ -175,6 +176,7 @@ def explain_locus(
             p_value=p_value,
             shuffles=whole_number(shuffles, "shuffles"),
             seed=seed,
+            prevalence=prevalence,
         )
     placing.table(as_table([(chrom, start, end)]), "locus")
     say(*input_lines(placing.inputs))

@@ -27,6 +27,13 @@ class Place:
         1e-4, flag="--motif-p", needs=("motifs",), help="p-value of a motif's hit."
     )
     shuffles: int = option(20, min=1, help="Shuffled references of the attribution (DeepLIFT).")
+    prevalence: float | None = option(
+        None,
+        min=0,
+        max=1,
+        help="Share of bound regions at which probabilities are given [default: that of the "
+        "model's validation examples].",
+    )
 
 
 def locus(
@@ -51,6 +58,7 @@ def locus(
         p_value=place.p_value,
         shuffles=place.shuffles,
         seed=seed.seed,
+        prevalence=place.prevalence,
         device=device.device,
     )
     files = write_locus(place.out, found)

@@ -35,7 +35,8 @@ class Variants:
         None,
         min=0,
         max=1,
-        help="Also the calibrated probabilities of both alleles, at this share of bound regions.",
+        help="Share of bound regions at which the probabilities of both alleles are given "
+        "[default: that of the model's validation examples].",
     )
     motifs: Path | None = option(
         None, help="Motifs of any format, or jaspar, to look for in both alleles."

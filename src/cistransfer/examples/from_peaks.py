@@ -31,6 +31,9 @@ MOST_IN_OPEN = 0.9
 BESIDE = 10_000
 """How far beside a peak nothing of it is left (bp)."""
 
+WIDE = 10_000
+"""Peaks without a summit that are wider say little about where a TF is (bp)."""
+
 _PLACE = ["chrom", "start", "end"]
 
 
@@ -42,6 +45,8 @@ def of_peaks(source: FromPeaks, placing: Placing, window: int, seed: int) -> Can
     the window overlaps a peak or a bound window; without open regions, tiles of the genome.
     """
     peaks = placing(as_regions(source.peaks, source.columns), "peaks")
+    if warning := _too_wide(peaks, window):
+        placing.warn(warning)
     told: dict[str, Any] = {}
     if source.open_regions is None:
         opened = sample_background(
@@ -121,6 +126,21 @@ def _unlike_peaks(peaks: pd.DataFrame, opened: pd.DataFrame, share: float) -> st
         f"only {share:.0%} of the peaks lie in open regions, {float(np.mean(beside)):.0%} of the "
         f"places {BESIDE // 1000} kb beside them do: are both from the same assembly, and from "
         "cells that are alike?"
+    )
+
+
+def _too_wide(peaks: pd.DataFrame, window: int) -> str:
+    """What to say of peaks so wide that the window on their middle need not hold the site."""
+    start, end = peaks["start"].to_numpy(np.int64), peaks["end"].to_numpy(np.int64)
+    wide = end - start > WIDE
+    if "summit" in peaks:
+        wide &= peaks["summit"].to_numpy(np.int64) == start + (end - start) // 2
+    if not wide.any():
+        return ""
+    return (
+        f"{wide.sum():,} of {len(peaks):,} peaks are wider than {WIDE // 1000} kb and have no "
+        f"summit: the {window} bp in their middle, which are learned from, may hold no site of the "
+        "TF (give narrowPeak files, whose peaks have summits)"
     )
 
 

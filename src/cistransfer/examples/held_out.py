@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 
 from cistransfer.examples.candidates import as_sequences
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.examples.draw import Matched
 from cistransfer.examples.holdout import HoldOut, Trunk, seen_by
 from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import Source
 from cistransfer.examples.split import NoPartsError, Split, deal_chromosomes
 
-__all__ = ["MIN_FOLD", "MIN_TEST", "HeldOut", "examples_held_out", "n_bound", "with_test"]
+__all__ = [
+    "MIN_FOLD",
+    "MIN_TEST",
+    "MOST_BOUND",
+    "HeldOut",
+    "examples_held_out",
+    "n_bound",
+    "with_test",
+]
 
 MIN_TEST = 30
 """Bound examples in the test part, below which chromosomes are held out in turn: an AUCPR of fewer
@@ -20,6 +29,10 @@ has an interval that decides nothing."""
 
 MIN_FOLD = 5
 """Bound examples that every fold must test."""
+
+MOST_BOUND = 20_000
+"""Bound examples that are trained and validated on; of more so many are drawn: the features of
+300,000 peaks and what is beside them do not fit a laptop's memory."""
 
 _FOLDS = (5, 4, 3)
 
@@ -63,7 +76,7 @@ def examples_held_out(source: Source, trunk: Trunk, seed: int = 0) -> HeldOut:
     """
     data, why = _by_chromosome(source, trunk, seed)
     if data is not None and not why:
-        return HeldOut((data,), _chromosomes(data), tuple(data.notes()))
+        return _at_most(MOST_BOUND, data, source, trunk, seed)
     if folds := _folds(source, trunk, seed):
         how = f"each chromosome in its turn, {len(folds)} folds"
         said = f"too few peaks to hold out a few chromosomes ({why}); held out instead: {how}"
@@ -76,6 +89,17 @@ def examples_held_out(source: Source, trunk: Trunk, seed: int = 0) -> HeldOut:
     how = "a tenth of all windows, neighbours together"
     said = f"too few peaks to hold out chromosomes ({why}); held out instead: {how}"
     return HeldOut((data,), how, (*data.notes(), said))
+
+
+def _at_most(most: int, data: ExampleSet, source: Source, trunk: Trunk, seed: int) -> HeldOut:
+    """The examples with so many bound ones at most to train and validate on, drawn at random."""
+    if (bound := n_bound(data, "train", "valid")) <= most:
+        return HeldOut((data,), _chromosomes(data), tuple(data.notes()))
+    tested = most if n_bound(data, "test") > most else None
+    fewer = Matched(positives=most, test_positives=tested)
+    data = examples_for(source, trunk, draw=fewer, seed=seed)
+    said = f"{most:,} of the {bound:,} bound windows, drawn at random, are learned from"
+    return HeldOut((data,), _chromosomes(data), (*data.notes(), said))
 
 
 def _by_chromosome(source: Source, trunk: Trunk, seed: int) -> tuple[ExampleSet | None, str]:

@@ -109,6 +109,7 @@ def explain_locus(
     p_value: float = 1e-4,
     shuffles: int = 20,
     seed: int = 0,
+    prevalence: float | None = None,
 ) -> Locus:
     """Score, attribute and mutate every base of a locus.
 
@@ -127,6 +128,9 @@ def explain_locus(
         Of a motif's hit.
     shuffles, seed
         References of DeepLIFT.
+    prevalence : float, optional
+        Share of bound regions at which probabilities are given
+        (`cistransfer.models.bundle.Bundle.probabilities`).
 
     Raises
     ------
@@ -150,6 +154,7 @@ def explain_locus(
     if size < window:
         raise InputError(f"{name} is {size:,} bp long, the model reads windows of {window:,} bp")
     column = bundle.column(task)
+    bundle.probabilities(np.zeros((0, len(bundle.tasks)), np.float32), prevalence)  # refuses early
 
     length = end - start
     if length <= window:
@@ -177,7 +182,7 @@ def explain_locus(
         {
             "position": middles,
             "logit": logits[:, column],
-            "probability": bundle.probabilities(logits)[:, column],
+            "probability": bundle.probabilities(logits, prevalence)[:, column],
         }
     )
     bases = codes[row, place]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -83,8 +84,10 @@ class Parts:
         if not self.folder.exists():
             self.folder.mkdir(parents=True)
             write_json(self.folder / _RECORD, self.identity)
-        with whole_file(self._path(name)) as temporary, open(temporary, "wb") as handle:
-            np.save(handle, values)
+        content = io.BytesIO()  # numpy says of a full disk how many items fit, and nothing else
+        np.save(content, values)
+        with whole_file(self._path(name)) as temporary:
+            temporary.write_bytes(content.getbuffer())
 
     def remove(self) -> None:
         """Remove all of it."""

@@ -25,6 +25,7 @@ __all__ = [
     "SUMMARIES",
     "Tiles",
     "free_name",
+    "further_values",
     "given_names",
     "predict_fasta",
     "predict_regions",
@@ -317,12 +318,12 @@ def spread_interval(
     """
     from scipy.special import expit, logit
 
-    low, high = map(expit, further(logit(np.clip(probabilities, _LEAST, 1 - _LEAST)), level))
+    low, high = map(expit, further_values(logit(np.clip(probabilities, _LEAST, 1 - _LEAST)), level))
     given = probabilities.mean(axis=0)
     return np.minimum(low, given), np.maximum(high, given)
 
 
-def further(
+def further_values(
     values: NDArray[np.float64], level: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where one more value like these would lie, by Student's t; shape (values, …)."""

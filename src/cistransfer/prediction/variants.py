@@ -35,6 +35,7 @@ from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.pwm import PWM
+from cistransfer.prediction.table import further_values
 from cistransfer.progress import bar
 from cistransfer.storage import open_text, whole_file
 from cistransfer.tables import harmless
@@ -51,6 +52,7 @@ NOTES = {
 }
 """Why an allele has no score, or what to know about it."""
 
+_ENDS = ("low", "high")
 _LETTERS = re.compile(r"[ACGT]+", re.IGNORECASE)
 _CHUNK = 1024
 
@@ -230,14 +232,20 @@ def _fields(scorer: VariantScorer) -> list[tuple[str, str, str, str]]:
             (f"CT_SD{end}", "Float", f"Spread of CT_DELTA over shifts and models, {task}",
              f"sd_{task}"),
         ]  # fmt: skip
-        if scorer.prevalence is not None:
-            at = f"at a share of {scorer.prevalence:g} bound, {task}"
+        if len(scorer.bundles) > 1:
+            within = f"of 95 % of further models' CT_DELTA, {task}"
             found += [
-                (f"CT_PREF{end}", "Float", f"Probability of the reference allele {at}",
-                 f"probability_ref_{task}"),
-                (f"CT_PALT{end}", "Float", f"Probability of the allele {at}",
-                 f"probability_alt_{task}"),
-            ]  # fmt: skip
+                (f"CT_LOW{end}", "Float", f"Lower end {within}", f"low_{task}"),
+                (f"CT_HIGH{end}", "Float", f"Upper end {within}", f"high_{task}"),
+            ]
+        share = scorer.prevalence
+        at = "" if share is None else f" at a share of {share:g} bound"
+        found += [
+            (f"CT_PREF{end}", "Float", f"Probability of the reference allele{at}, {task}",
+             f"probability_ref_{task}"),
+            (f"CT_PALT{end}", "Float", f"Probability of the allele{at}, {task}",
+             f"probability_alt_{task}"),
+        ]  # fmt: skip
         if scorer.n_null:
             found.append((f"CT_P{end}", "Float", f"Empirical p of CT_DELTA, {task}", f"p_{task}"))
     if scorer.motifs:
@@ -317,8 +325,9 @@ class VariantScorer:
         kind (one base for one; any other) in dinucleotide-shuffled surroundings.
     seed : int
     prevalence : float, optional
-        Give the calibrated probabilities of both alleles too, at this share of bound regions
-        (`cistransfer.models.bundle.Bundle.probabilities`).
+        Share of bound regions at which the calibrated probabilities of both alleles are given
+        (`cistransfer.models.bundle.Bundle.probabilities`); by default that of the validation
+        examples.
 
     Attributes
     ----------
@@ -388,8 +397,10 @@ class VariantScorer:
             One row per alternative allele, in order: ``row`` (record), ``line``, ``chrom``, ``pos``
             (1-based), ``id``, ``ref``, ``alt``, ``note``, and for each task ``ref_TASK``,
             ``alt_TASK`` (logits), ``delta_TASK`` (alternative − reference, mean over shifts and
-            bundles), ``sd_TASK`` (over shifts and bundles), ``p_TASK`` with a null distribution,
-            ``probability_ref_TASK`` and ``probability_alt_TASK`` with a prevalence;
+            bundles), ``sd_TASK`` (over shifts and bundles), of several bundles ``low_TASK`` and
+            ``high_TASK`` (in which 95 % of further models would put the difference),
+            ``probability_ref_TASK`` and ``probability_alt_TASK``, ``p_TASK`` with a null
+            distribution;
             ``motif``, ``motif_change`` (gained, lost, weaker, stronger), ``motif_p_ref`` and
             ``motif_p_alt`` with motifs. Scores are NaN where the note says why.
 
@@ -573,16 +584,20 @@ class VariantScorer:
         """The table with scores."""
         delta = alt - ref
         columns = {}
-        chances = [] if self.prevalence is None else [self._chances(ref), self._chances(alt)]
+        chances = [self._chances(ref), self._chances(alt)]
+        further = (
+            further_values(np.moveaxis(delta.mean(axis=2), 1, 0)) if len(self.bundles) > 1 else ()
+        )
         for t, task in enumerate(self.tasks):
             for name, values in (
                 (f"ref_{task}", ref[..., t].mean(axis=(1, 2))),
                 (f"alt_{task}", alt[..., t].mean(axis=(1, 2))),
                 (f"delta_{task}", delta[..., t].mean(axis=(1, 2))),
                 (f"sd_{task}", delta[..., t].std(axis=(1, 2))),
+                *((f"{end}_{task}", ends[:, t]) for end, ends in zip(_ENDS, further, strict=False)),
                 *(
                     (f"probability_{which}_{task}", chance[:, t])
-                    for which, chance in zip(("ref", "alt"), chances, strict=False)
+                    for which, chance in zip(("ref", "alt"), chances, strict=True)
                 ),
             ):
                 columns[name] = np.full(len(table), np.nan)
