@@ -49,6 +49,7 @@ _NO_MEMORY = (
     "unable to allocate",
     "bad_alloc",
     "can't start new thread",
+    "returned null without setting an exception",  # Python, of a module that it could not load
 )
 
 
@@ -57,7 +58,7 @@ def lacks_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
     words = str(error).lower()
-    return isinstance(error, RuntimeError | ImportError) and any(
+    return isinstance(error, RuntimeError | ImportError | SystemError) and any(
         each in words for each in _NO_MEMORY
     )
 

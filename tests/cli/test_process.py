@@ -51,6 +51,7 @@ def _run(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
             "out of memory on the GPU (--device cpu needs none)",
         ),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "out of memory"),
+        (SystemError("<f> returned NULL without setting an exception"), "out of memory"),
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])
@@ -66,6 +67,17 @@ def test_faults_of_the_machine_are_one_line_and_code_1(
     shown = capsys.readouterr()
     assert shown.err == f"cistransfer: {said}\n"
     assert shown.out == (json.dumps({"error": said}) + "\n" if as_json else "")
+
+
+def test_a_limit_in_which_libraries_would_be_aborted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (720_000 << 10, -1))
+    assert run_app(app, ["check", "x"]) == 1
+    assert capsys.readouterr().err == (
+        "cistransfer: out of memory: 703 MB of addresses are allowed (ulimit -v); the libraries "
+        "alone take 1,024\n"
+    )
 
 
 def test_a_full_or_closed_stdout() -> None:

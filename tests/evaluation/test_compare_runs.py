@@ -248,6 +248,10 @@ def test_everything_is_written(tmp_path: Path) -> None:
         "difference_by_size.svg",
         "recovery.svg",
     }
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "summary.tsv").write_text("mine")
+    with pytest.raises(InputError, match="or an earlier comparison"):
+        compare_runs([path], out=tmp_path / "mine")
     text = (tmp_path / "out" / "comparison.md").read_text()
     assert "| 50   | finetune | scratch" in text
     again = pd.read_csv(tmp_path / "out" / "comparison.tsv", sep="\t", dtype={"size": str})

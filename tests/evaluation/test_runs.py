@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, MachineError
 from cistransfer.evaluation import baselines
 from cistransfer.evaluation.results import open_evaluation
 from cistransfer.evaluation.runs import evaluate_runs, open_predictions
@@ -85,6 +86,34 @@ def test_equal_runs_give_equal_files(pair: dict[str, Bundle], tmp_path: Path) ->
         evaluate_runs(tmp_path / name, _runs(pair), device="cpu")
     for file in ("metrics.json", "metrics.tsv", "predictions.parquet"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_an_evaluation_is_replaced_as_a_whole_or_stands(
+    pair: dict[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, mine = tmp_path / "e", tmp_path / "mine"
+    evaluate_runs(place, _runs(pair), draws=0, device="cpu")
+    (place / "note.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cistransfer.evaluation.runs.calibration_table", full)
+        with pytest.raises(MachineError, match="No space left"):
+            evaluate_runs(place, _runs(pair)[:1], draws=0, device="cpu")
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+    evaluate_runs(place, _runs(pair)[:1], draws=0, device="cpu")
+    assert len(open_evaluation(place).models) == 1
+    assert "scratch GABPA" not in open_predictions(place)
+    assert (place / "note.txt").read_text() == "mine"
+
+    mine.mkdir()
+    (mine / "predictions.parquet").write_text("mine")
+    with pytest.raises(InputError, match="or an earlier evaluation"):
+        evaluate_runs(mine, _runs(pair), device="cpu")
+    assert (mine / "predictions.parquet").read_text() == "mine"
 
 
 def test_regions_seen_in_training_are_refused(

@@ -7,6 +7,8 @@ byte, but for seconds that were measured and for the place in which a run was as
 
 from __future__ import annotations
 
+import gzip
+import importlib
 import os
 import re
 import signal
@@ -31,14 +33,49 @@ batch_size = 32
 epochs = {epochs}
 steps_per_epoch = 10
 """
+STUDY = """name = "mine"
+title = "Two ways"
+
+[files]
+matrix = "Binding matrix."
+genome = "Genome."
+short = "Strategy."
+
+[axes]
+tf = ["ELF1", "SPI1"]
+
+[inputs.examples]
+do = "examples"
+source = "{matrix}"
+genome = "{genome}"
+tf = "{tf}"
+positives = "40"
+
+[strategies]
+gc = { do = "baseline", name = "gc", examples = "{examples}" }
+scratch = { do = "finetune", examples = "{examples}", strategy = "{short}" }
+
+[[claims]]
+id = "1"
+says = "GC content is beaten"
+first = { strategy = "scratch" }
+second = { strategy = "gc" }
+"""
 
 
 @dataclass(frozen=True)
 class Verb:
-    """One command; ``{out}`` is where it writes, beside nothing else."""
+    """One command; ``{out}`` is where it writes, beside nothing else.
+
+    Attributes
+    ----------
+    tells : str
+        The file that says which steps are done, where an interruption leaves those that are.
+    """
 
     words: str
     out: str = "out"
+    tells: str = ""
 
 
 VERBS: Mapping[str, Verb] = {
@@ -78,10 +115,19 @@ VERBS: Mapping[str, Verb] = {
     "variants": Verb("variants model --vcf mine.vcf --genome genome.fa --out {out}", "out.tsv"),
     "interpret": Verb(
         "interpret model --motifs data/motifs.meme --methods attribution --max-sequences 6 "
-        "--out {out}"
+        "--out {out}",
+        tells="summary.json",
     ),
     "locus": Verb("locus model chr1:101-400 --genome genome.fa --shuffles 2 --out {out}"),
     "report": Verb("report evaluation --out {out}", "out.html"),
+    "learn": Verb(
+        "learn --peaks mine.narrowPeak --tf USF1 --open open.bed --genome genome.fa --trunk trunk "
+        "--motifs data/motifs.meme --no-interpretation --out {out}"
+    ),
+    "study run": Verb(
+        "study run mine.toml --engine here --file matrix=matrix.h5 --file genome=genome.fa "
+        "--file short=few.toml --out {out}"
+    ),
     "bundle pack": Verb("bundle pack model --out {out}", "out.zip"),
     "compact": Verb("compact model --out {out}"),
 }
@@ -134,6 +180,22 @@ def run(
     return Ran(code, texts[0], texts[1], usage.ru_utime + usage.ru_stime, spent)
 
 
+def load_for(words: list[str], place: Path, told: Path) -> None:
+    """Run the command line once, and load here what its fork loaded: later forks find it loaded."""
+
+    def tell() -> None:
+        names = [name for name, module in sys.modules.items() if name not in known and module]
+        there = [name for name in names if getattr(sys.modules[name], "__spec__", None)]
+        told.write_text("\n".join(there), encoding="utf-8")
+
+    known = {*sys.modules}
+    ran = run(words, place, after=tell)
+    if ran.code:
+        raise SystemExit(f"{' '.join(words)}\n{ran.err}")
+    for name in told.read_text(encoding="utf-8").split():
+        importlib.import_module(name)
+
+
 def _child(
     words: list[str],
     place: Path,
@@ -182,7 +244,9 @@ def _wait_until(pid: int, seconds: float) -> float:
     return spent
 
 
-MEASURED = re.compile(rb'"(seconds|folder|out|bundle|path|run|source)": ?("[^"]*"|[0-9.e-]+)')
+MEASURED = re.compile(
+    rb'"(seconds|cpu_seconds|memory_mb|folder|out|bundle|path|run|source)": ?("[^"]*"|[0-9.e-]+)'
+)
 
 
 def tree(place: Path) -> dict[str, bytes]:
@@ -230,10 +294,18 @@ def make_world(place: Path, names: Iterable[str] = VERBS) -> None:
     texts = {
         "few.toml": STRATEGY.format(start="scratch", epochs=3, transfer=""),
         "many.toml": STRATEGY.format(start="trunk", epochs=4, transfer='transfer = ["*"]\n'),
+        "mine.toml": STUDY,
         "mine.bed": "".join(f"chr1\t{i}\t{i + 100}\tr{i}\n" for i in range(100, 4100, 100)),
     }
     for name, text in texts.items():
         (place / name).write_text(text, encoding="utf-8")
+    with gzip.open(place / "data" / "remap.bed.gz", "rt", encoding="ascii") as handle:
+        rows = [line.split("\t")[:3] for line in handle if ".USF1." in line][::3]
+    lines = "".join("\t".join([*row, ".", "0", ".", "0", "-1", "-1", "-1"]) + "\n" for row in rows)
+    with gzip.open(place / "data" / "wgEncodeRegDnaseClustered.txt.gz", "rt") as handle:
+        opened = ["\t".join(line.split("\t")[1:4]) + "\n" for line in handle]
+    (place / "open.bed").write_text("".join(opened), encoding="ascii")
+    (place / "mine.narrowPeak").write_text(lines, encoding="ascii")
     needed = {word for name in names for word in VERBS[name].words.split()}
     needed |= {"model"} if "evaluation" in needed else set()
     needed |= {"trunk"} if "model" in needed else set()
@@ -248,9 +320,9 @@ def make_world(place: Path, names: Iterable[str] = VERBS) -> None:
     sequence = "".join(
         (place / "genome.fa").read_text(encoding="ascii").partition(">chr2")[0].split("\n")[1:]
     )
-    rows = []
+    variants = []
     for at in range(500, 4500, 200):
         base = sequence[at].upper()
-        rows.append(f"chr1\t{at + 1}\tv{at}\t{base}\t{'C' if base == 'A' else 'A'}\t.\t.\t.")
+        variants.append(f"chr1\t{at + 1}\tv{at}\t{base}\t{'C' if base == 'A' else 'A'}\t.\t.\t.")
     head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
-    (place / "mine.vcf").write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    (place / "mine.vcf").write_text(head + "\n".join(variants) + "\n", encoding="utf-8")

@@ -84,6 +84,11 @@ def test_files_and_the_site(bundle: SimpleNamespace, genome: Genome, tmp_path: P
     assert sorted(file.name for file in files) == [
         "bases.tsv", "hits.tsv", "locus.png", "locus.svg", "track.tsv",
     ]  # fmt: skip
+    assert all(file.is_file() for file in files)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bases.tsv").write_text("mine")
+    with pytest.raises(InputError, match="or an earlier locus"):
+        write_locus(tmp_path / "mine", locus)
     bases = pd.read_csv(tmp_path / "o" / "bases.tsv", sep="\t")
     assert "".join(bases["base"][15:22]) == SITE
     assert bases["position"].tolist() == list(range(386, 426))

@@ -71,7 +71,7 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
         except OSError as error:
             named = f"{error.filename}: " if error.filename else ""
             return _refuse(named + (error.strerror or str(error)), as_json, code=1)
-        except (MemoryError, RuntimeError, ImportError) as error:
+        except (MemoryError, RuntimeError, ImportError, SystemError) as error:
             if not lacks_memory(error):
                 raise
             where = " on the GPU (--device cpu needs none)" if "CUDA" in str(error) else ""

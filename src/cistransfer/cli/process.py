@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import threading
@@ -11,9 +12,20 @@ from collections.abc import Iterator
 from types import FrameType
 
 from cistransfer import cpus
+from cistransfer.errors import MachineError
 from cistransfer.progress import say
 
-__all__ = ["close_streams", "mend_streams", "say", "set_environment", "stoppable"]
+__all__ = [
+    "check_memory",
+    "close_streams",
+    "mend_streams",
+    "say",
+    "set_environment",
+    "stoppable",
+]
+
+_MIN_ADDRESSES = 1 << 30
+"""Bytes of addresses below which libraries may be aborted while they are loaded."""
 
 
 def set_environment() -> None:
@@ -23,6 +35,16 @@ def set_environment() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if cpus.allowed() < cpus.bound():  # a container's quota, which OpenMP does not look at
         os.environ.setdefault("OMP_NUM_THREADS", str(cpus.allowed()))
+
+
+def check_memory() -> None:
+    """Refuse a limit (``ulimit -v``) in which PyTorch would be aborted in C++, without a word."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _MIN_ADDRESSES:
+        raise MachineError(
+            f"out of memory: {limit >> 20:,} MB of addresses are allowed (ulimit -v); the "
+            f"libraries alone take {_MIN_ADDRESSES >> 20:,}"
+        )
 
 
 def mend_streams() -> None:

@@ -29,6 +29,7 @@ from typer.core import TyperCommand
 
 from cistransfer.cli.command import finish, say
 from cistransfer.cli.plan import Asked, Given, Plan
+from cistransfer.cli.process import check_memory
 from cistransfer.cli.record import RENAMED, check_place, record_of, write_config
 from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
@@ -109,6 +110,7 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
     plan = Plan(function)
 
     def command(context: typer.Context, **options: Any) -> None:
+        check_memory()
         given = _given(plan, context)
         if record := context.meta.get(_RECORD):
             _refuse_code(record, given, options["trust_code"])
@@ -121,14 +123,15 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
 
         made: set[str] = set()
 
-        def claim(place: Path) -> None:
-            """Write the record before the file: a run stopped between leaves what is ours."""
+        def claim(place: Path, made_at: Path) -> None:
+            """Write the record before the file, or into the folder: what is there says whose."""
             out = Path(str(given.values.get("out", "-")))
-            if place == Path(os.path.realpath(out)):
-                record = record_of(out)
-                if not record.exists():
-                    made.add(os.path.realpath(record))
-                write_config(out, words, settled.arguments, {})
+            if place != Path(os.path.realpath(out)):
+                return
+            record = out / "config.json" if made_at.is_dir() else record_of(out)
+            if not record.exists():
+                made.add(os.path.realpath(record))
+            write_config(made_at if made_at.is_dir() else out, words, settled.arguments, {})
 
         with over as replaced, before_placing(claim):
             done = function(**settled.groups)

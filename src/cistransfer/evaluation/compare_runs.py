@@ -29,7 +29,7 @@ from cistransfer.evaluation.tidy import (
 )
 from cistransfer.figures import FORMATS, save
 from cistransfer.metrics.table import display
-from cistransfer.storage import write_text
+from cistransfer.storage import Kind, check_folder, whole_folder, write_text
 from cistransfer.tables import markdown, write_tsv
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_runs", "in_words"]
 
+_TABLES = ["results", "comparison", "summary", "regions", "groups", "recovery", "recovery_by_tf"]
+_FIGURES = ("boxes_by_tf", "boxes_by_size", "size_curve", "difference_by_size", "recovery")
+_COMPARISON = Kind(
+    "comparison",
+    "comparison.md",
+    (
+        *(f"{name}.tsv" for name in _TABLES),
+        *(f"{name}.{form}" for name in _FIGURES for form in FORMATS),
+        "config.json",
+    ),
+)
 _MOST_ROWS = 200  # nobody pastes more into a paper; the TSV has them all
 
 
@@ -87,8 +98,10 @@ def compare_runs(
     Raises
     ------
     InputError
-        When there is nothing to compare.
+        When there is nothing to compare, or ``out`` holds something else.
     """
+    if out is not None:
+        check_folder(out, _COMPARISON)
     if figures not in FORMATS:
         raise InputError(f"figures: {figures!r}; expected one of {', '.join(FORMATS)}")
     results = read_results(paths)
@@ -111,7 +124,7 @@ def compare_runs(
         by_tf = recovery(results, metric, motif=motif, full=full)
         tables["recovery"] = summarise_recovery(by_tf, level=level, seed=seed)
     if out is not None:
-        _write(Path(out), tables, by_tf, metric, reference, level, figures, by_blocks)
+        _write(out, tables, by_tf, metric, reference, level, figures, by_blocks)
     return tables
 
 
@@ -189,7 +202,7 @@ def in_words(
 
 
 def _write(
-    place: Path,
+    out: str | os.PathLike[str],
     tables: dict[str, pd.DataFrame],
     by_tf: pd.DataFrame | None,
     metric: str,
@@ -198,14 +211,15 @@ def _write(
     figures: str,
     by_blocks: bool,
 ) -> None:
-    for name, table in tables.items():
-        write_tsv(place / f"{name}.tsv", table)
-    if by_tf is not None:
-        write_tsv(place / "recovery_by_tf.tsv", by_tf)
     worded = {name: table for name, table in tables.items() if len(table) <= _MOST_ROWS}
-    write_text(place / "comparison.md", in_words(worded, metric, reference, level, by_blocks))
-    for name, draw in _figures(tables["results"], by_tf, metric, reference).items():
-        save(draw(), place / f"{name}.{figures}")
+    with whole_folder(out, _COMPARISON) as place:
+        for name, table in tables.items():
+            write_tsv(place / f"{name}.tsv", table)
+        if by_tf is not None:
+            write_tsv(place / "recovery_by_tf.tsv", by_tf)
+        for name, draw in _figures(tables["results"], by_tf, metric, reference).items():
+            save(draw(), place / f"{name}.{figures}")
+        write_text(place / "comparison.md", in_words(worded, metric, reference, level, by_blocks))
 
 
 def _figures(

@@ -40,7 +40,7 @@ from cistransfer.motifs.names import motif_tfs
 from cistransfer.motifs.pwm import PWM
 from cistransfer.progress import bar, track
 from cistransfer.relatives.read_modes import read_modes
-from cistransfer.storage import read_table, whole_file, write_json
+from cistransfer.storage import Kind, check_folder, read_table, whole_folder, write_json
 from cistransfer.tables import write_tsv
 
 __all__ = [
@@ -51,6 +51,11 @@ __all__ = [
     "write_evaluation",
 ]
 
+_EVALUATION = Kind(
+    "evaluation",
+    "metrics.json",
+    ("predictions.parquet", "metrics.tsv", "calibration.tsv", "folds.tsv", "config.json"),
+)
 _STRATEGY = {"motif": "pwm"}
 DRAWS = 1000
 _MAX_TASKS = 10  # with more, intervals take longer than the scores
@@ -116,9 +121,10 @@ def evaluate_runs(
     Raises
     ------
     InputError
-        When runs were trained on different examples, a model has none of the tasks, or a region
-        was seen in training (counts them).
+        When runs were trained on different examples, a model has none of the tasks, a region
+        was seen in training (counts them), or ``folder`` holds something else.
     """
+    check_folder(folder, _EVALUATION)
     named = named_runs(runs)
     _check_names(named, baselines, trunk is not None)
     if protocol not in PROTOCOLS:
@@ -278,15 +284,15 @@ def write_evaluation(
     labels: NDArray[np.int8],
     scored: Mapping[str, Scored],
 ) -> None:
-    """Write the tables, then ``metrics.json``: who sees it finds them all."""
-    place = Path(folder)
-    with whole_file(place / "predictions.parquet") as temporary:
-        _predictions(regions, labels, scored, found.tasks).to_parquet(temporary, index=False)
-    write_tsv(place / "metrics.tsv", found.table())
-    write_tsv(place / "calibration.tsv", calibration_table(labels, scored, found.tasks))
-    if found.folds:
-        write_tsv(place / "folds.tsv", pd.DataFrame([row.to_json() for row in found.folds]))
-    write_json(place / "metrics.json", found.to_json())
+    """Write the tables and ``metrics.json`` as one: none is of another evaluation."""
+    with whole_folder(folder, _EVALUATION) as place:
+        table = _predictions(regions, labels, scored, found.tasks)
+        table.to_parquet(place / "predictions.parquet", index=False)
+        write_tsv(place / "metrics.tsv", found.table())
+        write_tsv(place / "calibration.tsv", calibration_table(labels, scored, found.tasks))
+        if found.folds:
+            write_tsv(place / "folds.tsv", pd.DataFrame([row.to_json() for row in found.folds]))
+        write_json(place / "metrics.json", found.to_json())
 
 
 def _predictions(

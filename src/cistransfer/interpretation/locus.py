@@ -24,6 +24,7 @@ from cistransfer.models.score import score_codes
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.logo import draw_letters
 from cistransfer.motifs.pwm import PWM
+from cistransfer.storage import Kind, whole_folder
 from cistransfer.tables import write_tsv
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ __all__ = ["MAX_LOCUS", "Locus", "draw_locus", "explain_locus", "write_locus"]
 MAX_LOCUS = 3000
 """Longest locus in bp: three mutants of every base are scored and every letter is drawn."""
 
+_LOCUS = Kind(
+    "locus", "locus.svg", ("locus.png", "track.tsv", "bases.tsv", "hits.tsv", "config.json")
+)
 _TRACK_POINTS = 200
 _MAX_MOTIFS = 8
 
@@ -281,14 +285,14 @@ def draw_locus(locus: Locus) -> Figure:
 
 def write_locus(folder: str | os.PathLike[str], locus: Locus) -> list[Path]:
     """Write ``locus.png``, ``locus.svg``, ``track.tsv``, ``bases.tsv`` and ``hits.tsv``."""
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    files = save(draw_locus(locus), place / "locus", BOTH)
-    for name, table in (
-        ("track", locus.track.assign(position=locus.track["position"] + 1)),
-        ("bases", locus.bases()),
-        ("hits", locus.hits.assign(start=locus.hits["start"] + 1)),
-    ):
-        write_tsv(place / f"{name}.tsv", table)
-        files.append(place / f"{name}.tsv")
-    return files
+    tables = {
+        "track": locus.track.assign(position=locus.track["position"] + 1),
+        "bases": locus.bases(),
+        "hits": locus.hits.assign(start=locus.hits["start"] + 1),
+    }
+    with whole_folder(folder, _LOCUS) as place:
+        files = save(draw_locus(locus), place / "locus", BOTH)
+        for name, table in tables.items():
+            write_tsv(place / f"{name}.tsv", table)
+            files.append(place / f"{name}.tsv")
+    return [Path(folder) / path.name for path in files]

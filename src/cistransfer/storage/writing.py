@@ -61,6 +61,7 @@ _REFUSALS = (
 _NOT_RENAMED = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 """What a mount point, or a place in a folder that may not be written, says to a rename."""
 _OURS = r"/cistransfer-\w+(/part)?$|\.(part|old)$"
+_RECORD = "config.json"
 _LONGEST = 200  # bytes of a name; file systems end at 255, and a temporary name is longer
 
 
@@ -286,7 +287,7 @@ def whole_file(path: PathLike) -> Iterator[Path]:
             _sync(temporary)
             whole = True
             for what in _before.get():
-                what(target)
+                what(target, temporary)
             told, there = _overwrites.get(), target.exists()
             _replace(temporary, target)
             if told is not None and there:
@@ -300,14 +301,16 @@ def whole_file(path: PathLike) -> Iterator[Path]:
             _remove(temporary)
 
 
-_before: contextvars.ContextVar[tuple[Callable[[Path], None], ...]] = contextvars.ContextVar(
+_before: contextvars.ContextVar[tuple[Callable[[Path, Path], None], ...]] = contextvars.ContextVar(
     "_before", default=()
 )
 
 
 @contextlib.contextmanager
-def before_placing(what: Callable[[Path], None]) -> Iterator[None]:
-    """Call ``what`` with the place of each finished file, just before the file takes its name."""
+def before_placing(what: Callable[[Path, Path], None]) -> Iterator[None]:
+    """Call ``what`` with the place of each finished file, and where it is yet, just before it takes
+    its name; so with each folder of a kind that has a record (``config.json``) in it.
+    """
     token = _before.set((*_before.get(), what))
     try:
         yield
@@ -451,6 +454,8 @@ def whole_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> Iter
                 _sync(temporary / name)
             check_folder(path, kind, overwrite=overwrite)
             whole = True
+            for what in _before.get() if kind.owns(_RECORD) else ():
+                what(target, temporary)
             _tell_replaced(target, kind)
             _place(temporary, target, kind)
         except OSError as error:
