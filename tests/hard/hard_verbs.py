@@ -71,11 +71,14 @@ class Verb:
     ----------
     tells : str
         The file that says which steps are done, where an interruption leaves those that are.
+    remembers : str
+        A file that a second run adds, to be faster.
     """
 
     words: str
     out: str = "out"
     tells: str = ""
+    remembers: str = ""
 
 
 VERBS: Mapping[str, Verb] = {
@@ -126,7 +129,8 @@ VERBS: Mapping[str, Verb] = {
     ),
     "study run": Verb(
         "study run mine.toml --engine here --file matrix=matrix.h5 --file genome=genome.fa "
-        "--file short=few.toml --out {out}"
+        "--file short=few.toml --out {out}",
+        remembers="files.json",
     ),
     "bundle pack": Verb("bundle pack model --out {out}", "out.zip"),
     "compact": Verb("compact model --out {out}"),
