@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cistransfer.api.answers import expected, learn, learn_each, tf_of_file
+from cistransfer.api.answers import learn, learn_each
 from cistransfer.errors import InputError
+from cistransfer.evaluation.verdict import expected
+from cistransfer.relatives.families import tf_of_file
 
 
 def test_what_to_expect_comes_from_the_nearest_smaller_size() -> None:

@@ -17,31 +17,15 @@ from cistransfer.storage import safe_name, write_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cistransfer.evaluation.results import Evaluation, TaskScore
+    from cistransfer.evaluation.results import Evaluation
     from cistransfer.examples.dataset import ExampleSet
     from cistransfer.genome.fasta import Sequences
     from cistransfer.models.bundle import Bundle
     from cistransfer.motifs.pwm import PWM
 
-__all__ = ["EXPECTED", "Answer", "learn", "learn_each"]
+__all__ = ["Answer", "learn", "learn_each"]
 
 PathLike = str | os.PathLike[str]
-
-EXPECTED = {
-    50: (0.877, 0.755, 0.942),
-    125: (0.891, 0.798, 0.947),
-    500: (0.903, 0.829, 0.953),
-}
-"""AUCPR at one unbound region per bound one, by bound regions for training: mean of twelve TFs that
-the trunk had not seen, the least and the greatest of them (docs/results.md, the default with the
-TF's motifs on a trunk of two networks, as the one in the box is; three draws from 50, else one)."""
-
-EXPECTED_OF_OTHERS = {
-    50: (0.840, 0.679, 0.909),
-    125: (0.858, 0.710, 0.938),
-    500: (0.872, 0.761, 0.942),
-}
-"""The same of twelve TFs that nothing had been chosen on."""
 
 _BASELINES = ("motif", "denovo", "kmer", "gc")
 _ATTRIBUTED = 200  # positive predictions that are explained; `interpret` takes more by itself
@@ -158,9 +142,10 @@ def learn(
     >>> answer.verdict in ("better", "undecided", "worse")
     True
     """
-    from cistransfer.evaluation.verdict import verdict_of
+    from cistransfer.evaluation.verdict import measured, verdict_of
     from cistransfer.examples.held_out import examples_held_out, with_test
     from cistransfer.models.bundle import open_bundle
+    from cistransfer.relatives.families import tf_of_file
     from cistransfer.training.cheap import cheap_run
     from cistransfer.training.probe import evidence_line
 
@@ -201,13 +186,13 @@ def learn(
     if final:
         note("the model is now fitted on the tested regions too; the numbers are those without")
         examples = with_test(examples)
-    facts = _measured(found, name, held.how)
+    facts = measured(found, name, held.how)
     bundle = fit(place / "model", examples, {"held_out": facts} if final else None)
     if bundle.card.evidence:
         notes.append(evidence_line(bundle.card.evidence))  # told while it was trained
     instead = None
     if verdict.instead is not None:
-        facts = _measured(found, name, held.how, verdict.instead.name)
+        facts = measured(found, name, held.how, verdict.instead.name)
         kind = verdict.instead.name.split(" ")[0]
         instead = cheap_run(
             place / "instead", examples, kind, pwms=pwms, seed=seed, facts={"held_out": facts}
@@ -273,6 +258,8 @@ def learn_each(
     """
     import pandas as pd
 
+    from cistransfer.evaluation.verdict import measured, rated
+    from cistransfer.relatives.families import tf_of_file
     from cistransfer.report.page import write_report
     from cistransfer.tables import write_tsv
 
@@ -291,10 +278,10 @@ def learn_each(
             rows.append({"name": name, "error": str(error)})
             continue
         answers.append(answer)
-        score = _measured(answer.evaluation, answer.tf, answer.held_out)
+        score = measured(answer.evaluation, answer.tf, answer.held_out)
         best: dict[str, Any] = {"baseline": "", "baseline_aucpr": None}
-        if rated := _rated(answer.evaluation, answer.tf):
-            best = {"baseline": rated[0][1], "baseline_aucpr": rated[0][0]}
+        if cheap := rated(answer.evaluation, answer.tf):
+            best = {"baseline": cheap[0][1], "baseline_aucpr": cheap[0][0]}
         score.pop("baselines")
         rows.append(
             {"name": name, "tf": answer.tf, "verdict": answer.verdict, **score, **best,
@@ -325,21 +312,6 @@ def _named(paths: Sequence[PathLike]) -> dict[str, PathLike]:
     if twice:
         raise InputError(f"two peak files are called {twice[0]!r}; give them different names")
     return dict(zip(names, paths, strict=True))
-
-
-def tf_of_file(path: PathLike) -> str | None:
-    """The TF that a file's name tells: its first word that is the symbol of a TF.
-
-    >>> tf_of_file("lab7/FOXA1_HepG2.narrowPeak"), tf_of_file("peaks.bed")
-    ('FOXA1', None)
-    """
-    from cistransfer.relatives.families import family_of
-
-    for word in re.split(r"[^A-Za-z0-9-]+", Path(path).name):
-        family = family_of(word) if len(word) > 2 else None
-        if family is not None and family.symbol == word.upper() and not family.how:
-            return family.symbol
-    return None
 
 
 def _evaluated(
@@ -373,6 +345,7 @@ def _evaluated(
 
 def _sizes(sets: Sequence[ExampleSet]) -> str:
     """How many bound windows train, validate and test, and what to expect of so many."""
+    from cistransfer.evaluation.verdict import expected
     from cistransfer.examples.held_out import n_bound
 
     first = sets[0]
@@ -383,28 +356,6 @@ def _sizes(sets: Sequence[ExampleSet]) -> str:
     else:
         words = f"{train:,} bound windows train, {valid:,} validate, {test:,} test"
     return f"{words}; {expected(train + valid)}"
-
-
-def _measured(found: Evaluation, tf: str, held: str, baseline: str | None = None) -> dict[str, Any]:
-    """What was measured on regions that were held out, for a card or a table."""
-    score = (found.models[0] if baseline is None else found[baseline]).tasks[tf]
-    low, high = score.interval("aucpr") or (None, None)
-    return {
-        "held_out": held,
-        "n": score.n,
-        "bound": score.positives,
-        "aucpr": score["aucpr"],
-        "aucpr_low": low,
-        "aucpr_high": high,
-        "auroc": score["auroc"],
-        "baselines": {name: value for value, name in _rated(found, tf)},
-    }
-
-
-def _rated(found: Evaluation, tf: str) -> list[tuple[float, str]]:
-    """AUCPR and name of every baseline, the best first."""
-    rated = [(_number(other.tasks[tf], "aucpr"), other.name) for other in found.models[1:]]
-    return sorted(rated, reverse=True)
 
 
 def _motifs(tf: str | None, motifs: PathLike | None, note: Any) -> Sequence[PWM]:
@@ -429,28 +380,6 @@ def _motifs(tf: str | None, motifs: PathLike | None, note: Any) -> Sequence[PWM]
         return ()
     note(given.line())
     return given.pwms
-
-
-def expected(bound: int) -> str:
-    """What to expect of so many bound regions, from TFs that were measured.
-
-    >>> expected(60)
-    'twelve TFs reached an AUCPR of 0.877 on average from 50 (0.76 to 0.94), twelve harder ones 0.840 (0.68 to 0.91)'
-    """  # noqa: E501
-    size = max([n for n in EXPECTED if n <= bound], default=min(EXPECTED))
-    words = [
-        f"{mean:.3f}{on} ({low:.2f} to {high:.2f})"
-        for (mean, low, high), on in (
-            (EXPECTED[size], f" on average from {size}"),
-            (EXPECTED_OF_OTHERS[size], ""),
-        )
-    ]
-    return f"twelve TFs reached an AUCPR of {words[0]}, twelve harder ones {words[1]}"
-
-
-def _number(score: TaskScore, name: str) -> float:
-    value = score[name]
-    return float("nan") if value is None else float(value)
 
 
 def _write(

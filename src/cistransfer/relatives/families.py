@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 from cistransfer.errors import InputError
 from cistransfer.motifs.names import tf_symbol
 
-__all__ = ["WIDE", "Family", "family_of"]
+__all__ = ["WIDE", "Family", "family_of", "tf_of_file"]
 
 WIDE = frozenset(
     {
@@ -87,3 +89,16 @@ def _table() -> dict[str, tuple[str, str]]:
     text = (resources.files("cistransfer.relatives") / "families.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
     return {symbol: (tf_class, family) for symbol, tf_class, family in rows}
+
+
+def tf_of_file(path: str | os.PathLike[str]) -> str | None:
+    """The TF that a file's name tells: its first word that is the symbol of a TF.
+
+    >>> tf_of_file("lab7/FOXA1_HepG2.narrowPeak"), tf_of_file("peaks.bed")
+    ('FOXA1', None)
+    """
+    for word in re.split(r"[^A-Za-z0-9-]+", Path(path).name):
+        family = family_of(word) if len(word) > 2 else None
+        if family is not None and family.symbol == word.upper() and not family.how:
+            return family.symbol
+    return None
