@@ -1,6 +1,6 @@
 """Draw every figure of the product on a small simulated world, and write the page that shows them.
 
-python benchmarks/gallery.py [FOLDER]    three minutes on one core; writes docs/gallery.md and
+python benchmarks/gallery.py [FOLDER]    five minutes on one core; writes docs/gallery.md and
 docs/figures/gallery/NAME.png. Each figure is there as the command left it, at a low resolution.
 What a FOLDER already holds of the models is not made again.
 """
@@ -33,7 +33,69 @@ finetune --trunk trunk --matrix matrix.h5 --tf HNF4G --n-positives 60 --motifs d
 finetune --trunk trunk --strategy published --examples transfer/examples --out published
 finetune --trunk scratch --examples transfer/examples --out scratch
 evaluate transfer=transfer published=published scratch=scratch --baselines gc,motif,kmer --motifs data/motifs.meme --out evaluation
+study run shown.toml --file matrix=matrix.h5 --file genome=data/genome.fa --file trunk=trunk --file motifs=data/motifs.meme --jobs 1 --out study
 """  # noqa: E501
+
+STUDY = """
+name = "shown"
+title = "Two TFs from few bound regions"
+
+[files]
+matrix = "Binding matrix."
+genome = "Genome."
+trunk = "Trunk."
+motifs = "Motifs."
+
+[axes]
+tf = ["SPI1", "CEBPB"]
+size = [40, 80]
+draw = 2
+
+[inputs.examples]
+do = "examples"
+source = "{matrix}"
+genome = "{genome}"
+tf = "{tf}"
+trunk = "{trunk}"
+positives = "{size}"
+seed = "{draw}"
+
+[strategies]
+finetune = { do = "finetune", examples = "{examples}", trunk = "{trunk}", seed = "{draw}" }
+motif = { do = "baseline", name = "motif", examples = "{examples}", motifs = "{motifs}" }
+kmer = { do = "baseline", name = "kmer", examples = "{examples}", seed = "{draw}" }
+gc = { do = "baseline", name = "gc", examples = "{examples}" }
+
+[[figures]]
+name = "study-line"
+kind = "line"
+x = "size"
+
+[[figures]]
+name = "study-box"
+kind = "box"
+x = "tf"
+
+[[figures]]
+name = "study-bars"
+kind = "bars"
+x = "size"
+panels = "tf"
+
+[[figures]]
+name = "study-scatter"
+kind = "scatter"
+x = "kmer"
+y = "finetune"
+
+[[figures]]
+name = "study-heat"
+kind = "heat"
+x = "size"
+y = "tf"
+where = { strategy = "finetune" }
+"""
+"""A study whose figures are of every kind that studies declare, but ``parts``."""
 
 SHOWN = {
     "The report": """
@@ -53,6 +115,9 @@ compare evaluation --reference scratch --out comparison
     "The binding matrix and relatives": """
 matrix info matrix.h5 --figures matrix
 relatives matrix.h5 HNF4G --figure relatives.png
+""",
+    "Studies": """
+study figures study
 """,
 }
 """Verbs whose figures are shown, by the heading of the page."""
@@ -79,8 +144,9 @@ logo.save("logo.pdf")  # and logo.tsv, the numbers
 ```
 
 The look is one style file, `cistransfer.figures.STYLE`, which `matplotlib.pyplot.style.use` reads
-too. Studies draw the figures that their files declare ([studies](studies.md)); they can be had in
-the same way, around `ct.study` or `cistransfer.studies.draw.write_figures`.
+too. Studies draw the figures that their files declare ([studies](studies.md)), here one of two TFs
+at two sizes; they can be had in the same way, around `ct.study` or
+`cistransfer.studies.draw.write_figures`.
 """
 
 
@@ -98,6 +164,7 @@ def main(folder: Path) -> None:
     shutil.rmtree(pictures, ignore_errors=True)
     pictures.mkdir()
     os.chdir(folder)
+    Path("shown.toml").write_text(STUDY)
     for line in PREPARE.strip().splitlines():
         if Path(line.split(" --out ")[1].split()[0]).exists():
             continue

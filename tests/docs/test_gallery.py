@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import get_args, get_type_hints
 
 from pages import DOCS
 
 from cistransfer.interpretation.steps import METHODS, step_of
+from cistransfer.studies.schema import Figure
 
 PAGE = (DOCS / "gallery.md").read_text(encoding="utf-8")
 SHOWN = dict(re.findall(r"!\[([^\]]+)\]\((figures/gallery/[^)]+)\)", PAGE))
@@ -30,3 +32,8 @@ def test_no_figure_of_interpretation_is_left_out() -> None:
 def test_the_figures_of_the_report_are_there() -> None:
     kinds = {name.split(" ")[0] for name in SHOWN}
     assert {"models", "precision-recall", "roc", "calibration", "probabilities", "gc"} <= kinds
+
+
+def test_every_kind_of_a_study_s_figures_is_there() -> None:
+    kinds = {name.removeprefix("study-") for name in SHOWN if name.startswith("study-")}
+    assert {*get_args(get_type_hints(Figure)["kind"])} == kinds | {"parts"}
