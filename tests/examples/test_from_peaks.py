@@ -213,6 +213,12 @@ def test_peaks_in_a_genome_that_is_open_nearly_everywhere_are_no_warning() -> No
     assert "only 50% of the peaks lie in open" in _unlike_peaks(opened.iloc[::3], opened, 0.5)
 
 
+def test_peaks_that_are_not_on_the_genome_say_nothing_of_the_open_regions() -> None:
+    elsewhere = regions_table("chrUn", np.arange(0, 900_000, 1000), np.arange(100, 900_000, 1000))
+    made = _make(pd.concat([PEAKS, elsewhere], ignore_index=True))
+    assert "peaks lie in open regions" not in " ".join(made.notes())
+
+
 def test_wide_peaks_without_a_summit_are_told() -> None:
     wide = regions_table(["c"] * 3, [0, 100, 0], [10_001, 10_100, 50_000])
     told = _too_wide(wide, 200)

@@ -54,13 +54,16 @@ def test_the_examples_are_the_same_with_the_test_part_in_training(world, trunk, 
     assert n_bound(whole, "test") == 0
 
 
-def test_of_very_many_some_are_learned_from(world, trunk, own, monkeypatch) -> None:
+def test_of_very_many_some_are_learned_from(world, trunk, narrow_trunk, own, monkeypatch) -> None:
+    monkeypatch.setattr(held_out, "MOST_BOUND", 15)
+    folds = examples_held_out(source(world, own[::2].reset_index(drop=True)), narrow_trunk)
+    assert all(n_bound(data, "train", "valid") == 15 for data in folds.sets)
     monkeypatch.setattr(held_out, "MOST_BOUND", 40)
     monkeypatch.setattr(held_out, "MIN_TEST", 5)
     held = examples_held_out(source(world, own), trunk)
     assert n_bound(held.sets[0], "train", "valid") == 40
     assert n_bound(held.sets[0], "test") <= 40
-    assert "40 of the " in held.lines[-1]
+    assert "40 of 56 bound windows" in held.lines[-1]
     assert held.how.startswith("chromosomes ")
 
 

@@ -11,7 +11,13 @@ import pandas as pd
 from cistransfer.errors import InputError
 from cistransfer.examples.candidates import Candidates, Placing
 from cistransfer.genome.bed import as_regions
-from cistransfer.genome.intervals import centre_windows, overlaps_any, sort_regions
+from cistransfer.genome.intervals import (
+    MAX_POSITION,
+    centre_windows,
+    inside,
+    overlaps_any,
+    sort_regions,
+)
 from cistransfer.openness.background import sample_background
 
 if TYPE_CHECKING:
@@ -69,7 +75,9 @@ def of_peaks(source: FromPeaks, placing: Placing, window: int, seed: int) -> Can
                 f"(peaks: {_names(peaks)}; open regions: {_names(opened)})?"
             )
         placing.inputs[-2]["in_open_regions"] = int(in_open.sum())
-        if warning := _unlike_peaks(peaks, opened, float(in_open.mean())):
+        sizes = placing.sequences.chromosomes.items()  # of the peaks elsewhere nothing is known
+        here = inside(peaks, {name: size or MAX_POSITION for name, size in sizes})
+        if warning := _unlike_peaks(peaks[here], opened, float(in_open[here].mean())):
             placing.warn(warning)
         told = {"peaks_in_open_regions": int(in_open.sum()), "open_regions": len(opened)}
     bound = sort_regions(centre_windows(peaks, window).drop_duplicates(_PLACE))[_PLACE]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cistransfer.examples.candidates import as_sequences
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.examples.draw import Matched
+from cistransfer.examples.draw import Draw, Matched
 from cistransfer.examples.holdout import HoldOut, Trunk, seen_by
 from cistransfer.examples.make import examples_for
 from cistransfer.examples.sources import Source
@@ -74,10 +74,24 @@ def examples_held_out(source: Source, trunk: Trunk, seed: int = 0) -> HeldOut:
     InputError
         When there are too few examples however they are split.
     """
-    data, why = _by_chromosome(source, trunk, seed)
+    held = _held_out(source, trunk, seed, None)
+    bound = max(n_bound(data, "train", "valid") for data in held.sets)
+    if bound <= MOST_BOUND:
+        return held
+    tested = max(n_bound(data, "test") for data in held.sets)
+    fewer = Matched(
+        positives=MOST_BOUND, test_positives=MOST_BOUND if tested > MOST_BOUND else None
+    )
+    said = f"{MOST_BOUND:,} of {bound:,} bound windows, drawn at random, are learned from"
+    held = _held_out(source, trunk, seed, fewer)
+    return replace(held, lines=(*held.lines, said))
+
+
+def _held_out(source: Source, trunk: Trunk, seed: int, draw: Draw | None) -> HeldOut:
+    data, why = _by_chromosome(source, trunk, seed, draw)
     if data is not None and not why:
-        return _at_most(MOST_BOUND, data, source, trunk, seed)
-    if folds := _folds(source, trunk, seed):
+        return HeldOut((data,), _chromosomes(data), tuple(data.notes()))
+    if folds := _folds(source, trunk, seed, draw):
         how = f"each chromosome in its turn, {len(folds)} folds"
         said = f"too few peaks to hold out a few chromosomes ({why}); held out instead: {how}"
         return HeldOut(tuple(folds), how, (*folds[0].notes(), said))
@@ -85,34 +99,25 @@ def examples_held_out(source: Source, trunk: Trunk, seed: int = 0) -> HeldOut:
         said = f"{why}, and no more chromosomes to hold out in turn: expect wide intervals"
         return HeldOut((data,), _chromosomes(data), (*data.notes(), said))
     rule = HoldOut.of(trunk, Split(by="neighbours", seed=seed), "heldout")
-    data = examples_for(source, trunk, holdout=rule, seed=seed)
+    data = examples_for(source, trunk, holdout=rule, draw=draw, seed=seed)
     how = "a tenth of all windows, neighbours together"
     said = f"too few peaks to hold out chromosomes ({why}); held out instead: {how}"
     return HeldOut((data,), how, (*data.notes(), said))
 
 
-def _at_most(most: int, data: ExampleSet, source: Source, trunk: Trunk, seed: int) -> HeldOut:
-    """The examples with so many bound ones at most to train and validate on, drawn at random."""
-    if (bound := n_bound(data, "train", "valid")) <= most:
-        return HeldOut((data,), _chromosomes(data), tuple(data.notes()))
-    tested = most if n_bound(data, "test") > most else None
-    fewer = Matched(positives=most, test_positives=tested)
-    data = examples_for(source, trunk, draw=fewer, seed=seed)
-    said = f"{most:,} of the {bound:,} bound windows, drawn at random, are learned from"
-    return HeldOut((data,), _chromosomes(data), (*data.notes(), said))
-
-
-def _by_chromosome(source: Source, trunk: Trunk, seed: int) -> tuple[ExampleSet | None, str]:
+def _by_chromosome(
+    source: Source, trunk: Trunk, seed: int, draw: Draw | None
+) -> tuple[ExampleSet | None, str]:
     """Examples that hold out chromosomes, where that can be; why that is too little, if it is."""
     try:
-        data = examples_for(source, trunk, seed=seed)
+        data = examples_for(source, trunk, draw=draw, seed=seed)
     except NoPartsError as error:
         return None, str(error)
     bound = n_bound(data, "test")
     return data, "" if bound >= MIN_TEST else f"{bound} bound windows would be held out"
 
 
-def _folds(source: Source, trunk: Trunk, seed: int) -> list[ExampleSet]:
+def _folds(source: Source, trunk: Trunk, seed: int, draw: Draw | None) -> list[ExampleSet]:
     """Sets that test every chromosome that the trunk has not seen in one of them.
 
     Empty where there are too few bound regions or chromosomes for three folds.
@@ -128,10 +133,8 @@ def _folds(source: Source, trunk: Trunk, seed: int) -> list[ExampleSet]:
             continue
         rules = [Split(valid=groups[(i + 1) % k], test=groups[i]) for i in range(k)]
         try:
-            return [
-                examples_for(source, trunk, holdout=HoldOut.of(trunk, rule, "heldout"), seed=seed)
-                for rule in rules
-            ]
+            held = [HoldOut.of(trunk, rule, "heldout") for rule in rules]
+            return [examples_for(source, trunk, holdout=one, draw=draw, seed=seed) for one in held]
         except NoPartsError:
             continue
     return []

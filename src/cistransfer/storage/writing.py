@@ -169,7 +169,10 @@ def _refusals(path: PathLike) -> Iterator[None]:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or " ".join(str(error).split()) or type(error).__name__
+    said = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    if re.fullmatch(r"\d+ requested and \d+ written", said):  # numpy's words, of items
+        return f"the disk is full, or the file may not grow ({said})"
+    return said
 
 
 # Names of what is being written ------------------------------------------------------------------
