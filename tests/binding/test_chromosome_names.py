@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cistransfer.binding.build import BuildReport, build_matrix
+from cistransfer.binding.build import build_matrix
+from cistransfer.binding.build_report import BuildReport
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app

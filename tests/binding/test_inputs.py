@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cistransfer.binding.build import BuildReport, build_matrix
+from cistransfer.binding.build import build_matrix
+from cistransfer.binding.build_report import BuildReport
 from cistransfer.binding.facts.counts import describe, facts_of, header
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.binding.readers.collect import EvidenceBits

@@ -19,8 +19,8 @@ from cistransfer.api.doors import (
     is_path,
     refuse_others,
 )
-from cistransfer.binding.build import BuildReport
 from cistransfer.binding.build import build_matrix as build
+from cistransfer.binding.build_report import BuildReport
 from cistransfer.binding.export import Exported
 from cistransfer.binding.export import export_matrix as export
 from cistransfer.binding.facts.common import (

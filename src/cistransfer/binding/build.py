@@ -7,10 +7,9 @@ assayed where a TFBS file exists), in memory that does not depend on the number 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer import progress
+from cistransfer.binding.build_report import (
+    BuildReport,
+    little_placed,
+    summit_notes,
+    unmatched_cells,
+    unmatched_tfs,
+)
 from cistransfer.binding.file import (
     PEAK,
     TFBS,
@@ -46,7 +52,7 @@ from cistransfer.openness.read import read_open
 from cistransfer.openness.regions import OpenRegions, read_chrom_sizes
 from cistransfer.openness.samples import Sample, names_of
 
-__all__ = ["ASSAYED", "LABEL_WINDOW", "BuildReport", "build_matrix"]
+__all__ = ["ASSAYED", "LABEL_WINDOW", "build_matrix"]
 
 PathLike = str | os.PathLike[str]
 
@@ -55,67 +61,6 @@ ASSAYED = ("tfbs", "peaks", "either", "both")
 
 LABEL_WINDOW = 200
 """Evidence counts in so many bp around a region's centre, where regions are wider (published)."""
-
-FEW_IN_OPEN = 0.1
-"""Share of the rows in open regions below which a person is warned."""
-
-_EXPLAINED = 50
-"""For how many unmatched names (those with most rows) the nearest known ones are looked up."""
-
-
-@dataclass(frozen=True, repr=False)
-class BuildReport:
-    """What a build made and what it left out.
-
-    Attributes
-    ----------
-    peak_rows, peak_rows_used, peak_rows_placed : int
-        Rows read; of these, of a chosen cell and a TF assayed there; of these, in regions that are
-        open in their cell.
-    peak_chroms, tfbs_chroms : dict of str → list of int
-        Chromosome → rows of a chosen cell, and those of them in open regions.
-    regions_left_out : dict of str → int
-        Reason → number of open regions.
-    unmatched : list of dict
-        Names of cells in the peak and TFBS files that mean no cell of the matrix: kind, name,
-        rows, nearest; most rows first.
-    unmatched_tfs : list of dict
-        TFs with peaks but without TFBS predictions in any cell (where these decide what is
-        assayed): name, rows, nearest; most rows first.
-    not_assayed : dict of str → int
-        ``"TF in cell"`` → peak rows that are not used because the TF is not assayed there.
-    notes : list of str
-        What else a person should know, in words.
-    genome : str
-        Name of the assembly.
-    """
-
-    path: str
-    regions: int
-    cells: int
-    tfs: int
-    experiments: int
-    peak_rows: int = 0
-    peak_rows_used: int = 0
-    peak_rows_placed: int = 0
-    peak_chroms: dict[str, list[int]] = field(default_factory=dict)
-    tfbs_rows: int = 0
-    tfbs_rows_used: int = 0
-    tfbs_rows_placed: int = 0
-    tfbs_chroms: dict[str, list[int]] = field(default_factory=dict)
-    regions_left_out: dict[str, int] = field(default_factory=dict)
-    cells_without_experiments: list[str] = field(default_factory=list)
-    unmatched: list[dict[str, Any]] = field(default_factory=list)
-    unmatched_tfs: list[dict[str, Any]] = field(default_factory=list)
-    not_assayed: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    genome: str = "unknown"
-
-    def __repr__(self) -> str:
-        return (
-            f"<BuildReport {self.path}: {self.regions:,} regions, {self.cells} cells, "
-            f"{self.tfs} TFs, {self.experiments:,} experiments>"
-        )
 
 
 def build_matrix(
@@ -215,7 +160,7 @@ def build_matrix(
             middle, access, open_bits, peaks, tfbs, how, treated, names.assembly
         )
         inputs = record_inputs(access.files) + recorded.result()
-    unmatched = _unmatched(called, "peaks", access) + _unmatched(sites, "tfbs", access)
+    unmatched = unmatched_cells(called, "peaks", access) + unmatched_cells(sites, "tfbs", access)
     _refuse_nothing(pairs, unmatched)
     report = BuildReport(
         path=str(out),
@@ -234,7 +179,7 @@ def build_matrix(
         regions_left_out=left_out,
         cells_without_experiments=sorted(set(cells) - {cell for _, cell in pairs}),
         unmatched=unmatched,
-        unmatched_tfs=_unmatched_tfs(called, pairs),
+        unmatched_tfs=unmatched_tfs(called, pairs),
         not_assayed={
             f"{tf} in {cell}": called.used[tf, cell]
             for tf, cell in sorted(set(called.pairs) - set(pairs))
@@ -243,10 +188,10 @@ def build_matrix(
             *windows.notes,
             *called.elsewhere,
             *sites.elsewhere,
-            *_summit_notes(called),
+            *summit_notes(called),
             *names.notes({"peaks": called.renamed, "TFBS": sites.renamed}, genome),
-            *_little("peaks", called, pairs),
-            *_little("TFBS", sites, pairs),
+            *little_placed("peaks", called, pairs),
+            *little_placed("TFBS", sites, pairs),
         ],
         genome=genome or names.assembly or "unknown",
     )
@@ -388,30 +333,6 @@ class _Names:
         return lines
 
 
-def _little(what: str, found: Found, pairs: list[Pair]) -> list[str]:
-    """A warning where few of the rows lie in open regions."""
-    used, placed = (sum(count[pair] for pair in pairs) for count in (found.used, found.placed))
-    if placed >= FEW_IN_OPEN * used:
-        return []
-    return [
-        f"warning: only {placed:,} of {used:,} rows of {what} lie in regions open in their cell: "
-        "are both from the same assembly, and from cells that are alike?"
-    ]
-
-
-def _summit_notes(called: Found) -> list[str]:
-    """What happened to peaks whose summit is not known, and to those that begin below 0."""
-    counts, notes = called.summits, []
-    if lacking := counts["unknown"] + counts["outside"]:
-        notes.append(
-            f"peaks: {counts['known']:,} summits are known; the midpoint stands in for {lacking:,} "
-            f"({counts['unknown']:,} unknown, {counts['outside']:,} outside their region)"
-        )
-    if counts["clipped"]:
-        notes.append(f"peaks: {counts['clipped']:,} starts below 0 set to 0")
-    return notes
-
-
 def _refuse_nothing(pairs: list[Pair], unmatched: list[dict[str, Any]]) -> None:
     if pairs:
         return
@@ -468,29 +389,3 @@ def _assemble(
         settings=settings,
         inputs=inputs,
     )
-
-
-def _unmatched(found: Found, kind: str, access: OpenRegions) -> list[dict[str, Any]]:
-    known = {sample.cell for sample in access.samples} | {
-        name
-        for sample in access.samples
-        for name in (sample.peaks_names if kind == "peaks" else sample.tfbs_names)
-    }
-    return [{"kind": kind, **each} for each in _explained(found.unmatched, known)]
-
-
-def _unmatched_tfs(called: Found, pairs: list[Pair]) -> list[dict[str, Any]]:
-    known = {tf for tf, _ in pairs}
-    rows: Counter[str] = Counter()
-    for (tf, _), count in called.used.items():
-        if tf not in known:
-            rows[tf] += count
-    return _explained(rows, known)
-
-
-def _explained(rows: Mapping[str, int], known: set[str]) -> list[dict[str, Any]]:
-    ranked = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
-    return [
-        {"name": name, "rows": count, "nearest": nearest(name, known) if at < _EXPLAINED else ""}
-        for at, (name, count) in enumerate(ranked)
-    ]

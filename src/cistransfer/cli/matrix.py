@@ -12,7 +12,7 @@ from cistransfer.openness.options import OpenOptions
 from cistransfer.options import arguments, option
 
 if TYPE_CHECKING:
-    from cistransfer.binding.build import BuildReport
+    from cistransfer.binding.build_report import BuildReport
 
 __all__ = [
     "build",
