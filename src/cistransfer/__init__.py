@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 _ROOM_OF = {
     "InputError": "errors",
+    "overwriting": "storage",
     "simulate": "simulation.simulate",
     # data
     "list_data": "api.public_data",

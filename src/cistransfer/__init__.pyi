@@ -46,6 +46,7 @@ from cistransfer.examples.sources import FromRegions as FromRegions
 from cistransfer.examples.sources import FromTFs as FromTFs
 from cistransfer.examples.split import Split as Split
 from cistransfer.simulation.simulate import simulate as simulate
+from cistransfer.storage import overwriting as overwriting
 from cistransfer.studies.run import study as study
 
 __version__: str

@@ -65,6 +65,7 @@ __all__ = [
     "legend",
     "save",
     "size_ticks",
+    "targets_of",
 ]
 
 BLUE, ORANGE, GREEN, SKY = "#0072B2", "#D55E00", "#009E73", "#56B4E9"
@@ -372,10 +373,7 @@ def save(
     list of Path
     """
     place = Path(path)
-    if formats is None:
-        targets = [(place, place.suffix.lower().lstrip("."))]
-    else:
-        targets = [(place.with_name(f"{place.name}.{kind}"), kind) for kind in formats]
+    targets = [(each, each.suffix.lower().lstrip(".")) for each in targets_of(place, formats)]
     for target, kind in targets:
         if kind not in FORMATS:
             raise InputError(
@@ -387,6 +385,13 @@ def save(
         with whole_file(target) as temporary:
             temporary.write_bytes(drawn)
     return [target for target, _ in targets]
+
+
+def targets_of(path: Path, formats: Sequence[str] | None = None) -> list[Path]:
+    """The files that `save` writes."""
+    if formats is None:
+        return [path]
+    return [path.with_name(f"{path.name}.{kind}") for kind in formats]
 
 
 def as_png(made: Figure) -> bytes:

@@ -60,6 +60,7 @@ class Option:
     repeat: bool = False
     positional: bool = False
     path: bool | Callable[[str], bool] = False
+    writes: tuple[str, ...] | None = None
     read: Callable[[str], Any] | None = None
 
 
@@ -98,6 +99,9 @@ def option(default: Any = MISSING, *, help: str, **described: Any) -> Any:
     path : bool or callable
         A text that may name a file or folder (``general``, or a run folder; where only some
         texts may, a function says which): a record keeps where it lies.
+    writes : tuple of str, optional
+        It names a file or folder that is written, and a record, or any of these files in the
+        folder, tells an earlier output. Of an ``--out`` without it the folder's writer looks at it.
     read : callable, optional
         Turns the text of the command line into the value; raises ``InputError``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ import pandas as pd
 import pytest
 
 import cistransfer as ct
+from cistransfer.cli.command import run_app
+from cistransfer.cli.main import app
 
 Call = Callable[[], Any]
+WRITERS_APART = ("simulate", "study", "get_data")  # folders that say themselves whose they are
 GENOME = "data/genome.fa"
 PEAKS = "data/peaks/HNF4A.narrowPeak.gz"
 OPEN = "data/open.bed.gz"
@@ -251,3 +255,41 @@ def test_a_wrong_call_ends_in_one_sentence(what: str, desk: Path) -> None:
 
 def test_there_are_many() -> None:
     assert len(WRONG) >= 25
+
+
+@pytest.mark.parametrize("name", [name for name in ct.__all__ if name not in WRITERS_APART])
+def test_no_function_replaces_a_file_that_is_not_an_earlier_output(
+    tmp_path: Path, name: str
+) -> None:
+    """Before anything else is looked at: its other arguments are nonsense."""
+    function = getattr(ct, name)
+    parameters = inspect.signature(function).parameters if inspect.isfunction(function) else {}
+    if "out" not in parameters:
+        assert not {"path", "folder"} & set(parameters) or name.startswith(("open", "read"))
+        return
+    mine = tmp_path / "mine.html"
+    mine.write_text("mine")
+    needed = {
+        each.name: "nonsense" for each in parameters.values() if each.default is each.empty
+    } | {"out": mine}
+    with pytest.raises(ct.InputError, match="expected a new name or an earlier output"):
+        function(**needed)
+    assert mine.read_text() == "mine"
+
+
+def test_what_python_wrote_python_writes_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logo, report = tmp_path / "logo.svg", tmp_path / "mine.svg"
+    report.write_text("mine")
+    for _ in range(2):
+        ct.plot_logo(np.full((4, 4), 0.25), out=logo)
+        assert (tmp_path / "logo.svg.config.json").exists()
+    record = str(tmp_path / "logo.svg.config.json")
+    assert run_app(app, ["rerun", record, "--out", str(tmp_path / "again.svg")]) == 2
+    assert "written by a function of Python; call that again" in capsys.readouterr().err
+    with pytest.raises(ct.InputError, match="found a file of something else"):
+        ct.plot_logo(np.full((4, 4), 0.25), out=report)
+    with ct.overwriting() as replaced:
+        ct.plot_logo(np.full((4, 4), 0.25), out=report)
+    assert str(report) in replaced

@@ -172,7 +172,7 @@ def test_a_stale_matrix_is_refused(tmp_path: Path) -> None:
     peaks.write_text("chr1\t1\t2\n")
     open_matrix(path)  # touched, but the same
     peaks.write_text("chr1\t1\t3\n")
-    with pytest.raises(InputError, match=r"is stale: peaks file .*peaks.bed has other content"):
+    with pytest.raises(InputError, match=r"changed since: peaks file .*peaks.bed has other"):
         open_matrix(path)
     peaks.write_text("chr1\t1\t2\nchr1\t5\t6\n")
     with pytest.raises(InputError, match="had 9 bytes and has 18; build it again"):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cistransfer.cli.command import run_app
-from cistransfer.cli.main import app
-from cistransfer.cli.plan import Given
+from cistransfer.cli.main import VERBS, app
+from cistransfer.cli.plan import Given, Plan
 from cistransfer.cli.record import plain
+from cistransfer.cli.verb import _places
+from cistransfer.errors import InputError
+from cistransfer.storage import overwriting
 
 # As cistransfer 0.1.0 wrote them before groups of options.
 OLD: dict[str, dict[str, Any]] = {
@@ -165,3 +170,51 @@ def test_a_folder_called_as_its_tf_is_no_input(
     )
     assert run_app(app, words.split()) == 2
     assert "which would be replaced" not in capsys.readouterr().err
+
+
+PLANS = {
+    words: Plan(getattr(import_module(f"cistransfer.cli.{module}"), function))
+    for words, (module, _, function) in ((w, place.partition(":")) for w, place in VERBS.items())
+}
+WRITTEN = [
+    (words, name)
+    for words, plan in PLANS.items()
+    for name, asked in plan.options.items()
+    if name == "out" or asked.described.writes is not None
+]
+
+
+def test_every_option_that_names_an_output_is_known_to_be_one() -> None:
+    """By its help: a new one that is not declared would replace what is not ours."""
+    said = re.compile(r"^Write |\bto write\b|^(Run|Evaluation) folder\.$|^Folder (for|\()|^Where")
+    for words, plan in PLANS.items():
+        for name, asked in plan.options.items():
+            part_of_a_page = (words, name) == ("study collect", "page")  # between two marks of it
+            if asked.kind is Path and said.search(asked.described.help) and not part_of_a_page:
+                assert (words, name) in WRITTEN, (words, name)
+    assert {name for _, name in WRITTEN} == {"out", "figure", "figures", "save_modes"}
+
+
+@pytest.mark.parametrize(("words", "name"), WRITTEN, ids=lambda each: str(each).replace("_", "-"))
+def test_no_verb_replaces_a_file_that_is_not_an_earlier_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, name: str
+) -> None:
+    plan = PLANS[words]
+    mine = tmp_path / "mine.png"
+    mine.write_text("mine")
+    given = {name: mine}
+    with pytest.raises(InputError, match="expected a new name or an earlier output") as error:
+        _places(plan, Given(given, frozenset(given)), words.split())
+    assert str(mine) in str(error.value)
+    with overwriting():
+        assert _places(plan, Given(given, frozenset(given)), words.split()) == [mine]
+    if plan.options[name].described.writes is not None:
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (folder / "thesis.txt").write_text("mine")
+        with pytest.raises(InputError, match=r"in it\), found thesis.txt; name another folder"):
+            _places(plan, Given({name: folder}, frozenset(given)), words.split())
+    if {"out", "figure"} <= set(plan.options):
+        both = {"out": tmp_path / "x", "figure": tmp_path / "x"}
+        with pytest.raises(InputError, match="--figure and --out would be one file"):
+            _places(plan, Given(both, frozenset(both)), [words])

@@ -100,6 +100,11 @@ def test_a_fold_asks_for_no_test_chromosome_of_the_trunk() -> None:
             r"bound are on B \(40\); unbound are on A \(170\), B \(160\), C \(130\); name others "
             r"with --valid-chroms and --test-chroms, or split with --split neighbours or .* random",
         ),
+        (
+            {"C": (40, 60), **dict.fromkeys("ABDE", (0, 200))},
+            r"TF: 0 bound regions can be used for training .*; at least 20 are needed; 40 are in "
+            r"the test part, bound regions are on C \(40\); name others with --valid-chroms",
+        ),
     ],
 )
 def test_what_cannot_be_split_is_refused_with_numbers(

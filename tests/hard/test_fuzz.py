@@ -47,11 +47,13 @@ NO_FILES_OF_THEIR_OWN = {
     "check_sites": "the first bytes",
     "import_network": "hands on to read_keras_layers and read_torch_layers",
     "check_partners": "no file",
-    "check_place": "a record, by Config",
+    "check_place": "hands on to check_output",
+    "check_output": "of a record only 'command', by read_json",
     "check_step": "an entry of what load_study reads",
     "check_claim": "no file",
     "check_same_assembly": "no file",
     "check_folder": "no content is read",
+    "check_form": "no file",
 }
 
 

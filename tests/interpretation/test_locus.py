@@ -40,7 +40,7 @@ class Linear(nn.Module):
 def bundle() -> SimpleNamespace:
     return SimpleNamespace(
         tasks=("T",), window=WINDOW, model=Linear(), path=Path("b"), column=lambda task: 0,
-        probabilities=lambda logits: 1 / (1 + np.exp(-np.asarray(logits, dtype=float))),
+        probabilities=lambda logits, _=None: 1 / (1 + np.exp(-np.asarray(logits, dtype=float))),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cistransfer.api.writes import writes
 from cistransfer.errors import InputError
 from cistransfer.examples.sources import FromPeaks
 from cistransfer.storage import safe_name, write_json
@@ -28,6 +29,7 @@ __all__ = ["Answer", "learn", "learn_each"]
 PathLike = str | os.PathLike[str]
 
 _BASELINES = ("motif", "denovo", "kmer", "gc")
+_MARKERS = ("answer.json", "model/examples/dataset.json", "held-out/1/examples/dataset.json")
 _ATTRIBUTED = 200  # positive predictions that are explained; `interpret` takes more by itself
 
 
@@ -71,6 +73,7 @@ class Answer:
     held_out: str = field(default="", repr=False)
 
 
+@writes("learn", _MARKERS)
 def learn(
     peaks: PathLike | pd.DataFrame,
     genome: PathLike | Sequences,
@@ -214,6 +217,7 @@ def learn(
     return answer
 
 
+@writes("learn", ("answers.tsv", *(f"*/{name}" for name in _MARKERS)))
 def learn_each(
     peaks: Sequence[PathLike] | Mapping[str, PathLike | pd.DataFrame],
     genome: PathLike | Sequences,

@@ -19,10 +19,12 @@ from cistransfer.api.doors import (
     is_path,
     refuse_others,
 )
+from cistransfer.api.writes import writes
 from cistransfer.binding.build import build_matrix as build
 from cistransfer.binding.build_report import BuildReport
 from cistransfer.binding.export import Exported
 from cistransfer.binding.export import export_matrix as export
+from cistransfer.binding.facts.cobinding import default_rule
 from cistransfer.binding.facts.common import (
     CommonChoice,
     common_regions,
@@ -128,6 +130,7 @@ def open_matrix(matrix: Any) -> BindingMatrix:
     return as_matrix(matrix)
 
 
+@writes("matrix build")
 def build_matrix(
     out: PathLike,
     open: Any,
@@ -198,6 +201,7 @@ def build_matrix(
     )
 
 
+@writes("matrix import")
 def import_matrix(
     folder: PathLike,
     out: PathLike,
@@ -216,6 +220,7 @@ def import_matrix(
     )
 
 
+@writes("matrix export", ())
 def export_matrix(matrix: Any, out: PathLike, to: str, **options: Any) -> Exported:
     """Write a matrix as ``npz``, ``fasta``, ``h5ad`` or ``tsv``.
 
@@ -231,9 +236,11 @@ def matrix_facts(matrix: Any, rule: str | None = None, *, genome: Any = None) ->
 
 
 def common_tfs(
-    matrix: Any, n: int, rule: str = "less-sparse"
+    matrix: Any, n: int, rule: str | None = None
 ) -> tuple[tuple[str, ...], int, CommonChoice]:
     """Choose ``n`` TFs that are resolved in many common regions.
+
+    The ``rule`` is ``less-sparse`` by default, and ``peaks-only`` of a matrix without TFBS.
 
     Returns
     -------
@@ -245,6 +252,7 @@ def common_tfs(
         The TFs with most common regions that were found, and whether it is the maximum.
     """
     opened = as_matrix(matrix)
+    rule = rule or default_rule(opened)
     published = most_resolved(opened, n, rule)
     common = len(common_regions(opened, published, rule))
     return published, common, maximise_common(opened, n, rule)

@@ -14,7 +14,8 @@ import pandas as pd
 
 from cistransfer.api.doors import as_path
 from cistransfer.errors import InputError, nearest
-from cistransfer.figures import as_png, collecting, save
+from cistransfer.figures import as_png, collecting, save, targets_of
+from cistransfer.storage import output
 from cistransfer.tables import write_tsv
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ class Drawing:
             Then ``path`` has no ending and one file is written for each.
         """
         place = as_path(path, "path")
-        written = save(self.figure, place, formats)
         beside = (
             place.with_suffix(".tsv") if formats is None else place.with_name(f"{place.name}.tsv")
         )
-        write_tsv(beside, self.table)
+        with output([*targets_of(place, formats), beside], ["drawings"]):
+            written = save(self.figure, place, formats)
+            write_tsv(beside, self.table)
         return [*written, beside]
 
     def _repr_png_(self) -> bytes:

@@ -31,6 +31,7 @@ from cistransfer.api.doors import (
     refuse_others,
     whole_number,
 )
+from cistransfer.api.writes import writes
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, input_lines
 from cistransfer.interpretation.attribute import Attribution
@@ -252,6 +253,7 @@ class Interpretation:
         ]
 
 
+@writes("interpret", ("summary.json",))
 def interpret(
     model: Any,
     examples: Any = None,

@@ -23,6 +23,7 @@ from cistransfer.api.doors import (
     refuse_others,
     whole_number,
 )
+from cistransfer.api.writes import writes
 from cistransfer.binding.matrix import BindingMatrix
 from cistransfer.errors import InputError, nearest
 from cistransfer.examples.dataset import EXAMPLES, ExampleSet, counts, save_examples
@@ -88,6 +89,7 @@ def open_examples(examples: Any) -> ExampleSet:
     return as_examples(examples)
 
 
+@writes("examples")
 def make_examples(
     source: Any,
     *,
@@ -142,6 +144,7 @@ def make_examples(
     return made
 
 
+@writes("pretrain", ("bundle/card.json", "examples/dataset.json"))
 def pretrain(
     source: Any,
     *,
@@ -232,6 +235,7 @@ def _of_others(motifs: Sequence[PWM], source: Any) -> Sequence[PWM]:
     return kept
 
 
+@writes("finetune", ("bundle/card.json", "examples/dataset.json"))
 def finetune(
     source: Any,
     *,

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cistransfer.api.doors import as_motifs, as_path, as_paths, found, is_path
+from cistransfer.api.writes import writes
 from cistransfer.errors import InputError
 from cistransfer.evaluation.compare_runs import compare_runs
 from cistransfer.evaluation.results import Evaluation
@@ -33,6 +34,7 @@ __all__ = ["compare", "evaluate", "plot_locus", "plot_logo", "write_report"]
 PathLike = str | os.PathLike[str]
 
 
+@writes("evaluate")
 def evaluate(
     runs: Any,
     *,
@@ -115,6 +117,7 @@ def _run(run: Any) -> str:
     return os.fspath(run)
 
 
+@writes("compare")
 def compare(
     evaluations: Any,
     *,
@@ -172,6 +175,7 @@ def compare(
     )
 
 
+@writes("report")
 def write_report(
     evaluations: Any,
     *,
@@ -198,6 +202,7 @@ def write_report(
     return write_page(as_path(out, "out"), as_paths(evaluations, "evaluations"), title=title)
 
 
+@writes("plot")
 def plot_logo(
     what: Any, sequence: str | None = None, *, tf: str | None = None, out: PathLike | None = None
 ) -> Figure:
@@ -264,6 +269,7 @@ def _heights(what: Any, sequence: str | None) -> NDArray[np.float64]:
     return drawn
 
 
+@writes("plot")
 def plot_locus(locus: Locus, *, out: PathLike | None = None) -> Figure:
     """Draw a locus of `explain_locus`: the score along it, letters, mutants, motifs.
 

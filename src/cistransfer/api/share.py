@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cistransfer.api.doors import as_bundle, as_path, as_table, found, is_path, whole_number
+from cistransfer.api.writes import writes
 from cistransfer.errors import InputError
 from cistransfer.models.bundle import Bundle
 from cistransfer.sharing.export import export_bundle as export
@@ -28,6 +29,7 @@ __all__ = [
 PathLike = str | os.PathLike[str]
 
 
+@writes("bundle pack")
 def pack_bundle(
     models: Any,
     out: PathLike,
@@ -76,6 +78,7 @@ def pack_bundle(
     return Path(out)
 
 
+@writes("bundle unpack")
 def unpack_bundle(packed: PathLike, out: PathLike) -> list[Path]:
     """Take the bundles out of a packed file.
 
@@ -147,6 +150,7 @@ def push_bundle(
     return str(done["to"])
 
 
+@writes("bundle import")
 def import_bundle(
     file: PathLike,
     out: PathLike,
@@ -209,6 +213,7 @@ def import_bundle(
     return bundle
 
 
+@writes("bundle export")
 def export_bundle(model: Any, out: PathLike, to: str = "pytorch") -> Path:
     """Write a model for other programs: an ONNX file, or a folder of plain PyTorch.
 

@@ -26,6 +26,7 @@ from cistransfer.api.doors import (
     placing_of,
     whole_number,
 )
+from cistransfer.api.writes import writes
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import input_lines
 from cistransfer.genome.codes import decode
@@ -84,6 +85,7 @@ def score(
     return logits if task is None else logits[:, column_of(bundle, task)]
 
 
+@writes("predict")
 def predict(
     model: Any,
     what: Any,
@@ -143,7 +145,7 @@ def predict(
     >>> list(ct.predict("trunk", ["ACGTT" * 20, "GATTACAGAT" * 12])["length"])
     [100, 120]
     >>> wide = ct.predict("trunk", "chr1:1000-2000", "data/genome.fa", task="SPI1", stride=50)
-    >>> wide["windows"][0], list(wide)[-3:]
+    >>> int(wide["windows"][0]), list(wide)[-3:]
     (19, ['windows', 'SPI1', 'note'])
     """
     names, bundles = as_named_bundles(model)
@@ -193,6 +195,7 @@ def predict(
     return table
 
 
+@writes("track")
 def predict_track(
     models: Any,
     genome: Any,

@@ -19,6 +19,7 @@ from cistransfer.api.doors import (
     on_device,
     placing_of,
 )
+from cistransfer.api.writes import writes
 from cistransfer.errors import InputError, shown
 from cistransfer.examples.dataset import input_lines
 from cistransfer.prediction.variants import (
@@ -99,6 +100,7 @@ def score_variants(
     return pd.concat(tables, ignore_index=True).drop(columns=["row", "line"])
 
 
+@writes("variants")
 def annotate_variants(
     models: Any,
     vcf: PathLike,

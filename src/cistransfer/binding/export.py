@@ -101,7 +101,7 @@ def export_matrix(
     target = Path(out)
     if to == "fasta":
         if sequences is None:
-            raise InputError("a FASTA export needs the genome's sequence (sequences)")
+            raise InputError("a FASTA export needs the genome's sequence (--genome)")
         return _write_fasta_files(target, matrix, sequences, width, chroms)
     for name, value in (("sequences", sequences), ("width", width), ("chroms", chroms)):
         if value is not None:
@@ -284,7 +284,7 @@ def _write_fasta_files(
     if len(widths) > 1:
         raise InputError(
             f"{matrix.path}: its regions have {len(widths):,} widths; say how wide the sequences "
-            "are to be (width)"
+            "are to be (--window)"
         )
     tables = {str(chrom): table for chrom, table in regions.groupby("chrom", sort=False)}
     for chrom in chroms or ():

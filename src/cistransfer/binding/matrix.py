@@ -603,7 +603,9 @@ def open_matrix(path: str | os.PathLike[str], *, check_inputs: bool = True) -> B
     changed = changed_inputs(matrix.inputs) if check_inputs else []
     if changed:
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-        raise InputError(f"{source}: the matrix is stale: {changed[0]}{more}; build it again")
+        raise InputError(
+            f"{source}: made of files that have changed since: {changed[0]}{more}; build it again"
+        )
     return matrix
 
 

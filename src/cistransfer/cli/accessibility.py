@@ -27,7 +27,11 @@ __all__ = ["sets"]
 class Output:
     """Output."""
 
-    out: Path = option(metavar="SETS", help="Folder to write.")
+    out: Path = option(
+        metavar="SETS",
+        writes=("sets.tsv", "pretraining/dataset.json", "multiclass/dataset.json"),
+        help="Folder to write.",
+    )
     published_multiclass: bool = option(
         False, help="Write the published multi-class set too, which lacks most negatives."
     )

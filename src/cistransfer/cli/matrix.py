@@ -223,7 +223,9 @@ class Shown:
     """What is shown."""
 
     genome: Path | None = option(None, help=GENOME + " For their GC content.")
-    figures: Path | None = option(None, metavar="DIR", help="Write figures into this folder.")
+    figures: Path | None = option(
+        None, metavar="DIR", writes=(), help="Write figures into this folder."
+    )
     tfclass: Path | None = option(
         None, needs=("figures",), help="Order the heat map by TFClass (OBO); else clustered."
     )
@@ -248,6 +250,7 @@ def info(matrix: Opened, shown: Shown) -> Done:
     return Done(
         {**header(opened), **facts.as_json(), "figures": written},
         [*describe(opened, facts), *(f"written: {path}" for path in written)],
+        written=[] if shown.figures is None else [shown.figures],
     )
 
 
@@ -274,7 +277,7 @@ def check(checked: Checked) -> Done:
 class Export:
     """What is exported."""
 
-    out: Path = option(help="File (h5ad, tsv) or folder (npz, fasta).")
+    out: Path = option(writes=(), help="File (h5ad, tsv) or folder (npz, fasta).")
     to: str = option(choices=("npz", "h5ad", "tsv", "fasta"), help="npz, h5ad, tsv or fasta.")
     layout: str = option(
         "tfs",
@@ -313,7 +316,7 @@ def export(matrix: Opened, what: Export) -> Done:
     return Done(
         {"files": paths, "left_out": exported.left_out},
         [*lines, *(f"written: {path}" for path in shown)],
-        written=[what.out] if what.out.is_file() else [],
+        written=[what.out],
     )
 
 
@@ -323,7 +326,9 @@ class Chosen:
 
     matrix: Path = option(positional=True, metavar="M.h5", help="A binding matrix.")
     n: int = option(flag="--n-tfs", min=1, help="How many TFs.")
-    rule: str = option("less-sparse", help="View of the matrix.")
+    rule: str | None = option(
+        None, help="View of the matrix [default: less-sparse; of a matrix without TFBS peaks-only]."
+    )
 
 
 def common(chosen: Chosen) -> Done:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cistransfer import __version__
-from cistransfer.errors import InputError, shown
-from cistransfer.storage import is_stream, read_json, write_json
+from cistransfer.errors import InputError
+from cistransfer.storage import check_output, is_stream, read_json, write_record
 
 __all__ = [
     "FORMAT",
@@ -18,7 +18,6 @@ __all__ = [
     "check_place",
     "plain",
     "read_config",
-    "record_of",
     "write_config",
 ]
 
@@ -53,6 +52,8 @@ class Config:
         What texts that name files are relative to (format 1).
     old : bool
         Whether it is of format 1.
+    by_python : bool
+        Whether a function of Python wrote the output: its arguments are not recorded.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,6 +73,7 @@ class Config:
         self.arguments: dict[str, Any] = content["arguments"]
         self.folder = Path(str(content.get("folder", ".")))
         self.old = content.get("format", 1) < FORMAT
+        self.by_python = content.get("used") == {"by": "Python"}
 
 
 def read_config(path: Path, words: list[str]) -> Config:
@@ -92,68 +94,45 @@ def read_config(path: Path, words: list[str]) -> Config:
     return config
 
 
-def record_of(out: Path) -> Path:
-    """Where the record of an output is: in a folder, or beside a file."""
-    return out / "config.json" if out.is_dir() else out.with_name(out.name + ".config.json")
-
-
-def check_place(out: Path, words: list[str], inputs: Mapping[str, Any], overwrite: bool) -> None:
+def check_place(
+    out: Path,
+    words: list[str],
+    inputs: Mapping[str, Any],
+    flag: str,
+    markers: tuple[str, ...] | None,
+) -> None:
     """Refuse, before the work, a place that is an input, or holds something else than such output.
 
-    A file is an earlier output where its record lies beside it; an empty one (``mktemp``, a
-    workflow's) may always be filled. What folders hold, those who write them look at.
+    What folders hold, those who write them look at, but for the record in them without ``markers``.
 
     Parameters
     ----------
     inputs : mapping
         Values by flag of the options that name files (``FILE``, ``NAME=FILE``).
-    overwrite : bool
-        Whether files and records of something else may be replaced.
+    flag : str
+        The option that names the place.
 
     Raises
     ------
     InputError
-        When what is written would replace what is read, or a file without a record; when there is
-        a record of another verb, or a ``config.json`` that is none.
+        When what is written would replace what is read; as `cistransfer.storage.check_output`.
     """
     if is_stream(out) or not out.exists():
         return
-    for flag, value in inputs.items():
+    for other, value in inputs.items():
         for each in value if isinstance(value, list | tuple) else [value]:
             names = (
                 {str(each), str(each).rpartition("=")[2]} if isinstance(each, Path | str) else ()
             )
             if any(name and os.path.exists(name) and os.path.samefile(name, out) for name in names):
-                raise InputError(f"{out}: --out is {flag}, which would be replaced; name another")
-    record = record_of(out)
-    if overwrite:
-        return
-    if not record.is_file():
-        if out.is_file() and out.stat().st_size:
-            raise InputError(
-                f"{out}: expected a new name or an earlier output (with {record.name} beside it), "
-                "found a file of something else; name another place, or replace it (--overwrite)"
-            )
-        return
-    try:
-        held = f"the output of 'cistransfer {shown(' '.join(Config(record).words))}'"
-        same = Config(record).words == words
-    except InputError:
-        held, same = "no record of cistransfer", False
-    if not same:
-        raise InputError(
-            f"{out}: {record.name} there is {held}, and would be replaced; name another place, or "
-            "replace it (--overwrite)"
-        )
+                raise InputError(f"{out}: {flag} is {other}, which would be replaced; name another")
+    check_output(out, words, markers)
 
 
 def write_config(
     path: Path, words: list[str], arguments: Mapping[str, Any], used: Mapping[str, Any]
 ) -> None:
     """Write what was asked and used: ``config.json`` in a folder, ``FILE.config.json`` by a file.
-
-    There is none of what went to a pipe or a device, nor of a file (mounted by itself) beside which
-    nothing may be written.
 
     Parameters
     ----------
@@ -166,8 +145,6 @@ def write_config(
     used : mapping
         What was settled while it ran: the split that was made, the guard in force …
     """
-    if is_stream(path) or (path.is_file() and not os.access(path.absolute().parent, os.W_OK)):
-        return
     content = {
         "cistransfer": __version__,
         "format": FORMAT,
@@ -176,7 +153,7 @@ def write_config(
         "used": plain(used),
         "folder": str(Path.cwd()),
     }
-    write_json(record_of(path), content)
+    write_record(path, content)
 
 
 def plain(

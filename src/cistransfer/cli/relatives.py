@@ -44,7 +44,9 @@ class Checks:
         None, path=True, help="Print how well --modes agrees with this source."
     )
     check_partners: bool = option(False, help="Test whether partners co-bind more (Welch).")
-    save_modes: Path | None = option(None, help="Write the binding modes as a table for --modes.")
+    save_modes: Path | None = option(
+        None, writes=(), help="Write the binding modes as a table for --modes."
+    )
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Output:
     """Output."""
 
     out: Path | None = option(None, help="Write the evidence table (.tsv).")
-    figure: Path | None = option(None, help="Write a figure (.png, .svg, .pdf).")
+    figure: Path | None = option(None, writes=(), help="Write a figure (.png, .svg, .pdf).")
 
 
 def relatives(
@@ -84,8 +86,10 @@ def relatives(
         symbols=sources.symbols,
         level=sources.level,
     )
+    saved: list[Path] = []
     if checks.save_modes is not None:
         found.save_modes(checks.save_modes)
+        saved = [checks.save_modes]
         said.append(f"binding modes written: {checks.save_modes}")
     options: dict[str, Any] = {**arguments(choosing), "seed": seed.seed}
     if question.group == "all":
@@ -96,7 +100,7 @@ def relatives(
             name: {"refused": choice} if isinstance(choice, str) else choice_values(choice)
             for name, choice in groups.items()
         }
-        return Done({"groups": values, **extra}, [*groups_lines(groups), *said])
+        return Done({"groups": values, **extra}, [*groups_lines(groups), *said], written=saved)
     choice = found.choose(question.group, **options)
     written = _write(found, choice, output)
     result = {**choice_values(choice), **extra}
@@ -106,7 +110,7 @@ def relatives(
     return Done(
         result,
         [*choice_lines(choice, found), *said, *(f"written: {path}" for path in written)],
-        written=written,
+        written=[*written, *saved],
         used={"tfs": choice.tfs, "inputs": list(found.notes)},
     )
 

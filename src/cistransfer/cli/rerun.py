@@ -24,7 +24,10 @@ def rerun(
 ) -> None:
     """Repeat a run into another place: the run's verb with '--config CONFIG --out OUT'."""
     root: Any = context.find_root().command
-    words = Config(config).words
+    record = Config(config)
+    words = record.words
+    if record.by_python:
+        raise InputError(f"{config}: written by a function of Python; call that again")
     if " ".join(words) in GONE:
         raise InputError(
             f"{config}: 'cistransfer {' '.join(words)}' is now '{GONE[' '.join(words)]}'"

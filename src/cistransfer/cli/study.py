@@ -38,7 +38,9 @@ class Folders:
 
     folders: tuple[Path, ...] = option(positional=True, help="Folders of studies.")
     page: Path | None = option(
-        None, metavar="FILE.md", help="Write the papers' claims with what was found beside them."
+        None,
+        metavar="FILE.md",
+        help="Write the papers' claims with what was found beside them.",
     )
 
 

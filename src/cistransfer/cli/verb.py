@@ -30,10 +30,10 @@ from typer.core import TyperCommand
 from cistransfer.cli.command import finish, say
 from cistransfer.cli.plan import Asked, Given, Plan
 from cistransfer.cli.process import check_memory
-from cistransfer.cli.record import RENAMED, check_place, record_of, write_config
+from cistransfer.cli.record import RENAMED, check_place, write_config
 from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
-from cistransfer.storage import before_placing, overwriting
+from cistransfer.storage import is_stream, output, overwriting, record_of
 
 __all__ = ["Done", "verb", "written_to"]
 
@@ -116,25 +116,22 @@ def verb(app: typer.Typer, name: str, function: Callable[..., Done]) -> None:
             _refuse_code(record, given, options["trust_code"])
         settled = plan.settle(given)
         words = _words(context)
-        _check_place(plan, given, words, options["overwrite"])
         over: AbstractContextManager[list[str]] = (
             overwriting() if options["overwrite"] else nullcontext([])
         )
-
         made: set[str] = set()
 
-        def claim(place: Path, made_at: Path) -> None:
+        def claim(out: Path, made_at: Path) -> None:
             """Write the record before the file, or into the folder: what is there says whose."""
-            out = Path(str(given.values.get("out", "-")))
-            if place != Path(os.path.realpath(out)):
-                return
             record = out / "config.json" if made_at.is_dir() else record_of(out)
             if not record.exists():
                 made.add(os.path.realpath(record))
             write_config(made_at if made_at.is_dir() else out, words, settled.arguments, {})
 
-        with over as replaced, before_placing(claim):
-            done = function(**settled.groups)
+        with over as replaced:
+            places = _places(plan, given, words)
+            with output(places, words, record=claim):
+                done = function(**settled.groups)
             for path in done.written:
                 write_config(path, words, settled.arguments, done.used)
         if names := [name for name in dict.fromkeys(replaced) if name not in made]:
@@ -174,17 +171,33 @@ def _refuse_code(record: Path, given: Given, trusted: bool) -> None:
                 )
 
 
-def _check_place(plan: Plan, given: Given, words: list[str], overwrite: bool) -> None:
-    """Refuse an ``--out`` that is an input, or an output of another verb."""
-    if out := given.values.get("out"):
-        files = {
-            asked.flag: given.values[name]
-            for name, asked in plan.options.items()
-            if name in given.values
-            and name != "out"
-            and (asked.kind is Path or asked.described.path)
-        }
-        check_place(Path(str(out)), words, files, overwrite)
+def _places(plan: Plan, given: Given, words: list[str]) -> list[Path]:
+    """What the options that name outputs say, after refusing an input and what is not ours."""
+    named = {
+        name: asked
+        for name, asked in plan.options.items()
+        if name in given.values and (name == "out" or asked.described.writes is not None)
+    }
+    inputs = {
+        asked.flag: given.values[name]
+        for name, asked in plan.options.items()
+        if name in given.values
+        and name not in named
+        and (asked.kind is Path or asked.described.path)
+    }
+    places: dict[str, Path] = {}
+    for name, asked in named.items():
+        place = Path(str(given.values[name]))
+        check_place(place, words, inputs, asked.flag, asked.described.writes)
+        same = next((flag for flag, other in places.items() if _one_file(place, other)), None)
+        if same is not None:
+            raise InputError(f"{place}: {asked.flag} and {same} would be one file; name another")
+        places[asked.flag] = place
+    return list(places.values())
+
+
+def _one_file(one: Path, other: Path) -> bool:
+    return not is_stream(one) and os.path.realpath(one) == os.path.realpath(other)
 
 
 def _words(context: typer.Context) -> list[str]:
@@ -228,7 +241,8 @@ def _signature(plan: Plan) -> inspect.Signature:
     )
     overwrite_option = typer.Option(
         "--overwrite",
-        hidden="out" not in plan.options,
+        hidden="out" not in plan.options
+        and not any(asked.described.writes is not None for asked in plan.options.values()),
         help="Write among other things in --out, or over a file of something else; says what "
         "was replaced.",
     )

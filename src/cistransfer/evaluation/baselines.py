@@ -301,7 +301,10 @@ def sibling(
             chosen.append(task)
             continue
         if not evaluable(labels):
-            raise InputError(f"{task}: the train part needs both classes to choose a sibling")
+            raise InputError(
+                f"{task}: the training part needs bound and unbound examples: by them the trunk's "
+                "output that fits best (sibling) is chosen"
+            )
         merits = [auroc(labels, trained[:, output]) for output in range(trained.shape[1])]
         chosen.append(trunk.tasks[int(np.argmax(merits))])
     columns = [trunk.tasks.index(name) for name in chosen]

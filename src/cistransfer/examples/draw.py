@@ -226,10 +226,20 @@ class Matched:
         """Refuse numbers of bound regions that there are not."""
         needed = max(self.positives or 0, MIN_BOUND) + apart
         if heldin < needed:
-            raise InputError(
+            said = (
                 f"{pool.task}: {heldin:,} bound regions can be used for training and "
                 f"validation (of {int((pool.labels == 1).sum()):,} in all; {pool.seen:,} regions "
                 f"were seen by the trunk); at least {needed:,} are needed"
+            )
+            if apart or heldin + tested < needed:
+                raise InputError(said)
+            from cistransfer.examples.split import NoPartsError, counted_regions
+
+            bound = counted_regions(pool.candidates.regions[pool.labels == 1])
+            raise NoPartsError(
+                f"{said}; {tested:,} are in the test part, bound regions are on {bound}; name "
+                "others with --valid-chroms and --test-chroms, or split with --split neighbours "
+                "or --split random"
             )
         if not apart and tested < (self.test_positives or 0):
             raise InputError(

@@ -164,7 +164,7 @@ def _read_dhs(options: OpenOptions, sheet: list[Sample] | None) -> OpenRegions:
     assert options.open is not None
     if options.dhs_sources is None:
         raise InputError(
-            f"{options.open}: a DHS cluster table needs its sources table (dhs_sources)"
+            f"{options.open}: a DHS cluster table needs its sources table (--dhs-sources)"
         )
     sources = read_dhs_sources(options.dhs_sources)
     terms = read_ucsc2encode(options.ucsc2encode) if options.ucsc2encode is not None else None
@@ -182,13 +182,15 @@ def _read_table(options: OpenOptions) -> OpenRegions:
     path, regions = options.open, options.regions
     assert path is not None
     if regions is None:
-        raise InputError(f"{path}: a table of regions and numbers needs its regions (a BED file)")
+        raise InputError(
+            f"{path}: a table of regions and numbers needs its regions (--regions: a BED file)"
+        )
     if options.z_above is None:
         if options.replicates is not None:
             raise InputError("replicates has no meaning without z_above; drop it")
         return read_open_table(regions, path, options.open_above)
     if options.open_above is not None:
-        raise InputError("expected one of open_above and z_above, found both")
+        raise InputError("expected one of --open-above and --z-above, found both")
     return read_signal_table(
         regions, path, threshold=options.z_above, replicates=options.replicates
     )

@@ -141,9 +141,10 @@ def predict_track(
     TrackFacts
     """
     if not bundles:
-        raise InputError("expected at least one bundle to predict with")
+        raise InputError("expected at least one model to predict with, found none")
     if len({bundle.window for bundle in bundles}) > 1:
-        raise InputError("the bundles of an ensemble must have one window length")
+        windows = ", ".join(f"{bundle.path} {bundle.window} bp" for bundle in bundles)
+        raise InputError(f"an ensemble needs models that read windows of one width: {windows}")
     if show not in SHOWN:
         raise InputError(f"show: expected one of {', '.join(SHOWN)}, found {show!r}")
     if show != "mean" and len(bundles) == 1:

@@ -30,6 +30,7 @@ from cistransfer.relatives.read_modes import (
     read_profiles,
 )
 from cistransfer.relatives.target import Known, Target, find_target
+from cistransfer.storage import output
 from cistransfer.tables import write_tsv
 
 __all__ = [
@@ -185,7 +186,9 @@ class Relatives:
 
     def save_modes(self, path: StrPath) -> None:
         """Write the binding modes of the matrix's TFs as a table that can be read again."""
-        write_modes_table(path, self._modes("save"))
+        modes = self._modes("save")
+        with output([path], ["relatives"]):
+            write_modes_table(path, modes)
 
     def _modes(self, what: str) -> BindingModes:
         if self.modes is None or not self.modes.groups:

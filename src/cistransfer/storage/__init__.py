@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cistransfer.storage.cache import cache_folder
+from cistransfer.storage.ours import check_output, output, record_of, write_record
 from cistransfer.storage.reading import fingerprint, open_bytes, open_text
 from cistransfer.storage.structured import (
     MAX_ROWS,
@@ -41,6 +42,7 @@ __all__ = [
     "before_placing",
     "cache_folder",
     "check_folder",
+    "check_output",
     "fingerprint",
     "is_stdout",
     "is_stream",
@@ -48,6 +50,7 @@ __all__ = [
     "open_bytes",
     "open_npy",
     "open_text",
+    "output",
     "overwriting",
     "parse_json",
     "read_json",
@@ -55,11 +58,13 @@ __all__ = [
     "read_table",
     "read_toml",
     "read_tsv",
+    "record_of",
     "remove_folder",
     "safe_name",
     "shaped",
     "whole_file",
     "whole_folder",
     "write_json",
+    "write_record",
     "write_text",
 ]

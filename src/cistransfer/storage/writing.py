@@ -35,8 +35,10 @@ __all__ = [
     "Kind",
     "before_placing",
     "check_folder",
+    "held_in",
     "is_stdout",
     "is_stream",
+    "may_overwrite",
     "overwriting",
     "remove_folder",
     "safe_name",
@@ -390,9 +392,17 @@ _overwrites: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar(
 
 @contextlib.contextmanager
 def overwriting() -> Iterator[list[str]]:
-    """Have folders of other things take outputs in this block; yield what is being replaced.
+    """Replace, in this block, files of something else, and write among others in a folder.
 
-    As ``overwrite`` of `whole_folder`: a kind's own files are put among the others, which stay.
+    Only files that have a name of the output's are replaced; the block is given the list of them.
+
+    Examples
+    --------
+    >>> import cistransfer as ct
+    >>> with ct.overwriting() as replaced:
+    ...     table = ct.predict("trunk", "data/open.bed.gz", "data/genome.fa")
+    >>> replaced
+    []
     """
     replaced: list[str] = []
     token = _overwrites.set(replaced)
@@ -400,6 +410,16 @@ def overwriting() -> Iterator[list[str]]:
         yield replaced
     finally:
         _overwrites.reset(token)
+
+
+def may_overwrite() -> bool:
+    """Whether somebody has asked for it (`overwriting`)."""
+    return _overwrites.get() is not None
+
+
+def held_in(folder: Path) -> list[str]:
+    """What is in a folder, but for what is being written there."""
+    return sorted(entry for entry in os.listdir(folder) if not _LEFT.search(entry))
 
 
 def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None:
@@ -418,9 +438,9 @@ def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None
         return
     if not target.is_dir():
         raise InputError(f"{path}: expected a folder or a new name, found a file")
-    if overwrite or _overwrites.get() is not None or (target / kind.marker).is_file():
+    if overwrite or may_overwrite() or (target / kind.marker).is_file():
         return
-    held = sorted(entry for entry in os.listdir(target) if not _LEFT.search(entry))
+    held = held_in(target)
     if held:
         more = f", … ({len(held)} in all)" if len(held) > 3 else ""
         raise InputError(

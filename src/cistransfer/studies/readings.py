@@ -45,7 +45,7 @@ def count(work: Work, *, matrix: Path, rule: str = "sparse") -> list[Measured]:
 def cosine(
     work: Work, *, matrix: Path, modes: Path | None = None, partners: Path | None = None
 ) -> list[Measured]:
-    """How alike each two TFs bind (less-sparse view, as the published code).
+    """How alike each two TFs bind (less-sparse, as the published code; without TFBS peaks-only).
 
     The item is the two TFs. With ``modes`` the part says whether they share a binding mode
     (``same`` or ``other``); with a table of ``partners`` whether their score is 0.9 or more
@@ -59,7 +59,7 @@ def cosine(
     from cistransfer.relatives.read_modes import read_modes
 
     opened = open_matrix(matrix_of(matrix))
-    alike = cobinding(binding_vectors(opened, "less-sparse"))
+    alike = cobinding(binding_vectors(opened))
     known = None if modes is None else read_modes(modes, list(opened.tfs))
     scored = None if partners is None else read_pairs(partners, list(opened.tfs))
     found = []
