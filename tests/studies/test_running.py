@@ -20,6 +20,7 @@ from cistransfer.studies.collect import collect, results
 from cistransfer.studies.draw import write_figures
 from cistransfer.studies.page import reproduction
 from cistransfer.studies.run import Outcome, run_study
+from cistransfer.studies.steps import _there
 from cistransfer.studies.store import Store
 
 ONE: dict[str, Any] = {"tf": 1, "size": [30], "draw": 1}
@@ -123,6 +124,17 @@ def test_a_folder_is_of_one_study_on_one_set_of_files(
     with pytest.raises(InputError, match="no file 'matrx'; nearest: matrix"):
         run_study(tiny, tmp_path / "new", asked({**tiny_files, "matrx": tiny}))
     assert not (tmp_path / "new").exists()
+
+
+def test_tfs_that_a_part_of_the_matrix_lacks_are_left_out_and_said(
+    tiny_files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = tiny_files["matrix"]
+    assert _there(["SPI1", "NOPE", "ELF1"], matrix, "left out") == ["SPI1", "ELF1"]
+    assert capsys.readouterr().err == f"not in {matrix.name}, and left out: NOPE\n"
+    assert _there(["SPI1", "NOPE"], matrix, "refused") == ["SPI1", "NOPE"]  # pretrain refuses it
+    with pytest.raises(InputError, match="'refused' or 'left out', found 'kept'"):
+        _there(["SPI1"], matrix, "kept")
 
 
 def test_a_failure_stops_only_what_reads_it(

@@ -18,6 +18,7 @@ from cistransfer.errors import InputError, nearest
 from cistransfer.examples.draw import Matched
 from cistransfer.examples.sources import FromFasta, FromMatrix, FromPeaks, FromRegions, FromTFs
 from cistransfer.openness.options import OpenOptions
+from cistransfer.progress import say
 from cistransfer.relatives.options import GroupOptions, Sources
 
 __all__ = ["STEPS", "Measured", "Work", "check_step", "measure", "step"]
@@ -376,6 +377,8 @@ def pretrain(
     motifs: Path | None = None,
     target: str | None = None,
     group: str | None = None,
+    tfs: Sequence[str] = (),
+    absent: str = "refused",
     parts: Sequence[str] = (),
     calls: str = "validation",
     seed: int = 0,
@@ -384,15 +387,19 @@ def pretrain(
     """Pre-train a trunk: `cistransfer.pretrain`; of ``parts`` it is measured too.
 
     ``member`` is the set in a folder of several; ``architecture`` may be a trunk, whose
-    architecture and sizes are taken.
+    architecture and sizes are taken; with ``absent = "left out"`` the ``tfs`` that the matrix lacks
+    (a part of the published one has fewer) are left out, and said.
     """
     from cistransfer.api.learn import open_examples
     from cistransfer.api.learn import pretrain as train
     from cistransfer.evaluation.baselines import score_model
 
     architecture, arguments = _design(architecture, arguments)
+    place = matrix_of(source / member) if member else matrix_of(source)
+    if tfs:
+        options["tfs"] = _there(tfs, place, absent)
     bundle = train(
-        matrix_of(source / member) if member else matrix_of(source),
+        place,
         out=work.folder,
         target=target,
         group=group,
@@ -414,6 +421,20 @@ def pretrain(
         0,
         lambda codes: score_model(bundle, codes, device=work.device),
     )
+
+
+def _there(tfs: Sequence[str], source: Path, absent: str) -> Sequence[str]:
+    """The TFs, or with ``absent = "left out"`` those of them that the matrix has."""
+    from cistransfer.api.data import open_matrix
+
+    if absent not in ("refused", "left out"):
+        raise InputError(f"absent: expected 'refused' or 'left out', found '{absent}'")
+    if absent == "refused" or not tfs:
+        return tfs
+    known = set(open_matrix(source).tfs)
+    if missing := [tf for tf in tfs if tf not in known]:
+        say(f"not in {source.name}, and left out: {', '.join(missing)}")
+    return [tf for tf in tfs if tf in known]
 
 
 def _design(
