@@ -91,6 +91,7 @@ hard: $(VENV)/.dev
 	$(BIN)/python tests/hard/hard_runs.py kills $(KILLS)
 	$(BIN)/python tests/hard/hard_runs.py faults $(OPS)
 	$(BIN)/python tests/hard/hard_load.py $(LOAD)
+	CISTRANSFER_LONG=1 $(BIN)/pytest tests/docs/test_real_peaks.py
 
 clean:
 	rm -rf $(VENV) $(RUN) docs/_build docs/cli docs/python
