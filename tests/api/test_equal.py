@@ -113,6 +113,11 @@ def test_track_variants_and_locus(desk: Path) -> None:
         found, ct.score_variants("trunk", Path("in.vcf"), genome, n_shifts=3)
     )
     assert found["note"].eq("").all()
+    beta = table.assign(beta=np.arange(len(table)))  # what else a table of variants has
+    kept = ct.score_variants("trunk", beta, genome, n_shifts=3)
+    assert list(kept)[:5] == ["chrom", "pos", "id", "ref", "alt"]
+    assert kept["beta"].tolist() == beta["beta"].tolist()
+    pd.testing.assert_frame_equal(kept.drop(columns="beta"), found)
 
     run("locus", "trunk", "chr1:1,001-1,060", "--genome", GENOME, "--task", "SPI1", "--shuffles",
         "2", "--out", "place")  # fmt: skip

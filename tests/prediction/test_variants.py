@@ -266,10 +266,13 @@ def test_table_gzip_stream_and_chunks(
     annotate_vcf(VariantScorer([MODEL], genome), zipped, tmp_path / "b.tsv.gz")  # type: ignore[list-item]
     table = pd.read_csv(tmp_path / "a.tsv", sep="\t")
     assert list(table.columns) == [
-        "line", "chrom", "pos", "id", "ref", "alt", "note",
+        "line", "chrom", "pos", "id", "ref", "alt", "QUAL", "FILTER", "INFO", "FORMAT", "S1",
+        "note",
         "ref_AP1", "alt_AP1", "delta_AP1", "sd_AP1", "probability_ref_AP1",
         "probability_alt_AP1",
     ]  # fmt: skip
+    assert table["INFO"].tolist() == ["AF=0.1", ".", "."]  # of each allele's record
+    assert table["S1"].tolist() == ["0/1", "1/2", "1/2"]
     assert (
         gzip.decompress((tmp_path / "b.tsv.gz").read_bytes()) == (tmp_path / "a.tsv").read_bytes()
     )

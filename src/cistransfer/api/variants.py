@@ -72,7 +72,8 @@ def score_variants(
     Returns
     -------
     DataFrame
-        A row per alternative allele (see `cistransfer.prediction.variants.VariantScorer.score`).
+        A row per alternative allele (see `cistransfer.prediction.variants.VariantScorer.score`),
+        with the other columns of a table of variants behind the allele.
         For a file of any size see `annotate_variants`.
 
     Examples
@@ -97,7 +98,17 @@ def score_variants(
         raise InputError(f"{scorer.name}: expected variants, found none")
     scorer.finish()
     say(*input_lines(scorer.facts.inputs))
-    return pd.concat(tables, ignore_index=True).drop(columns=["row", "line"])
+    found = pd.concat(tables, ignore_index=True)
+    lines = found["line"].to_numpy() - 1
+    found = found.drop(columns=["row", "line"])
+    if isinstance(variants, pd.DataFrame):
+        at = found.columns.get_loc("alt") + 1
+        known = {word for words in _COLUMNS.values() for word in words}
+        others = [name for name in variants if str(name).lower().lstrip("#") not in known]
+        for i, name in enumerate(others):
+            own = name if name not in found else f"{name}_input"
+            found.insert(at + i, own, variants[name].to_numpy()[lines])
+    return found
 
 
 @writes("variants")

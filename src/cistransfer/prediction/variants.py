@@ -188,7 +188,8 @@ def annotate_vcf(
         VCF, plain or compressed; ``-`` for standard input.
     out : path
         ``….vcf`` or ``….vcf.gz``: the input's records with entries in INFO; anything else: a table
-        (TSV) with one row per alternative allele. gzip where the name ends in ``.gz``.
+        (TSV) with one row per alternative allele, the record's other columns behind the allele.
+        gzip where the name ends in ``.gz``.
 
     Returns
     -------
@@ -205,12 +206,14 @@ def annotate_vcf(
                 target.write("\n".join(_header(header, scorer)) + "\n")
             with bar("variants") as running:
                 first = True
+                names: list[str] = []
                 for records in chunks:
+                    names = names or _names(header, len(records[0][1]))
                     table = scorer.score(records)
                     if as_vcf:
                         target.writelines(_annotated(records, table, scorer))
                     else:
-                        harmless(table.drop(columns=["row"])).to_csv(
+                        harmless(_beside(names[5:], records, table)).to_csv(
                             target, sep="\t", index=False, header=first, float_format="%.6g",
                             lineterminator="\n",
                         )  # fmt: skip
@@ -218,6 +221,27 @@ def annotate_vcf(
                     running.advance(len(records))
             scorer.finish()
     return scorer.facts
+
+
+def _names(header: Sequence[str], n: int) -> list[str]:
+    """Names of a record's columns; without a header line those of a VCF without samples."""
+    if header and header[-1].startswith("#CHROM"):
+        return header[-1].split("\t")
+    known = ["CHROM", "POS", "ID", "REF", "ALT", *_REST]
+    return [known[i] if i < len(known) else f"column_{i + 1}" for i in range(n)]
+
+
+def _beside(
+    names: Sequence[str], records: Sequence[tuple[int, Sequence[str]]], table: pd.DataFrame
+) -> pd.DataFrame:
+    """The scored alleles, each with what its record has beside position and alleles."""
+    rows = [records[row][1] for row in table["row"]]
+    found = table.drop(columns=["row"])
+    at = found.columns.get_loc("alt") + 1
+    for i, name in enumerate(names):
+        values = [record[5 + i] if len(record) > 5 + i else "." for record in rows]
+        found.insert(at + i, name if name not in found else f"{name}_input", values)
+    return found
 
 
 def _fields(scorer: VariantScorer) -> list[tuple[str, str, str, str]]:
