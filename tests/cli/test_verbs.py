@@ -330,6 +330,11 @@ def test_a_rerun_from_another_folder(
     config = str(tmp_path / "p.tsv.gz.config.json")
     assert run_app(app, ["rerun", config, "--out", "q.tsv.gz"]) == 0
     assert Path("q.tsv.gz").read_bytes() == (tmp_path / "p.tsv.gz").read_bytes()
+    record = json.loads(Path(config).read_text())  # as it was when predict took one model
+    (record["arguments"]["bundle"],) = record["arguments"].pop("bundles")
+    Path("old.json").write_text(json.dumps(record))
+    assert run_app(app, ["rerun", "old.json", "--out", "r.tsv.gz"]) == 0
+    assert Path("r.tsv.gz").read_bytes() == Path("q.tsv.gz").read_bytes()
     assert Path.cwd() == tmp_path / "elsewhere"
 
 

@@ -40,7 +40,9 @@ class Linear(nn.Module):
 def bundle() -> SimpleNamespace:
     return SimpleNamespace(
         tasks=("T",), window=WINDOW, model=Linear(), path=Path("b"), column=lambda task: 0,
-        probabilities=lambda logits, _=None: 1 / (1 + np.exp(-np.asarray(logits, dtype=float))),
+        probabilities=lambda logits, share=None: (
+            (0.5 if share is None else share) / (1 + np.exp(-np.asarray(logits, dtype=float)))
+        ),
     )  # fmt: skip
 
 
@@ -70,6 +72,10 @@ def test_effects_are_the_differences_of_weights(
     forward = weights[genome.fetch(windows)].sum(axis=1)
     back = weights[3 - genome.fetch(windows)].sum(axis=1)
     assert np.allclose(locus.track["logit"], (forward + back) / 2, atol=1e-3)
+    if start == 0:
+        rare = explain_locus(bundle, genome, "1", start, end, shuffles=1, prevalence=0.05)
+        assert np.allclose(rare.track["probability"], locus.track["probability"] / 10)
+        assert np.allclose(rare.track["logit"], locus.track["logit"])
 
 
 def test_files_and_the_site(bundle: SimpleNamespace, genome: Genome, tmp_path: Path) -> None:
