@@ -182,7 +182,7 @@ def fuzz(name: str, target: Target, tries: int, seed: int = 0) -> Tally:
                 tally.accepted += 1
             except InputError as error:
                 tally.refused += 1
-                if wrong := _wrong_message(str(error)):
+                if wrong := wrong_message(str(error)):
                     tally.faults.append(f"{name} seed {seed} case {number} ({spoilt}): {wrong}")
             except (Exception, SystemExit) as error:
                 said = f"{type(error).__module__}.{type(error).__name__}: {error!s:.120}"
@@ -194,7 +194,7 @@ def fuzz(name: str, target: Target, tries: int, seed: int = 0) -> Tally:
     return tally
 
 
-def _wrong_message(text: str) -> str:
+def wrong_message(text: str) -> str:
     if "\n" in text or "\r" in text:
         return f"a message of several lines: {text[:100]!r}"
     if "Q" * (MAX_QUOTED + 1) in text or "9" * (MAX_QUOTED + 1) in text:

@@ -113,7 +113,7 @@ class Bench:
         def kept(path: str) -> bool:
             *_, last = parts = path.split("/")
             named = any(".kept-" in part and part in said for part in parts)
-            return named or last == VERBS[self.name].remembers
+            return named or (last != "" and last == VERBS[self.name].remembers)
 
         found = {path: raw for path, raw in tree(self.out).items() if not kept(path)}
         differ = [path for path in {*found, *self.whole} if found.get(path) != self.whole.get(path)]

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import pickle
+import re
 import tarfile
 import time
 import zipfile
@@ -204,6 +205,18 @@ def test_one_line_of_fifty_million_bytes(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_bed(tmp_path / "a.bed.gz")
     assert len(str(caught.value)) < 1_000
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
+def test_the_tests_that_a_page_names_are_there(page: str) -> None:
+    root, here = Path(__file__).parents[2], Path(__file__).parent
+    named = re.findall(r"`([\w/]*test_\w+)(\.py)?(?:::(\w+))?`", (root / page).read_text())
+    assert len(named) > 5
+    for first, ending, function in named:
+        files = [each for each in (root / f"{first}.py", here / f"{first}.py") if each.is_file()]
+        if not ending:
+            files, function = sorted(here.glob("test_*.py")), first
+        assert any(f"def {function}" in each.read_text() for each in files), (first, function)
 
 
 @pytest.mark.parametrize("seed", [2**63, 2**70])

@@ -235,6 +235,8 @@ def test_hits_of_the_user(run: Path, tmp_path: Path) -> None:
     assert few["enrichment"]["untested"] == 2
     left = pd.read_csv(tmp_path / "out" / "untested.tsv", sep="\t")
     assert left["reason"].tolist() == ["16 sites, fewer than 500", "14 sites, fewer than 500"]
+    with pytest.raises(InputError, match="or an earlier interpretation"):
+        interpret(run / "run", tmp_path, asked)  # where hits.bed is
     bed.write_text("chr1\t10\t20\n")
     with pytest.raises(InputError, match="column 4"):
         interpret(run / "run", tmp_path / "out", asked)

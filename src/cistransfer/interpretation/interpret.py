@@ -15,9 +15,12 @@ from cistransfer.models.bundle import Bundle, open_bundle
 from cistransfer.models.score import choose_device, score_codes
 from cistransfer.motifs.files import Motifs, read_motifs
 from cistransfer.progress import bar
-from cistransfer.storage import write_json
+from cistransfer.storage import Kind, check_folder, write_json
 
 __all__ = ["interpret"]
+
+_INTERPRETATION = Kind("interpretation", "summary.json", ())
+"""By which an earlier one is told; it is written step by step, the summary first and after each."""
 
 
 def interpret(
@@ -37,7 +40,7 @@ def interpret(
     model : path
         Run folder or bundle.
     out : path
-        Folder for the results; files of the same names in it are replaced.
+        Folder for the results, new, empty or of an earlier interpretation.
     methods : Methods
         Which methods (names of `cistransfer.interpretation.steps.METHODS`; by default all that
         have what they need), the task, the known motifs, and the methods' options.
@@ -55,8 +58,9 @@ def interpret(
     Raises
     ------
     InputError
-        Before any work, for what is asked for and cannot run.
+        Before any work, for what is asked for and cannot run, and where ``out`` holds other things.
     """
+    check_folder(out, _INTERPRETATION)
     bundle = open_bundle(model)
     task = bundle.column(methods.task)
     steps = chosen_steps(methods, others)
