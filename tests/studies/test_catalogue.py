@@ -100,6 +100,30 @@ def test_labels_and_gains() -> None:
     assert drawn.axes[0].get_ylabel() == "gain of AUCPR"
 
 
+def test_things_are_counted_and_none_is_0() -> None:
+    """What a network lacks has no row; the network was read all the same."""
+    rows = [
+        {"strategy": strategy, "tf": "H", "trial": strategy, "part": "filters", "item": item,
+         "metric": metric, "value": value}
+        for strategy, metric, item, value in (
+            ("tuned", "number", "", 100.0), ("tuned", "like", "HNF4A", 2.0),
+            ("tuned", "like", "HNF4G", 3.0), ("tuned", "like", "SP1", 7.0),
+            ("alone", "number", "", 100.0), ("alone", "like", "SP1", 1.0),
+        )
+    ]  # fmt: skip
+    side = {"part": "filters", "item": ["HNF4A", "HNF4G"]}
+    about = {
+        "id": "N18", "says": "", "quantity": "difference", "metric": "like", "total": True,
+        "direction": "above", "first": {**side, "strategy": "tuned"},
+    }  # fmt: skip
+    claim = Claim.model_validate({**about, "second": {**side, "strategy": "alone"}})
+    found = check_claim(claim, pd.DataFrame(rows))
+    assert found is not None
+    assert (found.ours, found.direction, found.trials) == ("like 5 against 0", "same", 2)
+    unread = Claim.model_validate({**about, "second": {**side, "strategy": "other"}})
+    assert check_claim(unread, pd.DataFrame(rows)) is None
+
+
 def test_groups_are_compared_within_tfs() -> None:
     """TFs that differ much hide groups that differ little, unless each is relative to its mean."""
     rows = [

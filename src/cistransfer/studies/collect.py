@@ -219,11 +219,11 @@ def check_claim(claim: Claim, table: pd.DataFrame) -> Found | None:
     table : DataFrame
         Of `results`, with the study's labels (`labelled`).
     """
-    table = table[table["metric"] == claim.metric]
-    chosen = [
-        less(select(table, {"part": "test", **side}), table, claim.minus)
-        for side in (claim.first, claim.second)
-    ]
+    everything, table = table, table[table["metric"] == claim.metric]
+    sides = [{"part": "test", **side} for side in (claim.first, claim.second)]
+    chosen = [less(select(table, side), table, claim.minus) for side in sides]
+    if claim.total:
+        chosen = [_totals(*each, everything) for each in zip(chosen, sides, strict=True)]
     first, second = (_means(rows, claim) for rows in chosen)
     if first.empty:
         return None
@@ -279,9 +279,18 @@ def check_claim(claim: Claim, table: pd.DataFrame) -> Found | None:
     return Found(_with_p(ours, test), value, n, trials, test, direction, _sure(claim, test))
 
 
+def _totals(rows: pd.DataFrame, side: Mapping[str, Any], table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each trial: the sum of the rows that were chosen of it, 0 where there is none."""
+    there = select(table, {name: value for name, value in side.items() if name != "item"})
+    there = there.drop_duplicates("trial")
+    sums = rows.groupby("trial")["value"].sum().reindex(there["trial"], fill_value=0.0)
+    return there.assign(value=sums.to_numpy(), item="")
+
+
 def _number(value: float) -> str:
     """A metric to three places; a number of things whole."""
-    return f"{value:,.0f}" if abs(value) >= 2 and value == round(value) else f"{value:.3f}"
+    whole = value == round(value) and (abs(value) >= 2 or value == 0)
+    return f"{value:,.0f}" if whole else f"{value:.3f}"
 
 
 def _means(table: pd.DataFrame, claim: Claim) -> pd.Series:

@@ -115,6 +115,9 @@ class Claim(BaseModel):
     (the gain over a strategy)."""
     pair: list[str] = ["tf"]
     """One observation for each value of these; everything else is averaged."""
+    total: bool = False
+    """Values are numbers of things: the items of a trial are added up, and one that has the part
+    but none of them counts 0."""
     groups: str = "strategy"
     """What a Kruskal-Wallis test compares."""
     within: list[str] = []
