@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -135,6 +136,17 @@ def test_tfs_that_a_part_of_the_matrix_lacks_are_left_out_and_said(
     assert _there(["SPI1", "NOPE"], matrix, "refused") == ["SPI1", "NOPE"]  # pretrain refuses it
     with pytest.raises(InputError, match="'refused' or 'left out', found 'kept'"):
         _there(["SPI1"], matrix, "kept")
+
+
+@pytest.mark.parametrize("row", [["kmer", {"tf": ["ELF1"]}], [["kmer"], {}]])
+def test_a_record_whose_rows_are_no_text_is_refused(
+    undisturbed: Path, tmp_path: Path, row: list[Any]
+) -> None:
+    content = json.loads((undisturbed / "study.json").read_text(encoding="utf-8"))
+    content["rows"][0] = [*row, content["rows"][0][2]]
+    (tmp_path / "study.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match=r"study\.json.*expected text in a row"):
+        results(Store(tmp_path))
 
 
 def test_a_failure_stops_only_what_reads_it(

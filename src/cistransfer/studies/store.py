@@ -278,9 +278,13 @@ def _plan(content: Mapping[str, Any]) -> Plan:
 
 
 def _rows(content: Mapping[str, Any]) -> list[Row]:
-    return [
-        Row(label, tuple(point.items()), trial) for label, point, trial in content.get("rows", [])
-    ]
+    rows = []
+    for label, point, trial in content.get("rows", []):
+        for text in (label, *point.values()):
+            if not isinstance(text, str):
+                raise TypeError(f"expected text in a row, found {shown(text)}")
+        rows.append(Row(label, tuple(point.items()), trial))
+    return rows
 
 
 def pack(folder: Path, stream: Any) -> None:
