@@ -25,7 +25,7 @@ from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.binding.published.read import import_published
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, MachineError
 
 GENOME = {"chr1": "ACGT" * 300, "chr10": "GC" * 300, "chr2": "AT" * 1100}
 
@@ -172,10 +172,10 @@ def test_an_export_that_breaks_off_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export_module, "write_per_cell", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(MachineError, match="out: cannot write: No space left"):
         export_matrix(toy, out, "npz", layout="cells")
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(MachineError, match="new: cannot write: No space left"):
         export_matrix(toy, tmp_path / "new", "npz", layout="cells")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "toy.h5"]
     monkeypatch.undo()

@@ -177,9 +177,10 @@ def run(
         if spent >= kill_at:
             os.kill(pid, by)
     _, status, usage = os.wait4(pid, 0)
-    texts = [name.read_text(encoding="utf-8", errors="replace") for name in said]
-    for name in said:
-        name.unlink()
+    texts = []
+    for name in said:  # one that is killed at once has not opened them
+        texts.append(name.read_text(encoding="utf-8", errors="replace") if name.exists() else "")
+        name.unlink(missing_ok=True)
     code = os.waitstatus_to_exitcode(status)
     return Ran(code, texts[0], texts[1], usage.ru_utime + usage.ru_stime, spent)
 

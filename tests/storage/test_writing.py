@@ -19,7 +19,10 @@ from cistransfer.errors import InputError, MachineError
 from cistransfer.storage import (
     Kind,
     check_folder,
+    files_into,
     is_stream,
+    output,
+    overwriting,
     remove_folder,
     safe_name,
     whole_file,
@@ -434,3 +437,43 @@ def test_names_of_what_is_written_are_of_this_process() -> None:
     writing._live.discard(str(path))
     assert path.name.startswith(f".name.tsv.{writing._machine()}-{os.getpid()}.")
     assert writing._LEFT.search(path.name)
+
+
+def test_a_run_that_is_stopped_between_two_files_leaves_what_is_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files go into a folder one by one, the record before them; the next run sweeps up."""
+    target, real = tmp_path / "out", os.replace
+    target.mkdir()
+    (target / "mine.txt").write_text("keep", encoding="utf-8")
+
+    def write() -> None:
+        with files_into(target) as made:
+            for name in ("a", "b"):
+                (made / name).write_text(name, encoding="utf-8")
+
+    def stops(source: str | Path, place: str | Path) -> None:
+        real(source, place)
+        if Path(place).name == "a":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stops)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        overwriting(),
+        output([target], ["matrix", "export"], ()),
+    ):
+        write()
+    monkeypatch.undo()
+    assert sorted(os.listdir(target)) == ["a", "config.json", "mine.txt"]
+    left = tmp_path / ".out.0a0b0c0d-1.00000000.part"  # of another machine: stays
+    left.mkdir()
+    with output([target], ["matrix", "export"], ()):  # it is ours: no question
+        write()
+    assert sorted(os.listdir(target)) == ["a", "b", "config.json", "mine.txt"]
+    assert sorted(os.listdir(tmp_path)) == [left.name, "out"]
+    with (
+        pytest.raises(InputError, match="expected a folder, found a file"),
+        files_into(target / "a"),
+    ):
+        pass

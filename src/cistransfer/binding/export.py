@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +29,7 @@ from cistransfer.genome.assemblies import check_same_assembly
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import open_sequences
 from cistransfer.genome.intervals import centre_windows
-from cistransfer.storage import safe_name, whole_file
+from cistransfer.storage import files_into, safe_name, whole_file
 
 __all__ = ["FORMATS", "Exported", "anndata_of", "export_matrix"]
 
@@ -118,8 +115,8 @@ def export_matrix(
         raise InputError("the published array holds all TFs; choose none, or export tsv or h5ad")
     if layout == "cells":
         _check_names(matrix.tfs if tfs is None else tfs, matrix.cells if cells is None else cells)
-    with _files_of(target) as (folder, written):
-        written += write_indices(folder, matrix)
+    with files_into(target) as folder:
+        written = list(write_indices(folder, matrix))
         if layout == "scores":
             written.append(write_scores(folder, matrix))
         elif layout == "cells":
@@ -141,35 +138,6 @@ def _check_names(tfs: Sequence[str], cells: Sequence[str]) -> None:
                 f"{both} would be written to one file (matrix2d.{name}…npz); choose TFs and cells "
                 "without one of them"
             )
-
-
-@contextmanager
-def _files_of(target: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """A folder to write files into, which then lie in ``target``: all of them or none.
-
-    Other files in ``target`` stay.
-    """
-    if target.exists() and not target.is_dir():
-        raise InputError(f"{target}: expected a folder, found a file")
-    held = target if target.is_dir() else target.absolute().parent
-    lacking = [folder for folder in (held, *held.parents) if not folder.exists()]
-    try:
-        held.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=held))
-    except OSError as error:
-        raise InputError(f"{target}: cannot write: {error.strerror or error}") from error
-    written: list[Path] = []
-    try:
-        yield folder, written
-        target.mkdir(exist_ok=True)
-        for path in written:
-            os.replace(path, target / path.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if not target.exists():
-            with contextlib.suppress(OSError):  # somebody else may have put something there
-                for parent in lacking:
-                    parent.rmdir()
 
 
 @contextmanager
@@ -296,7 +264,8 @@ def _write_fasta_files(
     lacking = {chrom: len(part) for chrom, part in asked.items() if source.missing(part).all()}
     if chroms is not None or len(lacking) == len(asked):
         lacking = {}  # fetch says what is missing
-    with _files_of(target) as (folder, written):
+    written: list[Path] = []
+    with files_into(target) as folder:
         for chrom in progress.track([each for each in asked if each not in lacking], "FASTA"):
             codes = source.fetch(asked[chrom])
             path = folder / f"sequences.{widths[0]}bp.{safe_name(chrom)}.fa.gz"

@@ -142,7 +142,8 @@ def output(
     if record is None:
 
         def record(out: Path, made_at: Path) -> None:
-            if out is made_at or not made_at.is_dir():  # a kind's own marker tells its folders
+            here = os.path.realpath(out) == os.path.realpath(made_at)
+            if here or not made_at.is_dir():  # a kind's own marker tells its folders
                 write_record(out, _by_python(words))
 
     outer = _claimed.get()

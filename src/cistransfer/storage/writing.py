@@ -35,6 +35,7 @@ __all__ = [
     "Kind",
     "before_placing",
     "check_folder",
+    "files_into",
     "held_in",
     "is_stdout",
     "is_stream",
@@ -488,6 +489,45 @@ def whole_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> Iter
             raise
         finally:
             _remove(temporary)
+
+
+@contextlib.contextmanager
+def files_into(path: PathLike) -> Iterator[Path]:
+    """Yield a temporary folder whose files come into the folder ``path`` when the block ends well.
+
+    Other files there stay, and so do earlier ones after an error. The record of the output
+    (`before_placing`) is written before the first file, so that a run which is stopped between two
+    leaves what is ours.
+    """
+    with _refusals(path):
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_dir():
+            raise InputError(f"{path}: expected a folder, found a file")
+        lacking = [folder for folder in (target, *target.parents) if not folder.exists()]
+        for place in {target, target.parent} - set(lacking):
+            for leftover in _left(target, place, ".part"):
+                _remove(leftover)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _new_folder(target)
+        try:
+            yield temporary
+            names = _leaves(temporary)
+            for name in names:
+                _sync(temporary / name)
+            target.mkdir(exist_ok=True)
+            for what in _before.get():
+                what(target, target)
+            told = _overwrites.get()
+            for name in names:
+                if told is not None and (target / name).exists():
+                    told.append(str(target / name))
+                os.replace(temporary / name, target / name)
+        finally:
+            _remove(temporary)
+            if not target.exists():
+                with contextlib.suppress(OSError):  # somebody else may have put something there
+                    for folder in lacking[1:]:
+                        folder.rmdir()
 
 
 def _tell_replaced(target: Path, kind: Kind) -> None:

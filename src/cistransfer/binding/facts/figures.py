@@ -27,6 +27,7 @@ from cistransfer.figures import (
     save,
 )
 from cistransfer.motifs.tfclass import read_tfclass
+from cistransfer.storage import files_into
 
 __all__ = [
     "clustered_order",
@@ -79,9 +80,9 @@ def write_figures(
         "bound": plot_bound(facts.tfs),
         "common": plot_common(facts.common),
     }
-    return [
-        path for name, made in drawn.items() for path in save(made, Path(folder) / f"{name}.png")
-    ]
+    with files_into(folder) as made:
+        paths = [path for name, each in drawn.items() for path in save(each, made / f"{name}.png")]
+    return [Path(folder) / path.name for path in paths]
 
 
 def clustered_order(similarity: NDArray[np.float64]) -> list[int]:
