@@ -431,3 +431,15 @@ def test_where_a_bundle_is_looked_for(saved: Path, tmp_path: Path) -> None:
         find_bundle(tmp_path)
     with pytest.raises(InputError, match="expected a bundle"):
         open_bundle(tmp_path / "none")
+
+
+def test_a_long_name_on_a_card_is_not_quoted_whole(saved: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(saved, folder)
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    card["architecture"]["Q" * 500] = 1
+    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(InputError) as refused:
+        open_bundle(folder)
+    assert "Q" * 20 in str(refused.value)
+    assert "Q" * 81 not in str(refused.value)

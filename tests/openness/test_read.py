@@ -79,7 +79,7 @@ def test_a_matrix_is_a_form(world, folder: Path) -> None:
         (
             "table",
             {"regions": "regions.bed", "open_above": 0.0, "z_above": 1.0},
-            "one of open_above and z_above, found both",
+            "one of --open-above and --z-above, found both",
         ),
         ("table", {"regions": "regions.bed", "replicates": "x"}, "no meaning without z_above"),
         (

@@ -100,7 +100,7 @@ def test_it_is_used_where_a_model_is_taken(
     out = str(tmp_path / "scores.tsv")
     assert run_app(app, ["predict", f"hf:{NAME}", "--fasta", str(fasta), "--out", out]) == 0
     record = json.loads(Path(out + ".config.json").read_text())
-    assert record["arguments"]["bundle"] == f"hf:{NAME}"
+    assert record["arguments"]["bundles"] == [f"hf:{NAME}"]
     for verb in (["bundle", "info"], ["bundle", "check"], ["check"]):
         assert run_app(app, [*verb, f"hf:{NAME}"]) == 0
     assert "example sequences" in capsys.readouterr().out

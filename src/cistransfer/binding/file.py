@@ -180,7 +180,7 @@ def _image(parts: MatrixParts) -> bytes:
         tf, cell, accessions = (
             list(parts.experiments[name]) for name in ("tf", "cell", "accessions")
         )
-        header = {
+        header: dict[str, str | int] = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "cistransfer": cistransfer.__version__,
@@ -194,9 +194,20 @@ def _image(parts: MatrixParts) -> bytes:
             ),
         }
         for key, value in header.items():
-            file.attrs[key] = value
+            file.attrs[key] = _in_place(value)
         file.flush()
         return bytes(file.id.get_file_image())
+
+
+def _in_place(value: str | int) -> Any:
+    """A text of a fixed length, which HDF5 keeps where it is named.
+
+    Texts of any length lie in a heap without checksums, and a damaged length there brings the
+    library down. What is too long for an attribute stays there.
+    """
+    if isinstance(value, int) or len(value.encode()) > _MAX_IN_PLACE:
+        return value
+    return np.bytes_(value.encode())
 
 
 def narrowed(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
@@ -235,6 +246,7 @@ _DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeErro
 """What h5py raises on a damaged file."""
 
 _MAX_NAMES = 1 << 24
+_MAX_IN_PLACE = 1 << 15
 
 
 class MatrixFile:
@@ -264,7 +276,8 @@ class MatrixFile:
     def attribute(self, name: str, kind: type = str) -> Any:
         """One attribute of the file, as text or as a whole number."""
         with self._guarded():
-            return kind(self._file.attrs[name])
+            value = self._file.attrs[name]
+            return kind(value.decode() if isinstance(value, bytes) else value)
 
     def has(self, name: str) -> bool:
         """Whether the file has an attribute."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 
 __all__ = [
     "FORMAT",
@@ -259,7 +259,7 @@ def _from_format_1(card: dict[str, Any]) -> dict[str, Any]:
 def _first_wrong(error: ValidationError) -> str:
     """Word the first thing that is wrong with a card."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = shown(".".join(str(part) for part in first["loc"]), 60)
     if first["type"] == "missing":
         return f"lacks the entry {place!r}"
     said = str(first.get("ctx", {}).get("error") or first["msg"])
