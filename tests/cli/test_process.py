@@ -168,6 +168,31 @@ def test_signals_stop_as_ctrl_c_does(number: signal.Signals, code: int) -> None:
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_where_nothing_can_be_raised_is_sent_once_more(
+    number: signal.Signals,
+) -> None:
+    class Ends:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def works(**_: object) -> int:
+        ends = Ends()
+        del ends
+        time.sleep(20)
+        return 0
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hook = sys.unraisablehook
+    try:
+        began = time.monotonic()
+        assert run_app(works, ["check"]) == 128 + number
+        assert time.monotonic() - began < 10
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sys.unraisablehook is hook
+
+
 def test_nohup_is_heeded_and_handlers_are_put_back() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SLEEP + MAIN, "check", "x"],

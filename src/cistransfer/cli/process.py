@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from cistransfer import cpus
 from cistransfer.errors import MachineError
@@ -24,6 +25,7 @@ __all__ = [
     "stoppable",
 ]
 
+_MOMENT = 0.005
 _MIN_ADDRESSES = 1 << 30
 """Bytes of addresses below which libraries may be aborted while they are loaded."""
 
@@ -84,7 +86,8 @@ def close_streams(code: int) -> int:
 def stoppable() -> Iterator[list[int]]:
     """Have SIGTERM and SIGHUP stop the block as Ctrl-C does; yield the list of what came.
 
-    A signal that the caller ignores (``nohup``) stays ignored.
+    A signal that the caller ignores (``nohup``) stays ignored. One that arrives where Python can
+    raise nothing (in a callback of a library, an object's end) is sent once more, a moment later.
     """
     came: list[int] = []
 
@@ -92,7 +95,18 @@ def stoppable() -> Iterator[list[int]]:
         came.append(number)
         raise KeyboardInterrupt
 
+    told = sys.unraisablehook
+
+    def again(lost: Any) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            told(lost)
+            return
+        number = came[-1] if came else signal.SIGINT
+        main = threading.main_thread().ident or 0
+        threading.Timer(_MOMENT, signal.pthread_kill, (main, number)).start()
+
     before = {}
+    sys.unraisablehook = again
     if threading.current_thread() is threading.main_thread():
         for one in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(one) == signal.SIG_DFL:
@@ -100,5 +114,6 @@ def stoppable() -> Iterator[list[int]]:
     try:
         yield came
     finally:
+        sys.unraisablehook = told
         for one, handler in before.items():
             signal.signal(one, handler)
