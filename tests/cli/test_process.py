@@ -15,7 +15,7 @@ import pytest
 from cistransfer import cpus
 from cistransfer.cli.command import run_app
 from cistransfer.cli.main import app
-from cistransfer.errors import MachineError
+from cistransfer.errors import InputError, MachineError
 from cistransfer.progress import one
 
 MAIN = "from cistransfer.cli.main import main; main()"
@@ -191,6 +191,27 @@ def test_a_signal_where_nothing_can_be_raised_is_sent_once_more(
     finally:
         signal.signal(signal.SIGINT, before)
     assert sys.unraisablehook is hook
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_a_library_makes_of_a_signal_is_a_stop(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An array that safetensors was reading has "no shape" then: the file is not damaged."""
+
+    def works(**_: object) -> int:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise InputError("weights: damaged") from None
+        return 0
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert run_app(works, ["check"]) == 128 + number
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.startswith("stopped; ")
 
 
 def test_nohup_is_heeded_and_handlers_are_put_back() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from cistransfer.cli.process import say, stoppable
+from cistransfer.cli.process import Stoppable, say
 from cistransfer.errors import InputError, MachineError, lacks_memory, shown
 from cistransfer.progress import one
 from cistransfer.storage import is_stdout
@@ -44,38 +44,39 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
-    with stoppable() as came:
-        try:
+    stoppable = Stoppable()
+    try:
+        with stoppable:
             code = app(args=words, prog_name="cistransfer", standalone_mode=False)
             if code == 130:  # typer's word for Ctrl-C
                 raise KeyboardInterrupt
-        except InputError as error:
-            return _refuse(str(error), as_json)
-        except typer.Exit as stop:
-            return stop.exit_code
-        except (KeyboardInterrupt, typer.Abort):
-            say("stopped; nothing half-written was left, run the same command again to go on")
-            return 128 + (came[0] if came else signal.SIGINT)
-        except typer.TyperException as error:
-            message = error.format_message() if hasattr(error, "format_message") else str(error)
-            if message.startswith("Usage: "):  # no verb was named: the help
-                say(message)
-                return 2
-            context = getattr(error, "ctx", None)
-            hint = f" (see '{context.command_path} --help')" if context else ""
-            return _refuse(message + hint, as_json)
-        except BrokenPipeError:
-            return 1
-        except MachineError as error:
-            return _refuse(str(error), as_json, code=1)
-        except OSError as error:
-            named = f"{error.filename}: " if error.filename else ""
-            return _refuse(named + (error.strerror or str(error)), as_json, code=1)
-        except (MemoryError, RuntimeError, ImportError, SystemError) as error:
-            if not lacks_memory(error):
-                raise
-            where = " on the GPU (--device cpu needs none)" if "CUDA" in str(error) else ""
-            return _refuse("out of memory" + where, as_json, code=1)
+    except InputError as error:
+        return _refuse(str(error), as_json)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        say("stopped; nothing half-written was left, run the same command again to go on")
+        return 128 + (stoppable.came[0] if stoppable.came else signal.SIGINT)
+    except typer.TyperException as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        if message.startswith("Usage: "):  # no verb was named: the help
+            say(message)
+            return 2
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context else ""
+        return _refuse(message + hint, as_json)
+    except BrokenPipeError:
+        return 1
+    except MachineError as error:
+        return _refuse(str(error), as_json, code=1)
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _refuse(named + (error.strerror or str(error)), as_json, code=1)
+    except (MemoryError, RuntimeError, ImportError, SystemError) as error:
+        if not lacks_memory(error):
+            raise
+        where = " on the GPU (--device cpu needs none)" if "CUDA" in str(error) else ""
+        return _refuse("out of memory" + where, as_json, code=1)
     return code if isinstance(code, int) else 0
 
 

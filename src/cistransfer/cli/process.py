@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -17,12 +15,12 @@ from cistransfer.errors import MachineError
 from cistransfer.progress import say
 
 __all__ = [
+    "Stoppable",
     "check_memory",
     "close_streams",
     "mend_streams",
     "say",
     "set_environment",
-    "stoppable",
 ]
 
 _MOMENT = 0.005
@@ -82,38 +80,51 @@ def close_streams(code: int) -> int:
     return code
 
 
-@contextlib.contextmanager
-def stoppable() -> Iterator[list[int]]:
-    """Have SIGTERM and SIGHUP stop the block as Ctrl-C does; yield the list of what came.
+class Stoppable:
+    """A block that SIGTERM and SIGHUP stop as Ctrl-C does.
 
     A signal that the caller ignores (``nohup``) stays ignored. One that arrives where Python can
-    raise nothing (in a callback of a library, an object's end) is sent once more, a moment later.
-    """
-    came: list[int] = []
+    raise nothing (in a callback of a library, an object's end) is sent once more, a moment later;
+    where a library makes another error of it (an archive that is left half-way, an array that it
+    was reading), the block ends with `KeyboardInterrupt` all the same.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+    Attributes
+    ----------
+    came : list of int
+        The signals that came.
+    """
+
+    def __init__(self) -> None:
+        self.came: list[int] = []
+        self._before: dict[signal.Signals, Any] = {}
+        self._timers: list[threading.Timer] = []
+
+    def __enter__(self) -> None:
+        self._told = sys.unraisablehook
+        sys.unraisablehook = self._lost
+        if threading.current_thread() is threading.main_thread():
+            for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(one) in (signal.SIG_DFL, signal.default_int_handler):
+                    self._before[one] = signal.signal(one, self._stop)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        sys.unraisablehook = self._told
+        for timer in self._timers:
+            timer.cancel()
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+        if self.came and error is not None and not isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.came.append(number)
         raise KeyboardInterrupt
 
-    told = sys.unraisablehook
-
-    def again(lost: Any) -> None:
-        if not issubclass(lost.exc_type, KeyboardInterrupt):
-            told(lost)
+    def _lost(self, lost: Any) -> None:
+        if not (self.came and issubclass(lost.exc_type, KeyboardInterrupt)):
+            self._told(lost)
             return
-        number = came[-1] if came else signal.SIGINT
         main = threading.main_thread().ident or 0
-        threading.Timer(_MOMENT, signal.pthread_kill, (main, number)).start()
-
-    before = {}
-    sys.unraisablehook = again
-    if threading.current_thread() is threading.main_thread():
-        for one in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(one) == signal.SIG_DFL:
-                before[one] = signal.signal(one, stop)
-    try:
-        yield came
-    finally:
-        sys.unraisablehook = told
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        timer = threading.Timer(_MOMENT, signal.pthread_kill, (main, self.came[-1]))
+        self._timers.append(timer)
+        timer.start()

@@ -8,10 +8,9 @@ scores; `check_bundle` proves that a copy works).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -487,8 +486,9 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
         names = {name: new.removeprefix("base.") for name, new in names.items()}
     layout = card.motifs
     sizes = {"window": card.window, "n_tasks": len(card.tasks)}
-    with _quiet():
-        try:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Initializing zero-element tensors")
             expected = tensor_shapes(
                 card.architecture,
                 widths=layout.widths if layout else (),
@@ -496,20 +496,21 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
                 folds=layout.folds if layout else 0,
                 **sizes,
             )
-        except InputError as error:
-            raise InputError(f"{folder}: {error}") from error
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+    except UserWarning as error:
+        raise InputError(f"{folder}: the network on its card has a layer of size 0") from error
     found = {names[name]: shape for name, shape in old.items()}
     if expected is not None:
         _compare(weights, card, expected, found)
-    with _quiet():
-        model = build_model(
-            card.architecture.name,
-            seed=0,
-            motifs=MotifFeatures(layout.widths, layout.bags, layout.folds) if layout else None,
-            link=card.link,
-            **sizes,
-            **card.architecture.arguments,
-        )
+    model = build_model(
+        card.architecture.name,
+        seed=0,
+        motifs=MotifFeatures(layout.widths, layout.bags, layout.folds) if layout else None,
+        link=card.link,
+        **sizes,
+        **card.architecture.arguments,
+    )
     _compare(weights, card, {k: tuple(t.shape) for k, t in model.state_dict().items()}, found)
     state, _ = read_tensors(weights)
     model.load_state_dict({names[name]: tensor for name, tensor in state.items()})
@@ -523,14 +524,6 @@ def open_bundle(path: str | os.PathLike[str], architecture: str | None = None) -
                 f"{folder / name}: not the file that card.json describes (hashes differ)"
             )
     return Bundle(folder, model.eval(), card)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """A network of nothing that a damaged card describes is refused by its sizes, not warned of."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Initializing zero-element tensors")
-        yield
 
 
 def _compare(

@@ -15,9 +15,9 @@ from cistransfer.storage.structured import read_json
 from cistransfer.storage.writing import (
     PathLike,
     before_placing,
-    held_in,
     is_stream,
     may_overwrite,
+    refuse_held,
     write_json,
 )
 
@@ -75,15 +75,8 @@ def check_output(out: PathLike, words: Sequence[str], markers: Sequence[str] | N
                 "found a file of something else; name another place, or replace it (--overwrite)"
             )
     elif markers is not None and not any(any(place.glob(name)) for name in markers):
-        held = held_in(place)
-        if held:
-            more = f", … ({len(held)} in all)" if len(held) > 3 else ""
-            raise InputError(
-                f"{out}: expected a new or empty folder, or an earlier output of "
-                f"'cistransfer {' '.join(words)}' (with {record.name} in it), found "
-                f"{', '.join(held[:3])}{more}; name another folder, or put it among these "
-                "(--overwrite)"
-            )
+        command = f"'cistransfer {' '.join(words)}'"
+        refuse_held(out, f"an earlier output of {command} (with {record.name} in it)")
 
 
 def _check_record(place: Path, record: Path, words: list[str]) -> None:

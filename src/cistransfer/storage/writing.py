@@ -41,6 +41,7 @@ __all__ = [
     "is_stream",
     "may_overwrite",
     "overwriting",
+    "refuse_held",
     "remove_folder",
     "safe_name",
     "whole_file",
@@ -315,7 +316,8 @@ _before: contextvars.ContextVar[tuple[Callable[[Path, Path], None], ...]] = cont
 @contextlib.contextmanager
 def before_placing(what: Callable[[Path, Path], None]) -> Iterator[None]:
     """Call ``what`` with the place of each finished file, and where it is yet, just before it takes
-    its name; so with each folder of a kind that has a record (``config.json``) in it.
+    its name; so with each folder of a kind that has a record (``config.json``) in it. Before the
+    first of the files that go into a folder (`files_into`) that folder is both.
     """
     token = _before.set((*_before.get(), what))
     try:
@@ -441,13 +443,17 @@ def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None
         raise InputError(f"{path}: expected a folder or a new name, found a file")
     if overwrite or may_overwrite() or (target / kind.marker).is_file():
         return
-    held = held_in(target)
+    refuse_held(path, f"an earlier {kind.name} (which holds {kind.marker})")
+
+
+def refuse_held(folder: PathLike, ours: str) -> None:
+    """Refuse a folder with something in it; ``ours`` says what it might have been."""
+    held = held_in(Path(folder))
     if held:
         more = f", … ({len(held)} in all)" if len(held) > 3 else ""
         raise InputError(
-            f"{path}: expected a new or empty folder, or an earlier {kind.name} (which holds "
-            f"{kind.marker}), found {', '.join(held[:3])}{more}; name another folder, or put it "
-            "among these (--overwrite)"
+            f"{folder}: expected a new or empty folder, or {ours}, found {', '.join(held[:3])}"
+            f"{more}; name another folder, or put it among these (--overwrite)"
         )
 
 
