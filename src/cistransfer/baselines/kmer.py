@@ -105,7 +105,9 @@ def kmer_counts(codes: NDArray[np.uint8]) -> Any:
         letters = codes[:, offset : offset + last]
         word = word << 2 | (letters & 3)
         known &= letters < N
-    bounds = np.concatenate([[0], np.cumsum(known.sum(axis=1))]).astype(np.int32)
+    bounds = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+    if bounds[-1] <= np.iinfo(np.int32).max:
+        bounds = bounds.astype(np.int32)
     features = identity[word[known]]
     counts = csr_array((np.ones(len(features)), features, bounds), shape=(len(codes), len(names)))
     counts.sum_duplicates()

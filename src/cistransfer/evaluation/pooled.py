@@ -59,7 +59,10 @@ def pool_evaluations(
     if twice.any():
         chrom, start, end = regions[twice].iloc[0]
         raise InputError(f"{chrom}:{start}-{end} is in the test parts of two evaluations")
-    labels = together[[f"label {task}" for task in first.tasks]].to_numpy(np.int8)
+    known = together[[f"label {task}" for task in first.tasks]].to_numpy()
+    if not np.isin(known, (-1, 0, 1)).all():
+        raise InputError(f"{folder}: predictions with other labels than 1, 0 and -1")
+    labels = known.astype(np.int8)
     n_tasks = len(first.tasks)
     scored = {}
     for name in names:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -237,7 +238,13 @@ def _read_one(path: Path) -> pd.DataFrame:
         if path.suffix == ".parquet":
             table = read_table(path)
         elif path.suffix in (".tsv", ".csv"):
-            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", low_memory=False)
+            form: Any = {"sep": "\t" if path.suffix == ".tsv" else ",", "low_memory": False}
+            head = pd.read_csv(path, header=None, nrows=1, dtype=str, **form).iloc[0]
+            if head.duplicated().any():  # pandas would call it NAME.1
+                raise InputError(
+                    f"{path}: column {shown(head[head.duplicated()].iloc[0])!r} is there twice"
+                )
+            table = pd.read_csv(path, **form)
         else:
             raise InputError(f"{path}: expected .json, .tsv, .csv or .parquet")
     except (ValueError, OSError, OverflowError) as error:  # pandas' are ValueErrors

@@ -319,6 +319,9 @@ def _of_list(items: Any) -> pd.DataFrame:
 
 
 def _of_frame(table: pd.DataFrame) -> pd.DataFrame:
+    again = table.columns[table.columns.duplicated()]
+    if len(again):
+        raise InputError(f"regions: two columns are called {quoted(str(again[0]))}")
     names = {re.sub(r"[^a-z0-9]", "", str(name).lower()): name for name in reversed(table.columns)}
     found: dict[str, Any] = {}
     for role, known in ROLES.items():

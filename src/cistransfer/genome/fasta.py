@@ -287,6 +287,11 @@ class WindowSequences:
             held = self._row_of.get(key)
             if held is None or len(rows[row]) > len(rows[held]):
                 self._row_of[key] = row
+            elif len(rows[row]) == len(rows[held]) and (rows[row] != rows[held]).any():
+                raise InputError(
+                    f"{name}: the window {chroms[row]}:{starts[row]}-{ends[row]} is there twice, "
+                    "with other bases"
+                )
 
     def __repr__(self) -> str:
         return f"<WindowSequences {self.name}: {len(self._rows):,} windows>"

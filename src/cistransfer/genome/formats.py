@@ -398,6 +398,9 @@ def _by_header(head: Head, header: list[str]) -> Form:
                 base = guess
     elif base and not (homer or macs or saf):
         notes = ("a column 'seqnames' as R writes it: starts are taken as 1-based",)
+    several = [names[at] for at in place.values() if names.count(names[at]) > 1]
+    if several:
+        notes += (f"of several columns called {quoted(', '.join(several))} the first counts",)
     form = "HOMER" if homer else "MACS xls" if macs else "SAF" if saf else "header"
     summit = place.get("summit")
     kind: str | None = None
@@ -425,12 +428,18 @@ def _by_columns(head: Head, given: Mapping[str, str]) -> Form:
                 raise InputError(
                     f"{head.label}: no column {value} for {role}: the first row has {head.fields}"
                 )
-        elif header is not None and value in header:
+        elif header is not None and header.count(value) == 1:
             place[role] = header.index(value) + head.fields - len(header)
         else:
             raise InputError(
                 f"{head.label}: no column {quoted(value)} for {role}; "
-                + (nearest(value, header) if header else "the file has no header line")
+                + (
+                    "the file has no header line"
+                    if not header
+                    else "several are called so: give its number"
+                    if value in header
+                    else nearest(value, header)
+                )
             )
     base = int(given.get("base", "0"))
     shift = head.fields - len(header) if header else 0

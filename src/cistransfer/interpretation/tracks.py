@@ -125,7 +125,8 @@ def _run(subject: Subject) -> dict[str, Any]:
     with whole_file(out / "attribution.npz") as temporary:
         arrays = {"codes": codes, "contributions": found.contributions}
         if found.hypothetical is not None:
-            arrays["hypothetical"] = found.hypothetical.astype(np.float16)
+            fits = np.abs(found.hypothetical).max(initial=0.0) <= np.finfo(np.float16).max
+            arrays["hypothetical"] = found.hypothetical.astype(np.float16 if fits else np.float32)
         with open(temporary, "wb") as handle:
             np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
     if subject.methods.text:

@@ -123,8 +123,17 @@ def read_ensembl_symbols(path: str | os.PathLike[str]) -> dict[str, str]:
                 f"{shown(', '.join(header[:8]))!r}"
             )
         tf, gene = header.index(names[0]), header.index(genes[0])
-        rows = (line.rstrip("\r\n").split("\t") for line in handle)
-        return {row[gene].split(".")[0]: row[tf] for row in rows if len(row) > max(tf, gene)}
+        symbols: dict[str, str] = {}
+        for number, line in enumerate(handle, start=2):
+            row = line.rstrip("\r\n").split("\t")
+            if len(row) > max(tf, gene) and row[gene].strip():
+                name = symbols.setdefault(row[gene].split(".")[0], row[tf])
+                if name != row[tf]:
+                    raise InputError(
+                        f"{path}, line {number}: {shown(row[gene])} is there twice, as "
+                        f"{shown(name)} and {shown(row[tf])}"
+                    )
+    return symbols
 
 
 def _terms(path: str | os.PathLike[str]) -> Iterator[_Term]:

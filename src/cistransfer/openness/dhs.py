@@ -41,6 +41,8 @@ def read_dhs_sources(path: str | os.PathLike[str]) -> dict[int, str]:
                     f"found {line.strip()[:60]!r}"
                 )
             source = int(fields[0])
+            if not fields[1].strip():
+                raise InputError(f"{path}, line {number}: expected a name of source {source}")
             if source in sources:
                 raise InputError(f"{path}, line {number}: source id {source} is there twice")
             sources[source] = fields[1].strip()

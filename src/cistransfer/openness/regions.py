@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, shown
 from cistransfer.genome.bed import regions_table
 from cistransfer.genome.intervals import centre_windows, overlaps_any
 from cistransfer.openness.samples import Sample
@@ -181,7 +181,12 @@ def read_chrom_sizes(path: str | os.PathLike[str]) -> dict[str, int]:
                     f"{path}, line {number}: expected a chromosome and its length with a tab "
                     f"between, found {line.strip()[:60]!r}"
                 )
-            sizes[fields[0]] = int(fields[1])
+            size = int(fields[1])
+            if sizes.setdefault(fields[0], size) != size:
+                raise InputError(
+                    f"{path}, line {number}: {shown(fields[0])} is there twice, with "
+                    f"{sizes[fields[0]]:,} and {size:,} bp"
+                )
     if not sizes:
         raise InputError(f"{path}: expected chromosomes and their lengths, found none")
     return sizes

@@ -117,7 +117,12 @@ def read_ucsc2encode(path: str | os.PathLike[str]) -> dict[str, str]:
     """Read the published map of UCSC source names to ENCODE biosample terms.
 
     Two tab-separated columns after comment lines and one header line; many names may have one
-    term. Of several terms of one name the first counts, as published.
+    term.
+
+    Raises
+    ------
+    InputError
+        For another number of columns, and a name with two different terms.
     """
     table = read_table(path, [])
     columns = [name for name in table.columns if name != "line"]
@@ -126,8 +131,14 @@ def read_ucsc2encode(path: str | os.PathLike[str]) -> dict[str, str]:
             f"{path}: expected 2 tab-separated columns (UCSC name, ENCODE term), "
             f"found {len(columns)}"
         )
-    pairs = table.drop_duplicates(columns[0])
-    return dict(zip(pairs[columns[0]], pairs[columns[1]], strict=True))
+    terms: dict[str, str] = {}
+    for name, term, line in zip(*(table[each] for each in (*columns, "line")), strict=True):
+        if terms.setdefault(name, term) != term:
+            raise InputError(
+                f"{path}, line {line}: {shown(name)} is there twice, as {shown(terms[name])} and "
+                f"{shown(term)}"
+            )
+    return terms
 
 
 def names_of(samples: Iterable[Sample], kind: str) -> dict[str, str]:

@@ -83,15 +83,21 @@ def _read_numbers(table: PathLike) -> pd.DataFrame:
             raw = pd.read_csv(handle, sep="\t", header=None, nrows=1, dtype=str, na_filter=False)
         except ValueError as error:
             raise _no_table(table, error) from error
-    header = pd.Index(raw.iloc[0])
-    if header.has_duplicates:
+    header = raw.iloc[0].str.strip()
+    if header.duplicated().any():
         # pandas would rename it to NAME.1
-        raise InputError(f"{table}: column {header[header.duplicated()][0]!r} is there twice")
+        raise InputError(
+            f"{table}: column {shown(header[header.duplicated()].iloc[0])!r} is there twice"
+        )
+    if (header.iloc[1:] == "").any():
+        number = int(np.flatnonzero(header.to_numpy()[1:] == "")[0]) + 2
+        raise InputError(f"{table}: expected a cell's name over column {number}, found none")
     with open_text(table) as handle:
         try:
-            return pd.read_csv(handle, sep="\t", index_col=0, comment=None, dtype={0: str})
+            values = pd.read_csv(handle, sep="\t", index_col=0, comment=None, dtype={0: str})
         except ValueError as error:
             raise _no_table(table, error) from error
+    return values.rename(columns=str.strip)
 
 
 def _no_table(table: PathLike, error: ValueError) -> InputError:

@@ -37,6 +37,7 @@ SHOWN = ("mean", "sd", "low", "high")
 """What a track shows of an ensemble (`cistransfer.prediction.table.spread`)."""
 
 _BLOCK = 1 << 15
+_MOST_BIGWIG = 2**32 - 1
 """Windows scored and kept at a time: at 200 bp and a stride of 50, 1.6 million bp."""
 
 
@@ -170,6 +171,12 @@ def predict_track(
             f"{genome.name}: the model reads windows of {window} bp; the longest of the "
             f"{len(sizes):,} sequences has {max(sizes.values()):,} bp"
         )
+    far = max(sizes, key=lambda name: sizes[name])
+    if _is_bigwig(Path(out)) and sizes[far] > _MOST_BIGWIG:
+        raise InputError(
+            f"{out}: a bigWig holds positions up to {_MOST_BIGWIG:,}, {far} of {genome.name} has "
+            f"{sizes[far]:,} bp; write a .bedGraph"
+        )
     for bundle in bundles if prevalence is not None else ():  # refuses before the work
         bundle.probabilities(np.zeros((0, len(bundle.tasks)), np.float32), prevalence)
     wanted = None if only is None else table_digest(only[["chrom", "start", "end"]])
@@ -209,6 +216,10 @@ def predict_track(
 
 class _Nothing(Exception):  # noqa: N818
     """No window has a value."""
+
+
+def _is_bigwig(out: Path) -> bool:
+    return out.suffix.lower() in (".bw", ".bigwig")
 
 
 def _count(size: int, window: int, stride: int) -> int:
@@ -279,7 +290,7 @@ def _write(
 ) -> int:
     """Write the track in the form that the file's name asks for; how many values it has."""
     scored = 0
-    if out.suffix.lower() in (".bw", ".bigwig"):
+    if _is_bigwig(out):
         try:
             pybigtools = import_module("pybigtools")
         except ImportError as error:

@@ -198,8 +198,12 @@ def _read_info(path: str | os.PathLike[str], wanted: set[str]) -> tuple[dict[str
                     f"{line.strip()[:60]!r}"
                 )
             example = example or fields[1]
-            if fields[1].upper() in wanted:
-                symbol[fields[0]] = fields[1].upper()
+            name = fields[1].upper()
+            if name in wanted and symbol.setdefault(fields[0], name) != name:
+                raise InputError(
+                    f"{path}, line {number}: protein {shown(fields[0])} is there twice, as "
+                    f"{symbol[fields[0]]} and {name}"
+                )
     return symbol, example
 
 

@@ -186,7 +186,18 @@ def _text(value: Any) -> str:
 def _numbers(dataset: Any, path: PathLike) -> Array:
     if dataset.size > _MOST:
         raise InputError(f"{path}: {dataset.name} claims {dataset.size:,} numbers")
-    return np.asarray(dataset[()], dtype=np.float32)
+    return _single(dataset[()], dataset.name, path)
+
+
+def _single(values: Any, name: str, path: PathLike) -> Array:
+    """Numbers as float32; one that is not finite there is refused, not made infinite."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "iuf":
+        raise InputError(f"{path}: {shown(name)} holds {found.dtype}, no real numbers")
+    most = np.finfo(np.float32).max
+    if not (np.abs(found, dtype=np.float64) <= most).all():
+        raise InputError(f"{path}: {shown(name)} holds a number that is none in single precision")
+    return found.astype(np.float32)
 
 
 def _keras_layer(
@@ -266,7 +277,10 @@ def read_torch_layers(path: PathLike) -> list[Layer]:
         if part != "num_batches_tracked":
             if tensor.layout != torch.strided or tensor.numel() > _MOST:
                 raise InputError(f"{path}: {shown(name)} is no dense tensor of a usual size")
-            groups.setdefault(layer, {})[part] = tensor.float().numpy()
+            plain = tensor.detach()
+            if plain.dtype == torch.bfloat16:  # numpy has none
+                plain = plain.float()
+            groups.setdefault(layer, {})[part] = _single(plain.numpy(), str(name), path)
     return [_torch_layer(name, each, path) for name, each in groups.items()]
 
 

@@ -17,6 +17,7 @@ import tarfile
 import tomllib
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -104,7 +105,7 @@ def read_json(path: PathLike, kind: type = object) -> Any:
     ------
     InputError
         When it is missing, malformed or of another kind, deeper than 64 levels, longer than
-        128 MB, or holds a whole number of more than 20 digits.
+        128 MB, or holds a whole number of more than 20 digits or one name twice in an object.
     """
     content = parse_json(_text(path, MAX_JSON, "JSON"), str(path))
     if not isinstance(content, kind):
@@ -116,7 +117,7 @@ def read_json(path: PathLike, kind: type = object) -> Any:
 def parse_json(text: str, where: str) -> Any:
     """Read JSON from text; see `read_json`."""
     try:
-        content = json.loads(text, parse_int=_whole)
+        content = json.loads(text, parse_int=_whole, object_pairs_hook=_object)
         _check_depth(content)
     except RecursionError as error:
         raise InputError(f"{where}: not valid JSON: nested too deeply") from error
@@ -129,6 +130,18 @@ def _whole(digits: str) -> int:
     if len(digits) > MAX_DIGITS + 1:
         raise ValueError(f"a whole number of {len(digits):,} digits")
     return int(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(f"{_twice(name for name, _ in pairs)} is there twice")
+    return content
+
+
+def _twice(names: Iterable[str]) -> str:
+    """A name that is there more than once, quoted; nothing where all differ."""
+    return next((repr(shown(name)) for name, n in Counter(names).items() if n > 1), "")
 
 
 def _check_depth(content: Any) -> None:
@@ -301,7 +314,7 @@ def read_tsv(path: PathLike, numbers: Iterable[str] = (), texts: Iterable[str] =
     Raises
     ------
     InputError
-        When it is missing or malformed, or lacks a column or has it of another type.
+        When it is missing or malformed, lacks a column, has it twice or of another type.
     """
     import pandas as pd
 
@@ -314,6 +327,8 @@ def read_tsv(path: PathLike, numbers: Iterable[str] = (), texts: Iterable[str] =
             long = next((n for n, row in enumerate(rows, start=1) if len(row) > len(head)), None)
         if long is not None:
             raise ValueError(f"row {long:,} has more than {len(head)} columns")
+        if twice := _twice(head):
+            raise ValueError(f"column {twice} is there twice")
         blank = {name: ["", "nan", "NaN", "NA"] for name in head if name not in texts}
         with open_text(path) as handle:
             table = pd.read_csv(
@@ -341,8 +356,8 @@ def read_table(path: PathLike, columns: Iterable[str] = (), rows: int | None = N
     Raises
     ------
     InputError
-        When it is missing or damaged, lacks a column, has another number of rows, more than 67
-        million of them, or more cells than a file of its size holds.
+        When it is missing or damaged, lacks a column or has one twice, has another number of rows,
+        more than 67 million of them, or more cells than a file of its size holds.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -354,6 +369,8 @@ def read_table(path: PathLike, columns: Iterable[str] = (), rows: int | None = N
         with pq.ParquetFile(place, thrift_string_size_limit=1 << 27) as file:
             said = file.metadata
             n, names = said.num_rows, set(file.schema_arrow.names)
+            if twice := _twice(file.schema_arrow.names):
+                raise ValueError(f"column {twice} is there twice")
             cells = n * said.num_columns
             _check_table(path, columns, rows, n, names)
             if not 0 <= cells <= max(_MAX_CELLS, 64 * place.stat().st_size) or n > MAX_ROWS:
