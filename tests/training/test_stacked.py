@@ -128,6 +128,35 @@ def test_what_is_frozen_stays_in_every_model() -> None:
             assert torch.equal(tensor, old[name]) == name.startswith("conv1"), name
 
 
+def test_what_fails_alone_fails_alone_and_stops_no_other() -> None:
+    """Three models, of which one blows up: its error is what it is alone, in its history's place."""
+    data = windows(30, WINDOW, 0)
+    plans = [[phase(learning_rate=rate, epochs=2, freeze=IDLE)] * 2 for rate in (1e-3, 1e30, 1e-3)]
+    models = [small(0), small(1), small(2)]
+    found = fit_stacked(models, [data] * 3, plans, seeds=[0, 1, 2])
+    with pytest.raises(InputError, match="loss is not a number in epoch 1") as alone:
+        fit(small(1), data, plans[1], run="", seed=1)
+    assert isinstance(found[1], InputError)
+    assert str(found[1]) == str(alone.value)
+    for at in (0, 2):
+        model = small(at)
+        assert_same_history([found[at]], [fit(model, data, plans[at], run="", seed=at)])
+        assert_alike([models[at]], [model], 1e-3)
+
+
+@pytest.mark.parametrize("dropout", [nn.Dropout, Dropout])
+def test_dropout_is_drawn_as_alone(dropout: type[nn.Dropout]) -> None:
+    """PyTorch's own draws too, from the generator of the model's device."""
+    models = [small(seed) for seed in (0, 1, 0, 1)]
+    for model in models:
+        model.network.dense1.dropout = dropout(0.5)
+    data, plan = windows(40, WINDOW, 0), [phase(epochs=2, learning_rate=1e-4, freeze=IDLE)]
+    expected = [fit(models[at], data, plan, run="", seed=at) for at in (0, 1)]
+    found = fit_stacked(models[2:], [data] * 2, [plan] * 2, seeds=[0, 1])
+    assert_same_history(found, expected)
+    assert_alike(models[2:], models[:2], 1e-4)
+
+
 def test_bf16() -> None:
     models = [small(seed) for seed in range(2)]
     plan = [phase(epochs=1)]
@@ -155,8 +184,6 @@ def test_what_cannot_be_stacked_is_refused() -> None:
     for models, examples, phases, message in wrong:
         with pytest.raises(InputError, match=message):
             fit_stacked(models, examples, phases, seeds=[0] * len(models))
-    with pytest.raises(InputError, match="model 0: the loss is not a number in epoch 1"):
-        fit_stacked([small(0)], [data], [[phase(learning_rate=1e30)]], seeds=[0])
     none = tiny_examples(3, n_tasks=1)
     with pytest.raises(InputError, match="model 0: the valid part"):
         fit_stacked(

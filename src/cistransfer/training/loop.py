@@ -35,7 +35,7 @@ from cistransfer.training.probe import evidence_line, fit_probe
 from cistransfer.training.step import Arithmetic, make_optimiser, rate_factor, train_step
 from cistransfer.training.strategy import Phase, Probe
 
-__all__ = ["choose_precision", "fit", "validate"]
+__all__ = ["choose_precision", "cuda_devices", "fit", "refuse_nan", "seed_draws", "validate"]
 
 _CHECKPOINT_SECONDS = 20.0
 
@@ -175,8 +175,8 @@ def _gradient_phase(
             began = time.monotonic()
             apply_phase(model, phase)
             losses = []
-            with torch.random.fork_rng(devices=_cuda_devices(model)):
-                _seed(model, epoch_seed(seed, number, epoch))
+            with torch.random.fork_rng(devices=cuda_devices(model)):
+                seed_draws(model, epoch_seed(seed, number, epoch))
                 batches = draws(len(train), phase, np.random.default_rng([seed, number, epoch]))
                 for step, draw in enumerate(batches):
                     factor = rate_factor(phase, epoch * steps + step, steps)
@@ -186,9 +186,9 @@ def _gradient_phase(
                     losses.append(lost)
                     running.advance()
             train_loss = float(np.mean(torch.stack(losses).tolist()))
-            _refuse_nan(train_loss, "training", epoch, phase)
+            refuse_nan(train_loss, "training", epoch, phase)
             measured = validate(model, examples, loss, phase.validation_strands)
-            _refuse_nan(measured[0], "validation", epoch, phase)
+            refuse_nan(measured[0], "validation", epoch, phase)
             state.epoch = epoch + 1
             state.record(phase, model, train_loss, measured, time.monotonic() - began)
             running.note(f"validation loss {measured[0]:.4f}, AUCPR {measured[1]:.3f}")
@@ -212,20 +212,22 @@ def validate(
     return loss, float(known.mean()) if len(known) else 0.0
 
 
-def _cuda_devices(model: nn.Module) -> list[torch.device]:
+def cuda_devices(model: nn.Module) -> list[torch.device]:
+    """The GPU that a model lies on, if it lies on one."""
     device = next(model.parameters()).device
     return [device] if device.type == "cuda" else []
 
 
-def _seed(model: nn.Module, seed: int) -> None:
+def seed_draws(model: nn.Module, seed: int) -> None:
     """Seed the generators that the model's device draws from, and no other GPU's."""
     torch.default_generator.manual_seed(seed)
-    for device in _cuda_devices(model):
+    for device in cuda_devices(model):
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
 
 
-def _refuse_nan(loss: float, which: str, epoch: int, phase: Phase) -> None:
+def refuse_nan(loss: float, which: str, epoch: int, phase: Phase) -> None:
+    """Raise `InputError` when a loss is not a number."""
     if not math.isfinite(loss):
         raise InputError(
             f"the {which} loss is not a number in epoch {epoch + 1} of phase {phase.name!r}; "

@@ -16,18 +16,17 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models import kernels
-from cistransfer.models.kernels.dropout import dropout_factor
 from cistransfer.models.model import Model
 from cistransfer.models.score import one_hot, reverse_codes
 from cistransfer.training.batches import Draw, draws, epoch_seed, shifted, steps_in_epoch
 from cistransfer.training.checkpoint import Progress
 from cistransfer.training.freeze import apply_phase, parameter_groups
-from cistransfer.training.loop import validate
+from cistransfer.training.loop import cuda_devices, refuse_nan, seed_draws, validate
 from cistransfer.training.loss import Loss, choose_loss
 from cistransfer.training.step import rate_factor
-from cistransfer.training.strategy import Phase
+from cistransfer.training.strategy import Phase, Probe
 
-__all__ = ["fit_stacked"]
+__all__ = ["fit_stacked", "likeness"]
 
 _FREE = {"learning_rate", "epochs", "patience", "steps_per_epoch"}
 """Entries of a phase in which the models of one stack may differ."""
@@ -40,17 +39,18 @@ def fit_stacked(
     *,
     seeds: Sequence[int],
     precision: str = "float32",
-) -> list[list[dict[str, Any]]]:
+) -> list[list[dict[str, Any]] | InputError]:
     """Train models in place through their gradient phases, all at once.
 
     Each model has its own examples, head, seed, learning rate, early stopping and best epoch, and
-    draws what it would draw alone, so that it ends (within float rounding) where
+    draws what it would draw alone, dropout too, so that it ends (within float rounding) where
     `cistransfer.training.loop.fit` takes it. At every tick each model that is not done takes its
     next step; those whose batches are of one size take it as one network (`torch.vmap`), so a
-    short last batch is computed apart. Biases before a batch norm differ: their gradient is nothing
-    but rounding error, which Adam scales up to steps of full size, and no output depends on them
-    but through the lag of running means. On a GPU the training codes lie there, one-hot is made
-    there, and dropout is drawn there for all models together: other draws than alone.
+    short last batch is computed apart. Adam scales gradients that are nothing but rounding error
+    (of biases before a batch norm, of units that hardly fire) up to steps of full size, so that at
+    a high rate a model ends as far from itself alone as if one rounding of its first weights had
+    been another: no nearer, no further. On a GPU the training codes lie there, and one-hot and
+    dropout are made there.
 
     Parameters
     ----------
@@ -65,23 +65,62 @@ def fit_stacked(
 
     Returns
     -------
-    list of list of dict
-        The history of each model, as `fit` returns it.
+    list of (list of dict, or InputError)
+        The history of each model, as `fit` returns it; in its place what `fit` would raise, where
+        a loss is not a number, which stops no other model.
 
     Raises
     ------
     InputError
-        When the models or phases cannot be stacked, a part is empty, or a loss is not a number
-        (named with the number of its model).
+        When the models or phases cannot be stacked, or a part is empty.
     """
     _check(models, examples, phases, seeds)
     runs = [
         _Run(model, data, list(plan), seed, choose_loss(model, np.asarray(data.labels)))
         for model, data, plan, seed in zip(models, examples, phases, seeds, strict=True)
     ]
-    for number in range(len(phases[0])):
-        _stacked_phase(runs, number, precision)
-    return [run.progress.history for run in runs]
+    with torch.random.fork_rng(devices=cuda_devices(models[0])):
+        for number in range(len(phases[0])):
+            sound = [run for run in runs if run.error is None]
+            if sound:
+                _stacked_phase(sound, number, precision)
+    return [run.error or run.progress.history for run in runs]
+
+
+def likeness(
+    model: Model, examples: ExampleSet, phases: Sequence[Phase | Probe], precision: str
+) -> str | None:
+    """What trainings have in common that can be one stack; None for one that has to be alone.
+
+    Alone are strategies with a probe, recurrent networks, models with motifs beside the network,
+    and what lacks a part (`fit` says so). Networks are alike when every module, its settings and
+    the shapes of its tensors are.
+    """
+    alone = (
+        model.motifs is not None
+        or any(not isinstance(phase, Phase) for phase in phases)
+        or any(isinstance(module, nn.RNNBase) for module in model.modules())
+        or any(len(examples.rows(part)) == 0 for part in ("train", "valid"))
+    )
+    if alone:
+        return None
+    modules = [
+        (name, type(module).__module__, type(module).__qualname__, _settings(module))
+        for name, module in model.network.named_modules()
+    ]
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
+    fixed = [phase.model_dump_json(exclude=_FREE) for phase in phases]
+    device = next(model.parameters()).device
+    return repr((modules, shapes, model.link, fixed, precision, device))
+
+
+def _settings(module: nn.Module) -> list[tuple[str, str]]:
+    """Plain attributes of a module: sizes, shares, names of variants."""
+    return [
+        (name, repr(value))
+        for name, value in sorted(vars(module).items())
+        if not name.startswith("_") and isinstance(value, int | float | str | tuple | None)
+    ]
 
 
 @dataclass
@@ -97,12 +136,13 @@ class _Run:
     codes: Tensor = field(default_factory=lambda: torch.empty(0))
     labels: Tensor = field(default_factory=lambda: torch.empty(0))
     batches: Iterator[Draw] = field(default_factory=lambda: iter(()))
-    generator: torch.Generator = field(default_factory=torch.Generator)
+    random: list[Tensor] = field(default_factory=list)
     step: int = 0
     steps: int = 0
     losses: list[Tensor] = field(default_factory=list)
     began: float = 0.0
     done: bool = False
+    error: InputError | None = None
 
     def start(self, number: int) -> None:
         """Begin a phase."""
@@ -122,7 +162,8 @@ class _Run:
         self.began, self.losses = time.monotonic(), []
         rng = np.random.default_rng([self.seed, number, self.progress.epoch])
         self.batches = draws(len(self.codes), self.phases[number], rng)
-        self.generator.manual_seed(epoch_seed(self.seed, number, self.progress.epoch))
+        seed_draws(self.model, epoch_seed(self.seed, number, self.progress.epoch))
+        self.random = _random_state(self.model)
 
     def record(self, number: int, train_loss: float) -> float:
         """Validate the model, add a row of history and keep the best weights; the loss."""
@@ -191,6 +232,20 @@ class _Stack:
         model.load_state_dict({name: tensor[at] for name, tensor in self.tensors.items()})
 
 
+def _random_state(model: nn.Module) -> list[Tensor]:
+    """State of the generators that a model's device draws from."""
+    return [
+        torch.get_rng_state(),
+        *(torch.cuda.get_rng_state(device) for device in cuda_devices(model)),
+    ]
+
+
+def _set_random_state(model: nn.Module, state: Sequence[Tensor]) -> None:
+    torch.set_rng_state(state[0])
+    for device, each in zip(cuda_devices(model), state[1:], strict=True):
+        torch.cuda.set_rng_state(each, device)
+
+
 class _GivenDropout(nn.Module):
     """Dropout whose mask is a buffer, so that every stacked model has its own."""
 
@@ -230,7 +285,7 @@ def _stacked_phase(runs: list[_Run], number: int, precision: str) -> None:
                 ]
             )
             codes, labels = _batch(runs, members)
-            masks = _masks(runs, members, layouts[size], skeleton, device)
+            masks = _masks(runs, members, layouts[size], device)
             taken = stack.take(rows.to(device))
             losses = _forward(skeleton, taken, masks, codes, labels, runs[0].measure, precision)
             losses.sum().backward()
@@ -239,23 +294,22 @@ def _stacked_phase(runs: list[_Run], number: int, precision: str) -> None:
                 runs[at].losses.append(loss)
                 runs[at].step += 1
     for run in runs:
-        run.model.load_state_dict(run.progress.best)
+        if run.error is None:
+            run.model.load_state_dict(run.progress.best)
 
 
 def _end_epoch(at: int, run: _Run, number: int, stack: _Stack) -> None:
     """Validate a model whose epoch is over; begin the next one, or be done."""
-    phase = run.phases[number]
-    loss = float(torch.stack(run.losses).double().mean())
+    phase, progress = run.phases[number], run.progress
     stack.give(at, run.model)
-    progress = run.progress
     progress.epoch += 1
-    if math.isfinite(loss):
-        loss = run.record(number, loss)
-    if not math.isfinite(loss):
-        raise InputError(
-            f"model {at}: the loss is not a number in epoch {progress.epoch} of phase "
-            f"{phase.name!r}; try a lower learning rate than {phase.learning_rate:g}"
-        )
+    try:
+        loss = float(torch.stack(run.losses).double().mean())
+        refuse_nan(loss, "training", progress.epoch - 1, phase)
+        refuse_nan(run.record(number, loss), "validation", progress.epoch - 1, phase)
+    except InputError as error:
+        run.error, run.done = error, True
+        return
     run.done = progress.stops(phase) or progress.epoch == phase.epochs
     if not run.done:
         run.open(number)
@@ -334,19 +388,20 @@ def _masks(
     runs: list[_Run],
     members: list[tuple[int, Draw]],
     layouts: dict[str, Tensor],
-    skeleton: nn.Module,
     device: torch.device,
 ) -> dict[str, Tensor]:
-    masks = {}
-    for name, like in layouts.items():
-        p = float(skeleton.get_submodule(name).p)  # type: ignore[arg-type]
-        if device.type == "cpu":
-            own = [dropout_factor(like, p, runs[at].generator) for at, _ in members]
-            masks[f"{name}.factor"] = torch.stack(own)
-        else:
-            kept = torch.rand((len(members), *like.shape), device=device) >= p
-            masks[f"{name}.factor"] = kept.to(like.dtype) / (1 - p)
-    return masks
+    """What each dropout makes of ones, drawn as each model draws it alone."""
+    if not layouts:
+        return {}
+    drawn: dict[str, list[Tensor]] = {name: [] for name in layouts}
+    for at, _ in members:
+        model = runs[at].model
+        _set_random_state(model, runs[at].random)
+        for name, like in layouts.items():
+            drop = model.get_submodule(name)
+            drawn[name].append(drop(torch.ones_like(like, device=device)))
+        runs[at].random = _random_state(model)
+    return {f"{name}.factor": torch.stack(factors) for name, factors in drawn.items()}
 
 
 def _check(
