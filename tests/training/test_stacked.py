@@ -129,7 +129,7 @@ def test_what_is_frozen_stays_in_every_model() -> None:
 
 
 def test_what_fails_alone_fails_alone_and_stops_no_other() -> None:
-    """Three models, of which one blows up: its error is what it is alone, in its history's place."""
+    """Three models, of which one blows up: its error, as it is alone, stands for its history."""
     data = windows(30, WINDOW, 0)
     plans = [[phase(learning_rate=rate, epochs=2, freeze=IDLE)] * 2 for rate in (1e-3, 1e30, 1e-3)]
     models = [small(0), small(1), small(2)]

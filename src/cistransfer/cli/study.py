@@ -134,6 +134,12 @@ class Engines:
         help="Memory for all of them, as 16G [default: nine tenths of what is free].",
     )
     address: str = option("auto", needs=("engine=ray",), help="Of the Ray cluster: HOST:PORT.")
+    stack: int | None = option(
+        None,
+        min=1,
+        help="Trainings of networks of one form that run as one network, at most [default: 32 on a "
+        "GPU, 1 elsewhere].",
+    )
     gpus: float = option(
         0.0, min=0, needs=("engine=ray",), help="GPUs for each trial; 0.25 lets four share one."
     )
@@ -196,6 +202,7 @@ def run(
         memory=None if engines.memory is None else bytes_of(engines.memory),
         address=engines.address,
         gpus=engines.gpus,
+        stack=engines.stack,
         budget=None if part.budget is None else seconds_of(part.budget),
         shard=None if part.shard is None else _shard(part.shard),
         inputs_only=part.inputs_only,

@@ -60,6 +60,9 @@ class Asked:
         Only what the trials read: trunks and example sets.
     again : bool
         Try once more what failed.
+    stack : int, optional
+        How many trials whose networks are of one form are trained as one network, at most
+        [default: 32 on a GPU, 1 elsewhere].
     device, precision : str
     """
 
@@ -76,6 +79,7 @@ class Asked:
     shard: tuple[int, int] | None = None
     inputs_only: bool = False
     again: bool = False
+    stack: int | None = None
     device: str = "auto"
     precision: str = "auto"
 

@@ -1,18 +1,19 @@
 """What runs trials: this process, processes of this machine, or a Ray cluster (`ray_engine`).
 
-Every engine takes trials out of one `Queue`, which knows what has to be there first, and gives back
-what came of them. Results do not depend on the engine: a trial runs on one thread everywhere.
+Every engine takes trials out of one `Queue`, which knows what has to be there first and which may
+be trained as one network, and gives back what came of them. Results do not depend on the engine: a
+trial runs on one thread everywhere.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -24,10 +25,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cistransfer.errors import InputError, MachineError
+from cistransfer.errors import MachineError
+from cistransfer.studies.pack import Failed, alike, run_pack, said
 from cistransfer.studies.store import Done, Store, failure
 from cistransfer.studies.trial import Plan, Trial
-from cistransfer.studies.work import Task, begin_worker, run_here, used_memory
+from cistransfer.studies.work import Task, begin_worker, used_memory
 
 __all__ = ["Engine", "Here", "Local", "Queue", "free_memory"]
 
@@ -52,6 +54,8 @@ class Queue:
         Asked before a trial begins, with its name; False: begin no more.
     report : callable
         Told (name, Done or None, why it failed).
+    stack : int
+        How many trials are trained as one network at most.
     """
 
     plan: Plan
@@ -60,34 +64,72 @@ class Queue:
     task: Callable[[Trial], Task]
     go_on: Callable[[str], bool]
     report: Callable[[str, Done | None, str], None]
+    stack: int = 1
     stopped: bool = False
     _running: set[str] = field(default_factory=set)
     _failed: set[str] = field(default_factory=set)
+    _apart: set[str] = field(default_factory=set)
+    _kinds: dict[str, str | None] = field(default_factory=dict)
 
     def known_failed(self, names: set[str]) -> None:
         """Trials that failed before: what reads them fails too."""
         self._failed |= names
 
-    def next(self) -> str | None:
-        """A trial whose inputs are there; None when there is none now."""
-        at = 0
-        while at < len(self.waiting) and not self.stopped:
-            name = self.waiting[at]
+    def next(self, workers: int = 1) -> list[str]:
+        """Trials for one process whose inputs are there; none when there are none now.
+
+        Mostly one. Those that may be trained as one network wait until they are ``stack`` or
+        nothing else can begin; fewer are shared out over the workers.
+        """
+        ready: dict[str, list[str]] = {}
+        busy = self._running.union(self.waiting)
+        for name in list(self.waiting) if not self.stopped else ():
             needs = self.plan.trials[name].needs()
             broken = next((each for each in needs if each in self._failed), None)
             if broken is not None:
                 self.fail(name, "input", f"{self.plan.label(broken)}, which it reads, failed")
                 continue
-            if any(each in self._running or each in self.waiting for each in needs):
-                at += 1
+            if not busy.isdisjoint(needs):
                 continue
+            kind = self._kind(name)
+            if kind is None:
+                return self._begin([name])
+            group = ready.setdefault(kind, [])
+            group.append(name)
+            if len(group) == self.stack:
+                return self._begin(group)
+        first = next(iter(ready.values()), [])
+        return self._begin(first[: math.ceil(len(first) / max(1, workers))])
+
+    def _kind(self, name: str) -> str | None:
+        """What it has in common with those that it may be trained with."""
+        if self.stack < 2 or name in self._apart:
+            return None
+        if name not in self._kinds:
+            self._kinds[name] = alike(self.plan.trials[name])
+        return self._kinds[name]
+
+    def _begin(self, names: list[str]) -> list[str]:
+        begun = []
+        for name in names:
             if not self.go_on(name):
                 self.stopped = True
                 break
-            del self.waiting[at]
+            self.waiting.remove(name)
             self._running.add(name)
-            return name
-        return None
+            begun.append(name)
+        return begun
+
+    def tasks(self, names: list[str]) -> list[Task]:
+        """What an engine runs of some trials."""
+        return [self.task(self.plan.trials[name]) for name in names]
+
+    def take(self, name: str, outcome: Done | Failed) -> None:
+        """What came of a trial."""
+        if isinstance(outcome, Done):
+            self.finish(name, outcome)
+        else:
+            self.fail(name, outcome.kind, outcome.text)
 
     def finish(self, name: str, done: Done) -> None:
         """A trial is in the store."""
@@ -105,8 +147,9 @@ class Queue:
         self.report(name, None, text)
 
     def again(self, name: str) -> None:
-        """A trial lost its process; it is the next to run."""
+        """A trial lost its process; it is the next to run, apart from others."""
         self._running.discard(name)
+        self._apart.add(name)
         self.waiting.insert(0, name)
 
 
@@ -122,24 +165,9 @@ class Here:
 
     def run(self, queue: Queue) -> None:
         """Run what waits."""
-        while (name := queue.next()) is not None:
-            try:
-                done = run_here(queue.task(queue.plan.trials[name]))
-            except MachineError:
-                raise
-            except Exception as error:  # a failed trial keeps its error and stops nothing else
-                queue.fail(name, *said(error))
-            else:
-                queue.finish(name, done)
-
-
-def said(error: BaseException) -> tuple[str, str]:
-    """Kind and text of an error: one line of wrong input, the traceback of anything else."""
-    if isinstance(error, InputError):
-        return "input", str(error)
-    if isinstance(error, MemoryError):
-        return "memory", "out of memory"
-    return "error", "".join(traceback.format_exception(error)).strip()
+        while names := queue.next():
+            for name, outcome in zip(names, run_pack(queue.tasks(names)), strict=True):
+                queue.take(name, outcome)
 
 
 @dataclass
@@ -148,18 +176,18 @@ class _Slot:
 
     pool: ProcessPoolExecutor | None = None
     pid: Future[int] | None = None
-    name: str = ""
+    names: list[str] = field(default_factory=list)
     began: float = 0.0
 
-    def submit(self, task: Task) -> Future[Done]:
-        """Start a trial; the process is made when it is first needed."""
+    def submit(self, tasks: list[Task]) -> Future[list[Done | Failed]]:
+        """Start trials; the process is made when it is first needed."""
         if self.pool is None:
             context = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(1, context, initializer=begin_worker)
             with _without_main():
                 self.pid = self.pool.submit(os.getpid)
-        self.name, self.began = task.trial.name, time.monotonic()
-        return self.pool.submit(run_here, task)
+        self.began = time.monotonic()
+        return self.pool.submit(run_pack, tasks)
 
     @property
     def process(self) -> int | None:
@@ -217,11 +245,11 @@ class Local:
 
     def run(self, queue: Queue) -> None:
         """Run what waits."""
-        running: dict[Future[Done], _Slot] = {}
+        running: dict[Future[list[Done | Failed]], _Slot] = {}
         try:
             while True:
-                for slot, name in self._starting(queue, running):
-                    running[slot.submit(queue.task(queue.plan.trials[name]))] = slot
+                for slot in self._starting(queue, list(running.values())):
+                    running[slot.submit(queue.tasks(slot.names))] = slot
                 if not running:
                     return
                 finished, _ = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
@@ -232,70 +260,75 @@ class Local:
             for slot in self.slots:
                 slot.end()
 
-    def _starting(
-        self, queue: Queue, running: dict[Future[Done], _Slot]
-    ) -> Iterator[tuple[_Slot, str]]:
-        """Slots that are free, each with the next trial."""
-        busy = list(running.values())
-        for slot in [each for each in self.slots if each not in busy]:
-            if len(busy) >= self.width or (busy and any(s.name in self.alone for s in busy)):
+    def _starting(self, queue: Queue, busy: list[_Slot]) -> Iterator[_Slot]:
+        """Slots that are free, each with the next trials."""
+        free = [each for each in self.slots if each not in busy]
+        for number, slot in enumerate(free):
+            if len(busy) >= self.width or any(self.alone.intersection(s.names) for s in busy):
                 return
             if busy and queue.waiting and queue.waiting[0] in self.alone:
                 return
-            name = queue.next()
-            if name is None:
+            slot.names = queue.next(min(len(free) - number, self.width - len(busy)))
+            if not slot.names:
                 return
             busy.append(slot)
-            slot.name = name
-            yield slot, name
+            yield slot
 
-    def _take(self, queue: Queue, slot: _Slot, future: Future[Done]) -> None:
-        """What came of a trial."""
-        name, error = slot.name, future.exception()
+    def _take(self, queue: Queue, slot: _Slot, future: Future[list[Done | Failed]]) -> None:
+        """What came of trials."""
+        error = future.exception()
         if error is None:
-            queue.finish(name, future.result())
+            for name, outcome in zip(slot.names, future.result(), strict=True):
+                queue.take(name, outcome)
         elif isinstance(error, BrokenProcessPool):
             slot.end(gone=True)
-            if name in self.too_large:
-                used = self.too_large[name]
-                queue.fail(
-                    name,
-                    "memory",
-                    f"needs more memory than there is: it was stopped at {used / 2**30:.1f} GB of "
-                    f"{self.memory / 2**30:.1f} GB (--memory)",
-                )
-                return
-            self.lost[name] = self.lost.get(name, 0) + 1
-            if self.lost[name] < ATTEMPTS:
-                if self.lost[name] > 1:
-                    self.alone.add(name)  # perhaps it is the memory: the last try is by itself
-                queue.again(name)
-            else:
-                queue.fail(
-                    name,
-                    "killed",
-                    f"its process was killed {ATTEMPTS} times, the last time with nothing beside "
-                    "it; most often that is a machine out of memory",
-                )
+            for name in reversed(slot.names):
+                self._lost(queue, name)
         elif isinstance(error, MachineError):
             raise error
         else:
-            queue.fail(name, *said(error))
+            for name in slot.names:
+                queue.take(name, said(error))
+
+    def _lost(self, queue: Queue, name: str) -> None:
+        """A trial lost its process."""
+        if name in self.too_large:
+            used = self.too_large[name]
+            queue.fail(
+                name,
+                "memory",
+                f"needs more memory than there is: it was stopped at {used / 2**30:.1f} GB of "
+                f"{self.memory / 2**30:.1f} GB (--memory)",
+            )
+            return
+        self.lost[name] = self.lost.get(name, 0) + 1
+        if self.lost[name] < ATTEMPTS:
+            if self.lost[name] > 1:
+                self.alone.add(name)  # perhaps it is the memory: the last try is by itself
+            queue.again(name)
+        else:
+            queue.fail(
+                name,
+                "killed",
+                f"its process was killed {ATTEMPTS} times, the last time with nothing beside "
+                "it; most often that is a machine out of memory",
+            )
 
     def _watch(self, busy: list[_Slot]) -> None:
-        """Stop the youngest trial when all together use too much."""
-        used = {slot.name: used_memory(slot.process) for slot in busy if slot.process is not None}
-        if sum(used.values()) <= self.memory:
+        """Stop the youngest trials when all together use too much."""
+        known = [(slot, process) for slot in busy if (process := slot.process) is not None]
+        used = [used_memory(process) for _, process in known]
+        if sum(used) <= self.memory:
             return
-        youngest = max((slot for slot in busy if slot.name in used), key=lambda slot: slot.began)
-        if len(used) == 1:
-            self.too_large[youngest.name] = used[youngest.name]
+        youngest, process = max(known, key=lambda each: each[0].began)
+        if len(used) == 1 and len(youngest.names) == 1:
+            self.too_large[youngest.names[0]] = used[0]
         else:
             self.width = max(1, len(busy) - 1)
-            self.lost[youngest.name] = self.lost.get(youngest.name, 0) - 1  # not its fault
-        if youngest.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(youngest.process, signal.SIGKILL)
+            for name in youngest.names:
+                self.lost[name] = self.lost.get(name, 0) - 1  # not its fault
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def free_memory() -> int:

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, MachineError
 from cistransfer.storage import Kind, whole_folder
-from cistransfer.studies.engines import Queue, said
+from cistransfer.studies.engines import Queue
+from cistransfer.studies.pack import Failed, run_pack, said
 from cistransfer.studies.store import FILES, Done, pack, unpack
 from cistransfer.studies.trial import Trial
-from cistransfer.studies.work import Task, run_here
+from cistransfer.studies.work import Task
 
 __all__ = ["Ray"]
 
@@ -86,43 +87,65 @@ class Ray:
         remote = ray.remote(max_retries=_RETRIES, num_cpus=1, num_gpus=self.gpus, num_returns=2)(
             run_remote
         )
-        running: dict[Any, tuple[str, Any]] = {}  # object of the result → trial, object of files
+        running: dict[Any, tuple[list[str], Any]] = {}  # records → trials, object of files
         while True:
-            width = max(1, int(ray.cluster_resources().get("CPU", 1))) * _AHEAD
-            while len(running) < width and (name := queue.next()) is not None:
-                task = queue.task(queue.plan.trials[name])
-                keys, objects = self._inputs(task)
-                record, made = remote.remote(
-                    task.trial.to_json(), task.keep, keys, task.device, task.precision, *objects
+            width = self._width()
+            while len(running) < _AHEAD * width and (names := queue.next(width)):
+                tasks = queue.tasks(names)
+                sent = [self._inputs(task) for task in tasks]
+                records, made = remote.remote(
+                    [(task.trial.to_json(), task.keep) for task in tasks],
+                    [keys for keys, _ in sent],
+                    tasks[0].device,
+                    tasks[0].precision,
+                    *(each for _, objects in sent for each in objects),
                 )
-                running[record] = (name, made)
+                running[records] = (names, made)
             if not running:
                 return
             ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
-            for record in ready:
-                name, made = running.pop(record)
-                self._take(queue, name, record, made)
+            for records in ready:
+                names, made = running.pop(records)
+                self._take(queue, names, records, made)
 
-    def _take(self, queue: Queue, name: str, record: Any, made: Any) -> None:
-        """What came of a trial."""
+    def _width(self) -> int:
+        """How many tasks the cluster runs at a time."""
+        there = self.ray.cluster_resources()
+        width = int(there.get("CPU", 1))
+        if self.gpus:
+            width = min(width, int(there.get("GPU", 0) / self.gpus))
+        return max(1, width)
+
+    def _take(self, queue: Queue, names: list[str], records: Any, made: Any) -> None:
+        """What came of trials."""
         errors = self.ray.exceptions
         try:
-            done = Done.from_json(self.ray.get(record))
+            outcomes = [
+                Done.from_json(each) if isinstance(each, dict) else Failed(*each)
+                for each in self.ray.get(records)
+            ]
             packed = self.ray.get(made)
         except errors.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, BaseException) else error
-            queue.fail(name, *said(cause))
-            return
+            failed = said(cause)
         except errors.OutOfMemoryError as error:
-            queue.fail(name, "memory", " ".join(str(error).split()))
-            return
+            failed = Failed("memory", " ".join(str(error).split()))
         except errors.RayError as error:
-            queue.fail(name, "killed", " ".join(str(error).split()))
+            failed = Failed("killed", " ".join(str(error).split()))
+        else:
+            for name, outcome, files in zip(names, outcomes, packed, strict=True):
+                if isinstance(outcome, Done):
+                    queue.store.put(outcome, None if files is None else files.tobytes())
+                    if files is not None and name in queue.plan.kept:
+                        # here, not on a node that may be lost
+                        self.sent[name] = self.ray.put(files)
+                queue.take(name, outcome)
             return
-        queue.store.put(done, None if packed is None else packed.tobytes())
-        if packed is not None and name in queue.plan.kept:
-            self.sent[name] = self.ray.put(packed)  # here, not on a node that may be lost
-        queue.finish(name, done)
+        for name in reversed(names):
+            if len(names) > 1 and failed.kind != "input":
+                queue.again(name)  # perhaps together they were too much
+            else:
+                queue.take(name, failed)
 
     def _inputs(self, task: Task) -> tuple[list[tuple[str, str, str]], list[Any]]:
         """What a trial reads: kind, key and file name of each, and the objects."""
@@ -150,26 +173,41 @@ def packed_of(path: Path) -> Packed:
 
 
 def run_remote(
-    record: dict[str, Any],
-    keep: bool,
-    keys: list[tuple[str, str, str]],
+    trials: list[tuple[dict[str, Any], bool]],
+    keys: list[list[tuple[str, str, str]]],
     device: str,
     precision: str,
     *objects: Packed,
-) -> tuple[dict[str, Any], Packed | None]:
-    """Run a trial on a node: unpack what it reads, run it, hand back its record and its files."""
-    files, made = {}, {}
-    for (kind, key, name), packed in zip(keys, objects, strict=True):
-        place = _received(key, packed)
-        if kind == "file":
-            files[key] = place / name if name else place
-        else:
-            made[key] = place
+) -> tuple[list[Any], list[Packed | None]]:
+    """Run trials on a node: unpack what they read, run them, hand back records and files.
+
+    A record is that of the trial that is done, or kind and text of why it failed.
+    """
+    read = iter(objects)
     with tempfile.TemporaryDirectory(prefix="cistransfer-") as folder:
-        target = Path(folder) / "trial"
-        task = Task(Trial.from_json(record), target, keep, files, made, device, precision)
-        done = run_here(task)
-        return done.to_json(), packed_of(target / FILES) if keep else None
+        tasks = []
+        for number, ((record, keep), own) in enumerate(zip(trials, keys, strict=True)):
+            files, made = {}, {}
+            for kind, key, name in own:
+                place = _received(key, next(read))
+                if kind == "file":
+                    files[key] = place / name if name else place
+                else:
+                    made[key] = place
+            target = Path(folder) / f"trial-{number}"
+            trial = Trial.from_json(record)
+            tasks.append(Task(trial, target, keep, files, made, device, precision))
+        outcomes = run_pack(tasks)
+        records: list[Any] = []
+        packed: list[Packed | None] = []
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if isinstance(outcome, Failed):
+                records.append((outcome.kind, outcome.text))
+                packed.append(None)
+            else:
+                records.append(outcome.to_json())
+                packed.append(packed_of(task.target / FILES) if task.keep else None)
+        return records, packed
 
 
 def _received(key: str, packed: Packed) -> Path:

@@ -24,6 +24,7 @@ from cistransfer.studies.asked import (
     values_of,
 )
 from cistransfer.studies.engines import Engine, Here, Local, Queue, free_memory
+from cistransfer.studies.pack import MOST, alike, can_gain
 from cistransfer.studies.schema import Value, folder_of, load_study, text_of
 from cistransfer.studies.store import Done, Store
 from cistransfer.studies.trial import Plan, Trial, expand
@@ -219,7 +220,8 @@ def _run(
         )
 
     clock.begin(len(names) - len(todo) - len(failed), len(failed))
-    queue = Queue(plan, store, list(todo), task, clock.go_on, clock.report)
+    stack = _stack(asked, [plan.trials[name] for name in todo])
+    queue = Queue(plan, store, list(todo), task, clock.go_on, clock.report, stack)
     queue.known_failed(failed)
     engine.run(queue)
     inputs = [name for name in names if name not in set(plan.compared)]
@@ -328,6 +330,19 @@ def passes_of(plan: Plan, name: str) -> int | None:
         size = plan.trials[reference["$trial"]].values.get("positives")
     number = int(size) * 2 if isinstance(size, int) else 0
     return max(epochs, 1) * number
+
+
+def _stack(asked: Asked, trials: Sequence[Trial]) -> int:
+    """How many trials are trained as one network at most: on a GPU, where that is not said."""
+    if asked.stack is not None:
+        if asked.stack < 1:
+            raise InputError(f"stack: expected at least 1, found {asked.stack}")
+        return asked.stack
+    kinds = [kind for trial in trials if (kind := alike(trial)) is not None]
+    if len(kinds) == len(set(kinds)):
+        return 1  # none for another: the device need not be looked for
+    gains = asked.gpus > 0 if asked.engine == "ray" else can_gain(asked.device)
+    return MOST if gains else 1
 
 
 def _engine(asked: Asked) -> Engine:

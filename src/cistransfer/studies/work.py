@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from cistransfer.studies.steps import STEPS, Work
 from cistransfer.studies.store import FILES, TRIAL, Done
 from cistransfer.studies.trial import Trial
 
-__all__ = ["Task", "begin_worker", "run_here", "run_task"]
+__all__ = ["Task", "begin_worker", "clock", "one_thread", "quiet", "run_here", "run_task"]
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,60 @@ class Task:
     precision: str = "auto"
 
 
-def run_task(task: Task) -> Done:
-    """Run a trial and write its folder, whole or not at all."""
+def clock() -> tuple[float, float]:
+    """Seconds by the clock, and of this process's processor time."""
+    return time.perf_counter(), time.process_time()
+
+
+def run_task(
+    task: Task,
+    own_clock: Callable[[], tuple[float, float]] = clock,
+    facts: Mapping[str, Any] | None = None,
+) -> Done:
+    """Run a trial and write its folder, whole or not at all.
+
+    Parameters
+    ----------
+    task : Task
+    own_clock : callable
+        Time that passes for this trial, where others run in the same process.
+    facts : mapping, optional
+        More of how it went, read at its end.
+    """
     step = STEPS[task.trial.step]
     arguments = _paths(task.trial.values, task)
     with whole_folder(task.target, TRIAL) as place:
         work = Work(place / FILES, task.device, task.precision)
         work.folder.mkdir()
-        began, cpu = time.perf_counter(), time.process_time()
-        with _one_thread():
+        began = own_clock()
+        with one_thread():
             measured = tuple(step(work, **arguments) or ())
-        facts = {
-            "seconds": round(time.perf_counter() - began, 3),
-            "cpu_seconds": round(time.process_time() - cpu, 3),
+        seconds, cpu_seconds = (
+            round(now - then, 3) for now, then in zip(own_clock(), began, strict=True)
+        )
+        told = {
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             **_facts(task.device),
+            **(facts or {}),
         }
         if not task.keep:
             shutil.rmtree(work.folder)
-        done = Done(task.trial, measured, facts)
+        done = Done(task.trial, measured, told)
         write_json(place / TRIAL.marker, done.to_json())
     return done
 
 
-def run_here(task: Task) -> Done:
-    """Run a trial without the progress bars and lines of its steps, which would mix with others."""
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the progress bars and lines of steps, which would mix with those of others."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def run_here(task: Task) -> Done:
+    """Run a trial, quietly."""
+    with quiet():
         return run_task(task)
 
 
@@ -113,7 +142,7 @@ def used_memory(process: int) -> int:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread for PyTorch and every BLAS: the same bits on any machine's number of cores."""
     import scipy.linalg  # noqa: F401  (has a BLAS of its own)
     import torch

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,20 @@ from cistransfer.training.loop import choose_precision, fit
 from cistransfer.training.motifs import choose_motifs, motif_facts
 from cistransfer.training.strategy import Strategy
 
-__all__ = ["fit_on_validation", "keep_examples", "merge_regions", "train_run", "write_run"]
+__all__ = [
+    "TRAINER",
+    "fit_on_validation",
+    "keep_examples",
+    "merge_regions",
+    "train_run",
+    "write_run",
+]
 
 _EXAMPLE_ROWS = 8
+Trainer = Callable[..., list[dict[str, Any]]]
+TRAINER: ContextVar[Trainer | None] = ContextVar("trainer", default=None)
+"""What trains instead of `cistransfer.training.loop.fit`, and as it is called: a study's trials
+that are trained as one network meet in it."""
 
 
 def keep_examples(folder: str | os.PathLike[str], examples: ExampleSet) -> ExampleSet:
@@ -151,7 +163,7 @@ def train_run(
         initialise_filters(model, filters, strategy.initialise.values)
     model.to(where)
     checkpoint = place / "checkpoint.safetensors"
-    history = fit(
+    history = (TRAINER.get() or fit)(
         model,
         examples,
         strategy.phases,
