@@ -25,7 +25,7 @@ TOYS = {
     "roofline": "--batch 4 --steps 1",
     "scoring_speed": "--sequences 10",
     "stacked_speed": "--device cpu --models 2 --examples 20 --alone 1",
-    "study_overhead": "--engines here --trials 2",
+    "study_overhead": "--engines here --trials 1",
     "track_speed": "--windows 10",
     "training_memory": "--regions 200 --tasks 2 --steps 2",
     "training_speed": "--examples 200 --epochs 1 --repeats 1",

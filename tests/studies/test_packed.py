@@ -326,3 +326,9 @@ def test_the_queue_gathers_what_may_be_trained_as_one(
         queue.report, stack=32,
     )  # fmt: skip
     assert [len(queue.next(workers)) for workers in (3, 2, 1)] == [3, 2, 2]
+    queue.waiting[:], queue._running = order[:4], set()
+    begun = [queue.next(), queue.next()]
+    assert begun == [order[:1], order[2:3]]  # both inputs are being made
+    for (each,), expected in zip(begun, ([], [order[1], order[3]]), strict=True):
+        queue.finish(each, Done(plan.trials[each], (), {}))
+        assert queue.next() == expected

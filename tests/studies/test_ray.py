@@ -34,6 +34,7 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
         "CISTRANSFER_NODE": str(folder),
         "TMPDIR": str(folder),
         "RAY_DISABLE_IMPORT_WARNING": "1",
+        "RAY_worker_niceness": "0",  # else its workers starve beside anything else that runs
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "20000",
         "RAY_health_check_failure_threshold": "3",

@@ -78,10 +78,12 @@ class Queue:
     def next(self, workers: int = 1) -> list[str]:
         """Trials for one process whose inputs are there; none when there are none now.
 
-        Mostly one. Those that may be trained as one network wait until they are ``stack`` or
-        nothing else can begin; fewer are shared out over the workers.
+        Mostly one. Those that may be trained as one network wait until they are ``stack``, or
+        nothing else can begin and no example set that is being made adds to them; fewer are shared
+        out over the workers.
         """
         ready: dict[str, list[str]] = {}
+        soon: set[str | None] = set()
         busy = self._running.union(self.waiting)
         for name in list(self.waiting) if not self.stopped else ():
             needs = self.plan.trials[name].needs()
@@ -89,7 +91,9 @@ class Queue:
             if broken is not None:
                 self.fail(name, "input", f"{self.plan.label(broken)}, which it reads, failed")
                 continue
-            if not busy.isdisjoint(needs):
+            if missing := busy.intersection(needs):
+                if missing <= self._running and not any(map(self._kind, missing)):
+                    soon.add(self._kind(name))
                 continue
             kind = self._kind(name)
             if kind is None:
@@ -98,7 +102,7 @@ class Queue:
             group.append(name)
             if len(group) == self.stack:
                 return self._begin(group)
-        first = next(iter(ready.values()), [])
+        first = next((names for kind, names in ready.items() if kind not in soon), [])
         return self._begin(first[: math.ceil(len(first) / max(1, workers))])
 
     def _kind(self, name: str) -> str | None:

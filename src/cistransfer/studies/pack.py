@@ -30,10 +30,8 @@ __all__ = ["MOST", "Failed", "alike", "can_gain", "run_pack", "said"]
 
 MOST = 32
 """Trainings that are one network at most, on a GPU."""
-_OWN = {"examples", "trunk", "source", "seed", "target", "tfs", "exclude", "exclude_tfs"}
-"""Arguments by which trainings that are trained as one may differ: what they read and draw."""
 _FREE = {"learning_rate", "epochs", "patience", "steps_per_epoch"}
-"""Entries of ``change`` by which they may."""
+"""What may differ between trainings that are one network, of a strategy's ``change``."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +80,10 @@ def alike(trial: Trial) -> str | None:
         return None
     if values.get("architecture") == "danq":
         return None
-    shared = {name: value for name, value in values.items() if name not in _OWN}
     changed = values.get("change") or {}
-    shared["change"] = {name: value for name, value in changed.items() if name not in _FREE}
-    return json.dumps([trial.step, strategy, values.get("trunk") is None, shared], sort_keys=True)
+    same = [values.get(name) for name in ("architecture", "arguments", "epochs")]
+    fixed = {name: value for name, value in changed.items() if name not in _FREE}
+    return json.dumps([trial.step, strategy, values.get("trunk") is None, *same, fixed])
 
 
 def run_pack(tasks: Sequence[Task]) -> list[Done | Failed]:
