@@ -2,7 +2,8 @@
 
    cc -shared -fPIC -o fail_writes.so fail_writes.c -ldl; LD_PRELOAD=fail_writes.so python …
    arm(folder, n, full): from then on operations are counted; the n-th fails with EIO, or, with full, it and every
-   later write with ENOSPC, as on a disk that stays full. n = 0 counts only. */
+   later write with ENOSPC, as on a disk that stays full. n = 0 counts only. meet(ask): ask(number) is called before
+   each operation; where it says 1, this is the one that fails. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,7 +16,10 @@
 
 static char root[PATH_MAX];
 static long count, fail_at;
-static int is_full;
+static int is_full, asking;
+static int (*ask)(long);
+
+void meet(int (*asked)(long)) { ask = asked; }
 
 void arm(const char *folder, long n, int full) {
   strncpy(root, folder, sizeof root - 1);
@@ -26,7 +30,16 @@ void arm(const char *folder, long n, int full) {
 long counted(void) { return count; }
 
 static int fails(int writes) {
+  if (asking) return 0; /* what ask itself writes */
   count++;
+  if (ask) {
+    asking = 1;
+    if (ask(count)) {
+      ask = 0;
+      fail_at = count;
+    }
+    asking = 0;
+  }
   if (fail_at && (count == fail_at || (is_full && writes && count > fail_at))) {
     errno = is_full ? ENOSPC : EIO;
     return 1;

@@ -10,17 +10,19 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hard_verbs import VERBS, Ran, load_for, make_world, run, tree, words_of
+from hard_branches import branches
+from hard_verbs import VERBS, Begun, Ran, begin, load_for, make_world, run, tree, words_of
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 STOPPED = (-signal.SIGKILL, 128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -57,6 +59,14 @@ class Tally:
     slowest: float = 0.0
     faults: list[str] = field(default_factory=list)
 
+    def add(self, other: Tally) -> None:
+        """Count what another one counted."""
+        self.tried += other.tried
+        self.stopped += other.stopped
+        self.equal += other.equal
+        self.leftovers += other.leftovers
+        self.faults += other.faults
+
 
 class Bench:
     """A verb in a world, its undisturbed output, and a place to try it in."""
@@ -64,6 +74,7 @@ class Bench:
     def __init__(self, name: str, world: Path) -> None:
         self.name, self.world, self.place = name, world, world / "tries"
         self.out = self.place / VERBS[name].out
+        self.good: set[bytes] = set()
         self.fresh()
         load_for(words_of(name, self.out), world, world / "loaded")
         self.fresh()
@@ -85,6 +96,10 @@ class Bench:
         """Run the verb in the world; its output lies in the place."""
         return run(words_of(self.name, self.out), self.world, **how)  # type: ignore[arg-type]
 
+    def begin(self, before: Callable[[], object]) -> Begun:
+        """Begin to run it, as `run` does."""
+        return begin(words_of(self.name, self.out), self.world, before=before)
+
     def is_whole(self, stopped: bool, said: str) -> bool:
         """Whether all is there, as undisturbed; of one that stopped, the record may say less."""
         tells = (VERBS[self.name].tells, "config.json") if stopped else ()
@@ -100,10 +115,12 @@ class Bench:
     def again(self, tally: Tally, what: str, said: str = "") -> None:
         """Run the verb once more, undisturbed, and compare; what it said it kept may be there.
 
-        A place that is empty, or as an undisturbed run leaves it, is known to be good to run in.
+        A place that is empty, as an undisturbed run leaves it, or as one that was tried, is known
+        to be good to run in.
         """
-        names = self._names()
-        if not names or (names == self.names and tree(self.out) == self.whole):
+        names, found = self._names(), tree(self.out)
+        state = hashlib.sha256(repr((sorted(names), sorted(found.items()))).encode()).digest()
+        if not names or (names == self.names and found == self.whole) or state in self.good:
             tally.equal += 1
             return
         ran = self.run()
@@ -118,6 +135,8 @@ class Bench:
         found = {path: raw for path, raw in tree(self.out).items() if not kept(path)}
         differ = [path for path in {*found, *self.whole} if found.get(path) != self.whole.get(path)]
         extra = {path for path in self._names() - self.names if not kept(path)}
+        if not differ and not extra:
+            self.good.add(state)
         tally.equal += not differ
         tally.leftovers += bool(extra)
         if differ or extra:
@@ -157,36 +176,57 @@ def kills(bench: Bench, n: int) -> Tally:
 
 
 def faults(bench: Bench, n: int) -> Tally:
-    """Have operations of a verb fail one by one (all, or ``n`` of them spread over the run)."""
+    """Have operations of a verb fail one by one (all, or ``n`` of them spread over the run).
+
+    Each in a branch of one run; what can have none, or finds a fault there, in a run of its own.
+    """
     shim = ctypes.CDLL(os.environ["LD_PRELOAD"])
     shim.counted.restype = ctypes.c_long
     below = str(bench.place).encode()
     told = bench.world / "counted"
 
+    def counts() -> object:
+        return shim.arm(below, ctypes.c_long(0), 0)
+
     tally = Tally(seconds=bench.seconds)
     bench.fresh()
-    bench.run(
-        before=lambda: shim.arm(below, ctypes.c_long(0), 0),
-        after=lambda: told.write_text(str(shim.counted())),
-    )
+    bench.run(before=counts, after=lambda: told.write_text(str(shim.counted())))
     count = int(told.read_text())
     steps = range(1, count + 1)
-    chosen = steps if not n or n >= count else [steps[i * count // n] for i in range(n)]
-    for at, full in ((at, full) for at in chosen for full in (0, 1)):
-        bench.fresh(made=bool(full))  # where it stays full, beside an earlier output
-        ran = bench.run(before=lambda at=at, full=full: shim.arm(below, ctypes.c_long(at), full))
-        tally.tried += 1
-        tally.stopped += ran.code != 0
-        what = f"operation {at} of {count} {'and all writes after' if full else 'once'}"
-        said = _last(ran.err)
-        if ran.code not in (0, 1) or "Traceback" in ran.err:
-            tally.faults.append(f"{bench.name}, {what}: {ran.code} {said}")
-        elif ran.code == 1 and not said.startswith("cistransfer: "):
-            tally.faults.append(f"{bench.name}, {what}: said {said!r}")
-        if (full or ran.code == 0) and not bench.is_whole(ran.code != 0, ran.err):
-            tally.faults.append(f"{bench.name}, {what}: {ran.code}, and the output is not whole")
-        bench.again(tally, what, ran.err)
+    chosen = {*steps} if not n or n >= count else {steps[i * count // n] for i in range(n)}
+    for full in (False, True):
+        bench.fresh(made=full)  # where it stays full, beside an earlier output
+        left = {*chosen}
+        for at, code, said in branches(bench.begin, bench.place, shim, full, chosen):
+            one = Tally()
+            _judge(bench, one, f"operation {at} of {count}", full, code, said)
+            if not one.faults:
+                tally.add(one)
+                left.discard(at)
+        for at in sorted(left):  # in a run of its own
+            bench.fresh(made=full)
+            ran = bench.run(
+                before=lambda at=at, full=full: shim.arm(below, ctypes.c_long(at), int(full))
+            )
+            one = Tally()
+            _judge(bench, one, f"operation {at} of {count}", full, ran.code, ran.err)
+            tally.add(one)
     return tally
+
+
+def _judge(bench: Bench, tally: Tally, what: str, full: bool, code: int, err: str) -> None:
+    """See what a run whose operation failed has left."""
+    tally.tried += 1
+    tally.stopped += code != 0
+    what += " and all writes after" if full else " once"
+    said = _last(err)
+    if code not in (0, 1) or "Traceback" in err:
+        tally.faults.append(f"{bench.name}, {what}: {code} {said}")
+    elif code == 1 and not said.startswith("cistransfer: "):
+        tally.faults.append(f"{bench.name}, {what}: said {said!r}")
+    if (full or code == 0) and not bench.is_whole(code != 0, err):
+        tally.faults.append(f"{bench.name}, {what}: {code}, and the output is not whole")
+    bench.again(tally, what, err)
 
 
 def tries(how: str, n: int, names: Iterable[str]) -> Iterator[tuple[str, Tally]]:

@@ -166,23 +166,49 @@ def run(
     kill_at : float, optional
         Seconds of processor time after which it gets the signal ``by``.
     """
-    said = [place / f".{name}" for name in ("stdout", "stderr")]
+    begun = begin(words, place, before=before, after=after)
+    spent = 0.0
+    if kill_at is not None:
+        spent = _wait_until(begun.pid, kill_at)
+        if spent >= kill_at:
+            os.kill(begun.pid, by)
+    return begun.end(spent)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that goes on; its words go into two files."""
+
+    pid: int
+    said: tuple[Path, Path]
+
+    def end(self, killed: float = 0.0) -> Ran:
+        """Wait for its end."""
+        _, status, usage = os.wait4(self.pid, 0)
+        texts = []
+        for name in self.said:  # one that is killed at once has not opened them
+            texts.append(
+                name.read_text(encoding="utf-8", errors="replace") if name.exists() else ""
+            )
+            name.unlink(missing_ok=True)
+        code = os.waitstatus_to_exitcode(status)
+        return Ran(code, texts[0], texts[1], usage.ru_utime + usage.ru_stime, killed)
+
+
+def begin(
+    words: list[str],
+    place: Path,
+    *,
+    before: Callable[[], object] | None = None,
+    after: Callable[[], object] | None = None,
+) -> Begun:
+    """Begin a run, as `run` does."""
+    said = place / ".stdout", place / ".stderr"
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         _child(words, place, said, before, after)
-    spent = 0.0
-    if kill_at is not None:
-        spent = _wait_until(pid, kill_at)
-        if spent >= kill_at:
-            os.kill(pid, by)
-    _, status, usage = os.wait4(pid, 0)
-    texts = []
-    for name in said:  # one that is killed at once has not opened them
-        texts.append(name.read_text(encoding="utf-8", errors="replace") if name.exists() else "")
-        name.unlink(missing_ok=True)
-    code = os.waitstatus_to_exitcode(status)
-    return Ran(code, texts[0], texts[1], usage.ru_utime + usage.ru_stime, spent)
+    return Begun(pid, said)
 
 
 def load_for(words: list[str], place: Path, told: Path) -> None:
@@ -204,7 +230,7 @@ def load_for(words: list[str], place: Path, told: Path) -> None:
 def _child(
     words: list[str],
     place: Path,
-    said: list[Path],
+    said: tuple[Path, Path],
     before: Callable[[], object] | None,
     after: Callable[[], object] | None,
 ) -> None:

@@ -180,6 +180,30 @@ def test_only_an_earlier_output_is_replaced_and_only_its_own_files(tmp_path: Pat
     assert os.listdir(tmp_path) == ["run"]
 
 
+def test_where_files_of_others_cannot_be_moved_the_earlier_output_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, rename = tmp_path / "run", os.rename
+    _write(path, "1")
+    for name in ("a.txt", "notes.txt"):
+        (path / name).write_text("mine")
+    before = _tree(path)
+
+    def fail(old: Path, new: Path) -> None:
+        if Path(old).name == "notes.txt":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(MachineError, match="the finished result is kept at") as caught:
+        _write(path, "2")
+    kept = Path(str(caught.value).rpartition(" at ")[2])
+    assert _tree(path) == before
+    assert _tree(kept) == _thing("2")
+    assert sorted(os.listdir(tmp_path)) == sorted(["run", kept.name])
+    assert writing.held_in(tmp_path) == ["run"]
+
+
 @pytest.mark.parametrize("what", ["folder", "file", "half"])
 def test_what_is_not_ours_is_refused_before_and_after_the_work(tmp_path: Path, what: str) -> None:
     path = tmp_path / "data"

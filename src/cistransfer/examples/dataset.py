@@ -46,7 +46,9 @@ more unbound regions of the training part's chromosomes, for strategies that wei
 
 FORMAT = "cistransfer-examples"
 VERSION = 1
-EXAMPLES = Kind("example set", "dataset.json", ("codes.npy", "labels.npy", "regions.parquet"))
+EXAMPLES = Kind(
+    "example set", "dataset.json", ("codes.npy", "labels.npy", "regions.parquet", "config.json")
+)
 _GC_BINS = 20
 _HASHED = ("labels.npy", "regions.parquet")
 """Checked on every opening; the windows, which are large, with the content hash."""

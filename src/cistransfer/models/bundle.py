@@ -64,7 +64,7 @@ __all__ = [
 
 _HASHED = ("regions.parquet", "example.json")
 _SEEN = "seen.parquet"
-BUNDLE = Kind("bundle", "card.json", ("weights.safetensors", *_HASHED, _SEEN))
+BUNDLE = Kind("bundle", "card.json", ("weights.safetensors", *_HASHED, _SEEN, "config.json"))
 TOLERANCE = 1e-3
 """How far a re-scored example may lie from the recorded logits (other machines round otherwise)."""
 

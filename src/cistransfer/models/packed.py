@@ -57,7 +57,7 @@ MEMBERS = ("card.json", "weights.safetensors", "regions.parquet", "seen.parquet"
 PACKED = Kind(
     "folder of packed bundles",
     "manifest.json",
-    ("README.md", *(f"*/{name}" for name in MEMBERS)),
+    ("README.md", "config.json", *(f"*/{name}" for name in MEMBERS)),
 )
 MAX_BYTES = (1 << 31) - 1
 """Of a packed file: what a zip without its extension for large files can hold."""

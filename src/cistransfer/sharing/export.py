@@ -33,7 +33,7 @@ TOLERANCE = 1e-5
 PLAIN = Kind(
     "export",
     "model.py",
-    ("weights.safetensors", "tasks.json", "example.json", "README.md"),
+    ("weights.safetensors", "tasks.json", "example.json", "README.md", "config.json"),
 )
 _OPSET = 18
 

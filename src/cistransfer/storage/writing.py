@@ -208,6 +208,9 @@ def _beside(target: Path, suffix: str, folder: Path | None = None) -> Path:
 _LEFT = re.compile(r"\.([0-9a-f]{8})-(\d+)\.[0-9a-f]{8}\.(part|old)")
 
 
+_KEPT = re.compile(r"\.kept-[0-9a-f]{6}")
+
+
 def _left(target: Path, folder: Path, suffix: str) -> list[Path]:
     """What writers of this target that are gone have left in a folder."""
     stem = _stem(target)
@@ -421,8 +424,9 @@ def may_overwrite() -> bool:
 
 
 def held_in(folder: Path) -> list[str]:
-    """What is in a folder, but for what is being written there."""
-    return sorted(entry for entry in os.listdir(folder) if not _LEFT.search(entry))
+    """What is in a folder, but for what is being written or was kept there (`_kept`)."""
+    ours = re.compile(rf"{_LEFT.pattern}|{_KEPT.pattern}$")
+    return sorted(entry for entry in os.listdir(folder) if not ours.search(entry))
 
 
 def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None:
@@ -620,9 +624,19 @@ def _swapped(temporary: Path, target: Path, kind: Kind) -> bool:
         if error.errno not in _NOT_RENAMED:
             raise
         return False
+    moved: list[str] = []
     try:
         os.rename(temporary, target)
+        for name in _others(retired, kind):
+            if not os.path.lexists(target / name):
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                os.rename(retired / name, target / name)
+                moved.append(name)
     except OSError:
+        if not os.path.lexists(temporary):
+            for name in moved:
+                os.rename(target / name, retired / name)
+            os.rename(target, temporary)
         os.rename(retired, target)
         raise
     finally:
