@@ -26,7 +26,7 @@ TOYS = {
     "scoring_speed": "--sequences 10",
     "stacked_speed": "--device cpu --models 2 --examples 20 --alone 1",
     "study_overhead": "--engines here --trials 1",
-    "track_speed": "--windows 10",
+    "track_speed": "--windows 10 --repeats 0",
     "training_memory": "--regions 200 --tasks 2 --steps 2",
     "training_speed": "--examples 200 --epochs 1 --repeats 1",
 }

@@ -354,7 +354,7 @@ def test_a_killed_prediction_goes_on(
     models = [trunk, replace(trunk, card=trunk.card.model_copy(update={"temperatures": [2.0] * 3}))]
     whole = ct.predict(models, regions, world.genome, out=tmp_path / "whole.tsv")
     calls: list[int] = []
-    score = module.score_codes
+    score = module.score_windows
 
     def stopping(*args: object, **options: object) -> object:
         calls.append(1)
@@ -362,7 +362,7 @@ def test_a_killed_prediction_goes_on(
             raise KeyboardInterrupt
         return score(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "score_codes", stopping)
+    monkeypatch.setattr(module, "score_windows", stopping)
     out = tmp_path / "o.tsv"
     with pytest.raises(KeyboardInterrupt):
         ct.predict(models, regions, world.genome, out=out)

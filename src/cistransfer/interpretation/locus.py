@@ -19,8 +19,8 @@ from cistransfer.genome.codes import N, decode
 from cistransfer.genome.fasta import Genome
 from cistransfer.interpretation.attribute import attribute
 from cistransfer.interpretation.mutagenesis import mutagenesis
+from cistransfer.models.along import score_windows
 from cistransfer.models.bundle import Bundle
-from cistransfer.models.score import score_codes
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.logo import draw_letters
 from cistransfer.motifs.pwm import PWM
@@ -181,7 +181,9 @@ def explain_locus(
     step = max(1, length // _TRACK_POINTS)
     middles = np.unique(np.append(np.arange(start, end, step), (start + end) // 2))
     middles = np.unique(middles.clip(window // 2, size - window + window // 2))
-    logits = score_codes(bundle.model, _windows(genome, name, middles - window // 2, window))
+    begins = middles - window // 2
+    stretch = _windows(genome, name, begins[:1], int(begins[-1] - begins[0]) + window)[0]
+    logits = score_windows(bundle.model, stretch, begins - begins[0], window)
     track = pd.DataFrame(
         {
             "position": middles,

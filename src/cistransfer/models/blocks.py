@@ -9,6 +9,7 @@ height 1 on channels-last memory. The blocks here keep the one-dimensional shape
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,7 +21,16 @@ from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.kernels.normalisation import BatchNorm2d, scale_and_shift
 from cistransfer.models.kernels.pooling import window_maximum
 
-__all__ = ["Conv", "ConvBlock", "conv_block", "dense_block", "is_hooked", "lift"]
+__all__ = [
+    "Conv",
+    "ConvBlock",
+    "Ours",
+    "conv_block",
+    "dense_block",
+    "is_hooked",
+    "lift",
+    "ours_of",
+]
 
 
 def lift(x: Tensor) -> Tensor:
@@ -67,18 +77,50 @@ class ConvBlock(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, inputs, 1, length)`` to ``(n, filters, 1, length // pool)``."""
-        modules = list(self)
+        computed = ours_of(self)
         gradients = torch.is_grad_enabled() and not self.training
-        if not in_use() or gradients or not _is_whole(modules) or any(map(is_hooked, modules)):
+        if not in_use() or gradients or computed is None:
             return super().forward(x)
-        conv, *middle, pool = modules
-        late = middle.pop() if isinstance(middle[-1], nn.ReLU) else nn.Identity()
-        weight, bias = _weights(conv, middle)
-        x = convolve(x, weight, bias, constant=not _norms_in_training(middle))
-        for module in middle:
+        constant = not _norms_in_training(computed.middle)
+        x = convolve(x, computed.weight, computed.bias, constant=constant)
+        for module in computed.middle:
             x = module(x)
-        x = window_maximum(x, pool.kernel_size[1])  # type: ignore[index, arg-type]
-        return late(x)
+        x = window_maximum(x, computed.pool)
+        return computed.late(x)
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What a block computes, in the order in which it is fast.
+
+    Attributes
+    ----------
+    weight, bias : tensor
+        Of the convolution (kernel in the last axis), maybe with the norm behind it.
+    middle : list of modules
+        Between convolution and maximum.
+    pool : int
+        Width of the maximum.
+    late : module
+        Behind it.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    middle: list[nn.Module]
+    pool: int
+    late: nn.Module
+
+
+def ours_of(block: nn.Sequential) -> Ours | None:
+    """What a block computes with kernels; None where it has to run module by module."""
+    modules = list(block)
+    if not _is_whole(modules) or any(map(is_hooked, modules)):
+        return None
+    conv, *middle, pool = modules
+    late = middle.pop() if isinstance(middle[-1], nn.ReLU) else nn.Identity()
+    weight, bias = _weights(conv, middle)
+    return Ours(weight, bias, middle, pool.kernel_size[1], late)  # type: ignore[index, arg-type]
 
 
 def _is_whole(modules: list[nn.Module]) -> bool:

@@ -78,7 +78,11 @@ class DanQ(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, window)`` to the input of the head, ``(n, 925)``."""
-        steps = self.conv1(lift(x)).squeeze(2).transpose(1, 2)
+        return self.behind_first(self.conv1(lift(x)))
+
+    def behind_first(self, x: Tensor) -> Tensor:
+        """Map what ``conv1`` gives, ``(n, 320, 1, steps)``, to the input of the head."""
+        steps = x.squeeze(2).transpose(1, 2)
         return self.dense1(torch.flatten(self.lstm2(self.lstm1(steps)), 1))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -199,7 +199,10 @@ class MotifFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map one-hot ``(n, 4, length)`` to ``(n, n_features)``, float32."""
-        each = self.each(x)
+        return self.bagged(self.each(x))
+
+    def bagged(self, each: Tensor) -> Tensor:
+        """Features of what `each` gives: the mean over the versions of a motif."""
         if not self.bags:
             return each
         versions = each[:, self.n_single :].unflatten(1, (self.bags, self.folds))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 
 __all__ = [
+    "check_strands",
     "choose_device",
     "evaluating",
     "one_hot",
@@ -120,6 +121,12 @@ def score_features(
     return _batched(model, features, _apart(features), codes, strands, batch_size, None)
 
 
+def check_strands(strands: str) -> None:
+    """Refuse what is neither ``both`` nor ``forward``."""
+    if strands not in ("both", "forward"):
+        raise InputError(f"strands must be 'both' or 'forward', found {strands!r}")
+
+
 def _apart(function: Function) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     return lambda x, other: (function(x), function(other))
 
@@ -133,8 +140,7 @@ def _batched(
     batch_size: int,
     tick: Callable[[int], None] | None,
 ) -> NDArray[np.float32]:
-    if strands not in ("both", "forward"):
-        raise InputError(f"strands must be 'both' or 'forward', found {strands!r}")
+    check_strands(strands)
     device = next(model.parameters()).device
     parts: list[NDArray[np.float32]] = []
     with evaluating(model), torch.inference_mode():

@@ -16,8 +16,8 @@ from cistransfer.examples.candidates import Placing
 from cistransfer.genome.codes import N, encode
 from cistransfer.genome.fasta import Sequences, WindowSequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
+from cistransfer.models.along import score_windows
 from cistransfer.models.bundle import Bundle
-from cistransfer.models.score import score_codes
 from cistransfer.prediction.parts import Parts
 from cistransfer.progress import bar
 
@@ -394,7 +394,10 @@ def _scored(
                 values = np.full(shape, np.nan)  # the last column: how many N there are
                 there, codes = read(rows, starts)
                 if there.any():
-                    logits = score_codes(bundle.model, codes, strands=strands, tick=running.advance)
+                    logits = score_windows(
+                        bundle.model, *_joined(rows[there], starts[there], codes), bundle.window,
+                        strands=strands, tick=running.advance,
+                    )  # fmt: skip
                     unknown = (codes >= N).sum(axis=1)
                     found = bundle.probabilities(logits, prevalence)
                     found[unknown == codes.shape[1]] = np.nan
@@ -417,6 +420,14 @@ def _scored(
         scores /= np.maximum(windows, 1)[:, None]
     scores[windows == 0] = np.nan
     return _Scored(scores, *counts)
+
+
+def _joined(rows: Ints, starts: Ints, codes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Ints]:
+    """One sequence of which all windows are part, those of a row as they overlap; their starts."""
+    n, window = codes.shape
+    new = np.full(n, window, dtype=np.int64)  # bases of each that are not the next one's
+    new[:-1] = np.where(rows[1:] == rows[:-1], np.minimum(np.diff(starts), window), window)
+    return codes[np.arange(window) < new[:, None]], np.cumsum(new) - new
 
 
 def _with_scores(table: pd.DataFrame, bundle: Bundle, scored: _Scored, count: Ints) -> pd.DataFrame:

@@ -24,8 +24,8 @@ from cistransfer.genome.assemblies import match_names
 from cistransfer.genome.codes import N
 from cistransfer.genome.fasta import Genome
 from cistransfer.genome.intervals import overlaps_any
+from cistransfer.models.along import score_windows
 from cistransfer.models.bundle import Bundle
-from cistransfer.models.score import score_codes
 from cistransfer.prediction.parts import Parts, identity, table_digest
 from cistransfer.prediction.table import spread
 from cistransfer.progress import bar
@@ -70,6 +70,7 @@ class TrackFacts:
 def score_ensemble(
     bundles: Sequence[Bundle],
     codes: NDArray[np.uint8],
+    starts: NDArray[np.int64],
     *,
     task: str,
     strands: str = "both",
@@ -78,8 +79,9 @@ def score_ensemble(
 ) -> NDArray[np.float64]:
     """Calibrated probability of one task over the bundles, shape (n,).
 
-    ``prevalence`` is the share of bound regions at which it is given
-    (`cistransfer.models.bundle.Bundle.probabilities`); ``show`` one of `SHOWN`.
+    ``codes`` is one stretch of sequence, in which the windows begin at ``starts``
+    (`cistransfer.models.along.score_windows`). ``prevalence`` is the share of bound regions at
+    which it is given (`cistransfer.models.bundle.Bundle.probabilities`); ``show`` one of `SHOWN`.
 
     Raises
     ------
@@ -91,7 +93,7 @@ def score_ensemble(
         if task not in bundle.tasks:
             raise InputError(f"{bundle.path}: no task {task!r}; {nearest(task, bundle.tasks)}")
         column = bundle.tasks.index(task)
-        logits = score_codes(bundle.model, codes, strands=strands)
+        logits = score_windows(bundle.model, codes, starts, bundle.window, strands=strands)
         each.append(bundle.probabilities(logits, prevalence)[:, column])
     if show == "mean":
         return np.mean(each, axis=0)
@@ -251,7 +253,6 @@ def _values(
 ) -> NDArray[np.float32]:
     """Values of one block's windows, NaN where there is none."""
     window = bundles[0].window
-    windows = np.lib.stride_tricks.sliding_window_view(codes, window)[::stride]
     unknown = np.concatenate([[0], np.cumsum(codes >= N)])
     starts = np.arange(n) * stride
     wanted = unknown[starts + window] == unknown[starts]
@@ -261,7 +262,7 @@ def _values(
         wanted &= overlaps_any(places, only)
     values = np.full(n, np.nan, dtype=np.float32)
     if wanted.any():
-        values[wanted] = score_ensemble(bundles, windows[wanted], **how)
+        values[wanted] = score_ensemble(bundles, codes, starts[wanted], **how)
     return values
 
 

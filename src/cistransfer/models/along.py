@@ -1,0 +1,299 @@
+"""Models asked for many windows of one sequence: what these share is computed once.
+
+Which networks can be asked so is a table by class (`CNN`, `DanQ`, `MotifBank`, `Towers`, and motifs
+beside them); every other one, one that was changed or hooked, and all without kernels
+(`cistransfer.models.kernels.use`) are asked window by window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cistransfer.genome.codes import N
+from cistransfer.models.blocks import Ours, is_hooked, ours_of
+from cistransfer.models.cnn import CNN
+from cistransfer.models.danq import DanQ
+from cistransfer.models.kernels import in_use
+from cistransfer.models.kernels.along import Along, Lookup, sum_along
+from cistransfer.models.model import Model, MotifFeatures, one_versus_rest
+from cistransfer.models.motif_bank import MotifBank
+from cistransfer.models.score import check_strands, evaluating, one_hot, reverse_codes, score_codes
+from cistransfer.models.towers import Towers
+
+__all__ = ["Sharing", "score_windows"]
+
+Ints = NDArray[np.int64]
+Part = Callable[[Tensor, Ints], Tensor]
+"""Maps codes of a stretch, (length,), and starts of windows to features, (n, k)."""
+
+_DENSE = 0.4
+"""Share of the windows' bases that may be their own: at 200 bp strides of up to 80 bp gain."""
+_TINY, _HUGE = 1e-280, 1e280
+"""Sums of occupancies in float64 outside of these are computed window by window, in logarithms."""
+
+
+def score_windows(
+    model: nn.Module,
+    codes: NDArray[np.uint8],
+    starts: Ints,
+    window: int,
+    *,
+    strands: str = "both",
+    batch_size: int = 256,
+    tick: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Logits of windows of one sequence: `score_codes` of each, to rounding.
+
+    Parameters
+    ----------
+    model : nn.Module
+    codes : ndarray of uint8, shape (length,)
+    starts : ndarray of int64, shape (n,)
+        Where windows begin, ascending, at any distances.
+    window : int
+        Length of each.
+    strands, batch_size, tick
+        See `cistransfer.models.score.score_codes`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_tasks)
+    """
+    check_strands(strands)
+    with evaluating(model), torch.inference_mode():
+        sharing = Sharing.of(model, window) if _overlap(starts, window) else None
+        if sharing is None:
+            rows = np.zeros((0, window), dtype=np.uint8)
+            if len(starts):
+                rows = np.lib.stride_tricks.sliding_window_view(codes, window)[starts]
+            return score_codes(model, rows, strands=strands, batch_size=batch_size, tick=tick)
+        parts = []
+        for at in range(0, len(starts), batch_size):
+            some = starts[at : at + batch_size]
+            parts.append(sharing.logits(*_together(codes, some, window), strands).numpy())
+            if tick is not None:
+                tick(len(some))
+    return np.concatenate(parts)
+
+
+def _overlap(starts: Ints, window: int) -> bool:
+    """Whether windows overlap so much that sharing pays."""
+    below = np.minimum(np.diff(starts), window).sum() + window
+    return len(starts) > 1 and bool(below <= _DENSE * window * len(starts))
+
+
+def _together(codes: NDArray[np.uint8], starts: Ints, window: int) -> tuple[Tensor, Ints]:
+    """The stretch below all windows, without what lies between distant ones.
+
+    Distances stay what they were modulo their common divisor, for on that depends what is shared.
+    """
+    gaps = np.diff(starts)
+    common = max(1, int(np.gcd.reduce(gaps, initial=0)))
+    kept = np.minimum(gaps, -(-window // common) * common)
+    last = np.append(np.flatnonzero(kept < gaps), len(starts) - 1)  # windows at ends of runs
+    first = np.append(0, last[:-1] + 1)
+    ends = starts[last] + np.append(kept, window)[last]
+    pieces = [codes[begin:end] for begin, end in zip(starts[first], ends, strict=True)]
+    together = torch.from_numpy(np.concatenate(pieces))
+    return together, np.append(0, np.cumsum(kept))
+
+
+class Sharing:
+    """A model, prepared for windows of one length along sequences.
+
+    Parameters
+    ----------
+    model : Model
+    parts : sequence of (Part, bool)
+        What makes the input of the head, one behind the other, and whether it gives the same for
+        the reverse complement.
+    window : int
+    """
+
+    def __init__(self, model: Model, parts: Sequence[tuple[Part, bool]], window: int) -> None:
+        self.model, self.parts, self.window = model, parts, window
+
+    @classmethod
+    def of(cls, model: nn.Module, window: int) -> Sharing | None:
+        """A model in evaluation mode; None where it is to be asked window by window."""
+        if type(model) is not Model or not in_use() or torch.is_autocast_enabled("cpu"):
+            return None
+        tensors = [*model.parameters(), *model.buffers()]
+        plain = all(
+            each.device.type == "cpu" and each.dtype in (torch.float32, torch.int64)
+            for each in tensors
+        )
+        make = _PARTS.get(type(model.network))
+        if make is None or not plain or any(map(is_hooked, model.modules())):
+            return None
+        parts = make(model.network, window)
+        if parts is None:
+            return None
+        if model.motifs is not None and model.motifs.widths:
+            if max(model.motifs.widths) > window:
+                return None
+            parts.append((_motifs(model.motifs, window), True))
+        return cls(model, parts, window)
+
+    def logits(self, codes: Tensor, starts: Ints, strands: str) -> Tensor:
+        """Logits of windows that begin at ``starts``, the first at 0, the last at its end."""
+        given = [part(codes, starts) for part, _ in self.parts]
+        logits = self._behind(given)
+        if strands == "forward" or all(same for _, same in self.parts):
+            return logits
+        other, from_end = reverse_codes(codes), len(codes) - self.window - starts
+        turned = [
+            found if same else part(other, from_end)
+            for found, (part, same) in zip(given, self.parts, strict=True)
+        ]
+        return (logits + self._behind(turned)) / 2
+
+    def _behind(self, features: list[Tensor]) -> Tensor:
+        logits: Tensor = self.model.head(torch.cat(features, dim=1))
+        return one_versus_rest(logits) if self.model.link == "exclusive" else logits
+
+
+def _published(network: Any, window: int) -> Part | None:
+    """Features of the published network."""
+    blocks = [network.get_submodule(name) for name in ("conv1", "conv2", "conv3")]
+    ours = [ours_of(block) for block in blocks]
+    if not all(ours):
+        return None
+    first: Ours = ours[0]  # type: ignore[assignment]
+    lookup = Lookup(first.weight, first.bias)
+
+    def part(codes: Tensor, starts: Ints) -> Tensor:
+        places = window - lookup.kernel + 1
+        if first.middle:
+            along = Along(lookup.scores(codes), starts, places, 1)
+            along = _between(first, along.image(), along).pooled(first.pool)
+        else:
+            rows = lookup.maxima(codes, first.pool)
+            along = Along.of_maxima(rows, starts, places, first.pool)
+        along = along.replaced(first.late(along.image()))
+        rest = list(zip(blocks, ours, strict=True))[1:]
+        while rest:
+            one: Ours = rest[0][1]  # type: ignore[assignment]
+            if not along.pays(one.weight.shape[2]):
+                break
+            image = torch.nn.functional.conv2d(
+                along.image(), one.weight.unsqueeze(2), one.bias, dilation=(1, along.gap)
+            )
+            along = _between(one, image, along, one.weight.shape[2]).pooled(one.pool)
+            along = along.replaced(one.late(along.image()))
+            del rest[0]
+        x = along.gathered()
+        for block, _ in rest:
+            x = block(x)
+        found: Tensor = network.dense2(network.dense1(torch.flatten(x, 1)))
+        return found
+
+    return part
+
+
+def _between(block: Ours, image: Tensor, along: Along, kernel: int = 1) -> Along:
+    for module in block.middle:
+        image = module(image)
+    return along.replaced(image, kernel)
+
+
+def _bank(
+    scan: Any, mix: nn.Module, blocks: Sequence[nn.Module], pooled: nn.Module, window: int
+) -> Part:
+    """Features of a bank of filters."""
+    weight, width = scan.conv.weight, scan.pool.kernel_size[1]
+    lookup, other = Lookup(weight), Lookup(weight.flip(1, 2))
+
+    def part(codes: Tensor, starts: Ints) -> Tensor:
+        rows = lookup.maxima(codes, width, other)
+        along = Along.of_maxima(rows, starts, window - lookup.kernel + 1, width)
+        if along.pays(1):
+            scores = along.replaced(scan.norm(along.image()))
+            x = along.replaced(mix(scores.image())).gathered()
+            normed = scores.gathered()
+        else:
+            normed = scan.norm(along.gathered())
+            x = mix(normed)
+        for block in blocks:
+            x = x + block(x)
+        found: Tensor = pooled(normed, x)
+        return found
+
+    return part
+
+
+def _recurrent(network: Any, window: int) -> Part | None:
+    """Features of DanQ: its first convolution is shared."""
+    conv, relu, pool, dropout = network.conv1
+    lookup, width = Lookup(conv.weight, conv.bias), pool.kernel_size[1]
+
+    def part(codes: Tensor, starts: Ints) -> Tensor:
+        rows = lookup.maxima(codes, width)
+        along = Along.of_maxima(rows, starts, window - lookup.kernel + 1, width)
+        found: Tensor = network.behind_first(dropout(relu(along.gathered())))
+        return found
+
+    return part
+
+
+def _motifs(motifs: MotifFeatures, window: int) -> Part:
+    """Log occupancies, by sums of occupancies in float64."""
+    count, widest = len(motifs.widths), max(motifs.widths)
+    weight = torch.zeros(2 * count, 4, widest)
+    for number, width in enumerate(motifs.widths):
+        odds = motifs.get_buffer(f"odds{number}")
+        weight[number, :, :width] = odds
+        weight[count + number, :, :width] = odds.flip(0, 1)
+    lookup, margin = Lookup(weight), widest - min(motifs.widths)
+    places = [window - width + 1 for width in motifs.widths]
+
+    def part(codes: Tensor, starts: Ints) -> Tensor:
+        scores = lookup.scores(nn.functional.pad(codes, (0, margin), value=N))
+        given, turned = scores.double().exp().split(count, dim=1)
+        total = sum_along(given + turned, starts, places)
+        far = ((total < _TINY) | (total > _HUGE)).any(dim=1)
+        each = total.log().float()
+        if far.any():
+            at = torch.from_numpy(starts)[far][:, None] + torch.arange(window)
+            each[far] = motifs.each(one_hot(codes[at]))
+        return motifs.bagged(each)
+
+    return part
+
+
+def _alone(
+    make: Callable[[Any, int], Part | None],
+) -> Callable[[Any, int], list[tuple[Part, bool]] | None]:
+    """A network of one part that reads one strand."""
+
+    def parts(network: Any, window: int) -> list[tuple[Part, bool]] | None:
+        part = make(network, window)
+        return None if part is None else [(part, False)]
+
+    return parts
+
+
+def _parts_of_bank(network: Any, window: int) -> list[tuple[Part, bool]]:
+    blocks = [network.get_submodule(f"conv{number}") for number in range(3, 3 + network.n_blocks)]
+    part = _bank(network.conv1, network.conv2, blocks, network.dense1, window)
+    return [(part, network.symmetric)]
+
+
+def _parts_of_towers(network: Any, window: int) -> list[tuple[Part, bool]] | None:
+    part = _published(network, window)
+    bank = _bank(network.conv4, network.conv5, (), network.dense3, window)
+    return None if part is None else [(part, False), (bank, network._bank_is_symmetric)]
+
+
+_PARTS: dict[type, Callable[[Any, int], list[tuple[Part, bool]] | None]] = {
+    CNN: _alone(_published),
+    DanQ: _alone(_recurrent),
+    MotifBank: _parts_of_bank,
+    Towers: _parts_of_towers,
+}
