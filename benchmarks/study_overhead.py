@@ -121,11 +121,11 @@ def main() -> None:
                     f"{one.cpu - few * own:.1f}",
                     f"{cpu:.2f}",
                     f"{own:.2f}",
-                    f"{cpu - own:.2f}",
+                    f"{1000 * (cpu - own):.0f}",
                 )
             )
         print(f"{options.trials} trials, {processor()}; processor seconds\n")
-        head = ["engine, workers", "start", "a trial", "of it its own", "overhead of a trial"]
+        head = ["engine, workers", "start", "a trial", "of it its own", "overhead, ms"]
         print(markdown(pd.DataFrame(rows, columns=head)))
         for engine in ("local", "shard"):
             if f"{engine}, 2" in found:
