@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import numpy as np
 import pytest
@@ -10,6 +15,8 @@ import scipy.linalg  # noqa: F401
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from cistransfer import cpus
+from cistransfer.errors import InputError
+from cistransfer.genome.codes import encode, encode_many
 
 
 def blas() -> list[int]:
@@ -67,3 +74,73 @@ def test_as_many_workers_as_one_is_told(said: str, n: int, monkeypatch: pytest.M
     monkeypatch.setattr(cpus, "allowed", lambda: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert cpus.n_workers() == n
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_a_share_of_work_knows_the_context_that_it_was_given_out_in(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpus, "n_workers", lambda: workers)
+    said: ContextVar[str] = ContextVar("said", default="nothing")
+    token = said.set("kernels off")
+    try:
+        found = cpus.as_done(lambda number: (number, said.get()), range(4))
+        assert list(found) == [(number, "kernels off") for number in range(4)]
+    finally:
+        said.reset(token)
+
+
+def test_other_processes_give_what_this_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpus, "n_workers", lambda: 2)
+    texts = ["ACGTN", "acgu", "TTTT"]
+    found = cpus.apart(encode, texts)
+    assert [codes.tolist() for codes in found] == [[0, 1, 2, 3, 4], [0, 1, 2, 3], [3, 3, 3, 3]]
+    with pytest.raises(InputError, match="sequence 2 is 1 bp long"):
+        cpus.apart(encode_many, [["AC", "GT"], ["AC", "G"]])
+
+
+def test_what_a_killed_process_left_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = cpus._Child()
+    assert child.process is not None
+    assert child.call(encode, "GT").tolist() == [2, 3]
+    child.process.kill()
+    child.process.wait()
+    assert child.call(encode, "AC").tolist() == [0, 1]
+    assert child.process is None
+
+    def none(*_: object, **__: object) -> None:
+        raise OSError("no processes left")
+
+    monkeypatch.setattr(subprocess, "Popen", none)
+    monkeypatch.setattr(cpus, "n_workers", lambda: 2)
+    assert [codes.tolist() for codes in cpus.apart(encode, ["A", "C"])] == [[0], [1]]
+
+
+def test_processes_end_with_the_one_that_began_them() -> None:
+    code = (
+        "import os, signal\n"
+        "from cistransfer import cpus\n"
+        "child = cpus._Child()\n"
+        "child.call(len, 'ready')\n"
+        "print(child.process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    child = int(done.stdout)
+    for _ in range(200):
+        if not _runs(child):
+            break
+        time.sleep(0.05)
+    assert not _runs(child)
+    assert not done.stderr
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False
+    )
+    return not state.stdout.startswith("Z") and bool(state.stdout)

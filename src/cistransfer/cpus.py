@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import math
 import os
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["allowed", "bound", "each", "n_workers", "one_thread"]
+__all__ = ["allowed", "apart", "as_done", "bound", "each", "n_workers", "one_thread"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -102,14 +106,129 @@ def each(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     Linear algebra runs on one thread in each. The function must not depend on what others of it
     do at the same time; then the results are those of one thread.
     """
+    with one_thread():
+        return list(as_done(function, items))
+
+
+def as_done(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """What a function gives for each item, in order, as soon as it is there: by Python threads
+    where there are cores, in copies of this thread's context (`contextvars`)."""
     work = list(items)
     workers = min(len(work), n_workers())
-    with one_thread():
-        if workers <= 1:
-            return [function(item) for item in work]
-        with ThreadPoolExecutor(workers) as pool:
+    if workers <= 1:
+        yield from map(function, work)
+        return
+    contexts = [contextvars.copy_context() for _ in work]
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield from pool.map(lambda context, item: context.run(function, item), contexts, work)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def apart(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`each` in processes of their own: for work that Python's lock would not let run at once.
+
+    The processes are plain children that read from a pipe, so a script needs no
+    ``if __name__ == "__main__"``; they load the function's module anew (half a second), run linear
+    algebra on one thread, and end with this process, whatever ends it. What a child that was killed
+    (the system was out of memory) leaves undone is done here.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module of this package, or `functools.partial` of one; what it takes and gives back
+        can be pickled.
+    """
+    work = list(items)
+    workers = min(len(work), n_workers())
+    if workers <= 1:
+        return each(function, work)
+    children: list[_Child] = []
+    waiting = iter(range(len(work)))
+    results: dict[int, R] = {}
+
+    def share(child: _Child) -> None:
+        for number in waiting:  # one at a time: iterators of ranges are safe among threads
+            results[number] = child.call(function, work[number])
+
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
+        try:
+            children = [_Child() for _ in range(workers)]
+            for done in [pool.submit(share, child) for child in children]:
+                done.result()
+        finally:
+            for child in children:
+                child.end()
+    return [results[number] for number in range(len(work))]
+
+
+class _Child:
+    """Another Python process that calls what it is told."""
+
+    def __init__(self) -> None:
+        import cistransfer
+
+        paths = [str(Path(cistransfer.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        threads = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
+        self.process: subprocess.Popen[bytes] | None = None
+        with contextlib.suppress(OSError):  # no process or no memory for it: all is done here
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions)),
+                    *("-c", "from cistransfer.cpus import _serve; _serve()"),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+                    **{f"{name}_NUM_THREADS": "1" for name in threads},
+                },
+                start_new_session=True,  # Ctrl-C is for the parent, which ends it
+            )
+
+    def call(self, function: Callable[[T], R], item: T) -> R:
+        """What the function gives; done here if the process is gone."""
+        if self.process is not None:
+            assert self.process.stdin is not None
+            assert self.process.stdout is not None
             try:
-                return list(pool.map(function, work))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                pickle.dump((function, item), self.process.stdin)
+                self.process.stdin.flush()
+                well, found = pickle.load(self.process.stdout)
+            except (OSError, EOFError, pickle.UnpicklingError):
+                self.end()
+            else:
+                if not well:
+                    raise found
+                return found
+        return function(item)
+
+    def end(self) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+
+def _serve() -> None:
+    """Call what comes from standard input, until it ends."""
+    given, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is printed is no answer
+    while True:
+        try:
+            function, item = pickle.load(given)
+        except EOFError:
+            return
+        answer: tuple[bool, Any]
+        try:
+            answer = True, function(item)
+        except Exception as error:
+            answer = False, error
+        try:
+            pickle.dump(answer, told)
+            told.flush()
+        except BrokenPipeError:
+            return

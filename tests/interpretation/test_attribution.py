@@ -21,6 +21,7 @@ from cistransfer.interpretation.gradients import (
     integrated_gradients,
     make_references,
 )
+from cistransfer.interpretation.influence import filter_influence
 from cistransfer.interpretation.layers import chain_of
 from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
 from cistransfer.interpretation.steps import ATTRIBUTIONS as METHODS
@@ -317,6 +318,19 @@ def test_deeplift_adds_up(name: str, on: str, request: pytest.FixtureRequest) ->
         output, base = 1 / (1 + np.exp(-output)), 1 / (1 + np.exp(-base))
     contributions = at_present_base(maps, codes)
     np.testing.assert_allclose(contributions.sum(axis=1), output - base.mean(axis=1), atol=3e-5)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_deeplift_and_influence_are_the_same_bits_with_any_number_of_workers(
+    workers: int, small_cnn: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes, found = random_codes(7, 68, seed=5), []
+    for n in (1, workers):
+        monkeypatch.setattr("cistransfer.cpus.n_workers", lambda n=n: n)
+        maps, error = deeplift(small_cnn, codes, task=1, shuffles=3, batch_size=6)
+        found.append((maps, error, filter_influence(small_cnn, codes, batch_size=2)))
+    assert all((one == other).all() for one, other in zip(*found, strict=True))
+    assert not any(module._forward_hooks for module in small_cnn.modules())
 
 
 def test_deeplift_says_when_it_does_not_add_up() -> None:

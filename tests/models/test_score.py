@@ -16,6 +16,7 @@ from cistransfer.models.score import (
     reverse_codes,
     score_codes,
     score_features,
+    with_copies,
 )
 
 
@@ -172,3 +173,30 @@ def test_devices() -> None:
         with pytest.raises(InputError, match="device 'cuda' cannot be used here") as caught:
             choose_device("cuda")
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_scores_are_the_same_bits_with_any_number_of_workers(
+    workers: int, model: nn.Module, codes: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = torch.get_num_threads()
+    found, told = [], []
+    for n in (1, workers):
+        monkeypatch.setattr("cistransfer.cpus.n_workers", lambda n=n: n)
+        found.append(score_codes(model, codes, batch_size=4, tick=told.append))
+        found.append(score_features(model, codes, strands="forward", batch_size=4))
+    assert (found[0] == found[2]).all()
+    assert (found[1] == found[3]).all()
+    assert told == [4] * 8 + [1] + [4] * 8 + [1]
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_each_worker_has_a_model_of_its_own(
+    workers: int, model: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cistransfer.cpus.n_workers", lambda: workers)
+    found = with_copies(lambda own, item: (id(own), item), model, "abcdefg")
+    assert "".join(item for _, item in found) == "abcdefg"
+    assert len({own for own, _ in found}) == workers
+    assert with_copies(lambda own, item: item, model, []) == []

@@ -27,7 +27,7 @@ from cistransfer.motifs.scan import sum_occupancy
 from cistransfer.training import motifs as motif_room
 from cistransfer.training import probe as room
 from cistransfer.training.loop import fit
-from cistransfer.training.motifs import folds_of
+from cistransfer.training.motifs import choose_motifs, folds_of
 from cistransfer.training.probe import fit_probe
 from cistransfer.training.strategy import Probe, load_strategy
 
@@ -179,6 +179,19 @@ def test_no_row_outside_the_training_part_counts() -> None:
         fit_probe(model, each, probe(repeats=1), seed=0)
         heads.append(model.head.state_dict())
     assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+
+
+def test_motifs_are_the_same_found_by_threads_and_by_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, found = tiny_examples(n=80, n_tasks=1), []
+    monkeypatch.setattr("cistransfer.cpus.n_workers", lambda: 2)
+    for much in (10**9, 0):
+        monkeypatch.setattr("cistransfer.training.motifs._MUCH_WORK", much)
+        motifs, bags = choose_motifs(data, load_strategy("finetune"), [], seed=1)
+        found.append([(pwm.name, pwm.probabilities.tobytes()) for pwm in motifs])
+        assert bags["bags"] == 1
+    assert found[0] == found[1]
 
 
 def test_it_is_deterministic() -> None:

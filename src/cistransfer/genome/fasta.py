@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -35,6 +36,7 @@ _WINDOW_HEADER = re.compile(
     r"^>(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d{1,12})-(?P<end>\d{1,12})(?!\d)"
     r"(?P<minus>\(-\))?"
 )
+_BLOCK = 1 << 24  # characters read at a time
 _FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
 
 
@@ -68,30 +70,73 @@ def read_fasta(path: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
         When the file does not begin with ``>``, is empty, truncated (gzip), or a record has no
         sequence; names the line.
     """
+    found = False
+    for line, block in _blocks(path):
+        for record in _plain_records(block) or _records_by_line(path, line, block):
+            found = True
+            yield record
+    if not found:
+        raise InputError(f"{path}: expected FASTA records, found an empty file")
+
+
+def _blocks(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """Some whole records at a time, with the number of their first line."""
+    line = 1
+    parts: list[str] = []
+    with open_text(path) as handle:
+        while piece := handle.read(_BLOCK):
+            if len(piece) == _BLOCK and piece.isspace():
+                raise InputError(
+                    f"{path}: expected FASTA records, found {_BLOCK:,} blanks in a row"
+                )
+            last = piece.rfind("\n>") + 1
+            if not last and not (piece.startswith(">") and parts and parts[-1].endswith("\n")):
+                parts.append(piece)
+                continue
+            block = "".join([*parts, piece[:last]])
+            yield line, block
+            line += block.count("\n")
+            parts = [piece[last:]]
+    yield line, "".join(parts)
+
+
+def _plain_records(block: str) -> list[tuple[str, str]]:
+    """Records of a block that has nothing but headers and lines of letters; else none."""
+    if not block.startswith(">"):
+        return []
+    lines = [record.partition("\n") for record in block[1:].split("\n>")]
+    sequences = [letters.replace("\n", "") for _, _, letters in lines]
+    if not all(sequences) or "".join(sequences).encode("ascii", "replace").translate(None, IUPAC):
+        return []
+    headers = [header.strip() for header, _, _ in lines]
+    return list(zip(headers, sequences, strict=True))
+
+
+def _records_by_line(
+    path: str | os.PathLike[str], first: int, block: str
+) -> Iterator[tuple[str, str]]:
+    """Records of any block; what is wrong is said with its line."""
     header: str | None = None
     began = 0
     parts: list[str] = []
-    with open_text(path) as handle:
-        for number, line in enumerate(handle, start=1):
-            text = line.strip()
-            if text.startswith(">"):
-                if header is not None:
-                    yield _record(path, began, header, parts)
-                header, began, parts = text[1:], number, []
-            elif text:
-                if header is None:
-                    raise InputError(
-                        f"{path}, line {number}: expected a FASTA header ('>…'), "
-                        f"found {text[:40]!r}"
-                    )
-                if text.encode("ascii", "replace").translate(None, IUPAC):
-                    raise InputError(
-                        f"{path}, line {number}: expected DNA letters (IUPAC), found {text[:40]!r}"
-                    )
-                parts.append(text)
-    if header is None:
-        raise InputError(f"{path}: expected FASTA records, found an empty file")
-    yield _record(path, began, header, parts)
+    for number, line in enumerate(io.StringIO(block), start=first):
+        text = line.strip()
+        if text.startswith(">"):
+            if header is not None:
+                yield _record(path, began, header, parts)
+            header, began, parts = text[1:], number, []
+        elif text:
+            if header is None:
+                raise InputError(
+                    f"{path}, line {number}: expected a FASTA header ('>…'), found {text[:40]!r}"
+                )
+            if text.encode("ascii", "replace").translate(None, IUPAC):
+                raise InputError(
+                    f"{path}, line {number}: expected DNA letters (IUPAC), found {text[:40]!r}"
+                )
+            parts.append(text)
+    if header is not None:
+        yield _record(path, began, header, parts)
 
 
 def _record(
@@ -253,11 +298,14 @@ class WindowSequences:
 
     def __init__(self, paths: list[Path], name: str) -> None:
         chroms: list[str] = []
-        starts: list[int] = []
-        ends: list[int] = []
         labels: list[str] = []
-        rows: list[NDArray[np.uint8]] = []
+        begins: list[int] = []
+        ends: list[int] = []
+        parts: list[NDArray[np.uint8]] = []
         for path in paths:
+            texts: list[str] = []
+            minus: list[tuple[int, int]] = []
+            at = 0
             for header, sequence in read_fasta(path):
                 match = _WINDOW_HEADER.match(">" + header)
                 if match is None:
@@ -266,35 +314,63 @@ class WindowSequences:
                         f"found '>{header[:60]}'; a folder or several files hold windows, a genome "
                         "is one file (put its chromosomes into one: cat FOLDER/*.fa > genome.fa)"
                     )
-                start, end = int(match["start"]), int(match["end"])
+                label, chrom, first, last, turned = match.groups()
+                start, end = int(first), int(last)
                 if len(sequence) != end - start:
                     raise InputError(
                         f"{path}: record '>{header[:60]}' "
                         + words_of_length(end - start, len(sequence))
                     )
-                chroms.append(match["chrom"])
-                starts.append(start)
+                chroms.append(chrom)
+                labels.append(label or "")
+                begins.append(start)
                 ends.append(end)
-                labels.append(match["label"] or "")
-                codes = encode(sequence)
-                rows.append(reverse_complement(codes) if match["minus"] else codes)
+                texts.append(sequence)
+                if turned:
+                    minus.append((at, at + len(sequence)))
+                at += len(sequence)
+            codes = encode("".join(texts))
+            for begin, stop in minus:
+                codes[begin:stop] = reverse_complement(codes[begin:stop])
+            parts.append(codes)
         self._name = name
-        self.regions = regions_table(chroms, starts, ends, name=labels)
-        self._rows = rows
-        keys = zip(chroms, (np.array(starts) + np.array(ends)).tolist(), strict=True)
-        self._row_of: dict[tuple[str, int], int] = {}
-        for row, key in enumerate(keys):
-            held = self._row_of.get(key)
-            if held is None or len(rows[row]) > len(rows[held]):
-                self._row_of[key] = row
-            elif len(rows[row]) == len(rows[held]) and (rows[row] != rows[held]).any():
+        self.regions = regions_table(chroms, begins, ends, name=labels)
+        self._codes = np.concatenate(parts)
+        self._begins = np.concatenate([[0], np.cumsum(self._widths())])
+        self._refuse_contradictions()
+        self._index = self._widest()
+
+    def _widths(self) -> NDArray[np.int64]:
+        return (self.regions["end"] - self.regions["start"]).to_numpy(np.int64)
+
+    def _refuse_contradictions(self) -> None:
+        places = self.regions[["chrom", "start", "end"]]
+        again = np.flatnonzero(places.duplicated(keep=False))
+        first: dict[tuple[str, int, int], bytes] = {}
+        for row, place in zip(again, places.iloc[again].itertuples(index=False), strict=True):
+            chrom, start, end = place
+            bases = self._codes[self._begins[row] : self._begins[row + 1]].tobytes()
+            if first.setdefault((chrom, start, end), bases) != bases:
                 raise InputError(
-                    f"{name}: the window {chroms[row]}:{starts[row]}-{ends[row]} is there twice, "
-                    "with other bases"
+                    f"{self._name}: the window {chrom}:{start}-{end} is there twice, with other "
+                    "bases"
                 )
 
+    def _widest(self) -> pd.Series:
+        """Row of the widest window (the first of these) at each chromosome and twice the centre."""
+        table = pd.DataFrame(
+            {
+                "chrom": self.regions["chrom"],
+                "centre": self.regions["start"] + self.regions["end"],
+                "width": self._widths(),
+            }
+        )
+        table = table.sort_values("width", ascending=False, kind="stable")
+        table = table.drop_duplicates(["chrom", "centre"])
+        return pd.Series(table.index, index=pd.MultiIndex.from_frame(table[["chrom", "centre"]]))
+
     def __repr__(self) -> str:
-        return f"<WindowSequences {self.name}: {len(self._rows):,} windows>"
+        return f"<WindowSequences {self.name}: {len(self.regions):,} windows>"
 
     @property
     def name(self) -> str:
@@ -307,15 +383,18 @@ class WindowSequences:
         return dict.fromkeys(pd.unique(self.regions["chrom"]))
 
     def _find(self, regions: pd.DataFrame) -> NDArray[np.int64]:
-        double = (regions["start"] + regions["end"]).tolist()
-        width = (regions["end"] - regions["start"]).tolist()
-        found = np.full(len(regions), -1, dtype=np.int64)
-        chroms = _named(regions["chrom"], self.chromosomes, self._name)
-        for at, key in enumerate(zip(chroms, double, strict=True)):
-            row = self._row_of.get(key, -1)
-            if row >= 0 and len(self._rows[row]) >= width[at]:
-                found[at] = row
-        return found
+        """Row of the window that holds each region, −1 where there is none."""
+        keys = pd.MultiIndex.from_arrays(
+            [
+                _named(regions["chrom"], self.chromosomes, self._name).to_numpy(),
+                (regions["start"] + regions["end"]).to_numpy(),
+            ]
+        )
+        at = self._index.index.get_indexer(keys)
+        rows = self._index.to_numpy()[at]
+        held = self._widths()[rows]
+        wide = held >= (regions["end"] - regions["start"]).to_numpy()
+        return np.where((at >= 0) & wide, rows, -1)
 
     def missing(self, regions: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether each region is not among the windows of the files."""
@@ -330,15 +409,11 @@ class WindowSequences:
             chrom, start, end = regions[["chrom", "start", "end"]].iloc[row]
             raise InputError(
                 f"{self._name}: no sequence for {chrom}:{start}-{end} among the "
-                f"{len(self._rows):,} windows of the FASTA files "
+                f"{len(self.regions):,} windows of the FASTA files "
                 f"({int((found < 0).sum()):,} of {len(found):,} regions are missing)"
             )
-        codes = np.empty((len(regions), width), dtype=np.uint8)
-        for at, row in enumerate(found.tolist()):
-            held = self._rows[row]
-            left = (len(held) - width) // 2
-            codes[at] = held[left : left + width]
-        return codes
+        left = self._begins[found] + (self._widths()[found] - width) // 2
+        return self._codes[left[:, None] + np.arange(width)]
 
 
 def _named(chroms: pd.Series, known: Iterable[str], where: str) -> pd.Series:

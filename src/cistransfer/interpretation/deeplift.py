@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from cistransfer.interpretation.gradients import device_of, make_references, output_of
 from cistransfer.interpretation.layers import ELEMENTWISE, POOLS
 from cistransfer.models.model import MotifFeatures
-from cistransfer.models.score import evaluating, one_hot
+from cistransfer.models.score import evaluating, one_hot, with_copies
 
 __all__ = ["deeplift"]
 
@@ -72,43 +72,53 @@ def deeplift(
     error : ndarray of float32, shape (n,)
         Completeness: largest over references of |Σ contributions − (f(x) − f(reference))|.
     """
-    explained = output_of(model, task, on)
-    device = device_of(model)
+    output_of(model, task, on)  # or refuses
     refs = make_references(codes, references, shuffles=shuffles, seed=seed)
     if refs.shape[1] == 1 and (batch_size == 1 or len(codes) % batch_size == 1):
         # Twice: of one example alone, PyTorch (2.13) returns a wrong gradient of a batch norm in
         # evaluation mode when the strides of its axes of length one are unusual.
         refs = np.repeat(refs, 2, axis=1)
-    per = refs.shape[1]
-    rows = max(1, batch_size // per)
+    rows = max(1, batch_size // refs.shape[1])
+    batches = [slice(at, at + rows) for at in range(0, len(codes), rows)]
+
+    def explain(model: nn.Module, batch: slice) -> tuple[Floats, Floats]:
+        with evaluating(model), _hooked(model) as tape:
+            return _explain(model, tape, codes[batch], refs[batch], task, on)
+
     result = np.empty((len(codes), 4, codes.shape[1]), np.float32)
     error = np.empty(len(codes), np.float32)
-    with evaluating(model), _hooked(model) as tape:
-        for at in range(0, len(codes), rows):
-            batch = torch.from_numpy(np.array(codes[at : at + rows])).to(device)
-            base = torch.from_numpy(np.array(refs[at : at + rows])).to(device)
-            x = one_hot(batch)
-            tape.start(0, per)
-            with torch.no_grad():
-                fx = explained(x)
-                if on == "probability":
-                    logit = torch.logit(fx.double()).float()
-            r = one_hot(base.flatten(0, 1)).detach().requires_grad_()
-            tape.start(1, per)
-            with torch.enable_grad():
-                fr = explained(r)
-                (m,) = torch.autograd.grad(fr.sum(), r)
-            tape.clear()
-            if on == "probability":
-                m = m * _sigmoid_rescale(logit, fx, fr.detach(), per)[:, None, None]
-            m = m.unflatten(0, (len(batch), per))
-            r = r.detach().unflatten(0, (len(batch), per))
-            given = ((x[:, None] - r) * m).sum(dim=(2, 3))
-            wanted = fx[:, None] - fr.detach().unflatten(0, (len(batch), per))
-            hypothetical = (m - (r * m).sum(dim=2, keepdim=True)).mean(dim=1)
-            result[at : at + rows] = hypothetical.cpu().numpy()
-            error[at : at + rows] = (given - wanted).abs().amax(dim=1).cpu().numpy()
+    for batch, found in zip(batches, with_copies(explain, model, batches), strict=True):
+        result[batch], error[batch] = found
     return result, error
+
+
+def _explain(
+    model: nn.Module, tape: _Tape, codes: Codes, refs: Codes, task: int, on: str
+) -> tuple[Floats, Floats]:
+    """Contributions and completeness of sequences with as many references each."""
+    explained = output_of(model, task, on)
+    device, per = device_of(model), refs.shape[1]
+    x = one_hot(torch.from_numpy(np.array(codes)).to(device))
+    tape.start(0, per)
+    with torch.no_grad():
+        fx = explained(x)
+        if on == "probability":
+            logit = torch.logit(fx.double()).float()
+    base = torch.from_numpy(np.array(refs)).to(device)
+    r = one_hot(base.flatten(0, 1)).detach().requires_grad_()
+    tape.start(1, per)
+    with torch.enable_grad():
+        fr = explained(r)
+        (m,) = torch.autograd.grad(fr.sum(), r)
+    tape.clear()
+    if on == "probability":
+        m = m * _sigmoid_rescale(logit, fx, fr.detach(), per)[:, None, None]
+    m = m.unflatten(0, (len(codes), per))
+    r = r.detach().unflatten(0, (len(codes), per))
+    given = ((x[:, None] - r) * m).sum(dim=(2, 3))
+    wanted = fx[:, None] - fr.detach().unflatten(0, (len(codes), per))
+    hypothetical = (m - (r * m).sum(dim=2, keepdim=True)).mean(dim=1)
+    return hypothetical.cpu().numpy(), (given - wanted).abs().amax(dim=1).cpu().numpy()
 
 
 def _sigmoid_rescale(logit: Tensor, fx: Tensor, fr: Tensor, per: int) -> Tensor:

@@ -18,7 +18,7 @@ from cistransfer.interpretation.filters import needs_tomtom
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, leaf_calls, run_filters
 from cistransfer.interpretation.steps import Panel, Step
-from cistransfer.models.score import evaluating, one_hot
+from cistransfer.models.score import evaluating, one_hot, with_copies
 from cistransfer.progress import bar
 from cistransfer.tables import write_tsv
 
@@ -36,7 +36,7 @@ def filter_influence(
     model: nn.Module,
     codes: Codes,
     *,
-    batch_size: int = 256,
+    batch_size: int = 128,
     tick: Callable[[int], None] | None = None,
 ) -> NDArray[np.float64]:
     """Mean squared change of each probability when one filter is silenced, (filters, tasks).
@@ -55,8 +55,22 @@ def filter_influence(
     """
     if not len(codes):
         raise InputError("expected at least one sequence to measure influence on, found none")
+    batches = [codes[at : at + batch_size] for at in range(0, len(codes), batch_size)]
+
+    def measure(model: nn.Module, batch: Codes) -> Tensor:
+        found = _influence(model, batch)
+        if tick is not None:
+            tick(len(batch))
+        return found
+
+    sums = with_copies(measure, model, batches)
+    return np.sum([part.numpy() for part in sums], axis=0) / len(codes)
+
+
+def _influence(model: nn.Module, codes: Codes) -> Tensor:
+    """Sum over sequences of the squared change, (filters, tasks)."""
     block = first_filters(model, codes.shape[1])
-    last, device = block[-1], device_of(model)
+    last = block[-1]
     silenced: list[int] = []
     before: list[Tensor] = []
 
@@ -65,31 +79,24 @@ def filter_influence(
             before[:] = [output, output[:, silenced[0]].clone()]
             output[:, silenced[0]] = 0.0
 
-    total: Tensor | None = None
     handle = last.register_forward_hook(silence)
     try:
         with evaluating(model), torch.inference_mode():
-            for at in range(0, len(codes), batch_size):
-                x = one_hot(torch.from_numpy(np.array(codes[at : at + batch_size])).to(device))
-                full = torch.sigmoid(model(x))
-                fires = run_filters(block, x)
-                moved = fires.amax(dim=(0, 2)) != fires.amin(dim=(0, 2))
-                moved |= (fires != 0).any(dim=2).any(dim=0)
-                if total is None:
-                    total = torch.zeros((fires.shape[1], full.shape[1]), dtype=torch.float64)
-                with _once(model, block, x):
-                    for number in torch.nonzero(moved)[:, 0].tolist():
-                        silenced[:] = [number]
-                        change = torch.sigmoid(model(x)) - full
-                        before[0][:, number] = before[1]  # it may be what `_once` keeps
-                        total[number] += change.double().square().sum(dim=0).cpu()
-                silenced.clear()
-                if tick is not None:
-                    tick(len(x))
+            x = one_hot(torch.from_numpy(np.array(codes)).to(device_of(model)))
+            full = torch.sigmoid(model(x))
+            fires = run_filters(block, x)
+            moved = fires.amax(dim=(0, 2)) != fires.amin(dim=(0, 2))
+            moved |= (fires != 0).any(dim=2).any(dim=0)
+            total = torch.zeros((fires.shape[1], full.shape[1]), dtype=torch.float64)
+            with _once(model, block, x):
+                for number in torch.nonzero(moved)[:, 0].tolist():
+                    silenced[:] = [number]
+                    change = torch.sigmoid(model(x)) - full
+                    before[0][:, number] = before[1]  # it may be what `_once` keeps
+                    total[number] += change.double().square().sum(dim=0).cpu()
     finally:
         handle.remove()
-    assert total is not None
-    return total.numpy() / len(codes)
+    return total
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ __all__ = [
 
 Codes = NDArray[np.uint8]
 
-_BATCH = 512
+_BATCH = 8192  # sequences scored at a time, by as many cores as there are
 _NEUTRAL = 40  # neutral sequences into which motifs are planted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
@@ -174,7 +175,7 @@ def read_jaspar_release(release: str | None = None) -> Motifs:
         When pyjaspar is not installed or has no such release.
     """
     try:
-        from pyjaspar import jaspar_releases, jaspardb
+        from pyjaspar import jaspar_releases
     except ImportError as error:
         raise InputError(
             "reading JASPAR releases needs pyjaspar: pip install 'cistransfer[jaspar]'"
@@ -184,6 +185,15 @@ def read_jaspar_release(release: str | None = None) -> Motifs:
         raise InputError(
             f"pyjaspar has no release {release!r}; {nearest(release, jaspar_releases)}"
         )
+    pwms = _jaspar(release)
+    what = f"{release} CORE vertebrates"
+    return Motifs(pwms, MotifFacts(release, (what,), len(pwms), counted=len(pwms)))
+
+
+@functools.cache
+def _jaspar(release: str) -> tuple[PWM, ...]:
+    from pyjaspar import jaspardb
+
     database = jaspardb(release=release)
     try:
         profiles = database.fetch_motifs(collection="CORE", tax_group=["vertebrates"])
@@ -197,9 +207,7 @@ def read_jaspar_release(release: str | None = None) -> Motifs:
         )
         for profile in profiles
     ]
-    pwms.sort(key=lambda pwm: pwm.name)
-    what = f"{release} CORE vertebrates"
-    return Motifs(tuple(pwms), MotifFacts(release, (what,), len(pwms), counted=len(pwms)))
+    return tuple(sorted(pwms, key=lambda pwm: pwm.name))
 
 
 def write_meme(

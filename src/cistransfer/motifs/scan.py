@@ -22,7 +22,6 @@ WORD = 6
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
-Tables = list[tuple[int, NDArray[np.float32]]]
 
 
 def best_hits(
@@ -123,10 +122,7 @@ def scan_words(
     word = min(WORD, len(pair[0]))
     line = numbers.reshape(-1)
     total = np.empty(0, dtype=np.float32)
-    for (start, first), (_, second) in zip(
-        *(_word_tables(weights, word, combine, unknown) for weights in pair), strict=True
-    ):
-        table = np.stack([first, second], axis=1).view(np.uint64)[:, 0]
+    for start, table in _word_tables(pair, word, combine, unknown):
         found = np.take(table, line).view(np.float32)
         if not start:
             total = found
@@ -135,35 +131,45 @@ def scan_words(
     return total.reshape(*numbers.shape, 2)
 
 
-def _word_tables(weights: Floats, word: int, combine: np.ufunc, unknown: float) -> Tables:
-    """Score of every word at each of the starts that cover a motif, the first at 0.
+def _word_tables(
+    pair: tuple[Floats, Floats], word: int, combine: np.ufunc, unknown: float
+) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    """Score of every word at each of the starts that cover two motifs of one width, the first at 0.
 
-    Returns
-    -------
-    list of (start, table)
-        ``table[number]`` is the score of a word that starts at position ``start`` of the motif.
-        The last word may overlap the one before: positions already covered score nothing there.
+    Yields
+    ------
+    start, table
+        ``table[number]`` holds two float32, the scores by either motif of a word that starts at
+        position ``start`` of it. The last word may overlap the one before: positions already
+        covered score nothing there.
     """
     neutral = 0.0 if combine is np.add else 1.0
-    width = len(weights)
-    tables: Tables = []
+    width = len(pair[0])
     covered = 0
     while covered < width:
         start = min(covered, width - word)
-        table = np.full(1, neutral)
-        for position in range(start, start + word):
-            scores = [neutral] * 5
-            if position >= covered:
-                scores = [*weights[position].tolist(), unknown]
-            # five long additions instead of many of five
-            last = position == start + word - 1
-            longer = np.empty((len(table), 5), dtype=np.float32 if last else np.float64)
-            for letter, score in enumerate(scores):
-                combine(table, score, out=longer[:, letter], casting="same_kind")
-            table = longer.ravel()
-        tables.append((start, table))
+        table = np.empty((5**word, 2), dtype=np.float32)
+        for column, weights in enumerate(pair):
+            letters = np.full((word, 5), neutral)
+            fresh = slice(covered - start, word)
+            letters[fresh, :4] = weights[covered : start + word]
+            letters[fresh, 4] = unknown
+            half = word // 2
+            first, last = (
+                _outer(part, combine, neutral) for part in (letters[:half], letters[half:])
+            )
+            pairs = table[:, column].reshape(len(first), len(last))
+            combine(first[:, None], last, out=pairs, casting="same_kind")
+        yield start, table.view(np.uint64)[:, 0]
         covered = start + word
-    return tables
+
+
+def _outer(letters: Floats, combine: np.ufunc, neutral: float) -> Floats:
+    """Scores of all words of a few positions, shape (5 ** positions,)."""
+    table = np.full(1, neutral)
+    for scores in letters:
+        table = combine.outer(table, scores).ravel()
+    return table
 
 
 def _both_strands(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.cpus import each
+from cistransfer.cpus import apart, each
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.motifs.pwm import PWM, UNIFORM, consensus
@@ -28,6 +29,9 @@ UNBOUND_TO_FIND, MOST_UNBOUND_TO_FIND = 5, 500
 where the part ``extra`` has them. The training part's own are always among them."""
 
 _MAX_FOUND = 3
+_MUCH_WORK = (
+    1_500  # sequences searched, over folds and motifs: less is done before a process begins
+)
 _NOTHING = PWM("none", np.array([UNIFORM]))  # occupies every sequence alike
 
 
@@ -73,18 +77,24 @@ def choose_motifs(
     codes, labels = np.asarray(examples.codes[rows]), np.asarray(examples.labels[rows, 0])
     looked = _searched(labels, len(examples.rows("train")), seed)
     if strategy.motif_folds is None:
-        found = _find(codes[looked], labels[looked], strategy, _MAX_FOUND, seed)
+        found = _find(
+            (codes[looked], labels[looked]),
+            engine=strategy.engine,
+            n_motifs=_MAX_FOUND,
+            seed=seed,
+        )
         return [*kept, *found], {}
     folds, n_motifs = strategy.motif_folds, 1
     if many:
         folds, n_motifs = max(2, folds // 2), _MAX_FOUND
     fold = folds_of(labels, folds, seed)
 
-    def search(left: int) -> list[PWM]:
-        inside = looked[fold[looked] != left]
-        return _find(codes[inside], labels[inside], strategy, n_motifs, seed)
-
-    versions = each(search, range(fold.max() + 1))
+    left_out = [looked[fold[looked] != left] for left in range(fold.max() + 1)]
+    search = partial(_find, engine=strategy.engine, n_motifs=n_motifs, seed=seed)
+    work = n_motifs * sum(map(len, left_out))
+    versions = (apart if work > _MUCH_WORK else each)(
+        search, [(codes[inside], labels[inside]) for inside in left_out]
+    )
     bags = max(len(pwms) for pwms in versions)
     by_bag = [
         pwms[bag] if bag < len(pwms) else _NOTHING for bag in range(bags) for pwms in versions
@@ -114,13 +124,11 @@ def folds_of(labels: NDArray[np.int8], folds: int, seed: int) -> NDArray[np.int6
 
 
 def _find(
-    codes: NDArray[np.uint8], labels: NDArray[np.int8], strategy: Strategy, n_motifs: int, seed: int
+    examples: tuple[NDArray[np.uint8], NDArray[np.int8]], *, engine: str, n_motifs: int, seed: int
 ) -> list[PWM]:
     from cistransfer.motifs.denovo import find_motifs
 
-    found = find_motifs(
-        codes, labels, n_motifs=n_motifs, hold_out=0.0, engine=strategy.engine, seed=seed
-    )
+    found = find_motifs(*examples, n_motifs=n_motifs, hold_out=0.0, engine=engine, seed=seed)
     return [each.pwm for each in found]
 
 
