@@ -161,6 +161,15 @@ def test_batches_do_not_matter() -> None:
         assert np.abs(one - other).max() < 1e-5
 
 
+@pytest.mark.parametrize("workers", [2, 5])
+def test_neither_do_workers(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, starts, codes, found = towers(), along(50, 40), codes_with_n(4_000), []
+    for n in (1, workers):
+        monkeypatch.setattr("cistransfer.cpus.n_workers", lambda n=n: n)
+        found.append(score_windows(model, codes, starts, 200, batch_size=16))
+    assert (found[0] == found[1]).all()
+
+
 def test_occupancies_too_small_or_large_for_a_sum_are_logarithms() -> None:
     for scale in (60.0, -60.0):
         steep = MotifFeatures([25, 6])

@@ -23,7 +23,14 @@ from cistransfer.models.kernels import in_use
 from cistransfer.models.kernels.along import Along, Lookup, sum_along
 from cistransfer.models.model import Model, MotifFeatures, one_versus_rest
 from cistransfer.models.motif_bank import MotifBank
-from cistransfer.models.score import check_strands, evaluating, one_hot, reverse_codes, score_codes
+from cistransfer.models.score import (
+    at_once,
+    check_strands,
+    evaluating,
+    one_hot,
+    reverse_codes,
+    score_codes,
+)
 from cistransfer.models.towers import Towers
 
 __all__ = ["Sharing", "score_windows"]
@@ -73,12 +80,19 @@ def score_windows(
             if len(starts):
                 rows = np.lib.stride_tricks.sliding_window_view(codes, window)[starts]
             return score_codes(model, rows, strands=strands, batch_size=batch_size, tick=tick)
+        begins = range(0, len(starts), batch_size)
+
+        def score(at: int) -> NDArray[np.float32]:
+            together = _together(codes, starts[at : at + batch_size], window)
+            with torch.inference_mode():
+                return sharing.logits(*together, strands).numpy()
+
         parts = []
-        for at in range(0, len(starts), batch_size):
-            some = starts[at : at + batch_size]
-            parts.append(sharing.logits(*_together(codes, some, window), strands).numpy())
-            if tick is not None:
-                tick(len(some))
+        with at_once(torch.device("cpu"), len(begins)) as run:
+            for part in run(score, begins):
+                parts.append(part)
+                if tick is not None:
+                    tick(len(part))
     return np.concatenate(parts)
 
 
