@@ -9,8 +9,9 @@
 # make package           wheel and sdist, each installed in an empty environment and used (PYTHON=python3.12)
 # make audit             vulnerabilities and licences of the packages in constraints.txt
 # make hard              10,000 spoiled files for every reader; every long verb killed 50 times, and each
-#                        of its writes failed; a table of what became of them (hours; less with
-#                        N=200 KILLS=4 OPS=4 LOAD=0.01)
+#                        of its writes failed; much of everything: a table of each (HOURS; less with
+#                        N=200 KILLS=4 OPS=4 LOAD=0.01). One of them: hard-files, hard-kills,
+#                        hard-faults, hard-load
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -23,7 +24,7 @@ OPS ?= 0
 LOAD ?= 1
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo demo-words package accessibility test docs docs-links audit hard lint types layers unit coverage clean
+.PHONY: demo demo-words package accessibility test docs docs-links audit hard hard-files hard-kills hard-faults hard-load lint types layers unit coverage clean
 
 demo: demo-words $(VENV)/.installed
 ifeq ($(DATA),)
@@ -86,12 +87,23 @@ docs-links: $(VENV)/.dev
 audit: $(VENV)/.dev
 	$(BIN)/python tests/install/supply.py
 
-hard: $(VENV)/.dev
-	$(BIN)/python tests/hard/hard_fuzz.py $(N)
-	$(BIN)/python tests/hard/hard_runs.py kills $(KILLS)
-	$(BIN)/python tests/hard/hard_runs.py faults $(OPS)
-	$(BIN)/python tests/hard/hard_load.py $(LOAD)
+hard: hard-files hard-kills hard-faults hard-load
 	CISTRANSFER_LONG=1 $(BIN)/pytest tests/docs/test_real_peaks.py
+
+hard-files: $(VENV)/.dev
+	$(BIN)/python tests/hard/hard_fuzz.py $(N)
+	@if $(BIN)/python -c 'import atheris' 2>/dev/null; then $(BIN)/python tests/hard/hard_guided.py $(N); \
+	else echo "guided by coverage: not tried, atheris is not installed ($(BIN)/pip install atheris)"; fi
+
+hard-kills: $(VENV)/.dev
+	$(BIN)/python tests/hard/hard_runs.py kills $(KILLS)
+
+hard-faults: $(VENV)/.dev
+	@if command -v cc >/dev/null; then $(BIN)/python tests/hard/hard_runs.py faults $(OPS); \
+	else echo "failing writes: not tried, there is no C compiler (cc)"; fi
+
+hard-load: $(VENV)/.dev
+	$(BIN)/python tests/hard/hard_load.py $(LOAD)
 
 clean:
 	rm -rf $(VENV) $(RUN) docs/_build docs/cli docs/python

@@ -99,7 +99,7 @@ def _scan(folder: Path, n: int) -> None:
 
 def _contigs(folder: Path, n: int) -> None:
     write_genome(folder / "g.fa", n, 1_200)
-    write_regions(folder / "peaks.bed", n // 5, n // 5, 500, 200)
+    write_regions(folder / "peaks.bed", 2 * (n // 5), n // 5, 500, 200)
     write_regions(folder / "open.bed", 2 * n, n, 500, 200)
 
 
@@ -161,7 +161,8 @@ def apart(do: Callable[[], object]) -> tuple[float, float]:
         try:
             do()
         except BaseException:
-            sys.__excepthook__(*sys.exc_info())
+            sys.stderr = sys.__stderr__
+            sys.excepthook(*sys.exc_info())
             os._exit(1)
         os._exit(0)
     _, status, usage = os.wait4(pid, 0)

@@ -50,7 +50,7 @@ from cistransfer.relatives.modes import read_modes_table
 from cistransfer.relatives.partners import read_pairs, read_string
 from cistransfer.relatives.read_modes import read_cisbp
 from cistransfer.report.learned import learned_part
-from cistransfer.sharing.foreign import read_keras_layers, read_torch_layers
+from cistransfer.sharing.layers import read_keras_layers, read_torch_layers
 from cistransfer.storage import (
     fingerprint,
     open_npy,

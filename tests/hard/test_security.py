@@ -20,7 +20,7 @@ from cistransfer.binding.published import indices
 from cistransfer.errors import InputError
 from cistransfer.models import packed
 from cistransfer.motifs import files
-from cistransfer.sharing.foreign import read_keras_layers
+from cistransfer.sharing.layers import read_keras_layers
 from cistransfer.storage import parse_json, read_json, read_table, read_toml, reading, structured
 
 ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent

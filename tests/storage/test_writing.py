@@ -201,7 +201,10 @@ def test_where_files_of_others_cannot_be_moved_the_earlier_output_stands(
     assert _tree(path) == before
     assert _tree(kept) == _thing("2")
     assert sorted(os.listdir(tmp_path)) == sorted(["run", kept.name])
-    assert writing.held_in(tmp_path) == ["run"]
+    (tmp_path / "model" / "deeper" / ".examples.0123abcd-1.0123abcd.part").mkdir(parents=True)
+    assert writing.held_in(tmp_path) == ["run"]  # a killed run leaves such
+    (tmp_path / "model" / "deeper" / "mine").touch()
+    assert writing.held_in(tmp_path) == ["model", "run"]
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "half"])

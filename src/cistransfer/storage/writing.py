@@ -424,9 +424,22 @@ def may_overwrite() -> bool:
 
 
 def held_in(folder: Path) -> list[str]:
-    """What is in a folder, but for what is being written or was kept there (`_kept`)."""
+    """What is in a folder, but for what is being written or was kept there (`_kept`).
+
+    Nor are folders in which nothing else is.
+    """
     ours = re.compile(rf"{_LEFT.pattern}|{_KEPT.pattern}$")
-    return sorted(entry for entry in os.listdir(folder) if not ours.search(entry))
+
+    def holds(entry: os.DirEntry[str]) -> bool:
+        if ours.search(entry.name):
+            return False
+        try:
+            return not entry.is_dir(follow_symlinks=False) or bool(held_in(Path(entry.path)))
+        except PermissionError:  # who knows
+            return True
+
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if holds(entry))
 
 
 def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None:
