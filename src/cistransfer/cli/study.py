@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,10 +212,14 @@ def run(
         precision=precision.precision,
     )
     if part.trial is not None:
-        same, rows = running.run_again(which.study, data.out, part.trial, asked)
-        word = "the same numbers" if same else "OTHER numbers"
+        difference, rows = running.run_again(which.study, data.out, part.trial, asked)
+        same = difference == 0
+        known = None if math.isinf(difference) else difference
+        by = "" if known is None else f", by at most {known:.2g}"
+        word = "the same numbers" if same else f"OTHER numbers{by}"
         return Done(
-            {"trial": part.trial, "same": same, "measured": rows}, [f"{part.trial}: {word}"]
+            {"trial": part.trial, "same": same, "difference": known, "measured": rows},
+            [f"{part.trial}: {word}"],
         )
     found = running.run_study(which.study, data.out, asked)
     lines = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import tempfile
 import time
@@ -143,13 +144,14 @@ def run_study(name: PathLike, out: PathLike, asked: Asked | None = None) -> Outc
 
 def run_again(
     name: PathLike, out: PathLike, trial: str, asked: Asked
-) -> tuple[bool, list[list[Any]]]:
-    """Run a finished trial again in a folder of its own, and compare.
+) -> tuple[float, list[list[Any]]]:
+    """Run a finished trial again in a folder of its own, alone, and compare.
 
     Returns
     -------
-    same : bool
-        Whether every number is the same.
+    difference : float
+        The largest of two numbers of one name; 0 when all are the same, infinite when there are
+        others.
     measured : list
         Metric, value, part and item of each number of this run.
     """
@@ -173,7 +175,11 @@ def run_again(
             chosen, Path(folder) / "trial", False, by_digest, made, asked.device, asked.precision
         )
         again = run_here(task)
-    return again.measured == before[trial].measured, again.to_json()["measured"]
+    rows, known = again.measured, before[trial].measured
+    if [(m.metric, m.part, m.item) for m in rows] != [(m.metric, m.part, m.item) for m in known]:
+        return math.inf, again.to_json()["measured"]
+    gaps = [abs(one.value - two.value) for one, two in zip(rows, known, strict=True)]
+    return max(gaps, default=0.0), again.to_json()["measured"]
 
 
 def _command(name: PathLike, asked: Asked) -> str:
