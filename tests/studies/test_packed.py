@@ -102,8 +102,8 @@ def test_packed_equals_alone(place: Path, tiny_files: dict[str, Path], alone: Pa
     assert all("stacked" not in each for each in facts(alone))
     assert all("loss is not a number" in each["error"] for each in failures(out).values())
     name = next(iter(Store(out).finished(Store(out).plan().compared)))
-    difference, _ = run.run_again(place / "tiny.toml", out, name, asked(place, tiny_files))
-    assert difference < 2e-3  # alone
+    differences, _ = run.run_again(place / "tiny.toml", out, name, asked(place, tiny_files))
+    assert max(differences.values(), default=0) < 2e-3  # alone
     # Time is shared out: all together took no longer than there was.
     assert 0 < sum(each["seconds"] for each in facts(out)) <= found.seconds
 

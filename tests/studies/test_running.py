@@ -97,8 +97,8 @@ def test_any_row_is_run_again_by_name(undisturbed: Path, tiny_files: dict[str, P
     table = results(Store(undisturbed))
     name = table.loc[table["strategy"] == "kmer", "trial"].iloc[0]
     toml = undisturbed.parent / "tiny.toml"
-    difference, rows = running.run_again(toml, undisturbed, name, asked(tiny_files))
-    assert difference == 0
+    differences, rows = running.run_again(toml, undisturbed, name, asked(tiny_files))
+    assert differences == {}
     assert len(rows) == (table["trial"] == name).sum()
     with pytest.raises(InputError, match=f"no trial '{name[:-1]}'; nearest: .*{name}"):
         running.run_again(toml, undisturbed, name[:-1], asked(tiny_files))

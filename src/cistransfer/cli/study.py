@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -212,14 +211,11 @@ def run(
         precision=precision.precision,
     )
     if part.trial is not None:
-        difference, rows = running.run_again(which.study, data.out, part.trial, asked)
-        same = difference == 0
-        known = None if math.isinf(difference) else difference
-        by = "" if known is None else f", by at most {known:.2g}"
-        word = "the same numbers" if same else f"OTHER numbers{by}"
+        off, rows = running.run_again(which.study, data.out, part.trial, asked)
+        words = ", ".join(f"{metric} by {gap:.2g}" for metric, gap in off.items())
         return Done(
-            {"trial": part.trial, "same": same, "difference": known, "measured": rows},
-            [f"{part.trial}: {word}"],
+            {"trial": part.trial, "same": not off, "differences": off, "measured": rows},
+            [f"{part.trial}: {f'OTHER numbers: {words}' if off else 'the same numbers'}"],
         )
     found = running.run_study(which.study, data.out, asked)
     lines = [

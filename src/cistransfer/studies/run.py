@@ -144,14 +144,13 @@ def run_study(name: PathLike, out: PathLike, asked: Asked | None = None) -> Outc
 
 def run_again(
     name: PathLike, out: PathLike, trial: str, asked: Asked
-) -> tuple[float, list[list[Any]]]:
+) -> tuple[dict[str, float], list[list[Any]]]:
     """Run a finished trial again in a folder of its own, alone, and compare.
 
     Returns
     -------
-    difference : float
-        The largest of two numbers of one name; 0 when all are the same, infinite when there are
-        others.
+    differences : dict of str to float
+        Metrics that are not the same, and by how much at most; NaN where only one run has it.
     measured : list
         Metric, value, part and item of each number of this run.
     """
@@ -175,11 +174,16 @@ def run_again(
             chosen, Path(folder) / "trial", False, by_digest, made, asked.device, asked.precision
         )
         again = run_here(task)
-    rows, known = again.measured, before[trial].measured
-    if [(m.metric, m.part, m.item) for m in rows] != [(m.metric, m.part, m.item) for m in known]:
-        return math.inf, again.to_json()["measured"]
-    gaps = [abs(one.value - two.value) for one, two in zip(rows, known, strict=True)]
-    return max(gaps, default=0.0), again.to_json()["measured"]
+    then, now = (
+        {(each.metric, each.part, each.item): each.value for each in done.measured}
+        for done in (before[trial], again)
+    )
+    differences: dict[str, float] = {}
+    for key in dict.fromkeys((*then, *now)):
+        gap = abs(then.get(key, math.nan) - now.get(key, math.nan))
+        if gap != 0:
+            differences[key[0]] = max(gap, differences.get(key[0], 0.0))
+    return differences, again.to_json()["measured"]
 
 
 def _command(name: PathLike, asked: Asked) -> str:
