@@ -25,6 +25,7 @@ TOYS = {
     "roofline": "--batch 4 --steps 1",
     "scoring_speed": "--sequences 10",
     "stacked_speed": "--device cpu --models 2 --examples 20 --alone 1",
+    "start_up": "--repeats 1",
     "study_overhead": "--engines here --trials 1",
     "track_speed": "--windows 10 --repeats 0",
     "training_memory": "--regions 200 --tasks 2 --steps 2",

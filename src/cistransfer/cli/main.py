@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import inspect
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from cistransfer.cli.command import run_app
 from cistransfer.cli.process import close_streams, mend_streams, set_environment
 from cistransfer.cli.record import GONE
 from cistransfer.cli.rerun import rerun
-from cistransfer.cli.verb import verb
+from cistransfer.cli.verb import GroupedCommand, verb
 from cistransfer.errors import InputError
 
 __all__ = ["app", "main"]
@@ -101,7 +102,30 @@ class _Group(typer.core.TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _made() -> Callable[..., Any]:
+class _Later(GroupedCommand):
+    """A verb made when it is asked for: its help from its module, the rest from its options."""
+
+    def __init__(self, name: str, place: str) -> None:
+        super().__init__(name)
+        self._place = place
+        for made_later in ("help", "callback", "params"):
+            del self.__dict__[made_later]
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("help", "callback", "params"):
+            raise AttributeError(name)
+        module, _, called = self._place.partition(":")
+        function = getattr(import_module(f"cistransfer.cli.{module}"), called)
+        if name == "help":
+            self.help = inspect.getdoc(function)
+        else:
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            verb(alone, str(self.name), function)
+            self.__dict__.update(typer.main.get_command(alone).__dict__)
+        return self.__dict__[name]
+
+
+def _made() -> Any:
     """The command with every verb, made once: typer would make it anew in every call."""
     root = typer.Typer(
         name="cistransfer",
@@ -113,16 +137,16 @@ def _made() -> Callable[..., Any]:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root.callback()(_root)
-    groups = {"": root}
+    root.command("rerun")(rerun)
     for name, about in GROUPS.items():
-        groups[name] = typer.Typer(cls=_Group, help=about, no_args_is_help=True)
-        root.add_typer(groups[name], name=name)
+        root.add_typer(typer.Typer(cls=_Group, help=about, no_args_is_help=True), name=name)
+    command: Any = typer.main.get_command(root)
+    beside, command.commands = command.commands, {}
     for words, place in VERBS.items():
         group, _, name = words.rpartition(" ")
-        module, _, function = place.partition(":")
-        verb(groups[group], name, getattr(import_module(f"cistransfer.cli.{module}"), function))
-    root.command("rerun")(rerun)
-    return typer.main.get_command(root)
+        (beside[group] if group else command).commands[name] = _Later(name, place)
+    command.commands |= beside
+    return command
 
 
 app = _made()
@@ -130,5 +154,6 @@ app = _made()
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    gc.set_threshold(5_000)  # of 700: libraries make many objects, which all stay
     mend_streams()
     sys.exit(close_streams(run_app(app)))

@@ -35,7 +35,7 @@ from cistransfer.errors import InputError, shown
 from cistransfer.options import flag_of, title_of
 from cistransfer.storage import is_stream, output, overwriting, record_of
 
-__all__ = ["Done", "verb", "written_to"]
+__all__ = ["Done", "GroupedCommand", "verb", "written_to"]
 
 
 _LENIENT = "cistransfer.lenient"

@@ -156,8 +156,6 @@ class Bundle:
         InputError
             When the bundle does not say which share its validation examples had.
         """
-        from scipy.special import expit, logit
-
         scaled: NDArray[np.float64] = np.asarray(logits, dtype=np.float64) / self.temperatures
         if prevalence is not None:
             if not 0 < prevalence < 1:
@@ -170,8 +168,9 @@ class Bundle:
                     f"{self.path}: it does not say which share of its validation examples was "
                     "bound, so its probabilities cannot be brought to another"
                 )
-            scaled = scaled + logit(prevalence) - logit(own)
-        return np.asarray(expit(scaled))
+            with np.errstate(divide="ignore"):
+                scaled = scaled + np.log(prevalence / (1 - prevalence)) - np.log(own / (1 - own))
+        return np.asarray(np.exp(-np.logaddexp(0.0, -scaled)))  # scipy's takes long to import
 
     def score(
         self,
