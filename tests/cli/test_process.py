@@ -287,3 +287,10 @@ def test_processors_of_the_affinity() -> None:
 )
 def test_one_is_no_plural(text: str, said: str | None) -> None:
     assert one(text) == (text if said is None else said)
+
+
+def test_a_name_that_no_file_can_have(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["simulate", "--out", "a" * 300]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("…: File name too long\n")
+    assert len(said) < 300

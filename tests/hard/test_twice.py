@@ -18,8 +18,10 @@ import torch
 from hard_targets import TARGETS, small_bundle
 
 from cistransfer.binding.published.indices import read_index
+from cistransfer.cli.study import _pairs
 from cistransfer.errors import InputError
 from cistransfer.evaluation.tidy import read_results
+from cistransfer.examples.draw import read_shares
 from cistransfer.genome.bed import as_regions, read_bed
 from cistransfer.genome.fasta import Genome, open_sequences
 from cistransfer.models.bundle import open_bundle
@@ -92,6 +94,12 @@ TWICE: Mapping[str, tuple[dict[str, str], Callable[[Path], object], str]] = {
         {}, lambda f: as_regions(pd.DataFrame([["c", 1, 9, 5]], columns=["chrom", "start", "end",
                                                                          "start"])),
         "two columns are called 'start'",
+    ),
+    "a share": (
+        {}, lambda f: read_shares("others=0.5,others=0.2,nobody=0.3"), "others is there twice",
+    ),
+    "a file of a study": (
+        {}, lambda f: _pairs(["matrix=a.h5", "matrix=b.h5"]), "'matrix' is named twice",
     ),
     "a column that is named": (
         {"a": "chrom\tstart\tend\tx\tx\nc\t1\t9\t5\t6\n"},

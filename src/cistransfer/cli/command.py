@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import signal
 import sys
@@ -70,8 +71,9 @@ def run_app(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> 
     except MachineError as error:
         return _refuse(str(error), as_json, code=1)
     except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
-        return _refuse(named + (error.strerror or str(error)), as_json, code=1)
+        named = f"{shown(error.filename, 200)}: " if error.filename else ""
+        wrong = error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)  # a name given
+        return _refuse(named + (error.strerror or str(error)), as_json, code=2 if wrong else 1)
     except (MemoryError, RuntimeError, ImportError, SystemError) as error:
         if not lacks_memory(error):
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,16 @@ class Folders:
     )
 
 
-def _pairs(text: str) -> tuple[str, str]:
-    name, equals, rest = text.partition("=")
-    if not equals or not name or not rest:
-        raise InputError(f"expected NAME=VALUE, found {text!r}")
-    return name.strip(), rest
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, rest = text.partition("=")
+        if not equals or not name or not rest:
+            raise InputError(f"expected NAME=VALUE, found {text!r}")
+        if name.strip() in found:
+            raise InputError(f"{name.strip()!r} is named twice: {text}")
+        found[name.strip()] = rest
+    return found
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class Part:
                 found[axis] = int(words) if axis == "tf" and words.isdecimal() else _list(words)
         if self.draws is not None:
             found["draw"] = self.draws
-        for name, words in map(_pairs, self.axis):
+        for name, words in _pairs(self.axis).items():
             found[name] = _list(words)
         return found
 
@@ -194,7 +200,7 @@ def run(
 
     asked = Asked(
         data=data.data,
-        files=dict(map(_pairs, data.file)),
+        files=_pairs(data.file),
         axes=part.axes(),
         strategies=part.strategies,
         engine=engines.engine,
@@ -289,7 +295,7 @@ def models(folder: Folder, chosen: Chosen) -> Done:
     from cistransfer.studies.store import Store
 
     store = Store(folder.folder)
-    wanted = {name: _list(words) for name, words in map(_pairs, chosen.axis)}
+    wanted = {name: _list(words) for name, words in _pairs(chosen.axis).items()}
     rows = store.models(chosen.strategies, wanted)
     return Done({"models": rows}, [f"{row['folder']}\t{row['label']}" for row in rows])
 

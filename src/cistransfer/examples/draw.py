@@ -58,9 +58,11 @@ def read_shares(text: str) -> dict[str, float]:
         return dict(PUBLISHED_NEGATIVES)
     shares = {}
     for item in filter(None, map(str.strip, text.split(","))):
-        kind, equals, number = item.partition("=")
+        kind, equals, number = (part.strip() for part in item.partition("="))
+        if kind in shares:
+            raise InputError(f"--negatives: {kind} is there twice")
         try:
-            shares[kind.strip()] = float(number)
+            shares[kind] = float(number)
         except ValueError:
             equals = ""
         if not equals:
