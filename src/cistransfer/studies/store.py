@@ -38,7 +38,8 @@ class Done:
     trial : Trial
     measured : tuple of Measured
     facts : dict
-        How it went: ``seconds``, ``cpu_seconds``, ``peak_mb``, versions, device. Not part of the
+        How it went: ``seconds``, ``cpu_seconds``, ``memory_mb``, versions, device, and
+        ``stacked``, how many trainings were one network, where it was not alone. Not part of the
         results: two runs of a trial differ in them.
     """
 
