@@ -15,7 +15,7 @@ from cistransfer.models import along as module
 from cistransfer.models import kernels
 from cistransfer.models.along import score_windows
 from cistransfer.models.cnn import CNN
-from cistransfer.models.kernels.along import Along, Lookup, slide, sum_along
+from cistransfer.models.kernels.along import Along, Lookup, overlap, slide, sum_along
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot, score_codes
@@ -112,6 +112,12 @@ def windows(starts: np.ndarray, width: int) -> np.ndarray:
     return CODES[starts[:, None] + np.arange(width)]
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of windows is worth the tables."""
+    monkeypatch.setattr(module, "_SOME", 1)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_equal_to_window_by_window_at_any_stride_and_phase(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -125,7 +131,6 @@ def test_equal_to_window_by_window_at_any_stride_and_phase(
         return score_codes(*args, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "score_codes", counted)
-    monkeypatch.setattr(module, "_DENSE", 0.6)  # more is shared than pays
     for which, starts in STARTS.items():
         for strands in ("both", "forward"):
             ticks: list[int] = []
@@ -139,18 +144,24 @@ def test_equal_to_window_by_window_at_any_stride_and_phase(
             assert found.dtype == np.float32
             assert np.abs(found - expected).max(initial=0) < 2e-5, (which, strands)
             assert sum(ticks) == len(starts)
-            own = which in ("every 200", "one", "none") or (width, which) == (NARROW, "every 100")
-            assert bool(plain) == own, which
+            assert bool(plain) == (which == "none"), which
     assert model.training
 
 
-def test_nothing_is_shared_where_that_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("n", [1, 63, 64])
+def test_few_windows_are_not_worth_tables(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.undo()  # of `small`
     monkeypatch.setattr(module.Sharing, "of", lambda model, window: seen.append(window))
-    for stride, shared in ((1, True), (75, True), (100, False), (250, False)):
-        seen: list[int] = []
-        score_windows(build_model("cnn", window=90, n_tasks=1, seed=0), CODES,
-                      along(stride * 90 // 200, 20), 90)  # fmt: skip
-        assert bool(seen) == shared, stride
+    model = build_model("cnn", window=90, n_tasks=1, seed=0)
+    score_windows(model, CODES, along(10, n), 90)
+    assert bool(seen) == (n == 64)
+
+
+def test_windows_are_scanned_along_their_stretch_where_that_is_less() -> None:
+    for stride, less in ((1, True), (75, True), (100, False), (250, False)):
+        starts = along(stride, 100)
+        assert overlap(torch.zeros(starts[-1] + 200), starts, 200) == less
 
 
 def test_batches_do_not_matter() -> None:
@@ -248,6 +259,10 @@ def test_a_look_up_is_the_convolution(filters: int, kernel: int) -> None:
         highest = nn.functional.max_pool1d(torch.maximum(expected, other).t(), width, 1).t()
         found = lookup.maxima(codes, width, Lookup(weight.flip(1, 2)))
         assert torch.allclose(found, highest, atol=1e-5)
+        starts = np.array([700, 3, 40])
+        apart = lookup.maxima_apart(codes, starts, 57, width, Lookup(weight.flip(1, 2)))
+        at = starts[:, None] + width * np.arange(57 // width)
+        assert torch.allclose(apart, highest[torch.from_numpy(at)], atol=1e-5)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 8, 13])

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.genome.codes import N
-from cistransfer.models.blocks import Ours, is_hooked, ours_of
+from cistransfer.models.blocks import Ours, is_hooked, lift, ours_of
 from cistransfer.models.cnn import CNN
 from cistransfer.models.danq import DanQ
 from cistransfer.models.kernels import in_use
-from cistransfer.models.kernels.along import Along, Lookup, sum_along
+from cistransfer.models.kernels.along import Along, Lookup, overlap, sum_along
 from cistransfer.models.model import Model, MotifFeatures, one_versus_rest
 from cistransfer.models.motif_bank import MotifBank
 from cistransfer.models.score import (
@@ -39,8 +39,8 @@ Ints = NDArray[np.int64]
 Part = Callable[[Tensor, Ints], Tensor]
 """Maps codes of a stretch, (length,), and starts of windows to features, (n, k)."""
 
-_DENSE = 0.4
-"""Share of the windows' bases that may be their own: at 200 bp strides of up to 80 bp gain."""
+_SOME = 64
+"""Windows from which on tables are worth making."""
 _TINY, _HUGE = 1e-280, 1e280
 """Sums of occupancies in float64 outside of these are computed window by window, in logarithms."""
 
@@ -74,7 +74,7 @@ def score_windows(
     """
     check_strands(strands)
     with evaluating(model), torch.inference_mode():
-        sharing = Sharing.of(model, window) if _overlap(starts, window) else None
+        sharing = Sharing.of(model, window) if len(starts) >= _SOME else None
         if sharing is None:
             rows = np.zeros((0, window), dtype=np.uint8)
             if len(starts):
@@ -94,12 +94,6 @@ def score_windows(
                 if tick is not None:
                     tick(len(part))
     return np.concatenate(parts)
-
-
-def _overlap(starts: Ints, window: int) -> bool:
-    """Whether windows overlap so much that sharing pays."""
-    below = np.minimum(np.diff(starts), window).sum() + window
-    return len(starts) > 1 and bool(below <= _DENSE * window * len(starts))
 
 
 def _together(codes: NDArray[np.uint8], starts: Ints, window: int) -> tuple[Tensor, Ints]:
@@ -183,13 +177,13 @@ def _published(network: Any, window: int) -> Part | None:
     lookup = Lookup(first.weight, first.bias)
 
     def part(codes: Tensor, starts: Ints) -> Tensor:
-        places = window - lookup.kernel + 1
-        if first.middle:
-            along = Along(lookup.scores(codes), starts, places, 1)
+        if not first.middle:
+            along = Along.of_scan(codes, starts, window, first.pool, lookup)
+        elif overlap(codes, starts, window):
+            along = Along(lookup.scores(codes), starts, window - lookup.kernel + 1, 1)
             along = _between(first, along.image(), along).pooled(first.pool)
         else:
-            rows = lookup.maxima(codes, first.pool)
-            along = Along.of_maxima(rows, starts, places, first.pool)
+            return behind(blocks, lift(one_hot(_cut(codes, starts, window))))
         along = along.replaced(first.late(along.image()))
         rest = list(zip(blocks, ours, strict=True))[1:]
         while rest:
@@ -202,13 +196,20 @@ def _published(network: Any, window: int) -> Part | None:
             along = _between(one, image, along, one.weight.shape[2]).pooled(one.pool)
             along = along.replaced(one.late(along.image()))
             del rest[0]
-        x = along.gathered()
-        for block, _ in rest:
+        return behind([block for block, _ in rest], along.gathered())
+
+    def behind(rest: Sequence[nn.Module], x: Tensor) -> Tensor:
+        for block in rest:
             x = block(x)
         found: Tensor = network.dense2(network.dense1(torch.flatten(x, 1)))
         return found
 
     return part
+
+
+def _cut(codes: Tensor, starts: Ints, window: int) -> Tensor:
+    """Codes window by window."""
+    return codes[torch.from_numpy(starts)[:, None] + torch.arange(window)]
 
 
 def _between(block: Ours, image: Tensor, along: Along, kernel: int = 1) -> Along:
@@ -225,8 +226,7 @@ def _bank(
     lookup, other = Lookup(weight), Lookup(weight.flip(1, 2))
 
     def part(codes: Tensor, starts: Ints) -> Tensor:
-        rows = lookup.maxima(codes, width, other)
-        along = Along.of_maxima(rows, starts, window - lookup.kernel + 1, width)
+        along = Along.of_scan(codes, starts, window, width, lookup, other)
         if along.pays(1):
             scores = along.replaced(scan.norm(along.image()))
             x = along.replaced(mix(scores.image())).gathered()
@@ -248,8 +248,7 @@ def _recurrent(network: Any, window: int) -> Part | None:
     lookup, width = Lookup(conv.weight, conv.bias), pool.kernel_size[1]
 
     def part(codes: Tensor, starts: Ints) -> Tensor:
-        rows = lookup.maxima(codes, width)
-        along = Along.of_maxima(rows, starts, window - lookup.kernel + 1, width)
+        along = Along.of_scan(codes, starts, window, width, lookup)
         found: Tensor = network.behind_first(dropout(relu(along.gathered())))
         return found
 
@@ -274,8 +273,7 @@ def _motifs(motifs: MotifFeatures, window: int) -> Part:
         far = ((total < _TINY) | (total > _HUGE)).any(dim=1)
         each = total.log().float()
         if far.any():
-            at = torch.from_numpy(starts)[far][:, None] + torch.arange(window)
-            each[far] = motifs.each(one_hot(codes[at]))
+            each[far] = motifs.each(one_hot(_cut(codes, starts[far.numpy()], window)))
         return motifs.bagged(each)
 
     return part

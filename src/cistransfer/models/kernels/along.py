@@ -7,6 +7,8 @@ holds a stretch's values on the finest grid that its windows need, so that every
 phase is exact. The first convolution looks words of four bases up in tables, for on one-hot most
 products are with 0.
 
+Windows that hardly overlap are scanned one by one, by look-up too.
+
 The plain function beside all of this is the network itself, window by window.
 """
 
@@ -22,7 +24,7 @@ from torch import Tensor
 
 from cistransfer.genome.codes import N
 
-__all__ = ["Along", "Lookup", "slide", "sum_along"]
+__all__ = ["Along", "Lookup", "overlap", "slide", "sum_along"]
 
 _WORD = 3  # bases looked up at once
 _LETTERS = N + 1
@@ -31,6 +33,8 @@ _COLUMNS = 128
 """Filters at a time: their tables (0.2 MB) stay in the processor's cache."""
 _PLACES = 1024
 """Places at a time, for the same reason."""
+_DENSE = 0.4
+"""Share of the windows' bases that may be their own: at 200 bp strides of up to 80 bp."""
 
 
 class Lookup:
@@ -99,9 +103,40 @@ class Lookup:
                 slide(scores, width, out=columns[at : at + _PLACES])
         return found
 
+    def maxima_apart(
+        self, codes: Tensor, starts: NDArray[np.int64], places: int, width: int,
+        other: Lookup | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Max-pooling by ``width`` of the first ``places`` of each window, window by window.
+
+        Returns
+        -------
+        tensor, shape (n, places // width, filters)
+        """
+        count = places // width
+        at = torch.from_numpy(starts)[:, None] + torch.arange(count * width)
+        words = self.words(codes)[at]
+        found = self._tables[0].new_empty(len(at), count, self.filters)
+        others = [None] * len(self._tables) if other is None else other._tables
+        parts, few = found.split(_COLUMNS, dim=2), max(1, _PLACES // (count * width))
+        for table, beside, columns in zip(self._tables, others, parts, strict=True):
+            for first in range(0, len(at), few):
+                rows = words[first : first + few].flatten(0, 1)
+                scores = _sums(rows, table)
+                if beside is not None:
+                    torch.maximum(scores, _sums(rows, beside), out=scores)
+                windows = scores.view(-1, count, width, scores.shape[1])
+                torch.amax(windows, dim=2, out=columns[first : first + few])
+        return found
+
 
 def _sums(words: Tensor, table: Tensor) -> Tensor:
     return torch.nn.functional.embedding_bag(words, table, mode="sum")
+
+
+def overlap(codes: Tensor, starts: NDArray[np.int64], window: int) -> bool:
+    """Whether windows overlap so much that a scan along their stretch is less work."""
+    return len(codes) <= _DENSE * window * len(starts)
 
 
 def slide(rows: Tensor, width: int, gap: int = 1, out: Tensor | None = None) -> Tensor:
@@ -181,6 +216,23 @@ class Along:
     gap: int
 
     @classmethod
+    def of_scan(
+        cls, codes: Tensor, starts: NDArray[np.int64], window: int, width: int,
+        lookup: Lookup, other: Lookup | None = None,
+    ) -> Along:  # fmt: skip
+        """Maxima of a look-up, and of another one, over ``width`` places.
+
+        Along the stretch where windows overlap, else window by window.
+        """
+        places = window - lookup.kernel + 1
+        if not overlap(codes, starts, window):
+            apart = lookup.maxima_apart(codes, starts, places, width, other)
+            n, count, _ = apart.shape
+            return cls(apart.flatten(0, 1), count * np.arange(n), count, 1)
+        rows = lookup.maxima(codes, width, other)
+        return cls.of_maxima(rows, starts, places, width)
+
+    @classmethod
     def of_maxima(
         cls, rows: Tensor, starts: NDArray[np.int64], places: int, width: int, gap: int = 1
     ) -> Along:
@@ -217,6 +269,10 @@ class Along:
 
     def gathered(self) -> Tensor:
         """Window by window, (n, channels, 1, length) in channels-last memory."""
+        n = len(self.starts)
+        one_by_one = len(self.rows) == n * self.length and self.gap == 1
+        if one_by_one and np.array_equal(self.starts, self.length * np.arange(n)):
+            return self.rows.view(n, 1, self.length, -1).permute(0, 3, 1, 2)
         places = self.starts[:, None] + self.gap * np.arange(self.length)
         found = self.rows.index_select(0, torch.from_numpy(places.ravel()))
         return found.view(len(places), 1, self.length, -1).permute(0, 3, 1, 2)
