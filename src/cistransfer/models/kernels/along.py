@@ -32,7 +32,7 @@ _WORDS = _LETTERS**_WORD
 _COLUMNS = 128
 """Filters at a time: their tables (0.2 MB) stay in the processor's cache."""
 _PLACES = 1024
-"""Places at a time, for the same reason."""
+"""Places at a time and thread, for the same reason."""
 _DENSE = 0.4
 """Share of the windows' bases that may be their own: at 200 bp strides of up to 80 bp."""
 
@@ -78,7 +78,7 @@ class Lookup:
         words = self.words(codes)
         found = self._tables[0].new_empty(len(words), self.filters)
         for table, columns in zip(self._tables, found.split(_COLUMNS, dim=1), strict=True):
-            for rows, some in zip(words.split(_PLACES), columns.split(_PLACES), strict=True):
+            for rows, some in zip(words.split(_places()), columns.split(_places()), strict=True):
                 some.copy_(_sums(rows, table))
         return found
 
@@ -93,14 +93,11 @@ class Lookup:
         count = len(words) - width + 1
         found = self._tables[0].new_empty(count, self.filters)
         others = [None] * len(self._tables) if other is None else other._tables
-        parts = found.split(_COLUMNS, dim=1)
+        parts, some = found.split(_COLUMNS, dim=1), _places()
         for table, beside, columns in zip(self._tables, others, parts, strict=True):
-            for at in range(0, count, _PLACES):
-                rows = words[at : at + _PLACES + width - 1]
-                scores = _sums(rows, table)
-                if beside is not None:
-                    torch.maximum(scores, _sums(rows, beside), out=scores)
-                slide(scores, width, out=columns[at : at + _PLACES])
+            for at in range(0, count, some):
+                rows = words[at : at + some + width - 1]
+                slide(_higher(rows, table, beside), width, out=columns[at : at + some])
         return found
 
     def maxima_apart(
@@ -118,20 +115,27 @@ class Lookup:
         words = self.words(codes)[at]
         found = self._tables[0].new_empty(len(at), count, self.filters)
         others = [None] * len(self._tables) if other is None else other._tables
-        parts, few = found.split(_COLUMNS, dim=2), max(1, _PLACES // (count * width))
+        parts, few = found.split(_COLUMNS, dim=2), max(1, _places() // (count * width))
         for table, beside, columns in zip(self._tables, others, parts, strict=True):
             for first in range(0, len(at), few):
                 rows = words[first : first + few].flatten(0, 1)
-                scores = _sums(rows, table)
-                if beside is not None:
-                    torch.maximum(scores, _sums(rows, beside), out=scores)
+                scores = _higher(rows, table, beside)
                 windows = scores.view(-1, count, width, scores.shape[1])
                 torch.amax(windows, dim=2, out=columns[first : first + few])
         return found
 
 
+def _places() -> int:
+    return _PLACES * torch.get_num_threads()
+
+
 def _sums(words: Tensor, table: Tensor) -> Tensor:
     return torch.nn.functional.embedding_bag(words, table, mode="sum")
+
+
+def _higher(words: Tensor, table: Tensor, beside: Tensor | None) -> Tensor:
+    scores = _sums(words, table)
+    return scores if beside is None else torch.maximum(scores, _sums(words, beside), out=scores)
 
 
 def overlap(codes: Tensor, starts: NDArray[np.int64], window: int) -> bool:
