@@ -179,6 +179,8 @@ def faults(bench: Bench, n: int) -> Tally:
     """Have operations of a verb fail one by one (all, or ``n`` of them spread over the run).
 
     Each in a branch of one run; what can have none, or finds a fault there, in a run of its own.
+    Once, in a new place; and for good, beside an earlier output and, where that is only opened,
+    in a new place too.
     """
     shim = ctypes.CDLL(os.environ["LD_PRELOAD"])
     shim.counted.restype = ctypes.c_long
@@ -188,43 +190,49 @@ def faults(bench: Bench, n: int) -> Tally:
     def counts() -> object:
         return shim.arm(below, ctypes.c_long(0), 0)
 
+    def count(made: bool) -> int:
+        bench.fresh(made)
+        bench.run(before=counts, after=lambda: told.write_text(str(shim.counted())))
+        return int(told.read_text())
+
     tally = Tally(seconds=bench.seconds)
-    bench.fresh()
-    bench.run(before=counts, after=lambda: told.write_text(str(shim.counted())))
-    count = int(told.read_text())
-    steps = range(1, count + 1)
-    chosen = {*steps} if not n or n >= count else {steps[i * count // n] for i in range(n)}
-    for full in (False, True):
-        bench.fresh(made=full)  # where it stays full, beside an earlier output
+    alone, beside = count(made=False), count(made=True)
+    ways = [(False, False, alone), (True, True, beside)]
+    if beside < alone:  # it opens what is finished, and does not repeat it
+        ways.append((True, False, alone))
+    for full, made, most in ways:
+        steps = range(1, most + 1)
+        chosen = {*steps} if not n or n >= most else {steps[i * most // n] for i in range(n)}
+        what = f"of {most} {'and all writes after' if full else 'once'}{', anew' * (not made)}"
+        bench.fresh(made)
         left = {*chosen}
         for at, code, said in branches(bench.begin, bench.place, shim, full, chosen):
             one = Tally()
-            _judge(bench, one, f"operation {at} of {count}", full, code, said)
+            _judge(bench, one, f"operation {at} {what}", made, code, said)
             if not one.faults:
                 tally.add(one)
                 left.discard(at)
         for at in sorted(left):  # in a run of its own
-            bench.fresh(made=full)
+            bench.fresh(made)
             ran = bench.run(
                 before=lambda at=at, full=full: shim.arm(below, ctypes.c_long(at), int(full))
             )
             one = Tally()
-            _judge(bench, one, f"operation {at} of {count}", full, ran.code, ran.err)
+            _judge(bench, one, f"operation {at} {what}", made, ran.code, ran.err)
             tally.add(one)
     return tally
 
 
-def _judge(bench: Bench, tally: Tally, what: str, full: bool, code: int, err: str) -> None:
-    """See what a run whose operation failed has left."""
+def _judge(bench: Bench, tally: Tally, what: str, made: bool, code: int, err: str) -> None:
+    """See what a run whose operation failed has left, beside an earlier output or not."""
     tally.tried += 1
     tally.stopped += code != 0
-    what += " and all writes after" if full else " once"
     said = _last(err)
     if code not in (0, 1) or "Traceback" in err:
         tally.faults.append(f"{bench.name}, {what}: {code} {said}")
     elif code == 1 and not said.startswith("cistransfer: "):
         tally.faults.append(f"{bench.name}, {what}: said {said!r}")
-    if (full or code == 0) and not bench.is_whole(code != 0, err):
+    if (made or code == 0) and not bench.is_whole(code != 0, err):
         tally.faults.append(f"{bench.name}, {what}: {code}, and the output is not whole")
     bench.again(tally, what, err)
 

@@ -208,7 +208,7 @@ def _beside(target: Path, suffix: str, folder: Path | None = None) -> Path:
 _LEFT = re.compile(r"\.([0-9a-f]{8})-(\d+)\.[0-9a-f]{8}\.(part|old)")
 
 
-_KEPT = re.compile(r"\.kept-[0-9a-f]{6}")
+_OURS_ALONE = re.compile(rf"{_LEFT.pattern}|\.kept-[0-9a-f]{{6}}$")
 
 
 def _left(target: Path, folder: Path, suffix: str) -> list[Path]:
@@ -428,18 +428,21 @@ def held_in(folder: Path) -> list[str]:
 
     Nor are folders in which nothing else is.
     """
-    ours = re.compile(rf"{_LEFT.pattern}|{_KEPT.pattern}$")
-
-    def holds(entry: os.DirEntry[str]) -> bool:
-        if ours.search(entry.name):
-            return False
-        try:
-            return not entry.is_dir(follow_symlinks=False) or bool(held_in(Path(entry.path)))
-        except PermissionError:  # who knows
-            return True
-
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if holds(entry))
+        return sorted(entry.name for entry in entries if _holds(entry))
+
+
+def _holds(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file of somebody's, or a folder with one in it."""
+    if _OURS_ALONE.search(entry.name):
+        return False
+    if not entry.is_dir(follow_symlinks=False):
+        return True
+    try:
+        with os.scandir(entry.path) as entries:
+            return any(_holds(each) for each in entries)
+    except PermissionError:  # who knows
+        return True
 
 
 def check_folder(path: PathLike, kind: Kind, *, overwrite: bool = False) -> None:
