@@ -93,10 +93,10 @@ def test_a_share_of_work_knows_the_context_that_it_was_given_out_in(
 def test_other_processes_give_what_this_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpus, "n_workers", lambda: 2)
     texts = ["ACGTN", "acgu", "TTTT"]
-    found = cpus.apart(encode, texts)
+    found = cpus.apart(encode, [(text,) for text in texts])
     assert [codes.tolist() for codes in found] == [[0, 1, 2, 3, 4], [0, 1, 2, 3], [3, 3, 3, 3]]
     with pytest.raises(InputError, match="sequence 2 is 1 bp long"):
-        cpus.apart(encode_many, [["AC", "GT"], ["AC", "G"]])
+        cpus.apart(encode_many, [(["AC", "GT"],), (["AC", "G"],)])
 
 
 def test_what_a_killed_process_left_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_what_a_killed_process_left_is_done_here(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(subprocess, "Popen", none)
     monkeypatch.setattr(cpus, "n_workers", lambda: 2)
-    assert [codes.tolist() for codes in cpus.apart(encode, ["A", "C"])] == [[0], [1]]
+    assert [codes.tolist() for codes in cpus.apart(encode, [("A",), ("C",)])] == [[0], [1]]
 
 
 def test_processes_end_with_the_one_that_began_them() -> None:

@@ -127,11 +127,13 @@ def as_done(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             raise
 
 
-def apart(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+def apart(
+    function: Callable[..., R], calls: Iterable[tuple[Any, ...]], *, worth: bool = True
+) -> list[R]:
     """`each` in processes of their own: for work that Python's lock would not let run at once.
 
     The processes are plain children that read from a pipe, so a script needs no
-    ``if __name__ == "__main__"``; they load the function's module anew (half a second), run linear
+    ``if __name__ == "__main__"``; they load the function's module anew, run linear
     algebra on one thread, and end with this process, whatever ends it. What a child that was killed
     (the system was out of memory) leaves undone is done here.
 
@@ -140,18 +142,22 @@ def apart(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     function : callable
         Of a module of this package, or `functools.partial` of one; what it takes and gives back
         can be pickled.
+    calls : iterable of tuples
+        The arguments of each call.
+    worth : bool
+        Whether the work takes longer than processes take to begin; by threads of this one if not.
     """
-    work = list(items)
+    work = list(calls)
     workers = min(len(work), n_workers())
-    if workers <= 1:
-        return each(function, work)
+    if workers <= 1 or not worth:
+        return each(lambda arguments: function(*arguments), work)
     children: list[_Child] = []
     waiting = iter(range(len(work)))
     results: dict[int, R] = {}
 
     def share(child: _Child) -> None:
         for number in waiting:  # one at a time: iterators of ranges are safe among threads
-            results[number] = child.call(function, work[number])
+            results[number] = child.call(function, *work[number])
 
     with one_thread(), ThreadPoolExecutor(workers) as pool:
         try:
@@ -189,13 +195,13 @@ class _Child:
                 start_new_session=True,  # Ctrl-C is for the parent, which ends it
             )
 
-    def call(self, function: Callable[[T], R], item: T) -> R:
+    def call(self, function: Callable[..., R], *arguments: Any) -> R:
         """What the function gives; done here if the process is gone."""
         if self.process is not None:
             assert self.process.stdin is not None
             assert self.process.stdout is not None
             try:
-                pickle.dump((function, item), self.process.stdin)
+                pickle.dump((function, arguments), self.process.stdin)
                 self.process.stdin.flush()
                 well, found = pickle.load(self.process.stdout)
             except (OSError, EOFError, pickle.UnpicklingError):
@@ -204,7 +210,7 @@ class _Child:
                 if not well:
                     raise found
                 return found
-        return function(item)
+        return function(*arguments)
 
     def end(self) -> None:
         process, self.process = self.process, None
@@ -219,12 +225,12 @@ def _serve() -> None:
     os.dup2(2, 1)  # what is printed is no answer
     while True:
         try:
-            function, item = pickle.load(given)
+            function, arguments = pickle.load(given)
         except EOFError:
             return
         answer: tuple[bool, Any]
         try:
-            answer = True, function(item)
+            answer = True, function(*arguments)
         except Exception as error:
             answer = False, error
         try:

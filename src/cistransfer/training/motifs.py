@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.cpus import apart, each
+from cistransfer.cpus import apart
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.motifs.denovo import find_motifs
 from cistransfer.motifs.pwm import PWM, UNIFORM, consensus
 from cistransfer.training.strategy import Strategy
 
@@ -76,25 +77,22 @@ def choose_motifs(
     kept = list(given) if strategy.motifs == "both" else []
     codes, labels = np.asarray(examples.codes[rows]), np.asarray(examples.labels[rows, 0])
     looked = _searched(labels, len(examples.rows("train")), seed)
-    if strategy.motif_folds is None:
-        found = _find(
-            (codes[looked], labels[looked]),
-            engine=strategy.engine,
-            n_motifs=_MAX_FOUND,
-            seed=seed,
-        )
-        return [*kept, *found], {}
     folds, n_motifs = strategy.motif_folds, 1
-    if many:
-        folds, n_motifs = max(2, folds // 2), _MAX_FOUND
-    fold = folds_of(labels, folds, seed)
-
-    left_out = [looked[fold[looked] != left] for left in range(fold.max() + 1)]
-    search = partial(_find, engine=strategy.engine, n_motifs=n_motifs, seed=seed)
-    work = n_motifs * sum(map(len, left_out))
-    versions = (apart if work > _MUCH_WORK else each)(
-        search, [(codes[inside], labels[inside]) for inside in left_out]
+    if folds is None or many:
+        n_motifs = _MAX_FOUND
+    search = partial(
+        find_motifs, n_motifs=n_motifs, hold_out=0.0, engine=strategy.engine, seed=seed
     )
+    if folds is None:
+        return [*kept, *(found.pwm for found in search(codes[looked], labels[looked]))], {}
+    fold = folds_of(labels, max(2, folds // 2) if many else folds, seed)
+    learned = [looked[fold[looked] != left] for left in range(fold.max() + 1)]
+    discoveries = apart(
+        search,
+        [(codes[inside], labels[inside]) for inside in learned],
+        worth=n_motifs * sum(map(len, learned)) > _MUCH_WORK,
+    )
+    versions = [[found.pwm for found in of_fold] for of_fold in discoveries]
     bags = max(len(pwms) for pwms in versions)
     by_bag = [
         pwms[bag] if bag < len(pwms) else _NOTHING for bag in range(bags) for pwms in versions
@@ -121,15 +119,6 @@ def folds_of(labels: NDArray[np.int8], folds: int, seed: int) -> NDArray[np.int6
         rows = rng.permutation(np.flatnonzero(labels == value))
         fold[rows] = np.arange(len(rows)) % folds
     return fold
-
-
-def _find(
-    examples: tuple[NDArray[np.uint8], NDArray[np.int8]], *, engine: str, n_motifs: int, seed: int
-) -> list[PWM]:
-    from cistransfer.motifs.denovo import find_motifs
-
-    found = find_motifs(*examples, n_motifs=n_motifs, hold_out=0.0, engine=engine, seed=seed)
-    return [each.pwm for each in found]
 
 
 def motif_facts(pwm: PWM) -> dict[str, Any]:
