@@ -172,3 +172,13 @@ def test_who_changes_a_file_can_change_its_hash(tmp_path: Path) -> None:
     assert target.mend is not None
     target.mend(tmp_path)
     target.read(tmp_path)
+
+
+def test_a_heap_in_which_hdf5_would_go_round_for_ever(tmp_path: Path) -> None:
+    TARGETS["weights of Keras"].files(tmp_path)
+    raw = bytearray((tmp_path / "m.h5").read_bytes())
+    first = raw.index(b"GCOL") + 16
+    raw[first : first + 16] = bytes(16)  # a free place of no size
+    (tmp_path / "m.h5").write_bytes(raw)
+    with pytest.raises(InputError, match="a heap of texts at byte"):
+        read_keras_layers(tmp_path / "m.h5")

@@ -172,8 +172,18 @@ def _check_texts(raw: bytes | mmap.mmap, path: PathLike) -> None:
 
     Attributes of texts of any length hold, for each, its length, an address and a number (16
     bytes). They stand behind the attribute's name, type and shape, each in 8 bytes or more in
-    version 1 (https://docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, IV.A.2.m).
+    version 1 (https://docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, IV.A.2.m). Nor may
+    a text of a heap in which they lie (III.E) reach behind it: HDF5 would go round for ever.
     """
+    for heap in re.finditer(b"GCOL\1\0\0\0", raw):
+        at = heap.start() + 16
+        end = heap.start() + int.from_bytes(raw[at - 8 : at], "little")
+        while at + 16 <= end <= len(raw):
+            size = int.from_bytes(raw[at + 8 : at + 16], "little")
+            is_text = raw[at : at + 2] != b"\0\0"  # else a free place, of that size with its head
+            at += 16 + -(-size // 8) * 8 if is_text else size or len(raw)
+        if not at <= end <= len(raw):
+            raise InputError(f"{path}: damaged: a heap of texts at byte {heap.start():,}")
     for name in _TEXTS:
         for found in re.finditer(name + b"\0", raw):
             for version, before, pad in ((1, 8, 8), (2, 8, 1), (3, 9, 1)):
