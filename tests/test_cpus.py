@@ -48,7 +48,7 @@ def test_a_limit_that_another_thread_has_set_is_left() -> None:
         assert blas() == before
 
 
-@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("workers", [1, 2, 64])
 def test_results_come_in_order_and_do_not_depend_on_workers(
     workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +76,7 @@ def test_as_many_workers_as_one_is_told(said: str, n: int, monkeypatch: pytest.M
     assert cpus.n_workers() == n
 
 
-@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("workers", [1, 2, 64])
 def test_a_share_of_work_knows_the_context_that_it_was_given_out_in(
     workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -320,7 +320,7 @@ def test_deeplift_adds_up(name: str, on: str, request: pytest.FixtureRequest) ->
     np.testing.assert_allclose(contributions.sum(axis=1), output - base.mean(axis=1), atol=3e-5)
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", [2, 64])
 def test_deeplift_and_influence_are_the_same_bits_with_any_number_of_workers(
     workers: int, small_cnn: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:

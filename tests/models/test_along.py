@@ -172,7 +172,7 @@ def test_batches_do_not_matter() -> None:
         assert np.abs(one - other).max() < 1e-5
 
 
-@pytest.mark.parametrize("workers", [2, 5])
+@pytest.mark.parametrize("workers", [2, 64])
 def test_neither_do_workers(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model, starts, codes, found = towers(), along(50, 40), codes_with_n(4_000), []
     for n in (1, workers):

@@ -398,7 +398,7 @@ def test_one_row_of_history() -> None:
     assert data.window == WINDOW
 
 
-@pytest.mark.parametrize("workers", [2, 5])
+@pytest.mark.parametrize("workers", [2, 64])
 def test_the_fit_does_not_depend_on_the_number_of_workers(
     workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
