@@ -256,7 +256,6 @@ def test_as_a_trunk_it_transfers_its_network(
 
 def _found(monkeypatch: pytest.MonkeyPatch, pwms: list[PWM]) -> list[dict[str, Any]]:
     """Replace the de novo search; returns what it was called with."""
-    from cistransfer.motifs import denovo
 
     calls: list[dict[str, Any]] = []
 
@@ -264,7 +263,7 @@ def _found(monkeypatch: pytest.MonkeyPatch, pwms: list[PWM]) -> list[dict[str, A
         calls.append({"codes": codes, "labels": labels, **options})
         return [type("Found", (), {"pwm": pwm}) for pwm in pwms]
 
-    monkeypatch.setattr(denovo, "find_motifs", search)
+    monkeypatch.setattr("cistransfer.training.motifs.find_motifs", search)
     return calls
 
 
@@ -394,7 +393,6 @@ def test_folds_in_which_nothing_is_found(
     target_examples: ExampleSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such a fold's motif tells no sequence from another; without any motif there is no bag."""
-    from cistransfer.motifs import denovo
     from cistransfer.training.motifs import choose_motifs
 
     plan = load_strategy("probe").model_copy(update={"motif_folds": 3, "motifs": "both"})
@@ -407,7 +405,7 @@ def test_folds_in_which_nothing_is_found(
     def search(*_: Any, **__: Any) -> list[Any]:
         return [type("Found", (), {"pwm": pwm}) for pwm in next(answers)]
 
-    monkeypatch.setattr(denovo, "find_motifs", search)
+    monkeypatch.setattr("cistransfer.training.motifs.find_motifs", search)
     chosen, bags = choose_motifs(target_examples, plan, known, seed=0)
     names = ["m1", "m20", "none", "m21", "none", "none", "m22"]
     assert [pwm.name for pwm in chosen] == names

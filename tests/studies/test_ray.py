@@ -62,7 +62,8 @@ def _end(node: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def cluster() -> Iterator[dict[str, Any]]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # a token that another run left is none of ours
     place = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))  # sockets have short names
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -97,7 +99,7 @@ class Stoppable:
     def __init__(self) -> None:
         self.came: list[int] = []
         self._before: dict[signal.Signals, Any] = {}
-        self._timers: list[threading.Timer] = []
+        self._ended = False
 
     def __enter__(self) -> None:
         self._told = sys.unraisablehook
@@ -109,8 +111,7 @@ class Stoppable:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         sys.unraisablehook = self._told
-        for timer in self._timers:
-            timer.cancel()
+        self._ended = True
         for one, handler in self._before.items():
             signal.signal(one, handler)
         if self.came and error is not None and not isinstance(error, KeyboardInterrupt):
@@ -125,6 +126,10 @@ class Stoppable:
             self._told(lost)
             return
         main = threading.main_thread().ident or 0
-        timer = threading.Timer(_MOMENT, signal.pthread_kill, (main, self.came[-1]))
-        self._timers.append(timer)
-        timer.start()
+        # not `threading.Thread`, which waits until it runs: the signal might come within this hook
+        _thread.start_new_thread(self._again, (main, self.came[-1]))
+
+    def _again(self, main: int, number: int) -> None:
+        time.sleep(_MOMENT)
+        if not self._ended:
+            signal.pthread_kill(main, number)
