@@ -160,15 +160,31 @@ def test_an_input_is_never_the_output(tmp_path: Path, capsys: pytest.CaptureFixt
     assert bed.read_text() == "chr1\t10\t60\n"
 
 
-def test_a_folder_called_as_its_tf_is_no_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+PEAKS = "--peaks p.bed --open o.bed --genome g.fa"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (f"finetune --trunk nowhere {PEAKS} --tf HNF4A", "HNF4A"),
+        (f"finetune --trunk nowhere {PEAKS} --strategy probe", "probe"),
+        (f"finetune --trunk scratch {PEAKS}", "scratch"),
+        ("pretrain --matrix m.h5 --genome g.fa --architecture cnn", "cnn"),
+        ("pretrain --matrix m.h5 --genome g.fa --strategy pretrain", "pretrain"),
+        ("study run ladder --file matrix=m.h5", "ladder"),
+    ],
+)
+def test_a_folder_called_as_a_word_is_no_input(
+    words: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "HNF4A").mkdir()
+    """The second run of a command, into the folder of the first."""
+    (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
-    words = (
-        "finetune --trunk nowhere --peaks p.bed --open o.bed --genome g.fa --tf HNF4A --out HNF4A"
-    )
-    assert run_app(app, words.split()) == 2
+    assert run_app(app, [*words.split(), "--out", name]) == 2
     assert "which would be replaced" not in capsys.readouterr().err
 
 

@@ -171,6 +171,13 @@ def _refuse_code(record: Path, given: Given, trusted: bool) -> None:
                 )
 
 
+def _files(value: Any, asked: Asked) -> list[Any]:
+    """What of an option's value names files: no name of a study that a folder has as well."""
+    path = asked.kind is Path or asked.described.path
+    values = value if isinstance(value, list | tuple) else [value]
+    return [each for each in values if (path(str(each)) if callable(path) else path)]
+
+
 def _places(plan: Plan, given: Given, words: list[str]) -> list[Path]:
     """What the options that name outputs say, after refusing an input and what is not ours."""
     named = {
@@ -179,11 +186,9 @@ def _places(plan: Plan, given: Given, words: list[str]) -> list[Path]:
         if name in given.values and (name == "out" or asked.described.writes is not None)
     }
     inputs = {
-        asked.flag: given.values[name]
+        asked.flag: _files(given.values[name], asked)
         for name, asked in plan.options.items()
-        if name in given.values
-        and name not in named
-        and (asked.kind is Path or asked.described.path)
+        if name in given.values and name not in named
     }
     places: dict[str, Path] = {}
     for name, asked in named.items():
