@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,6 +115,22 @@ def test_what_a_killed_process_left_is_done_here(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(subprocess, "Popen", none)
     monkeypatch.setattr(cpus, "n_workers", lambda: 2)
     assert [codes.tolist() for codes in cpus.apart(encode, [("A",), ("C",)])] == [[0], [1]]
+
+
+def test_a_library_that_crashes_takes_another_process_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cpus.elsewhere(encode, "AC").tolist() == [0, 1]
+    process = cpus._WAITING[-1].process
+    monkeypatch.chdir(tmp_path)
+    assert cpus.elsewhere(os.getcwd) == str(tmp_path)
+    with pytest.raises(InputError, match="sequence 2 is 1 bp long"):
+        cpus.elsewhere(encode_many, ["AC", "G"])
+    assert cpus._WAITING[-1].process is process
+    with pytest.raises(cpus.BrokenDownError):
+        cpus.elsewhere(os.abort)
+    assert cpus._WAITING == []
+    assert cpus.elsewhere(encode, "GT").tolist() == [2, 3]
 
 
 def test_processes_end_with_the_one_that_began_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
 import math
@@ -15,12 +16,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["allowed", "apart", "as_done", "bound", "each", "n_workers", "one_thread"]
+__all__ = [
+    "BrokenDownError",
+    "allowed",
+    "apart",
+    "as_done",
+    "bound",
+    "each",
+    "elsewhere",
+    "n_workers",
+    "one_thread",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _LIMITED = threading.Lock()
+_WAITING: list[_Child] = []
+"""The process of `elsewhere` that waits for the next call."""
 
 
 def allowed(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
@@ -170,6 +183,49 @@ def apart(
     return [results[number] for number in range(len(work))]
 
 
+class BrokenDownError(Exception):
+    """A process that was to call a function is gone."""
+
+
+def elsewhere(function: Callable[..., R], *arguments: Any) -> R:
+    """Call a function in another process, which a library that crashes does not take this one with.
+
+    The process stays for the next call. As for `apart`, the function is of a module of this
+    package, and what it takes and gives back can be pickled.
+
+    Raises
+    ------
+    BrokenDownError
+        When that process is gone before it has answered.
+    """
+    child = _WAITING.pop() if _WAITING else _Child()
+    if child.owner != os.getpid():  # of the process that this one is a fork of
+        child = _Child()
+    atexit.unregister(child.end)
+    atexit.register(child.end)
+    done = False
+    try:
+        found = child.call(_in_folder, os.getcwd(), function, arguments, here=False)
+        done = True
+    except BrokenDownError:
+        raise
+    except Exception:
+        done = True
+        raise
+    finally:
+        if done and child.process is not None:
+            _WAITING.append(child)
+        else:
+            child.end()
+            atexit.unregister(child.end)
+    return found
+
+
+def _in_folder(folder: str, function: Callable[..., R], arguments: tuple[Any, ...]) -> R:
+    os.chdir(folder)
+    return function(*arguments)
+
+
 class _Child:
     """Another Python process that calls what it is told."""
 
@@ -178,6 +234,7 @@ class _Child:
 
         paths = [str(Path(cistransfer.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
         threads = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
+        self.owner = os.getpid()
         self.process: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError):  # no process or no memory for it: all is done here
             self.process = subprocess.Popen(
@@ -195,8 +252,8 @@ class _Child:
                 start_new_session=True,  # Ctrl-C is for the parent, which ends it
             )
 
-    def call(self, function: Callable[..., R], *arguments: Any) -> R:
-        """What the function gives; done here if the process is gone."""
+    def call(self, function: Callable[..., R], *arguments: Any, here: bool = True) -> R:
+        """What the function gives; done here if the process is gone (or `BrokenDownError`)."""
         if self.process is not None:
             assert self.process.stdin is not None
             assert self.process.stdout is not None
@@ -206,6 +263,8 @@ class _Child:
                 well, found = pickle.load(self.process.stdout)
             except (OSError, EOFError, pickle.UnpicklingError):
                 self.end()
+                if not here:
+                    raise BrokenDownError from None
             else:
                 if not well:
                     raise found

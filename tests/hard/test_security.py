@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from hard_targets import TARGETS, packed_words
 
+from cistransfer import cpus
 from cistransfer.binding.published import indices
 from cistransfer.errors import InputError
 from cistransfer.models import packed
@@ -181,4 +182,17 @@ def test_a_heap_in_which_hdf5_would_go_round_for_ever(tmp_path: Path) -> None:
     raw[first : first + 16] = bytes(16)  # a free place of no size
     (tmp_path / "m.h5").write_bytes(raw)
     with pytest.raises(InputError, match="a heap of texts at byte"):
+        read_keras_layers(tmp_path / "m.h5")
+
+
+def test_hdf5_that_breaks_down_on_a_keras_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does on some of ten thousand damaged ones, in a process of its own."""
+
+    def broken(*_: object) -> None:
+        raise cpus.BrokenDownError
+
+    monkeypatch.setattr(cpus, "elsewhere", broken)
+    with pytest.raises(InputError, match=r"m\.h5: damaged: the library that reads HDF5 broke down"):
         read_keras_layers(tmp_path / "m.h5")

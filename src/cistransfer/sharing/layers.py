@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cistransfer import cpus
 from cistransfer.errors import InputError, shown
 from cistransfer.storage import ZIP_DAMAGE, parse_json
 
@@ -76,6 +77,16 @@ def read_keras_layers(path: PathLike) -> list[Layer]:
     InputError
         When it is none, is damaged, or holds a layer of a kind that none of our networks has.
     """
+    try:
+        return cpus.elsewhere(_layers_of_keras, path)
+    except cpus.BrokenDownError as error:
+        raise InputError(
+            f"{path}: damaged: the library that reads HDF5 broke down on it"
+        ) from error
+
+
+def _layers_of_keras(path: PathLike) -> list[Layer]:
+    """As above, in a process of its own, for HDF5 does not survive every damage."""
     try:
         if zipfile.is_zipfile(path):
             return list(_keras3(path))
