@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -103,11 +104,12 @@ def test_other_processes_give_what_this_one_gives(monkeypatch: pytest.MonkeyPatc
 def test_what_a_killed_process_left_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
     child = cpus._Child()
     assert child.process is not None
-    assert child.call(encode, "GT").tolist() == [2, 3]
+    assert child.ask(encode, ("GT",))[1].tolist() == [2, 3]
     child.process.kill()
     child.process.wait()
-    assert child.call(encode, "AC").tolist() == [0, 1]
-    assert child.process is None
+    assert child.ask(encode, ("AC",)) is None
+    assert not child.lives()
+    child.end()
 
     def none(*_: object, **__: object) -> None:
         raise OSError("no processes left")
@@ -127,10 +129,56 @@ def test_a_library_that_crashes_takes_another_process_with_it(
     with pytest.raises(InputError, match="sequence 2 is 1 bp long"):
         cpus.elsewhere(encode_many, ["AC", "G"])
     assert cpus._WAITING[-1].process is process
-    with pytest.raises(cpus.BrokenDownError):
+    with pytest.raises(cpus.BrokenDownError) as broken:
         cpus.elsewhere(os.abort)
+    assert not broken.value.killed
     assert cpus._WAITING == []
     assert cpus.elsewhere(encode, "GT").tolist() == [2, 3]
+    process = cpus._WAITING[-1].process
+    assert process is not None
+    process.kill()  # between two calls, as for want of memory
+    process.wait()
+    assert cpus.elsewhere(encode, "GT").tolist() == [2, 3]
+    with pytest.raises(cpus.BrokenDownError) as broken:
+        cpus.elsewhere(signal.raise_signal, int(signal.SIGKILL))
+    assert broken.value.killed
+
+
+def test_a_process_of_another_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a fork, whose answers its parent would get."""
+    cpus.elsewhere(encode, "A")
+    child = cpus._WAITING[-1]
+    monkeypatch.setattr(child, "owner", child.owner + 1)
+    assert cpus.elsewhere(encode, "GT").tolist() == [2, 3]
+    assert cpus._WAITING[-1] is not child
+    assert child.process is not None
+    assert child.process.poll() is None
+    monkeypatch.undo()
+    child.end()
+
+
+def test_an_interrupt_ends_processes_and_what_they_left_is_not_done() -> None:
+    code = (
+        "import time\n"
+        "from cistransfer import cpus\n"
+        "print('begun', flush=True)\n"
+        "cpus.apart(time.sleep, [(60,)] * 4)\n"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "2"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert running.stdout is not None
+    running.stdout.readline()
+    time.sleep(1)
+    began = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=50)
+    assert time.monotonic() - began < 40
+    assert b"KeyboardInterrupt" in said
 
 
 def test_processes_end_with_the_one_that_began_them() -> None:
@@ -138,7 +186,7 @@ def test_processes_end_with_the_one_that_began_them() -> None:
         "import os, signal\n"
         "from cistransfer import cpus\n"
         "child = cpus._Child()\n"
-        "child.call(len, 'ready')\n"
+        "child.ask(len, ('ready',))\n"
         "print(child.process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -8,10 +8,11 @@ import contextvars
 import math
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ R = TypeVar("R")
 _LIMITED = threading.Lock()
 _WAITING: list[_Child] = []
 """The process of `elsewhere` that waits for the next call."""
+_PATIENCE = 10.0  # seconds in which a process that broke down has ended
 
 
 def allowed(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
@@ -123,7 +125,7 @@ def each(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return list(as_done(function, items))
 
 
-def as_done(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def as_done(function: Callable[[T], R], items: Iterable[T]) -> Generator[R, None, None]:
     """What a function gives for each item, in order, as soon as it is there: by Python threads
     where there are cores, in copies of this thread's context (`contextvars`)."""
     work = list(items)
@@ -164,27 +166,46 @@ def apart(
     workers = min(len(work), n_workers())
     if workers <= 1 or not worth:
         return each(lambda arguments: function(*arguments), work)
-    children: list[_Child] = []
-    waiting = iter(range(len(work)))
+    numbers = iter(range(len(work)))  # one at a time: iterators of ranges are safe among threads
     results: dict[int, R] = {}
+    ended = threading.Event()
+    children: list[_Child] = []
 
     def share(child: _Child) -> None:
-        for number in waiting:  # one at a time: iterators of ranges are safe among threads
-            results[number] = child.call(function, *work[number])
+        for number in numbers:
+            answer = child.ask(function, work[number])
+            if ended.is_set():  # not the child's fault that it is gone
+                return
+            results[number] = _given(answer) if answer else function(*work[number])
 
-    with one_thread(), ThreadPoolExecutor(workers) as pool:
-        try:
-            children = [_Child() for _ in range(workers)]
-            for done in [pool.submit(share, child) for child in children]:
-                done.result()
-        finally:
-            for child in children:
-                child.end()
+    try:
+        with one_thread(), ThreadPoolExecutor(workers) as pool:
+            try:
+                children = [_Child() for _ in range(workers)]
+                for done in [pool.submit(share, child) for child in children]:
+                    done.result()
+            finally:
+                ended.set()
+                for child in children:
+                    child.kill()
+    finally:
+        for child in children:
+            child.end()
     return [results[number] for number in range(len(work))]
 
 
 class BrokenDownError(Exception):
-    """A process that was to call a function is gone."""
+    """A process that was to call a function is gone.
+
+    Attributes
+    ----------
+    killed : bool
+        By SIGKILL, as the system does when memory runs out; not by what it computed.
+    """
+
+    def __init__(self, killed: bool) -> None:
+        super().__init__("killed" if killed else "broken down")
+        self.killed = killed
 
 
 def elsewhere(function: Callable[..., R], *arguments: Any) -> R:
@@ -198,27 +219,15 @@ def elsewhere(function: Callable[..., R], *arguments: Any) -> R:
     BrokenDownError
         When that process is gone before it has answered.
     """
-    child = _WAITING.pop() if _WAITING else _Child()
-    if child.owner != os.getpid():  # of the process that this one is a fork of
-        child = _Child()
-    atexit.unregister(child.end)
-    atexit.register(child.end)
-    done = False
-    try:
-        found = child.call(_in_folder, os.getcwd(), function, arguments, here=False)
-        done = True
-    except BrokenDownError:
-        raise
-    except Exception:
-        done = True
-        raise
-    finally:
-        if done and child.process is not None:
-            _WAITING.append(child)
-        else:
-            child.end()
-            atexit.unregister(child.end)
-    return found
+    child = next((child for child in _WAITING if child.lives()), None) or _Child()
+    _WAITING.clear()
+    if not child.lives():  # no process could begin
+        return function(*arguments)
+    answer = child.ask(_in_folder, (os.getcwd(), function, arguments))
+    if answer is None:
+        raise BrokenDownError(child.end(_PATIENCE) == -signal.SIGKILL)
+    _WAITING.append(child)
+    return _given(answer)
 
 
 def _in_folder(folder: str, function: Callable[..., R], arguments: tuple[Any, ...]) -> R:
@@ -226,8 +235,16 @@ def _in_folder(folder: str, function: Callable[..., R], arguments: tuple[Any, ..
     return function(*arguments)
 
 
+def _given(answer: tuple[bool, Any]) -> Any:
+    """What a function gave back in another process, or raised there."""
+    well, found = answer
+    if well:
+        return found
+    raise found
+
+
 class _Child:
-    """Another Python process that calls what it is told."""
+    """Another Python process that calls what it is told, and ends with this one."""
 
     def __init__(self) -> None:
         import cistransfer
@@ -236,7 +253,7 @@ class _Child:
         threads = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
         self.owner = os.getpid()
         self.process: subprocess.Popen[bytes] | None = None
-        with contextlib.suppress(OSError):  # no process or no memory for it: all is done here
+        with contextlib.suppress(OSError):  # no process, or no memory for it
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", *(f"-W{option}" for option in sys.warnoptions)),
@@ -251,31 +268,51 @@ class _Child:
                 },
                 start_new_session=True,  # Ctrl-C is for the parent, which ends it
             )
+            atexit.register(self.end)
 
-    def call(self, function: Callable[..., R], *arguments: Any, here: bool = True) -> R:
-        """What the function gives; done here if the process is gone (or `BrokenDownError`)."""
+    def lives(self) -> bool:
+        """Whether it can be asked; by a fork of the process that began it, it cannot."""
+        if self.process is None or self.owner != os.getpid():
+            return False
+        return self.process.poll() is None
+
+    def ask(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> tuple[bool, Any] | None:
+        """Whether the function ended well, and what it gave or raised; None if the process is
+        gone. An interrupt ends it: its answer would be taken for the next one."""
+        if self.process is None:
+            return None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            pickle.dump((function, arguments), self.process.stdin)
+            self.process.stdin.flush()
+            answer: tuple[bool, Any] = pickle.load(self.process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return None
+        except BaseException:
+            self.end()
+            raise
+        return answer
+
+    def kill(self) -> None:
+        """Stop what it does, whoever waits for it."""
         if self.process is not None:
-            assert self.process.stdin is not None
-            assert self.process.stdout is not None
-            try:
-                pickle.dump((function, arguments), self.process.stdin)
-                self.process.stdin.flush()
-                well, found = pickle.load(self.process.stdout)
-            except (OSError, EOFError, pickle.UnpicklingError):
-                self.end()
-                if not here:
-                    raise BrokenDownError from None
-            else:
-                if not well:
-                    raise found
-                return found
-        return function(*arguments)
+            self.process.kill()
 
-    def end(self) -> None:
+    def end(self, patience: float = 0.0) -> int | None:
+        """Take its end away, after seconds of ``patience`` by force; its exit status."""
         process, self.process = self.process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        atexit.unregister(self.end)
+        if process is None or self.owner != os.getpid():
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+        process.kill()
+        with contextlib.suppress(BrokenPipeError), process:  # closes the pipes
+            pass
+        return process.returncode
 
 
 def _serve() -> None:

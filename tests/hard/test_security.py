@@ -18,7 +18,7 @@ from hard_targets import TARGETS, packed_words
 
 from cistransfer import cpus
 from cistransfer.binding.published import indices
-from cistransfer.errors import InputError
+from cistransfer.errors import InputError, MachineError
 from cistransfer.models import packed
 from cistransfer.motifs import files
 from cistransfer.sharing.layers import read_keras_layers
@@ -190,9 +190,15 @@ def test_hdf5_that_breaks_down_on_a_keras_file(
 ) -> None:
     """It does on some of ten thousand damaged ones, in a process of its own."""
 
-    def broken(*_: object) -> None:
-        raise cpus.BrokenDownError
+    def broken(killed: bool) -> Callable[..., None]:
+        def read(*_: object) -> None:
+            raise cpus.BrokenDownError(killed)
 
-    monkeypatch.setattr(cpus, "elsewhere", broken)
+        return read
+
+    monkeypatch.setattr(cpus, "elsewhere", broken(killed=False))
     with pytest.raises(InputError, match=r"m\.h5: damaged: the library that reads HDF5 broke down"):
+        read_keras_layers(tmp_path / "m.h5")
+    monkeypatch.setattr(cpus, "elsewhere", broken(killed=True))
+    with pytest.raises(MachineError, match=r"m\.h5: the process that read it was killed"):
         read_keras_layers(tmp_path / "m.h5")

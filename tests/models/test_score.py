@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, reverse_complement
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import (
+    at_once,
     choose_device,
     one_hot,
     reverse_codes,
@@ -200,3 +203,27 @@ def test_each_worker_has_a_model_of_its_own(
     assert "".join(item for _, item in found) == "abcdefg"
     assert len({id(own) for own, _ in found}) == workers
     assert with_copies(lambda own, item: item, model, []) == []
+
+
+def test_after_an_interrupt_no_batch_is_begun(
+    model: nn.Module, codes: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cistransfer.cpus.n_workers", lambda: 2)
+    threads, begun = torch.get_num_threads(), []
+
+    def score(number: int) -> int:
+        begun.append(number)
+        time.sleep(0.02)
+        return number
+
+    def interrupted() -> None:
+        with at_once(torch.device("cpu"), 500) as run:
+            for _ in run(score, range(500)):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert len(begun) < 100
+    time.sleep(0.1)
+    assert len(begun) < 100
+    assert torch.get_num_threads() == threads

@@ -301,11 +301,11 @@ class WindowSequences:
         labels: list[str] = []
         begins: list[int] = []
         ends: list[int] = []
+        turned: list[bool] = []
+        texts: list[str] = []
         parts: list[NDArray[np.uint8]] = []
+        held = 0
         for path in paths:
-            texts: list[str] = []
-            minus: list[tuple[int, int]] = []
-            at = 0
             for header, sequence in read_fasta(path):
                 match = _WINDOW_HEADER.match(">" + header)
                 if match is None:
@@ -314,7 +314,7 @@ class WindowSequences:
                         f"found '>{header[:60]}'; a folder or several files hold windows, a genome "
                         "is one file (put its chromosomes into one: cat FOLDER/*.fa > genome.fa)"
                     )
-                label, chrom, first, last, turned = match.groups()
+                label, chrom, first, last, minus = match.groups()
                 start, end = int(first), int(last)
                 if len(sequence) != end - start:
                     raise InputError(
@@ -325,18 +325,20 @@ class WindowSequences:
                 labels.append(label or "")
                 begins.append(start)
                 ends.append(end)
+                turned.append(minus is not None)
                 texts.append(sequence)
-                if turned:
-                    minus.append((at, at + len(sequence)))
-                at += len(sequence)
-            codes = encode("".join(texts))
-            for begin, stop in minus:
-                codes[begin:stop] = reverse_complement(codes[begin:stop])
-            parts.append(codes)
+                held += len(sequence)
+                if held > _BLOCK:
+                    parts.append(encode("".join(texts)))
+                    texts, held = [], 0
+        parts.append(encode("".join(texts)))
         self._name = name
         self.regions = regions_table(chroms, begins, ends, name=labels)
         self._codes = np.concatenate(parts)
         self._begins = np.concatenate([[0], np.cumsum(self._widths())])
+        for row in np.flatnonzero(turned):
+            window = slice(self._begins[row], self._begins[row + 1])
+            self._codes[window] = reverse_complement(self._codes[window])
         self._refuse_contradictions()
         self._index = self._widest()
 
@@ -412,8 +414,10 @@ class WindowSequences:
                 f"{len(self.regions):,} windows of the FASTA files "
                 f"({int((found < 0).sum()):,} of {len(found):,} regions are missing)"
             )
+        if not len(found):
+            return np.empty((0, width), dtype=np.uint8)
         left = self._begins[found] + (self._widths()[found] - width) // 2
-        return self._codes[left[:, None] + np.arange(width)]
+        return np.lib.stride_tricks.sliding_window_view(self._codes, width)[left]
 
 
 def _named(chroms: pd.Series, known: Iterable[str], where: str) -> pd.Series:

@@ -181,18 +181,18 @@ def at_once(device: torch.device, n_batches: int) -> Iterator[Any]:
         yield map
         return
     threads = torch.get_num_threads()
+    with contextlib.ExitStack() as begun:
+        begun.callback(torch.set_num_threads, threads)
 
-    def alone(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def call(item: Any) -> Any:
-            torch.set_num_threads(1)  # of this thread
-            return function(item)
+        def run(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+            def alone(item: Any) -> Any:
+                torch.set_num_threads(1)  # of this thread
+                return function(item)
 
-        return call
+            # closed with the block: after an interrupt no batch is begun
+            return begun.enter_context(contextlib.closing(cpus.as_done(alone, items)))
 
-    try:
-        yield lambda function, items: cpus.as_done(alone(function), items)
-    finally:
-        torch.set_num_threads(threads)
+        yield run
 
 
 def with_copies(

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from cistransfer import cpus
-from cistransfer.errors import InputError, shown
+from cistransfer.errors import InputError, MachineError, shown
 from cistransfer.storage import ZIP_DAMAGE, parse_json
 
 __all__ = ["Layer", "read_keras_layers", "read_torch_layers"]
@@ -76,10 +76,14 @@ def read_keras_layers(path: PathLike) -> list[Layer]:
     ------
     InputError
         When it is none, is damaged, or holds a layer of a kind that none of our networks has.
+    MachineError
+        When the process that read it was killed.
     """
     try:
         return cpus.elsewhere(_layers_of_keras, path)
     except cpus.BrokenDownError as error:
+        if error.killed:
+            raise MachineError(f"{path}: the process that read it was killed (memory?)") from error
         raise InputError(
             f"{path}: damaged: the library that reads HDF5 broke down on it"
         ) from error
