@@ -30,9 +30,8 @@ UNBOUND_TO_FIND, MOST_UNBOUND_TO_FIND = 5, 500
 where the part ``extra`` has them. The training part's own are always among them."""
 
 _MAX_FOUND = 3
-_MUCH_WORK = (
-    1_500  # sequences searched, over folds and motifs: less is done before a process begins
-)
+_MUCH_WORK = 1_500
+"""Sequences searched, over folds and motifs: fewer are, before a process has begun."""
 _NOTHING = PWM("none", np.array([UNIFORM]))  # occupies every sequence alike
 
 
