@@ -127,6 +127,27 @@ def test_a_folder_is_of_one_study_on_one_set_of_files(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_folder_whose_first_files_failed_is_the_studys(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, store = Store(undisturbed).plan(), Store(tmp_path / "study")
+    for failing in ("write_json", "write_text"):
+        shutil.rmtree(store.folder, ignore_errors=True)
+        store.folder.mkdir()
+        (store.folder / ".0123abcd-77.0123abcd.part").touch()  # of a killed run
+
+        def fails(*_: object) -> None:
+            raise MachineError("no space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(f"cistransfer.studies.store.{failing}", fails)
+            with pytest.raises(MachineError):
+                store.claim("tiny", {}, plan, "run", "text")
+        store.claim("tiny", {}, plan, "run", "text")
+        assert store.plan().trials == plan.trials
+        assert store.declared.read_text() == "text"
+
+
 def test_tfs_that_a_part_of_the_matrix_lacks_are_left_out_and_said(
     tiny_files: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

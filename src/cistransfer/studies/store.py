@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from cistransfer.errors import InputError, nearest, shown
-from cistransfer.storage import Kind, read_json, shaped, whole_folder, write_json, write_text
+from cistransfer.storage import (
+    Kind,
+    held_in,
+    read_json,
+    shaped,
+    whole_folder,
+    write_json,
+    write_text,
+)
 from cistransfer.studies.steps import Measured
 from cistransfer.studies.trial import Plan, Row, Trial
 
@@ -125,7 +133,7 @@ class Store:
                         f"{self.folder}: holds results of this study on other data ({name} "
                         "changed); choose another folder"
                     )
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif self.folder.exists() and (not self.folder.is_dir() or held_in(self.folder)):
             raise InputError(
                 f"{self.folder}: expected a new or empty folder, or one of a study (with "
                 "study.json); name another"
@@ -146,10 +154,10 @@ class Store:
             "notes": plan.notes,
             "commands": list(dict.fromkeys([*before.get("commands", ()), command])),
         }
+        if content != before:  # first: by it the folder is known as a study's
+            write_json(self.record, content)
         if not self.declared.is_file() or self.declared.read_text(encoding="utf-8") != text:
             write_text(self.declared, text)
-        if content != before:
-            write_json(self.record, content)
 
     def read(self) -> dict[str, Any]:
         """``study.json``."""
