@@ -264,26 +264,19 @@ def convolved(
 ) -> Stretches:
     """A convolution is linear: that of the changes alone is added to what it gave before."""
     change = changed(before, stretches)
-    count, n, three, narrow, channels = change.shape
+    count, _, three, narrow, channels = change.shape
     products = taps.products(narrow)
     start, step = stretches.start + taps.padding - taps.kernel + 1, stretches.step
     begin, shift, width = _frame(start, len(products), pool)
     below = after.stretches(begin, step, count, width)
-    values = change.new_empty((count, n, three, width, below.shape[4]))
-    values[..., :shift, :] = below[..., :shift, :]
-    values[..., shift + len(products) :, :] = below[..., shift + len(products) :, :]
+    values = below.repeat(1, 1, three, 1, 1)  # 0 outside of the sequence
     for place, (matrix, first, last) in enumerate(products):
         # those of the comb that have this place inside of the sequence
         low = min(count, max(0, -((start + place) // step)))
         high = max(low, min(count, -((start + place - after.length) // step)))
-        here = values[..., shift + place, :]
         if low < high:
             read = change[low:high, :, :, first:last].reshape(-1, (last - first) * channels)
-            here[low:high] = below[low:high, ..., shift + place, :]
-            here[low:high].flatten(0, 2).addmm_(read, matrix)
-        if high - low < count:
-            here[:low] = 0
-            here[high:] = 0
+            values[low:high, :, :, shift + place].flatten(0, 2).addmm_(read, matrix)
     return Stretches(values, begin, step)
 
 
@@ -294,7 +287,8 @@ def _frame(start: int, width: int, pool: int) -> tuple[int, int, int]:
 
 
 class Taps:
-    """A convolution as one matrix per place of a stretch's outputs: only taps that it reaches.
+    """A convolution as one matrix, of which each place of a stretch's outputs takes the rows of
+    the taps that reach it.
 
     Parameters
     ----------
@@ -303,20 +297,19 @@ class Taps:
     """
 
     def __init__(self, layer: Any) -> None:
-        self.weight = layer.weight if layer.weight.dim() == 3 else layer.weight[:, :, 0]
-        self.kernel, self.padding = self.weight.shape[2], along(layer.padding)
+        weight = layer.weight if layer.weight.dim() == 3 else layer.weight[:, :, 0]
+        self.kernel, self.padding = weight.shape[2], along(layer.padding)
+        self.rows = weight.detach().permute(2, 1, 0).contiguous()  # tap, input, output
         self._made: dict[int, list[tuple[Tensor, int, int]]] = {}
 
     def products(self, width: int) -> list[tuple[Tensor, int, int]]:
         """For each of ``width + kernel − 1`` outputs its matrix and the inputs it reads."""
         if width not in self._made:
-            made = []
+            made = self._made[width] = []
             for place in range(width + self.kernel - 1):
                 low, high = max(0, place - self.kernel + 1), min(place + 1, width)
                 tap = low + self.kernel - 1 - place
-                part = self.weight[:, :, tap : tap + high - low].permute(0, 2, 1)
-                made.append((part.flatten(1).t().contiguous().detach(), low, high))
-            self._made[width] = made
+                made.append((self.rows[tap : tap + high - low].flatten(0, 1), low, high))
         return self._made[width]
 
 
@@ -338,15 +331,17 @@ def follow(layer: Any, stretches: Stretches) -> Stretches:
     return Stretches(layer(values), start, step)
 
 
-def changed(held: Unmutated, stretches: Stretches) -> Tensor:
+def changed(held: Unmutated, stretches: Stretches, out: Tensor | None = None) -> Tensor:
     """Values less those of the unmutated sequence; 0 outside of the sequence."""
     values = stretches.values
     count, width = values.shape[0], values.shape[3]
     start, step = stretches.start, stretches.step
-    change = values - held.stretches(start, step, count, width)
-    last = start + step * (count - 1) + width
-    if start < 0 or last > held.length:
-        at = start + step * torch.arange(count)[:, None] + torch.arange(width)
-        inside = ((at >= 0) & (at < held.length)).to(values)
-        change *= inside[:, None, None, :, None]
+    change = torch.sub(values, held.stretches(start, step, count, width), out=out)
+    before = min(count, max(0, -(start // step)))  # of the comb that begin before the sequence
+    behind = min(count, max(before, (held.length - width - start) // step + 1))
+    for teeth in (range(before), range(behind, count)):
+        for tooth in teeth:
+            begin = start + tooth * step
+            change[tooth, :, :, : max(0, -begin)] = 0
+            change[tooth, :, :, max(0, held.length - begin) :] = 0
     return change

@@ -33,7 +33,7 @@ def mutagenesis(
     task: int = 0,
     on: str = "logit",
     fast: bool = True,
-    batch_size: int = 9600,
+    batch_size: int = 4800,
     tick: Callable[[int], None] | None = None,
 ) -> Floats:
     """Change of a task's output by every substitution at every position.

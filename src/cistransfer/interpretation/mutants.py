@@ -48,7 +48,7 @@ __all__ = ["AllMutants", "Chain", "mutants_of"]
 
 _FEW_UNITS = 0.9  # leave out units that are off where at most this part is on
 _MANY_UNITS = 256
-_MAX_FLOATS = 1 << 26  # of activations at a time, and of weights laid out anew
+_MAX_FLOATS = 1 << 26  # of activations at a time
 
 
 class Part(Protocol):
@@ -155,8 +155,7 @@ class Chain:
             if number and is_convolution(layer)
         }
         self.margin = 2 * (self.step + sum(width_of(layer) for layer in self.followed))
-        self.columns: dict[tuple[int, int], Tensor] = {}
-        self.n_held = 0
+        self.columns: Tensor | None = None
 
     def outputs(self, given: Tensor) -> tuple[Iterator[Tensor], Tensor]:
         """See `Part`."""
@@ -166,7 +165,7 @@ class Chain:
         if self._has_linear():
             first = run_chain(self.rest[:1], x)
             hidden = self._linear(changes, spans, first, x.shape[3])
-            each = (self._rest(rows.flatten(0, 1)) for rows in hidden)
+            each = (self._rest(rows) for rows in hidden)
             return each, run_chain(self.rest[1:], first)
         each = (self._whole(changes[row], spans, x[row]) for row in range(len(given)))
         return each, _run(self.rest, x)
@@ -198,41 +197,41 @@ class Chain:
                     here = convolved(self.taps[number], held[number], held[number + 1], here, pool)
                 else:
                     here = follow(layer, here)
-            combs.append(changed(held[self.n_followed], here))
+            combs.append(here)
             for number, position in enumerate(range(first, length, self.step)):
                 start = here.start + number * here.step
-                spans[position] = start, start + combs[-1].shape[3]
-        widest = max(comb.shape[3] for comb in combs)
-        _, n, three, _, channels = combs[0].shape
-        changes = combs[0].new_empty((n, length, three, widest, channels))
+                spans[position] = start, start + here.values.shape[3]
+        widest = max(comb.values.shape[3] for comb in combs)
+        _, n, three, _, channels = combs[0].values.shape
+        changes = combs[0].values.new_empty((n, length, three, widest, channels))
         for first, comb in enumerate(combs):
-            changes[:, first :: self.step, :, : comb.shape[3]] = comb.transpose(0, 1)
+            out = changes[:, first :: self.step, :, : comb.values.shape[3]].transpose(0, 1)
+            changed(held[self.n_followed], comb, out=out)
         return changes, spans
 
-    def _linear(self, changes: Tensor, spans: list[Span], before: Tensor, length: int) -> Tensor:
-        """First linear layer of all mutants, (n, length, 3, outputs), from its columns' changes.
+    def _linear(
+        self, changes: Tensor, spans: list[Span], before: Tensor, length: int
+    ) -> Iterator[Tensor]:
+        """First linear layer of the mutants of each sequence, (3 · length, outputs), from its
+        columns' changes.
 
         ``before`` (n, outputs) is what it gives of the sequences themselves.
         """
-        layer: Any = self.rest[0]
-        places = layer.weight.detach().unflatten(1, (-1, length)).permute(2, 1, 0)
-        out = before.new_empty((len(before), len(spans), 3, before.shape[1]))
-        for begin, end in _runs(spans):
-            here, (start, stop) = out[:, begin:end], spans[begin]
-            low, high = max(start, 0), min(stop, length)
-            if low >= high:
-                here[:] = before[:, None, None]
-                continue
-            columns = self.columns.get((low, high))
-            if columns is None:
-                columns = places[low:high].flatten(0, 1)
-                self.n_held += columns.numel()
-                if self.n_held <= _MAX_FLOATS:
-                    self.columns[low, high] = columns
-            change = changes[:, begin:end, :, low - start : high - start]
-            product = change.reshape(-1, (high - low) * change.shape[4]) @ columns
-            torch.add(product.view(here.shape), before[:, None, None], out=here)
-        return out
+        if self.columns is None:  # place, channel, output: what neighbouring places read is a view
+            layer: Any = self.rest[0]
+            turned = layer.weight.detach().t().contiguous().unflatten(0, (-1, length))
+            self.columns = turned.transpose(0, 1).contiguous()
+        runs = _runs(spans)
+        for row, own in enumerate(before):
+            out = own.repeat(3 * len(spans), 1)
+            for begin, end in runs:
+                start, stop = spans[begin]
+                low, high = max(start, 0), min(stop, length)
+                if low < high:
+                    change = changes[row, begin:end, :, low - start : high - start]
+                    columns = self.columns[low:high].flatten(0, 1)
+                    out[3 * begin : 3 * end].addmm_(change.flatten(0, 1).flatten(1), columns)
+            yield out
 
     def _rest(self, x: Tensor) -> Tensor:
         """Layers behind the first linear one, for the mutants of one sequence; ``x`` is used up."""
