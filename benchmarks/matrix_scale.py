@@ -13,6 +13,7 @@ times ``bedtools intersect -sorted -wa -wb`` of the windows with the summits and
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import os
 import shutil
@@ -59,10 +60,10 @@ def draw_places(
 
 
 def write_rows(path: Path, batches: list[pa.Table] | pa.Table) -> None:
-    """Write tab-separated rows without a header; gzip when the name ends so."""
+    """Write tab-separated rows without a header; gzip (as `gzip` does) when the name ends so."""
     options = pa.csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
-    compression = "gzip" if path.name.endswith(".gz") else None
-    with pa.output_stream(str(path), compression=compression) as out:
+    zipped = path.name.endswith(".gz")
+    with gzip.open(path, "wb", compresslevel=6) if zipped else open(path, "wb") as out:
         for table in batches if isinstance(batches, list) else [batches]:
             pa.csv.write_csv(table, out, options)
 

@@ -92,8 +92,9 @@ def content_hash(parts: MatrixParts) -> str:
     for column in ("chrom", "start", "end"):
         values = parts.regions[column]
         if column == "chrom":
-            runs = values[values != values.shift()]
-            digest.update(json.dumps([list(runs), [int(at) for at in runs.index]]).encode())
+            code, names = pd.factorize(values.to_numpy(object))
+            runs = np.flatnonzero(np.diff(code, prepend=-1))
+            digest.update(json.dumps([list(names[code[runs]]), runs.tolist()]).encode())
         else:
             digest.update(np.ascontiguousarray(values, dtype="<i8").tobytes())
     for column in ("tf", "cell"):
@@ -134,7 +135,7 @@ def _image(parts: MatrixParts) -> bytes:
     import h5py
 
     regions = parts.regions
-    chroms, codes = np.unique(regions["chrom"].to_numpy(str), return_inverse=True)
+    codes, chroms = pd.factorize(regions["chrom"].to_numpy(object), sort=True)
     text = h5py.string_dtype()
     with h5py.File("matrix", "w", driver="core", backing_store=False, block_size=1 << 22) as file:
 

@@ -221,7 +221,7 @@ def open_rows(source: RowSource, is_header: Callable[[list[str]], bool]) -> Iter
 
 
 def read_columns(
-    source: RowSource, texts: Sequence[int], numbers: Sequence[int]
+    source: RowSource, texts: Sequence[int], numbers: Sequence[int], strings: Sequence[int] = ()
 ) -> Iterator[RowBlock]:
     """Read columns (0-based) of a tab-separated file without a header, block by block.
 
@@ -230,7 +230,7 @@ def read_columns(
     InputError
         For a missing, empty, truncated or malformed file; names the line.
     """
-    needed = max(*texts, *numbers) + 1
+    needed = max(*texts, *numbers, *strings) + 1
     with open_rows(source, lambda fields: False) as rows:
         head = rows.head
         if not head.sample:
@@ -240,7 +240,7 @@ def read_columns(
                 f"{source.label}, line {head.line}: expected at least {needed} tab-separated "
                 f"columns, found {head.fields}"
             )
-        yield from rows.blocks(texts, dict.fromkeys(numbers, ""))
+        yield from rows.blocks(texts, dict.fromkeys(numbers, ""), strings)
 
 
 def _cut(label: str, stream: Any) -> Iterator[bytes]:

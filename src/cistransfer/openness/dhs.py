@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.intervals import MAX_POSITION, expand_ranges
+from cistransfer.genome.intervals import MAX_POSITION
 from cistransfer.genome.rows import RowSource, read_columns
 from cistransfer.openness.regions import OpenRegions
 from cistransfer.openness.samples import Sample
 from cistransfer.storage import open_text
 
 __all__ = ["dhs_samples", "read_dhs_clusters", "read_dhs_sources"]
+
+_MAX_TABLE = 1 << 16  # ids up to here are looked up in a table
 
 
 def read_dhs_sources(path: str | os.PathLike[str]) -> dict[int, str]:
@@ -109,8 +111,18 @@ def read_dhs_clusters(
     """
     source = RowSource.of(path)
     numbers = np.array(sorted(sources), dtype=np.int64)
-    lists: list[tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.int64]]] = []
-    for block in read_columns(source, texts=(1, 7), numbers=(2, 3)):
+    called = [sources[number] for number in numbers.tolist()]
+    chosen = {name for sample in samples for name in sample.dhs_sources}
+    used = [at for at, name in enumerate(called) if name in chosen]
+    line_of = np.full(len(numbers), -1)
+    line_of[used] = np.arange(len(used))
+    lines = {
+        sample.cell: [line for line, at in enumerate(used) if called[at] in sample.dhs_sources]
+        for sample in samples
+    }
+    tables: list[pd.DataFrame] = []
+    opened: dict[str, list[NDArray[np.bool_]]] = {cell: [] for cell in lines}
+    for block in read_columns(source, texts=(1,), numbers=(2, 3), strings=(7,)):
         names, chrom = block.texts[1]
         start, end = block.numbers[2], block.numbers[3]
         bad = (start < 0) | (start >= end) | (end > MAX_POSITION)
@@ -120,50 +132,56 @@ def read_dhs_clusters(
                 f"{where}: expected 0 ≤ start < end in columns 3 and 4 (of a chromosome), found "
                 f"{start[i]} and {end[i]}"
             )
-        distinct, code = block.texts[7]
-        ids, count = _parse_ids(distinct, str(path))
-        number = np.minimum(np.searchsorted(numbers, ids), len(numbers) - 1)
-        unknown = ids[numbers[number] != ids]
-        if len(unknown):
-            raise InputError(
-                f"{path}: source id {unknown.min()} is not in the sources table "
-                f"(ids {numbers[0]} to {numbers[-1]})"
-            )
-        keep = np.flatnonzero(~np.array(["_" in name for name in names])[chrom])
-        table = regions_table(np.array(names, object)[chrom[keep]], start[keep], end[keep])
-        first = np.cumsum(count) - count
-        position, row = expand_ranges(first[code[keep]], (first + count)[code[keep]])
-        lists.append((table, row, number[position]))
-    regions = pd.concat([table for table, _, _ in lists], ignore_index=True)
-    at = np.cumsum([0, *(len(table) for table, _, _ in lists)])
-    row = np.concatenate([rows + at[part] for part, (_, rows, _) in enumerate(lists)])
-    number = np.concatenate([values for _, _, values in lists])
-    # Rows by source: sorted once (counting sort for small numbers), then cut.
-    small = number.astype(np.uint16) if len(numbers) <= 1 << 16 else number
-    ends = np.cumsum(np.bincount(number, minlength=len(numbers)))
-    by_source = np.split(row[np.argsort(small, kind="stable")], ends[:-1])
-    of_name: dict[str, list[NDArray[np.int64]]] = {}
-    for at, rows in zip(numbers.tolist(), by_source, strict=True):
-        of_name.setdefault(sources[at], []).append(rows)
-    opened = {}
-    for sample in samples:
-        own = np.zeros(len(regions), dtype=bool)
-        for name in sample.dhs_sources:
-            for rows in of_name[name]:
-                own[rows] = True
-        opened[sample.cell] = own
-    return OpenRegions(regions, opened)
+        ids, count = _parse_ids(block.strings[7], str(path))
+        line = line_of[_place_of(ids, numbers, str(path))]
+        row = np.repeat(np.arange(block.rows), count)
+        if (line < 0).any():
+            row, line = row[line >= 0], line[line >= 0]
+        # Which source is open where, in one block: small enough to be filled at random.
+        is_open = np.zeros((len(used), block.rows), dtype=bool)
+        is_open.reshape(-1)[line * block.rows + row] = True
+        keep = ~np.array(["_" in name for name in names])[chrom]
+        some = slice(None) if keep.all() else keep
+        tables.append(regions_table(np.array(names, object)[chrom[some]], start[some], end[some]))
+        for cell, parts in opened.items():
+            own = lines[cell]
+            parts.append((is_open[own[0]] if len(own) == 1 else is_open[own].any(axis=0))[some])
+    return OpenRegions(
+        pd.concat(tables, ignore_index=True),
+        {cell: np.concatenate(parts) for cell, parts in opened.items()},
+    )
 
 
-def _parse_ids(lists: list[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _place_of(
+    ids: NDArray[np.int64], numbers: NDArray[np.int64], where: str
+) -> NDArray[np.int64]:
+    """The place of each id among all of them, which ascend."""
+    highest = int(numbers[-1])
+    if highest < _MAX_TABLE:
+        table = np.full(highest + 2, -1)
+        table[numbers] = np.arange(len(numbers))
+        place = table.take(ids, mode="clip")
+    else:
+        place = np.minimum(np.searchsorted(numbers, ids), len(numbers) - 1)
+        place[numbers[place] != ids] = -1
+    if (place < 0).any():
+        raise InputError(
+            f"{where}: source id {ids[place < 0].min()} is not in the sources table "
+            f"(ids {numbers[0]} to {highest})"
+        )
+    return place
+
+
+def _parse_ids(lists: pa.Array, where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Parse ``1,12,19,`` lists into their ids laid end to end, and how many each list has."""
     try:
-        split = pc.split_pattern(pc.utf8_rtrim(pa.array(lists), ","), ",")
+        split = pc.split_pattern(pc.utf8_rtrim(lists, ","), ",")
         ids = pc.cast(pc.list_flatten(split), pa.int64()).to_numpy()
     except pa.ArrowInvalid:
         ids = np.array([-1])
     if (ids < 0).any():
-        wrong = next((t for t in lists if not t.replace(",", "").isdigit()), lists[0])
+        texts = lists.to_pylist()
+        wrong = next((t for t in texts if not t.replace(",", "").isdigit()), texts[0])
         raise InputError(
             f"{where}: expected comma-separated source ids in column 8, found {wrong[:60]!r}"
         )

@@ -126,21 +126,33 @@ class OpenRegions:
                 "no open region is left: "
                 + ", ".join(f"{count:,} {why}" for why, count in left_out.items() if count)
             )
-        chroms, code = np.unique(table["chrom"].to_numpy(str), return_inverse=True)
+        code, chroms = pd.factorize(table["chrom"].to_numpy(object), sort=True)
         start, end = table["start"].to_numpy(), table["end"].to_numpy()
-        order = np.lexsort((end, start, code))
-        code, start, end = code[order], start[order], end[order]
-        fresh = np.ones(len(order), dtype=bool)
+        if not _is_sorted(code, start, end):
+            order = np.lexsort((end, start, code))
+            rows, code, start, end = rows[order], code[order], start[order], end[order]
+        fresh = np.ones(len(rows), dtype=bool)
         fresh[1:] = (code[1:] != code[:-1]) | (start[1:] != start[:-1]) | (end[1:] != end[:-1])
-        target = np.cumsum(fresh) - 1
         left_out["equal to another window (merged)"] = int((~fresh).sum())
-        final = regions_table(chroms.astype(object)[code[fresh]], start[fresh], end[fresh])
+        final = regions_table(chroms[code[fresh]], start[fresh], end[fresh])
+        first, again = rows[fresh], rows[~fresh]
+        target = (np.cumsum(fresh) - 1)[~fresh]
         opened = {}
         for cell in cells:
-            opened[cell] = np.zeros(len(final), dtype=bool)
-            opened[cell][target[self.open[cell][rows[order]]]] = True
+            opened[cell] = self.open[cell].take(first)
+            opened[cell][target[self.open[cell].take(again)]] = True
         windows = replace(self, regions=final, open=opened, notes=tuple(notes))
         return windows, {why: n for why, n in left_out.items() if n}
+
+
+def _is_sorted(*keys: NDArray[np.integer]) -> bool:
+    """Whether rows ascend by keys, the first of which counts most."""
+    level = np.ones(len(keys[0]) - 1, dtype=bool)
+    for key in keys:
+        if (level & (key[1:] < key[:-1])).any():
+            return False
+        level &= key[1:] == key[:-1]
+    return True
 
 
 def _check_places(chrom: pd.Series, end: NDArray[np.int64]) -> None:
