@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
@@ -48,6 +49,41 @@ def test_a_limit_that_another_thread_has_set_is_left() -> None:
             assert set(pool.submit(inner).result()) == {1}
             assert set(blas()) == {1}
         assert blas() == before
+
+
+def counted(n: int, made: list[int]) -> Generator[int, None, None]:
+    try:
+        for number in range(n):
+            made.append(number)
+            yield number
+        raise InputError("line 4 is wrong")
+    finally:
+        made.append(-1)
+
+
+@pytest.mark.parametrize("room", [0, 1, 100])
+def test_what_is_made_ahead_comes_in_order_with_its_error_at_its_place(room: int) -> None:
+    made: list[int] = []
+    with cpus.ahead(counted(4, made), room) as items:
+        found = [next(items)]
+        time.sleep(0.01)
+        assert len(made) <= room + 3
+        with pytest.raises(InputError, match="line 4"):
+            found.extend(items)
+    assert found == [0, 1, 2, 3]
+    assert made == [0, 1, 2, 3, -1]
+
+
+def test_nothing_is_made_ahead_any_more_when_the_block_ends() -> None:
+    made: list[int] = []
+    with ThreadPoolExecutor(1) as pool:
+        with cpus.ahead(counted(1 << 40, made), room=3, size=lambda item: 2) as items:
+            assert next(items) == 0
+            time.sleep(0.01)
+        assert made[-1] == -1
+        assert len(made) <= 6
+        with pytest.raises(cpus.StoppedError):
+            pool.submit(next, items).result()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 64])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import collections
 import contextlib
 import contextvars
 import math
@@ -19,6 +20,8 @@ from typing import Any, TypeVar
 
 __all__ = [
     "BrokenDownError",
+    "StoppedError",
+    "ahead",
     "allowed",
     "apart",
     "as_done",
@@ -140,6 +143,84 @@ def as_done(function: Callable[[T], R], items: Iterable[T]) -> Generator[R, None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+class StoppedError(Exception):
+    """What was to be made ahead is no longer wanted: the block that asked for it has ended."""
+
+
+@contextlib.contextmanager
+def ahead(
+    items: Generator[T, None, None], room: int, size: Callable[[T], int] = lambda item: 1
+) -> Iterator[Iterator[T]]:
+    """What a generator gives, made by a thread from now on, whether or not somebody takes it yet.
+
+    The end of the block ends the thread, at the next item: who still waits for one gets a
+    `StoppedError`. An error of the generator is raised where its item would be taken.
+
+    Parameters
+    ----------
+    items : generator
+    room : int
+        The thread waits while what it made, and nobody has taken, is larger.
+    size : callable
+        Of an item, in the unit of ``room``.
+    """
+    held: collections.deque[T] = collections.deque()
+    changed = threading.Condition()
+    used = 0
+    ended = stopped = False
+    wrong: list[BaseException] = []
+
+    def may_go_on() -> bool:
+        return used <= room or stopped
+
+    def may_take() -> bool:
+        return bool(held) or ended or stopped
+
+    def make() -> None:
+        nonlocal used, ended
+        try:
+            with contextlib.closing(items):
+                for item in items:
+                    with changed:
+                        changed.wait_for(may_go_on)
+                        if stopped:
+                            break
+                        held.append(item)
+                        used += size(item)
+                        changed.notify_all()
+        except BaseException as error:
+            wrong.append(error)
+        with changed:
+            ended = True
+            changed.notify_all()
+
+    def taken() -> Iterator[T]:
+        nonlocal used
+        while True:
+            with changed:
+                changed.wait_for(may_take)
+                if stopped:
+                    raise StoppedError
+                if not held:
+                    break
+                item = held.popleft()
+                used -= size(item)
+                changed.notify_all()
+            yield item
+        if wrong:
+            raise wrong[0]
+
+    maker = threading.Thread(target=contextvars.copy_context().run, args=(make,))
+    maker.start()
+    try:
+        yield taken()
+    finally:
+        with changed:
+            stopped = True
+            changed.notify_all()
+        maker.join()
 
 
 def apart(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -148,10 +149,13 @@ def test_an_input_that_changes_during_the_build(
     assert not (tmp_path / "m.h5").exists()
 
 
-def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row that is held costs eight bytes or more; what the peak may differ by is a block of the
     reader that is in flight or not, as the threads happen to run. The smaller file is as large as
     what the reader reads ahead."""
+    monkeypatch.setattr(build_module, "_AHEAD", 1 << 20)
     sizes = (2_400_000, 7_200_000)
     peaks = []
     for n_rows in sizes:
@@ -162,3 +166,53 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         tracemalloc.stop()
         assert report.peak_rows == n_rows
     assert peaks[1] - peaks[0] < 1.0 * (sizes[1] - sizes[0])
+
+
+@pytest.mark.parametrize("room", [0, 1 << 26])
+def test_evidence_that_is_read_ahead_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    options = write_inputs(tmp_path, 200_000)  # several blocks of rows
+    monkeypatch.setattr(build_module, "_AHEAD", room)
+    build_matrix(tmp_path / "m.h5", **options)
+    assert open_matrix(tmp_path / "m.h5").content_hash == (
+        "sha256:c717baec464a62a74abe2d620de220f03096e594d4d247831ca47d3000b81759"
+    )
+    (tmp_path / "dhs").write_text("1\tchr1\tx\t150\tx\t0\t1\t1,\t9,\n")
+    (tmp_path / "peaks.bed").write_text("chr1\t9\t3\tE.TF1.K562\t0\t.\n")
+    with pytest.raises(InputError, match=r"dhs, line 1"):  # the peaks are not asked for
+        build_matrix(tmp_path / "m.h5", **options)
+
+
+def test_an_interrupt_ends_a_build_that_would_read_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = write_inputs(tmp_path, 1000)
+    read, closed, sent = build_module.read_evidence, threading.Event(), threading.Event()
+
+    def endless(paths: Any, kind: str) -> Any:
+        pieces = list(read(paths, kind))
+        try:
+            yield pieces[0]
+            while kind == "peaks":
+                yield pieces[1]
+        finally:
+            closed.set()
+
+    def interrupted(rows: int) -> None:
+        if not sent.is_set():
+            sent.set()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    collect, threads = build_module.collect, threading.active_count()
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        return collect(*args, **{**kwargs, "advance": interrupted})
+
+    monkeypatch.setattr(build_module, "read_evidence", endless)
+    monkeypatch.setattr(build_module, "collect", watched)
+    with pytest.raises(KeyboardInterrupt):
+        build_matrix(tmp_path / "m.h5", **options)
+    assert closed.is_set()
+    assert threading.active_count() == threads
+    assert not (tmp_path / "m.h5").exists()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ from cistransfer.binding.file import (
     write_matrix,
 )
 from cistransfer.binding.readers.collect import Found, Pair, collect
-from cistransfer.binding.readers.evidence import evidence_files
+from cistransfer.binding.readers.evidence import Piece, evidence_files, read_evidence
+from cistransfer.cpus import ahead
 from cistransfer.errors import InputError, nearest
 from cistransfer.genome.assemblies import (
     assemblies,
@@ -138,7 +139,12 @@ def build_matrix(
         *(("peaks", path) for path in evidence_files(peaks)),
         *(("tfbs", path) for path in evidence_files(tfbs)),
     ]
-    with ThreadPoolExecutor(1) as beside:
+    # Whatever ends this block ends first what is read ahead, and so those who wait for it.
+    with (
+        ThreadPoolExecutor(3) as beside,
+        ahead(read_evidence(tfbs, "tfbs"), _AHEAD, _nbytes) as tfbs_read,
+        ahead(read_evidence(peaks, "peaks"), _AHEAD, _nbytes) as peaks_read,
+    ):
         recorded = beside.submit(record_inputs, files)
         access = opened if isinstance(opened, OpenRegions) else read_open(opened)
         if not access.samples:
@@ -157,7 +163,7 @@ def build_matrix(
         accessibility = np.stack([np.packbits(states) for states in windows.open.values()])
         open_bits = dict(zip(cells, accessibility, strict=True))
         called, sites, pairs = _evidence(
-            middle, access, open_bits, peaks, tfbs, how, treated, names.assembly
+            beside, middle, access, open_bits, peaks_read, tfbs_read, how, treated, names.assembly
         )
         inputs = record_inputs(access.files) + recorded.result()
     unmatched = unmatched_cells(called, "peaks", access) + unmatched_cells(sites, "tfbs", access)
@@ -225,6 +231,14 @@ def build_matrix(
     return report
 
 
+_AHEAD = 1 << 26
+"""Bytes of peaks, and of TFBS, that are read before the regions are known, and held."""
+
+
+def _nbytes(piece: Piece) -> int:
+    return piece.nbytes
+
+
 def _how(assayed: str | None, peaks: Sequence[PathLike], tfbs: Sequence[PathLike]) -> str:
     """Settle what makes a TF assayed; refuse what the evidence cannot answer."""
     if not peaks and not tfbs:
@@ -250,22 +264,23 @@ def _middles(table: pd.DataFrame, window: int, width: int) -> pd.DataFrame:
 
 
 def _evidence(
+    pool: Executor,
     table: pd.DataFrame,
     access: OpenRegions,
     open_bits: Mapping[str, NDArray[np.uint8]],
-    peaks: Sequence[PathLike],
-    tfbs: Sequence[PathLike],
+    peaks: Iterable[Piece],
+    tfbs: Iterable[Piece],
     how: str,
     treated: bool,
     assembly: str | None,
 ) -> tuple[Found, Found, list[Pair]]:
-    """Read all evidence and settle which TF × cell pairs are assayed (sorted)."""
+    """Place all evidence and settle which TF × cell pairs are assayed (sorted)."""
     index = index_regions(table)
-    with progress.bar("Reading peaks and TFBS (rows)") as bar, ThreadPoolExecutor(2) as pool:
+    with progress.bar("Reading peaks and TFBS (rows)") as bar:
         reading = {
             kind: pool.submit(
                 collect,
-                paths,
+                pieces,
                 kind,
                 index,
                 names_of(access.samples, kind),
@@ -274,7 +289,7 @@ def _evidence(
                 assembly=assembly,
                 advance=bar.advance,
             )
-            for kind, paths in (("tfbs", tfbs), ("peaks", peaks))
+            for kind, pieces in (("tfbs", tfbs), ("peaks", peaks))
         }
         sites, called = reading["tfbs"].result(), reading["peaks"].result()
     pairs = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,6 +58,8 @@ def quoted(text: str) -> str:
 
 def whole_number(text: str) -> int | None:
     """Read an integer as people's tools write it (``100000``, ``1e+05``, ``100000.0``)."""
+    if text.isdigit() and text.isascii():
+        return int(text) if len(text) < 19 else None
     text = text.strip()
     digits = text.removeprefix("-")
     if digits.isascii() and digits.isdigit():
@@ -191,7 +194,12 @@ class Rows:
         """
         if self.head.sample:
             reader = _BlockReader(self.head, tuple(texts), dict(numbers), tuple(strings))
-            yield from _ahead(reader.read(self._first, self._rest))
+            second = next(self._rest, None)
+            if second is None:  # a small file is not worth a thread
+                yield from reader.read(self._first, iter(()))
+            else:
+                rest = itertools.chain([second], self._rest)
+                yield from _ahead(reader.read(self._first, rest))
 
 
 @contextlib.contextmanager

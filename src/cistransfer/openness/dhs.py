@@ -145,16 +145,15 @@ def read_dhs_clusters(
         tables.append(regions_table(np.array(names, object)[chrom[some]], start[some], end[some]))
         for cell, parts in opened.items():
             own = lines[cell]
-            parts.append((is_open[own[0]] if len(own) == 1 else is_open[own].any(axis=0))[some])
+            states = is_open[own[0]] if len(own) == 1 else np.logical_or.reduce(is_open[own])
+            parts.append(states[some])
     return OpenRegions(
         pd.concat(tables, ignore_index=True),
         {cell: np.concatenate(parts) for cell, parts in opened.items()},
     )
 
 
-def _place_of(
-    ids: NDArray[np.int64], numbers: NDArray[np.int64], where: str
-) -> NDArray[np.int64]:
+def _place_of(ids: NDArray[np.int64], numbers: NDArray[np.int64], where: str) -> NDArray[np.int64]:
     """The place of each id among all of them, which ascend."""
     highest = int(numbers[-1])
     if highest < _MAX_TABLE:

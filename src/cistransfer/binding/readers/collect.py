@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cistransfer.binding.readers.evidence import Experiment, Placed, open_evidence, place_rows
+from cistransfer.binding.readers.evidence import Experiment, Piece, Placed
 from cistransfer.errors import InputError
 from cistransfer.genome.assemblies import check_assembly_names, match_names
 from cistransfer.genome.intervals import RegionIndex, overlapping
@@ -22,6 +22,14 @@ __all__ = ["EvidenceBits", "Found", "Pair", "collect"]
 
 Pair = tuple[str, str]
 """TF and cell."""
+
+
+def bit_of(region: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """The bit of each region in its byte, as `numpy.packbits` has it."""
+    return _BITS.take(region & 7)
+
+
+_BITS = (128 >> np.arange(8)).astype(np.uint8)
 
 
 @dataclass
@@ -49,11 +57,7 @@ class EvidenceBits:
             grown = np.zeros(room, np.uint8)
             grown[: len(self._bits)] = self._bits
             self._bits = grown
-        byte = experiment * stride + (region >> 3)
-        place = region & 7
-        for bit in range(8):
-            hit = byte[place == bit]
-            self._bits[hit] |= np.uint8(128 >> bit)
+        np.bitwise_or.at(self._bits, experiment * stride + (region >> 3), bit_of(region))
 
     def row(self, experiment: int) -> NDArray[np.uint8]:
         """Packed bits (`numpy.packbits`) of one experiment."""
@@ -114,7 +118,7 @@ class Found:
 
 
 def collect(
-    paths: Sequence[str | os.PathLike[str]],
+    pieces: Iterable[Piece],
     kind: str,
     index: RegionIndex,
     cells: Mapping[str, str],
@@ -128,8 +132,8 @@ def collect(
 
     Parameters
     ----------
-    paths : sequence of path
-        See `cistransfer.binding.readers.evidence.open_evidence`.
+    pieces : iterable of Piece
+        See `cistransfer.binding.readers.evidence.read_evidence`.
     kind : {"peaks", "tfbs"}
     cells : mapping of str → str
         Upper-cased name in these files → cell (`cistransfer.openness.samples.names_of`).
@@ -145,12 +149,13 @@ def collect(
     Raises
     ------
     InputError
-        When none of the rows of one of the ``paths`` lies in a region; and for malformed files.
+        When none of the rows of one of the paths lies in a region; and for malformed files.
     """
-    found = Found(EvidenceBits(len(index.begin)))
+    found = Found(EvidenceBits(index.n_regions))
     bits = np.stack(list(opened.values()))
     row_of = {cell: row for row, cell in enumerate(opened)}
     cell_rows: list[int] = []  # of each pair
+    placed_rows = np.zeros(0, dtype=np.int64)  # of each pair
     # Each experiment's row in the bits (−1: not used), and the counter and key of its rows.
     settled: dict[Experiment, tuple[int, Counter[Any], Any]] = {}
 
@@ -169,33 +174,40 @@ def collect(
                 settled[experiment] = (row, found.used, pair)
         return settled[experiment]
 
-    for path in paths:
+    for _, of_path in groupby(pieces, lambda piece: piece.path):
         before = _totals(found.chroms)
         seen: set[str] = set()
-        for source, experiment in open_evidence([path], kind):
-            if experiment is not None:
-                settle(experiment)
+        path: object = None
+        for _, of_file in groupby(of_path, lambda piece: piece.file):
+            begun = next(of_file)
+            path = begun.name
+            if begun.experiment is not None:
+                settle(begun.experiment)
             chroms: dict[str, list[int]] = {}
-            for rows in place_rows(source, experiment, kind):
-                names = found.by_regions(rows.chroms, index.offset, assembly, source.label)
-                placed = replace(rows, chroms=names)
-                fates = [settle(each) for each in placed.experiments]
-                counts = np.bincount(placed.experiment, minlength=len(fates)).tolist()
-                for (_, counter, key), count in zip(fates, counts, strict=True):
-                    counter[key] += count
-                pair = np.array([row for row, _, _ in fates], dtype=np.int64)[placed.experiment]
+            fates: list[tuple[int, Counter[Any], Any]] = []
+            counts = np.zeros(0, dtype=np.int64)  # rows of each
+            for placed in (piece.placed for piece in of_file if piece.placed is not None):
+                names = found.by_regions(placed.chroms, index.offset, assembly, begun.label)
+                fates += map(settle, placed.experiments)
+                counts = _added(counts, placed.experiment, len(fates))
+                pair = np.array([row for row, _, _ in fates], dtype=np.int64)
                 open_bits = bits, np.array(cell_rows, dtype=np.int64)
-                _mark(found, index, placed, pair, open_bits, chroms)
-                found.rows += len(pair)
+                at_home = _mark(
+                    found, index, replace(placed, chroms=names), pair, open_bits, chroms
+                )
+                placed_rows = _added(placed_rows, at_home, len(cell_rows))
+                found.rows += len(placed.experiment)
                 found.summits.update(placed.summits)
-                advance(len(pair))
+                advance(len(placed.experiment))
+            for (_, counter, key), count in zip(fates, counts.tolist(), strict=True):
+                counter[key] += count
             seen |= chroms.keys()
             for chrom, counted in chroms.items():
                 total = found.chroms.setdefault(chrom, [0, 0])
                 total[:] = np.add(total, counted).tolist()
             if chroms and index.offset.keys().isdisjoint(chroms):
                 found.elsewhere.append(
-                    f"{source.label}: none of its rows lies on a chromosome with open regions "
+                    f"{begun.label}: none of its rows lies on a chromosome with open regions "
                     f"(it has {name_chroms(chroms)}; they have {name_chroms(index.offset)})"
                 )
         read, hits = np.subtract(_totals(found.chroms), before)
@@ -205,7 +217,17 @@ def collect(
                 f"has rows on {name_chroms(seen)}, the open regions are on "
                 f"{name_chroms(index.offset)}; is it of the same genome assembly?"
             )
+    for key, row in found.pairs.items():
+        if row < len(placed_rows) and placed_rows[row]:
+            found.placed[key] = int(placed_rows[row])
     return found
+
+
+def _added(counts: NDArray[np.int64], codes: NDArray[np.integer], n: int) -> NDArray[np.int64]:
+    """Counts of numbers below n, with some more of them."""
+    more = np.bincount(codes, minlength=n)
+    more[: len(counts)] += counts
+    return more
 
 
 def _totals(chroms: Mapping[str, list[int]]) -> tuple[int, int]:
@@ -216,37 +238,43 @@ def _mark(
     found: Found,
     index: RegionIndex,
     placed: Placed,
-    pair: NDArray[np.int64],
+    pair_of: NDArray[np.int64],
     open_bits: tuple[NDArray[np.uint8], NDArray[np.int64]],
     chroms: dict[str, list[int]],
-) -> None:
-    """Mark the regions that rows touch, and count rows by pair and by chromosome.
+) -> NDArray[np.int64]:
+    """Mark the regions that rows touch, and count rows by chromosome.
 
-    ``open_bits``: packed bits of the open regions of each cell, and the cell of each pair.
+    ``pair_of``: each experiment's pair, −1 for none. ``open_bits``: packed bits of the open regions
+    of each cell, and the cell of each pair. Returned are the pairs of the rows that touch a region
+    which is open in their cell.
     """
-    own = np.flatnonzero(pair >= 0)
-    chrom = placed.chrom[own]
-    row, region = overlapping(index, placed.chroms, chrom, placed.start[own], placed.end[own])
-    mine = pair[own]
-    of_pair = mine[row]
+    pair, chrom, start, end = (
+        pair_of.take(placed.experiment),
+        placed.chrom,
+        placed.start,
+        placed.end,
+    )
+    if len(pair) and pair.min() < 0:
+        own = np.flatnonzero(pair >= 0)
+        pair, chrom, start, end = pair.take(own), chrom.take(own), start.take(own), end.take(own)
+    row, region = overlapping(index, placed.chroms, chrom, start, end)
+    of_pair = pair.take(row)
     found.bits.add(of_pair, region, len(found.pairs))
     bits, cell_of = open_bits
-    is_open = bits[cell_of[of_pair], region >> 3] & (128 >> (region & 7)).astype(np.uint8)
+    byte = cell_of.take(of_pair) * bits.shape[1] + (region >> 3)
+    is_open = bits.reshape(-1).take(byte) & bit_of(region)
     hit, at_home = _once(row), _once(row[is_open > 0])
-    names = list(found.pairs)
-    by_pair = np.bincount(mine[at_home], minlength=len(names))
-    for i in np.flatnonzero(by_pair).tolist():
-        found.placed[names[i]] += int(by_pair[i])
     n = len(placed.chroms)
     for name, *counted in zip(
         placed.chroms,
         np.bincount(chrom, minlength=n).tolist(),
-        np.bincount(chrom[hit], minlength=n).tolist(),
+        np.bincount(chrom.take(hit), minlength=n).tolist(),
         strict=True,
     ):
         if counted[0]:
             total = chroms.setdefault(name, [0, 0])
             total[:] = total[0] + counted[0], total[1] + counted[1]
+    return pair.take(at_home)
 
 
 def _once(rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,15 @@ from cistransfer.genome.rows import RowSource
 from cistransfer.openness.samples import read_table
 from cistransfer.storage import TAR_DAMAGE, open_bytes
 
-__all__ = ["Experiment", "Placed", "evidence_files", "open_evidence", "place_rows"]
+__all__ = [
+    "Experiment",
+    "Piece",
+    "Placed",
+    "evidence_files",
+    "open_evidence",
+    "place_rows",
+    "read_evidence",
+]
 
 T = TypeVar("T")
 
@@ -48,9 +57,9 @@ class Placed:
     Attributes
     ----------
     experiments : list of Experiment
-        Distinct ones of these rows.
+        Those that no row of the file before these had.
     experiment : ndarray of int32
-        Each row's index into them.
+        Each row's index into all that the file has had.
     chroms, chrom
         Chromosome names and each row's index into them.
     start, end : ndarray of int64
@@ -67,6 +76,37 @@ class Placed:
     start: NDArray[np.int64]
     end: NDArray[np.int64]
     summits: Counter[str]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of evidence: that a file begins, or some rows of it.
+
+    Attributes
+    ----------
+    path, file : int
+        Which of the paths that were asked for, and which of all files.
+    name : path
+        The path.
+    label : str
+        What to call the file in messages.
+    experiment : Experiment or None
+        Which one the file is.
+    placed : Placed or None
+        Rows; None for the first piece of a file.
+    """
+
+    path: int
+    file: int
+    name: str | os.PathLike[str]
+    label: str
+    experiment: Experiment | None
+    placed: Placed | None
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes."""
+        return 1000 + (0 if self.placed is None else 24 * len(self.placed.experiment))
 
 
 def evidence_files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -122,6 +162,25 @@ def open_evidence(
             )
 
 
+def read_evidence(
+    paths: Sequence[str | os.PathLike[str]], kind: str
+) -> Generator[Piece, None, None]:
+    """Read all files of evidence, piece by piece.
+
+    Raises
+    ------
+    InputError
+        See `open_evidence` and `place_rows`.
+    """
+    number = itertools.count()
+    for at, path in enumerate(paths):
+        for source, experiment in open_evidence([path], kind):
+            begun = Piece(at, next(number), path, source.label, experiment, None)
+            yield begun
+            for placed in place_rows(source, experiment, kind):
+                yield replace(begun, placed=placed)
+
+
 def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> Iterator[Placed]:
     """Read the rows of one file of evidence, block by block.
 
@@ -133,7 +192,7 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
     InputError
         For a malformed file or a name that is not ``experiment.TF.cell``.
     """
-    names: dict[str, Experiment] = {}
+    names: dict[str, int] = {}
     with open_regions(source) as (rows, form):
         if form is None:
             if experiment is not None:
@@ -155,14 +214,15 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
                     unknown = block.rows - placed.known - placed.outside
                     summits.update(known=placed.known, outside=placed.outside, unknown=unknown)
             if experiment is not None:
-                experiments = [experiment]
+                experiments = [] if names else [experiment]
+                names["the file's"] = 0
                 code = np.zeros(block.rows, dtype=np.int32)
             else:
                 words, code = block.texts[form.name or 0]
-                for word in words:
-                    if word not in names:
-                        names[word] = _from_peak(word, source)
-                experiments = [names[word] for word in words]
+                fresh = [word for word in words if word not in names]
+                experiments = [_from_peak(word, source) for word in fresh]
+                names.update(zip(fresh, itertools.count(len(names))))
+                code = np.array([names[word] for word in words], dtype=np.int32).take(code)
             yield Placed(experiments, code, *block.texts[form.chrom], start, end, summits)
 
 
