@@ -497,8 +497,9 @@ class _Sample:
     def __init__(self, head: Head, start: int, end: int) -> None:
         self._rows: list[list[str]] = []
         self._places: list[tuple[int, int]] = []
+        fields = head.fields
         for row in head.sample:
-            if len(row) < head.fields:
+            if len(row) < fields:
                 continue
             first, last = whole_number(row[start]), whole_number(row[end])
             if first is not None and last is not None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError
 from cistransfer.storage import open_bytes
-from cistransfer.storage.reading import binary_kind, open_raw
+from cistransfer.storage.reading import binary_kind
 
 __all__ = [
     "BLANK",
@@ -88,17 +88,7 @@ class RowSource:
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> RowSource:
         """A file or pipe, plain or compressed (told by its first bytes)."""
-        return cls(str(path), lambda: _open(path))
-
-
-@contextlib.contextmanager
-def _open(path: str | os.PathLike[str]) -> Iterator[Any]:
-    with contextlib.ExitStack() as stack:
-        raw: Any = stack.enter_context(open_raw(path))
-        if raw.peek(2)[:2] == b"\x1f\x8b":  # Arrow unpacks gzip in two thirds of Python's time
-            yield stack.enter_context(pa.CompressedInputStream(raw, "gzip"))
-        else:
-            yield stack.enter_context(open_bytes(path))
+        return cls(str(path), lambda: open_bytes(path))
 
 
 @dataclass(frozen=True)

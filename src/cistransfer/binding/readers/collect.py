@@ -53,10 +53,9 @@ class EvidenceBits:
         """Set the bits of (experiment, region) pairs; duplicates are fine."""
         stride = self._stride
         if n_experiments * stride > len(self._bits):
-            room = max(n_experiments, 16, len(self._bits) // stride * 3 // 2) * stride
-            grown = np.zeros(room, np.uint8)
-            grown[: len(self._bits)] = self._bits
-            self._bits = grown
+            # In place where the system can: nothing is copied, and what is not used not touched.
+            room = n_experiments + max(15, n_experiments // 8)
+            self._bits.resize(room * stride, refcheck=False)
         np.bitwise_or.at(self._bits, experiment * stride + (region >> 3), bit_of(region))
 
     def row(self, experiment: int) -> NDArray[np.uint8]:
