@@ -25,6 +25,7 @@ from cistransfer.interpretation.influence import filter_influence
 from cistransfer.interpretation.layers import chain_of
 from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
 from cistransfer.interpretation.steps import ATTRIBUTIONS as METHODS
+from cistransfer.models import kernels
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import one_hot
@@ -345,6 +346,48 @@ def test_deeplift_says_when_it_does_not_add_up() -> None:
     torch.manual_seed(0)
     _, error = deeplift(Functional().eval(), random_codes(3, 30), shuffles=3)
     assert error.max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "window"), [("small_cnn", 68), ("towers", 93), ("motif-bank", 50)]
+)
+def test_deeplift_of_blocks_equals_module_by_module(
+    name: str, window: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "small_cnn":
+        model = copy.deepcopy(request.getfixturevalue(name))
+    else:
+        model = settled(build_model(name, window=window, n_tasks=2, seed=0), window)
+    layers = list(model.named_modules())
+    codes = random_codes(5, window, seed=4)
+    codes[1, 20:26] = 4
+    codes[2] = codes[2, 0]  # all places of a window are alike: the first is the maximum
+    refs = make_references(codes, shuffles=4)
+    refs[3, 1] = codes[3]  # nothing changes: the plain gradient
+    refs[4, :, :40] = codes[4, :40]
+    with kernels.use(False):
+        wanted, _ = deeplift(model, codes, task=1, references=refs)
+    assert np.abs(wanted).max() > 1e-3
+    for at_once in (1, 1 << 13, 1 << 20):  # of one sequence, or of several
+        monkeypatch.setattr("cistransfer.interpretation.maxima._AT_ONCE", at_once)
+        found, error = deeplift(model, codes, task=1, references=refs)
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        assert error.max() < 2e-5
+    assert list(model.named_modules()) == layers
+    single, _ = deeplift(model, codes, task=1, references=refs[:, :1])
+    with kernels.use(False):
+        wanted, _ = deeplift(model, codes, task=1, references=refs[:, :1])
+    np.testing.assert_allclose(single, wanted, atol=1e-6)
+
+
+def test_deeplift_leaves_blocks_to_who_hangs_hooks_on_them(small_cnn: nn.Module) -> None:
+    seen: list[int] = []
+    handle = small_cnn.get_submodule("conv2.relu").register_forward_hook(
+        lambda _module, _inputs, output: seen.append(len(output))
+    )
+    deeplift(small_cnn, random_codes(2, 68), shuffles=3)
+    handle.remove()
+    assert seen == [2, 6]
 
 
 def test_deeplift_equals_tangermeme(small_cnn: nn.Module) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of, make_references, output_of
 from cistransfer.interpretation.layers import ELEMENTWISE, POOLS
+from cistransfer.interpretation.maxima import Maxima, step_of
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.score import evaluating, one_hot, with_copies
 
@@ -40,7 +41,7 @@ def deeplift(
     references: str | Codes = "dinucleotide",
     shuffles: int = 20,
     seed: int = 0,
-    batch_size: int = 64,
+    batch_size: int = 128,
 ) -> tuple[Floats, Floats]:
     """DeepLIFT (rescale rule; Shrikumar et al. 2017) averaged over references.
 
@@ -155,14 +156,37 @@ class _Tape:
                 seen.append(_argmax(module, inputs[0]))
             self.calls.setdefault(module, []).append(tuple(seen))
             return None
-        turn = self.turn.get(module, 0)
-        self.turn[module] = turn + 1
-        seen_x = self.calls[module][turn]
+        seen_x = self._seen(module)
         if isinstance(module, POOLS):
             return _PoolRule.apply(inputs[0], output.detach(), module, self.per, *seen_x)
         if isinstance(module, _PATHS):
             return _PathRule.apply(inputs[0], output.detach(), module, self.per, *seen_x)
         return _Rescale.apply(inputs[0], output.detach(), module, self.per, *seen_x)
+
+    def in_one(self, module: _AsOne, x: Tensor) -> Tensor:
+        """Several layers in one step: of the sequences, then of the references."""
+        if self.stage == 0:
+            out, seen = module.step.of_sequences(x)
+            self.calls.setdefault(module, []).append(seen)
+            return out
+        x_scores, x_highest = self._seen(module)
+        return module.step.of_references(x, (x_scores, x_highest), self.per)
+
+    def _seen(self, module: nn.Module) -> tuple[Tensor, ...]:
+        turn = self.turn.get(module, 0)
+        self.turn[module] = turn + 1
+        return self.calls[module][turn]
+
+
+class _AsOne(nn.Module):
+    """Stands in the place of a block whose convolution, ReLU and maximum are one step."""
+
+    def __init__(self, tape: _Tape, step: Maxima, behind: nn.Module) -> None:
+        super().__init__()
+        self.tape, self.step, self.behind = tape, step, behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.behind(self.tape.in_one(self, x))
 
 
 @contextlib.contextmanager
@@ -170,6 +194,13 @@ def _hooked(model: nn.Module) -> Iterator[_Tape]:
     tape = _Tape()
     handles = []
     inplace = []
+    replaced = []
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            step = step_of(child, _SAME)
+            if step is not None:
+                replaced.append((parent, name, child))
+                parent.add_module(name, _AsOne(tape, *step))
     for module in model.modules():
         if isinstance(module, (*ELEMENTWISE, *POOLS, *_PATHS)):
             if getattr(module, "inplace", False):
@@ -183,6 +214,8 @@ def _hooked(model: nn.Module) -> Iterator[_Tape]:
             handle.remove()
         for module in inplace:
             module.inplace = True
+        for parent, name, child in replaced:
+            parent.add_module(name, child)
 
 
 def _pair(t: Tensor, per: int) -> Tensor:

@@ -15,7 +15,7 @@ from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.kernels.normalisation import BatchNorm2d
 from cistransfer.models.kernels.scan import both_strands, scan_maximum
 
-__all__ = ["MotifBank"]
+__all__ = ["MotifBank", "Scan"]
 
 
 class MotifBank(nn.Module):
@@ -77,7 +77,7 @@ class MotifBank(nn.Module):
                 f"it needs at least {kernel + pool - 1} bp"
             )
         self.symmetric = places % pool == 0
-        self.conv1 = _Scan(
+        self.conv1 = Scan(
             OrderedDict(
                 conv=_BothStrands(4, filters, kernel, bias=False),
                 pool=nn.MaxPool2d((2, pool)),
@@ -112,7 +112,7 @@ class _BothStrands(Conv):
         return both_strands(x, self.weight)
 
 
-class _Scan(nn.Sequential):
+class Scan(nn.Sequential):
     """Filters, their maximum over strands and positions, and batch norm.
 
     The modules run one after another where one has a hook, and with gradients in evaluation mode,
