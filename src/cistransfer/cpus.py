@@ -217,8 +217,8 @@ def ahead(
     try:
         yield taken()
     finally:
+        stopped = True  # before the lock, for which those who hand over small items leave no gap
         with changed:
-            stopped = True
             changed.notify_all()
         maker.join()
 
