@@ -34,7 +34,7 @@ from cistransfer.binding.file import (
     unchanged_since,
     write_matrix,
 )
-from cistransfer.binding.readers.collect import Found, Pair, collect
+from cistransfer.binding.readers.collect import Found, Pair, bit_of, collect
 from cistransfer.binding.readers.evidence import Piece, evidence_files, read_evidence
 from cistransfer.cpus import ahead
 from cistransfer.errors import InputError, nearest
@@ -231,7 +231,7 @@ def build_matrix(
     return report
 
 
-_AHEAD = 1 << 26
+_AHEAD = 1 << 27
 """Bytes of peaks, and of TFBS, that are read before the regions are known, and held."""
 
 
@@ -381,9 +381,8 @@ def _assemble(
         has_peaks, has_tfbs = pair in called.pairs, pair in sites.pairs
         peak = called.bits.row(called.pairs[pair]) if has_peaks else blank
         site = sites.bits.row(sites.pairs[pair]) if has_tfbs else blank
-        any_kind = np.unpackbits((peak | site) & open_bits[cell], count=len(regions))
-        at = np.flatnonzero(any_kind.view(np.bool_))
-        bit = (128 >> (at & 7)).astype(np.uint8)
+        at = _set_bits((peak | site) & open_bits[cell])
+        bit = bit_of(at)
         in_peak, in_site = (peak[at >> 3] & bit) > 0, (site[at >> 3] & bit) > 0
         region.append(narrowed(at, np.int32))
         kind.append((PEAK * in_peak + TFBS * in_site).astype(np.uint8))
@@ -404,3 +403,10 @@ def _assemble(
         settings=settings,
         inputs=inputs,
     )
+
+
+def _set_bits(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Which bits of packed ones, most of them 0, are 1 (as `numpy.packbits` counts them)."""
+    byte = np.flatnonzero(packed != 0)
+    row, bit = np.nonzero(np.unpackbits(packed[byte]).reshape(-1, 8))
+    return byte[row] * 8 + bit

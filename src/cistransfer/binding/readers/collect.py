@@ -18,7 +18,7 @@ from cistransfer.genome.intervals import RegionIndex, overlapping
 from cistransfer.openness.regions import name_chroms
 from cistransfer.openness.samples import match_cell
 
-__all__ = ["EvidenceBits", "Found", "Pair", "collect"]
+__all__ = ["EvidenceBits", "Found", "Pair", "bit_of", "collect"]
 
 Pair = tuple[str, str]
 """TF and cell."""
