@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from toymatrix import toy_parts
 
-from cistransfer.binding.file import MatrixParts, narrowed, write_matrix
+from cistransfer.binding.file import MatrixParts, _fill, narrowed, write_matrix
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
 from cistransfer.errors import InputError
 
@@ -248,3 +248,22 @@ def test_the_same_parts_make_the_same_bytes(tmp_path: Path) -> None:
     write_matrix(tmp_path / "a.h5", parts)
     write_matrix(tmp_path / "b.h5", dataclasses.replace(parts))
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.uint16, np.int32, np.int64])
+@pytest.mark.parametrize("shape", [(1,), (7,), (64,), (1000,), (3, 21), (2, 90)])
+def test_blocks_are_what_the_filters_of_hdf5_read(shape: tuple[int, ...], dtype: type) -> None:
+    values = np.random.default_rng(0).integers(0, 2 if dtype is np.bool_ else 250, shape)
+    with h5py.File("any", "w", driver="core", backing_store=False) as file:
+        for name, array in (("drawn", values.astype(dtype)), ("blank", np.zeros(shape, dtype))):
+            made = file.create_dataset(
+                name, shape, dtype, chunks=(*(1,) * (len(shape) - 1), min(33, shape[-1])),
+                compression="gzip", compression_opts=1, shuffle=True, fletcher32=True,
+            )  # fmt: skip
+            _fill(made, array)
+            np.testing.assert_array_equal(made[:], array)
+            mask, held = made.id.read_direct_chunk((0,) * len(shape))
+            assert mask == 0
+            made.id.write_direct_chunk((0,) * len(shape), held[:-1] + bytes([held[-1] ^ 1]))
+            with pytest.raises(OSError, match="filter returned failure"):
+                made[:]
