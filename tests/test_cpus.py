@@ -128,16 +128,7 @@ def test_a_share_of_work_knows_the_context_that_it_was_given_out_in(
         said.reset(token)
 
 
-def test_other_processes_give_what_this_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpus, "n_workers", lambda: 2)
-    texts = ["ACGTN", "acgu", "TTTT"]
-    found = cpus.apart(encode, [(text,) for text in texts])
-    assert [codes.tolist() for codes in found] == [[0, 1, 2, 3, 4], [0, 1, 2, 3], [3, 3, 3, 3]]
-    with pytest.raises(InputError, match="sequence 2 is 1 bp long"):
-        cpus.apart(encode_many, [(["AC", "GT"],), (["AC", "G"],)])
-
-
-def test_what_a_killed_process_left_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_process_gives_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     child = cpus._Child()
     assert child.process is not None
     assert child.ask(encode, ("GT",))[1].tolist() == [2, 3]
@@ -151,8 +142,8 @@ def test_what_a_killed_process_left_is_done_here(monkeypatch: pytest.MonkeyPatch
         raise OSError("no processes left")
 
     monkeypatch.setattr(subprocess, "Popen", none)
-    monkeypatch.setattr(cpus, "n_workers", lambda: 2)
-    assert [codes.tolist() for codes in cpus.apart(encode, [("A",), ("C",)])] == [[0], [1]]
+    monkeypatch.setattr(cpus, "_WAITING", [])
+    assert cpus.elsewhere(encode, "A").tolist() == [0]
 
 
 def test_a_library_that_crashes_takes_another_process_with_it(
@@ -193,18 +184,17 @@ def test_a_process_of_another_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> N
     child.end()
 
 
-def test_an_interrupt_ends_processes_and_what_they_left_is_not_done() -> None:
+def test_an_interrupt_ends_the_other_process() -> None:
     code = (
         "import time\n"
         "from cistransfer import cpus\n"
         "print('begun', flush=True)\n"
-        "cpus.apart(time.sleep, [(60,)] * 4)\n"
+        "cpus.elsewhere(time.sleep, 60)\n"
     )
     running = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert running.stdout is not None

@@ -23,7 +23,6 @@ __all__ = [
     "StoppedError",
     "ahead",
     "allowed",
-    "apart",
     "as_done",
     "bound",
     "each",
@@ -223,58 +222,6 @@ def ahead(
         maker.join()
 
 
-def apart(
-    function: Callable[..., R], calls: Iterable[tuple[Any, ...]], *, worth: bool = True
-) -> list[R]:
-    """`each` in processes of their own: for work that Python's lock would not let run at once.
-
-    The processes are plain children that read from a pipe, so a script needs no
-    ``if __name__ == "__main__"``; they load the function's module anew, run linear
-    algebra on one thread, and end with this process, whatever ends it. What a child that was killed
-    (the system was out of memory) leaves undone is done here.
-
-    Parameters
-    ----------
-    function : callable
-        Of a module of this package, or `functools.partial` of one; what it takes and gives back
-        can be pickled.
-    calls : iterable of tuples
-        The arguments of each call.
-    worth : bool
-        Whether the work takes longer than processes take to begin; by threads of this one if not.
-    """
-    work = list(calls)
-    workers = min(len(work), n_workers())
-    if workers <= 1 or not worth:
-        return each(lambda arguments: function(*arguments), work)
-    numbers = iter(range(len(work)))  # one at a time: iterators of ranges are safe among threads
-    results: dict[int, R] = {}
-    ended = threading.Event()
-    children: list[_Child] = []
-
-    def share(child: _Child) -> None:
-        for number in numbers:
-            answer = child.ask(function, work[number])
-            if ended.is_set():  # not the child's fault that it is gone
-                return
-            results[number] = _given(answer) if answer else function(*work[number])
-
-    try:
-        with one_thread(), ThreadPoolExecutor(workers) as pool:
-            try:
-                children = [_Child() for _ in range(workers)]
-                for done in [pool.submit(share, child) for child in children]:
-                    done.result()
-            finally:
-                ended.set()
-                for child in children:
-                    child.kill()
-    finally:
-        for child in children:
-            child.end()
-    return [results[number] for number in range(len(work))]
-
-
 class BrokenDownError(Exception):
     """A process that was to call a function is gone.
 
@@ -292,8 +239,10 @@ class BrokenDownError(Exception):
 def elsewhere(function: Callable[..., R], *arguments: Any) -> R:
     """Call a function in another process, which a library that crashes does not take this one with.
 
-    The process stays for the next call. As for `apart`, the function is of a module of this
-    package, and what it takes and gives back can be pickled.
+    The process is a plain child that reads from a pipe, so a script needs no
+    ``if __name__ == "__main__"``; it loads the function's module anew, runs linear algebra on one
+    thread, stays for the next call, and ends with this process, whatever ends it. The function is
+    of a module of this package, and what it takes and gives back can be pickled.
 
     Raises
     ------
@@ -376,11 +325,6 @@ class _Child:
             self.end()
             raise
         return answer
-
-    def kill(self) -> None:
-        """Stop what it does, whoever waits for it."""
-        if self.process is not None:
-            self.process.kill()
 
     def end(self, patience: float = 0.0) -> int | None:
         """Take its end away, after seconds of ``patience`` by force; its exit status."""

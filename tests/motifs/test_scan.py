@@ -14,8 +14,9 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, encode_many, reverse_complement
 from cistransfer.motifs.hits import find_hits, score_tail
 from cistransfer.motifs.pwm import PWM, log_odds, reverse_complement_pwm
-from cistransfer.motifs.refine import best_sites, prepare
+from cistransfer.motifs.refine import best_scores, best_sites, prepare, refine
 from cistransfer.motifs.scan import best_hits, sum_occupancy
+from cistransfer.motifs.seeds import Seed, seed_weights
 
 SKEWED = (0.3, 0.25, 0.15, 0.3)
 
@@ -222,8 +223,40 @@ def test_a_motif_with_empty_columns_is_read_as_all_its_columns() -> None:
             np.stack([(letters[:, p : p + 12] * w).sum(axis=(1, 2)) for p in range(places)], axis=1)
             for w in (weights, weights[::-1, ::-1])
         )
-        score, start, flipped = best_sites(data, weights)
+        score, start, flipped = (each[0] for each in best_sites(data, [weights]))
         best = np.maximum(forward.max(axis=1), reverse.max(axis=1))
         np.testing.assert_allclose(score, best, atol=1e-5)
         there = np.where(flipped[:, None], reverse, forward)[np.arange(4), start]
         np.testing.assert_allclose(there, best, atol=1e-5)
+
+
+def test_a_motif_is_scanned_and_refined_alike_alone_and_beside_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Weights are multiples of 1/1024 bit, which no order of adding them up rounds."""
+    rng = np.random.default_rng(1)
+    data = prepare(rng.integers(0, 4, (60, 50), dtype=np.uint8), np.arange(60) < 30, 14)
+    data.padded[:30, 20:28] = [3, 2, 0, 1, 3, 1, 0, 2]
+    data = prepare(data.codes, data.positive, 14)
+    weights = np.rint(rng.normal(0, 3, (9, 14, 4)) * 1024) / 1024
+    words = rng.integers(4**8, size=5)
+    weights[:5] = [seed_weights(Seed(word, 4, 0, 1, 1.0), 14)[0] for word in words]
+    letters = np.eye(5)[data.padded][..., :4]
+    together = best_sites(data, list(weights))
+    refined = refine(data, list(weights), 6)
+    assert sum(motif is not None for motif in refined) > 2
+    monkeypatch.setattr("cistransfer.motifs.refine._SCORES", 1)  # a sequence at a time
+    for number, each in enumerate(weights):
+        alone = best_sites(data, [each])
+        for one, many in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one[0], many[number])
+        np.testing.assert_array_equal(best_scores(data, [each])[0], alone[0][0])
+        strands = np.stack([each, each[::-1, ::-1]])
+        windows = np.stack([letters[:, at : at + 14] for at in range(data.padded.shape[1] - 13)], 1)
+        exact = np.einsum("nplk,slk->nps", windows, strands).max(axis=(1, 2))
+        np.testing.assert_array_equal(alone[0][0], exact.astype(np.float32))
+        motif, before = refine(data, [each], 6)[0], refined[number]
+        assert (motif is None) == (before is None)
+        if motif is not None and before is not None:
+            assert (motif.value, motif.threshold) == (before.value, before.threshold)
+            np.testing.assert_array_equal(motif.weights, before.weights)

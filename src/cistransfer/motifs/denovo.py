@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from cistransfer.motifs.pwm import PWM, consensus
 from cistransfer.motifs.refine import (
     Motif,
     Prepared,
-    best_sites,
+    best_scores,
     mask_sites,
     prepare,
     probabilities,
@@ -213,7 +212,7 @@ def _search(
         pwm = tune(seen[~held], positive[~held], _to_pwm(motif, data), background)
         judged = _judge(pwm, background, seen, positive, held)
         if held.any():
-            motif = refine(data, motif.weights, _ROUNDS) or motif
+            motif = refine(data, [motif.weights], _ROUNDS)[0] or motif
             pwm = tune(seen, positive, _to_pwm(motif, data), background)
         found.append(replace(judged, pwm=replace(pwm, name=f"{number}-{consensus(pwm)}")))
         data = mask_sites(data, motif)
@@ -224,7 +223,7 @@ def _best_motif(data: Prepared) -> Motif | None:
     """Seed, screen on a part of the sequences, and refine the most promising on all."""
     rng = np.random.default_rng(0)
     few = data.take(_sample(data.positive.astype(np.int8), rng, _MAX_SCREENED))
-    seeds = (
+    seeds = [
         seed_weights(seed, data.width)
         for half, mismatches in ((3, 0), (4, 1))
         for seed in find_seeds(
@@ -235,16 +234,11 @@ def _best_motif(data: Prepared) -> Motif | None:
             max_span=data.width,
             keep=_SEEDS,
         )
-    )
-    known: dict[bytes, Any] = {}
-    tried = _by_value(
-        refine(few, weights, _SCREEN_ROUNDS, least, known) for weights, least in seeds
-    )
-    if len(few.padded) < len(data.padded):
-        known = {}
-    tried = _by_value(
-        refine(data, start.weights, _ROUNDS, known=known) for start in tried[:_REFINED]
-    )
+    ]
+    weights, least = [weights for weights, _ in seeds], [least for _, least in seeds]
+    tried = _by_value(refine(few, weights, _SCREEN_ROUNDS, least))
+    promising = [start.weights for start in tried[:_REFINED]]
+    tried = _by_value(refine(data, promising, _ROUNDS))
     return tried[0] if tried else None
 
 
@@ -254,7 +248,7 @@ def _by_value(motifs: Iterable[Motif | None]) -> list[Motif]:
 
 
 def _to_pwm(motif: Motif, data: Prepared) -> PWM:
-    scores, _, _ = best_sites(data, motif.weights)
+    scores = best_scores(data, [motif.weights])[0]
     sites = float(((scores >= motif.threshold) & data.positive).sum())
     return PWM("motif", probabilities(motif, data.background), sites=sites)
 

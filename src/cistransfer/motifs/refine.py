@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cistransfer.genome.codes import N, reverse_complement
 from cistransfer.motifs.pwm import PWM, UNIFORM
 from cistransfer.motifs.scan import WORD, scan_words, word_numbers
-from cistransfer.motifs.seeds import best_split
+from cistransfer.motifs.seeds import best_splits
 
 __all__ = [
     "Motif",
@@ -36,6 +36,10 @@ _NEAR = 10.0  # G statistic (3 degrees of freedom) of a column that extends the 
 _FAR = 30.0  # of a column that stands apart from it
 _WEAK = 3.0  # bits
 _REACH = 2  # how far away the next column of the motif may be
+_WORD = 3  # letters looked up at once: the tables of all motifs stay in the cache
+_SCORES = 1 << 19  # at a time, for the same reason
+_GRAIN = 1024.0  # weights are multiples of 1 / 1024 bit
+_FEW = 1 << 16  # letters
 _MIN_SHARE = 0.01  # of a sequence's occupancy: smaller windows are left out of the gradient
 
 
@@ -47,8 +51,9 @@ class Prepared:
     ----------
     padded : ndarray of uint8, shape (n, length + 2 pad)
         Codes with N on both sides, so that a motif may hang over the ends.
-    numbers : ndarray of intp
-        `word_numbers` of ``padded``.
+    words : ndarray of int32, shape (n, windows, parts)
+        Of each window the numbers, in base 5, of the words of three letters that it is made of,
+        each counted on from those of the part before.
     positive : ndarray of bool, shape (n,)
     width : int
         Positions of the weights that are scanned with.
@@ -57,7 +62,7 @@ class Prepared:
     """
 
     padded: Codes
-    numbers: NDArray[np.intp]
+    words: NDArray[np.int32]
     positive: NDArray[np.bool_]
     pad: int
     width: int
@@ -73,7 +78,7 @@ class Prepared:
         return replace(
             self,
             padded=self.padded[rows],
-            numbers=self.numbers[rows],
+            words=self.words[rows],
             positive=self.positive[rows],
         )
 
@@ -104,89 +109,144 @@ def prepare(codes: Codes, positive: NDArray[np.bool_], width: int) -> Prepared:
     padded = np.pad(codes, ((0, 0), (pad, pad)), constant_values=N)
     letters = np.bincount(codes.ravel(), minlength=5)[:4] + 1.0
     letters += letters[::-1]
-    numbers = word_numbers(padded, min(WORD, width))
-    return Prepared(padded, numbers, positive, pad, width, letters / letters.sum())
+    words = _words(padded, width)
+    return Prepared(padded, words, positive, pad, width, letters / letters.sum())
 
 
 def best_sites(
-    data: Prepared, weights: Floats
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.bool_]]:
-    """Best site of each sequence: score (bits), start in ``data.padded``, on the other strand?
+    data: Prepared, weights: Sequence[Floats]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+    """Best site of each motif in each sequence: score (bits), start in ``data.padded``, on the
+    other strand? Each of shape (motifs, n).
 
     An N scores 0, so that a motif may hang over the end of a sequence.
     """
-    forward, reverse = _both_strands(data, weights)
-    rows = np.arange(len(forward))
-    start, start_reverse = forward.argmax(axis=1), reverse.argmax(axis=1)
-    best, best_reverse = forward[rows, start], reverse[rows, start_reverse]
-    flipped = best_reverse > best
-    return np.maximum(best, best_reverse), np.where(flipped, start_reverse, start), flipped
+    shape = len(weights), len(data.padded)
+    score, start = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int64)
+    flipped = np.empty(shape, dtype=bool)
+    for rows, found in _scan(data, weights):
+        (first, second), (at, at_second) = (
+            each.numpy().reshape(len(each), 2, -1).transpose(1, 2, 0) for each in found.max(dim=1)
+        )
+        turned = second > first
+        flipped[:, rows] = turned
+        score[:, rows] = np.where(turned, second, first)
+        start[:, rows] = np.where(turned, at_second, at)
+    return score, start, flipped
+
+
+def best_scores(data: Prepared, weights: Sequence[Floats]) -> NDArray[np.float32]:
+    """Score alone of each motif's best site in each sequence, shape (motifs, n)."""
+    score = np.empty((len(weights), len(data.padded)), dtype=np.float32)
+    for rows, found in _scan(data, weights):
+        strands = found.amax(dim=1).numpy().reshape(len(found), 2, -1)
+        score[:, rows] = strands.max(axis=1).T
+    return score
 
 
 def refine(
     data: Prepared,
-    weights: Floats,
+    starts: Sequence[Floats],
     rounds: int,
-    threshold: float | None = None,
-    known: dict[bytes, Any] | None = None,
-) -> Motif | None:
-    """Alternate between finding the best sites and counting their letters.
+    thresholds: Sequence[float] | None = None,
+) -> list[Motif | None]:
+    """Alternate between finding the best sites and counting their letters, for many motifs at once.
 
     Parameters
     ----------
-    weights : ndarray, shape (data.width, 4)
+    starts : sequence of ndarrays, shape (data.width, 4)
         Where to start.
     rounds : int
         At most so many.
-    threshold : float, optional
-        Score of the sites of the first round; by default where the classes separate best.
-    known : dict, optional
-        What was found with some weights on these data: many seeds lead to the same motif, and
-        what is there is not searched again. It is filled.
+    thresholds : sequence of float, optional
+        Score of the sites of the first round, for each start; by default where the classes
+        separate best.
 
     Returns
     -------
-    Motif or None
-        The best of all rounds; None if no motif came out.
+    list of Motif or None
+        For each start the best of all rounds; None if no motif came out.
     """
-    best: Motif | None = None
-    counts: Floats | None = None
-    stale = 0
-    for _ in range(rounds + 1):
-        scores, starts, flipped, value, cut = _separated(data, weights, known)
-        if counts is not None:
-            if best is None or value > best.value + 1e-6:
-                best, stale = Motif(value, cut, weights, counts), 0
-            else:
-                stale += 1
-        if stale > 1:
-            break
-        first = cut if counts is not None or threshold is None else threshold
-        used = np.flatnonzero((scores >= first) & data.positive)
-        if len(used) < _MIN_SITES:
-            break
-        letters = _site_letters(data, used, starts[used], flipped[used])
-        wide = np.stack([(letters == letter).sum(axis=0) for letter in range(4)], axis=1) * 1.0
-        informative = _informative(wide, data.background)
-        if informative.sum() < _MIN_COLUMNS:
-            break
-        begin = _centred(wide, informative, data)
-        counts = wide[begin : begin + data.width]
+    classes = np.flatnonzero(data.positive), np.flatnonzero(~data.positive)
+    bound, others = (data.take(rows) for rows in classes)
+    truth = np.repeat([True, False], [len(rows) for rows in classes])
+    known: dict[bytes, _Sites] = {}  # many seeds lead to the same motif
+    growing = [_Growing(weights) for weights in starts]
+    for number in range(rounds + 1):
+        fresh = {each.weights.tobytes(): each.weights for each in growing if each.goes_on}
+        fresh = {name: weights for name, weights in fresh.items() if name not in known}
+        if fresh:
+            known |= zip(fresh, _separated(bound, others, truth, list(fresh.values())), strict=True)
+        looked = [(each, known[each.weights.tobytes()]) for each in growing if each.goes_on]
+        for at, (each, sites) in enumerate(looked):
+            each.judge(sites)
+            if each.goes_on:
+                first = sites.threshold if number or thresholds is None else thresholds[at]
+                each.used = np.flatnonzero(sites.scores >= first)
+                each.goes_on = len(each.used) >= _MIN_SITES
+        going = [(each, sites) for each, sites in looked if each.goes_on]
+        letters = _letter_counts(bound, going)
+        statistics = _g_statistic(letters, data.background)
+        for (each, _), counts, statistic in zip(going, letters, statistics, strict=True):
+            each.grow(counts, statistic, data)
+    return [each.best if each.best and each.best.value > 0 else None for each in growing]
+
+
+@dataclass(frozen=True)
+class _Sites:
+    """Best sites of one motif in the positives, and how well those of all separate the classes at
+    which score."""
+
+    scores: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    flipped: NDArray[np.bool_]
+    value: float
+    threshold: float
+
+
+class _Growing:
+    """One motif of those that are refined together."""
+
+    def __init__(self, weights: Floats) -> None:
+        self.weights = weights
+        self.counts: Floats | None = None
+        self.best: Motif | None = None
+        self.used = np.empty(0, dtype=np.int64)
+        self.goes_on = True
+        self._stale = 0
+
+    def judge(self, sites: _Sites) -> None:
+        """Keep it if it is the best so far; two rounds without are enough."""
+        if self.counts is None:
+            return
+        if self.best is None or sites.value > self.best.value + 1e-6:
+            self.best = Motif(sites.value, sites.threshold, self.weights, self.counts)
+            self._stale = 0
+        else:
+            self._stale += 1
+        self.goes_on = self._stale <= 1
+
+    def grow(self, wide: Floats, statistic: Floats, data: Prepared) -> None:
+        """Take weights from the letters of sites and their margins, and the G statistic of each."""
+        informative = _informative(statistic)
+        self.goes_on = bool(informative.sum() >= _MIN_COLUMNS)
+        if not self.goes_on:
+            return
+        begin = _centred(statistic, informative, data.width)
+        self.counts = wide[begin : begin + data.width]
         kept = informative[begin : begin + data.width, None]
-        weights = np.where(kept, np.log2(_shares(counts, data.background) / data.background), 0.0)
-    return best if best is not None and best.value > 0 else None
+        odds = np.log2(_shares(self.counts, data.background) / data.background)
+        self.weights = np.where(kept, np.rint(odds * _GRAIN) / _GRAIN, 0.0)
 
 
-def _separated(data: Prepared, weights: Floats, known: dict[bytes, Any] | None) -> Any:
-    """Best sites, and how well they separate the classes at which score."""
-    name = weights.tobytes()
-    if known is not None and name in known:
-        return known[name]
-    scores, starts, flipped = best_sites(data, weights)
-    found = scores, starts, flipped, *best_split(scores, data.positive)
-    if known is not None:
-        known[name] = found
-    return found
+def _separated(
+    bound: Prepared, others: Prepared, truth: NDArray[np.bool_], weights: Sequence[Floats]
+) -> Iterator[_Sites]:
+    """Best sites of motifs in positives, and how well they and those of the others separate."""
+    scores, starts, flipped = best_sites(bound, weights)
+    all_scores = np.concatenate([scores, best_scores(others, weights)], axis=1)
+    values, thresholds = best_splits(all_scores, truth)
+    return map(_Sites, scores, starts, flipped, values.tolist(), thresholds.tolist())
 
 
 def probabilities(motif: Motif, background: Floats) -> Floats:
@@ -204,13 +264,13 @@ def mask_sites(data: Prepared, motif: Motif) -> Prepared:
     the weak sites of this one.
     """
     padded = data.padded.copy()
-    for scores, weights in zip(
-        _both_strands(data, motif.weights), (motif.weights, motif.weights[::-1]), strict=True
-    ):
-        rows, starts = np.nonzero(scores >= motif.threshold - _WEAK)
-        for position in np.flatnonzero(weights.any(axis=1)):
-            padded[rows, starts + position] = N
-    return replace(data, padded=padded, numbers=word_numbers(padded, min(WORD, data.width)))
+    used = np.flatnonzero(motif.weights.any(axis=1))
+    turned = data.width - 1 - used
+    for rows, found in _scan(data, [motif.weights]):
+        for strand, positions in enumerate((used, turned)):
+            at, starts = np.nonzero(found[..., strand].numpy() >= motif.threshold - _WEAK)
+            padded[rows.start + at[:, None], starts[:, None] + positions] = N
+    return replace(data, padded=padded, words=_words(padded, data.width))
 
 
 def tune(
@@ -287,39 +347,65 @@ def tune(
     return replace(pwm, probabilities=odds / odds.sum(axis=1, keepdims=True))
 
 
-def _both_strands(
-    data: Prepared, weights: Floats
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    windows = data.padded.shape[1] - len(weights) + 1
-    word = min(WORD, data.width)
-    strands, begins = [], []
-    for matrix in (weights, weights[::-1, ::-1]):
-        used = np.flatnonzero(matrix.any(axis=1))
-        last = max(int(used[-1]) + 1, word) if len(used) else word
-        first = min(int(used[0]), last - word) if len(used) else 0
-        strands.append(matrix[first:last])
-        begins.append(first)
-    pairs = [(strands[0], strands[1])]
-    if len(strands[0]) != len(strands[1]):  # few columns near an edge
-        pairs = [(strand, strand) for strand in strands]
-    scores = [scan_words(data.numbers, pair) for pair in pairs]
-    forward, reverse = (
-        np.ascontiguousarray(each[:, first : first + windows, strand])
-        for each, first, strand in zip((scores[0], scores[-1]), begins, (0, 1), strict=True)
+def _words(padded: Codes, width: int) -> NDArray[np.int32]:
+    """See `Prepared`."""
+    parts, windows = -(-width // _WORD), padded.shape[1] - width + 1
+    beyond = np.pad(padded, ((0, 0), (0, _WORD)), constant_values=N)  # where the last part ends
+    number = word_numbers(beyond, _WORD).astype(np.int32)
+    laid = np.stack([number[:, _WORD * j : _WORD * j + windows] for j in range(parts)], axis=-1)
+    laid += 5**_WORD * np.arange(parts, dtype=np.int32)
+    return laid
+
+
+def _scan(data: Prepared, weights: Sequence[Floats]) -> Iterator[tuple[slice, Any]]:
+    """Scores of motifs at every window, a few sequences at a time.
+
+    Each window is a sum of rows of tables, one for each word, that hold the scores of all motifs
+    and strands. Weights are multiples of `_GRAIN`, which float32 adds up without rounding: a score
+    does not depend on the order, on the motifs beside it, or on the number of threads.
+
+    Yields
+    ------
+    rows : slice
+    scores : tensor of float32, shape (rows, windows, 2 · motifs)
+        Of all motifs, then of their reverse complements.
+    """
+    import torch
+
+    both = np.stack([*weights, *(each[::-1, ::-1] for each in weights)], axis=-1)
+    parts = data.words.shape[2]
+    letters = np.zeros((parts * _WORD, 5, both.shape[2]))
+    letters[: data.width, :4] = both
+    first, second, third = (letters[place::_WORD] for place in range(_WORD))
+    tables = first[:, :, None, None] + second[:, None, :, None] + third[:, None, None]
+    table = torch.from_numpy(tables.reshape(-1, both.shape[2]).astype(np.float32))
+    n, windows, _ = data.words.shape
+    step = max(1, _SCORES // (windows * both.shape[2]))
+    for begin in range(0, n, step):
+        rows = slice(begin, min(begin + step, n))
+        words = torch.from_numpy(data.words[rows].reshape(-1, parts))
+        scores = torch.nn.functional.embedding_bag(words, table, mode="sum")
+        yield rows, scores.view(-1, windows, both.shape[2])
+
+
+def _letter_counts(data: Prepared, going: Sequence[tuple[_Growing, _Sites]]) -> NDArray[np.float64]:
+    """Letters of the sites that each motif uses and of a margin around them, on the site's strand,
+    shape (motifs, width + 2 margins, 4)."""
+    columns = np.arange(-_MARGIN, data.width + _MARGIN)
+    lengths = [len(each.used) for each, _ in going]
+    if not lengths:
+        return np.empty((0, len(columns), 4))
+    rows = np.concatenate([each.used for each, _ in going])
+    starts, flipped = (
+        np.concatenate([getattr(sites, name)[each.used] for each, sites in going])
+        for name in ("starts", "flipped")
     )
-    return forward, reverse
-
-
-def _site_letters(
-    data: Prepared, rows: NDArray, starts: NDArray, flipped: NDArray[np.bool_]
-) -> Codes:
-    """Letters of sites and of a margin around them, on the site's strand."""
-    columns = starts[:, None] - _MARGIN + np.arange(data.width + 2 * _MARGIN)
-    inside = (columns >= 0) & (columns < data.padded.shape[1])
-    columns = np.clip(columns, 0, data.padded.shape[1] - 1)
-    letters = np.where(inside, data.padded[rows[:, None], columns], N).astype(np.uint8)
+    beyond = np.pad(data.padded, ((0, 0), (_MARGIN, _MARGIN)), constant_values=N)
+    letters = beyond[rows[:, None], starts[:, None] + _MARGIN + columns]
     letters[flipped] = reverse_complement(letters[flipped])
-    return letters
+    cells = np.repeat(np.arange(len(going)), lengths)[:, None] * len(columns) + columns + _MARGIN
+    counts = np.bincount((cells * 5 + letters).ravel(), minlength=len(going) * len(columns) * 5)
+    return counts.reshape(len(going), len(columns), 5)[..., :4].astype(np.float64)
 
 
 def _shares(counts: Floats, background: Floats) -> Floats:
@@ -328,17 +414,17 @@ def _shares(counts: Floats, background: Floats) -> Floats:
 
 
 def _g_statistic(counts: Floats, background: Floats) -> Floats:
-    totals = counts.sum(axis=1, keepdims=True)
+    """Of each column of letters against the background."""
+    totals = counts.sum(axis=-1, keepdims=True)
     ratio = np.where(counts > 0, counts / np.maximum(totals * background, 1e-9), 1.0)
-    return np.asarray(2 * (counts * np.log(ratio)).sum(axis=1))
+    return np.asarray(2 * (counts * np.log(ratio)).sum(axis=-1))
 
 
-def _informative(counts: Floats, background: Floats) -> NDArray[np.bool_]:
+def _informative(statistic: Floats) -> NDArray[np.bool_]:
     """Columns that differ from the background: easily within the motif, hardly apart from it.
 
     The motif grows from its strongest stretch by columns no further than two away.
     """
-    statistic = _g_statistic(counts, background)
     peak = int(np.argmax(np.convolve(statistic, np.ones(5), "same")))
     near = np.flatnonzero(statistic > _NEAR)
     first = last = peak
@@ -346,20 +432,19 @@ def _informative(counts: Floats, background: Floats) -> NDArray[np.bool_]:
         last = int(column) if column - last <= _REACH else last
     for column in near[near < peak][::-1]:
         first = int(column) if first - column <= _REACH else first
-    columns = np.arange(len(counts))
+    columns = np.arange(len(statistic))
     inside = (columns >= first) & (columns <= last)
     return np.where(inside, statistic > _NEAR, statistic > _FAR)
 
 
-def _centred(counts: Floats, informative: NDArray[np.bool_], data: Prepared) -> int:
-    """Start of the stretch of ``data.width`` that holds most information, in its middle."""
-    statistic = np.where(informative, _g_statistic(counts, data.background), 0.0)
-    total = np.concatenate([[0.0], np.cumsum(statistic)])
-    held = total[data.width :] - total[: -data.width]
+def _centred(statistic: Floats, informative: NDArray[np.bool_], width: int) -> int:
+    """Start of the stretch of ``width`` columns that holds most information, in its middle."""
+    total = np.concatenate([[0.0], np.cumsum(np.where(informative, statistic, 0.0))])
+    held = total[width:] - total[:-width]
     starts = np.flatnonzero(held >= held.max() - 1e-9)
     where = np.flatnonzero(informative)
     middle = (where[0] + where[-1]) / 2
-    return int(starts[np.argmin(np.abs(starts + (data.width - 1) / 2 - middle))])
+    return int(starts[np.argmin(np.abs(starts + (width - 1) / 2 - middle))])
 
 
 class _Scan:
@@ -369,7 +454,9 @@ class _Scan:
         self.codes = codes
         self.width = width
         self.windows = codes.shape[1] - width + 1
-        self.numbers = word_numbers(codes, min(WORD, width))
+        few = codes.size < _FEW  # whose tables would take longer than what they are looked up for
+        self.word = min(_WORD if few else WORD, width)
+        self.numbers = word_numbers(codes, self.word)
 
     def occupancy(self, weights: Floats) -> tuple[Floats, Floats, tuple[NDArray, ...]]:
         """Log of the sum over windows and strands, and the windows that make it up.
@@ -382,14 +469,16 @@ class _Scan:
         windows : tuple of three ndarrays
             Row, strand (0 or 1) and start of these windows.
         """
-        pairs = scan_words(self.numbers, (weights, weights[::-1, ::-1]))
-        scores = np.ascontiguousarray(pairs[:, : self.windows].swapaxes(1, 2))
-        best = scores.max(axis=(1, 2))
-        weighed = np.exp(scores - best[:, None, None])
-        total = weighed.sum(axis=(1, 2), dtype=np.float64)
-        weighed /= total[:, None, None]
-        windows = np.nonzero(weighed > _MIN_SHARE)
-        return best + np.log(total), weighed[windows].astype(np.float64), windows
+        pairs = scan_words(self.numbers, (weights, weights[::-1, ::-1]), self.word)
+        pairs[:, self.windows :] = -np.inf  # would hang over the end
+        scores = pairs.reshape(len(pairs), -1)
+        best = scores.max(axis=1)
+        scores -= best[:, None]
+        weighed = np.exp(scores, out=scores)
+        total = weighed.sum(axis=1, dtype=np.float64)
+        rows, places = np.nonzero(weighed > (_MIN_SHARE * total[:, None]).astype(np.float32))
+        shares = weighed[rows, places] / total[rows]
+        return best + np.log(total), shares, (rows, places % 2, places // 2)
 
     def letter_sums(self, windows: tuple[NDArray, ...], amounts: Floats) -> Floats:
         """Sum of the amounts by position and letter of the windows, shape (width, 4)."""

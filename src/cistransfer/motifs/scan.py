@@ -95,6 +95,7 @@ def word_numbers(codes: NDArray[np.uint8], word: int) -> NDArray[np.intp]:
 def scan_words(
     numbers: NDArray[np.intp],
     pair: tuple[Floats, Floats],
+    word: int,
     combine: np.ufunc = np.add,
     unknown: float = 0.0,
 ) -> NDArray[np.float32]:
@@ -105,9 +106,11 @@ def scan_words(
     Parameters
     ----------
     numbers : ndarray of intp, shape (n, places)
-        `word_numbers` of sequences, for words of at most the motifs' width.
+        `word_numbers` of sequences.
     pair : two ndarrays, shape (width, 4)
         Score of each letter at each position.
+    word : int
+        Letters of the words, at most the motifs' width.
     combine : ufunc
         Joins the positions: ``np.add`` for log-odds, ``np.multiply`` for ratios.
     unknown : float
@@ -119,7 +122,6 @@ def scan_words(
         Score of the window that starts at each place; what it is where a window would hang over
         the end of its sequence means nothing.
     """
-    word = min(WORD, len(pair[0]))
     line = numbers.reshape(-1)
     total = np.empty(0, dtype=np.float32)
     for start, table in _word_tables(pair, word, combine, unknown):
@@ -188,6 +190,7 @@ def _both_strands(
     step = max(1, _CHUNK // length)
     for begin in range(0, len(codes), step):
         rows = slice(begin, min(begin + step, len(codes)))
-        words = word_numbers(codes[rows], min(WORD, width))
-        scores = scan_words(words, (weights, weights[::-1, ::-1]), combine, unknown)
+        word = min(WORD, width)
+        numbers = word_numbers(codes[rows], word)
+        scores = scan_words(numbers, (weights, weights[::-1, ::-1]), word, combine, unknown)
         yield rows, scores[:, :windows, 0], scores[:, :windows, 1]

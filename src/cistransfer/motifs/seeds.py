@@ -5,12 +5,14 @@ And how enrichment is measured: how well a word or a score separates two classes
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Seed", "best_split", "find_seeds", "fisher_p", "half_g", "seed_weights"]
+__all__ = ["Seed", "best_split", "best_splits", "find_seeds", "fisher_p", "half_g", "seed_weights"]
 
 Codes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -135,19 +137,14 @@ def half_g(hits: ArrayLike, chosen: ArrayLike, n_positive: int, n: int) -> NDArr
         Log-likelihood ratio of "the share of positives differs" against "it does not"; close to
         −ln p of Fisher's test, and cheap for many tables.
     """
-    hits = np.asarray(hits, dtype=np.float64)
-    chosen = np.asarray(chosen, dtype=np.float64)
-    share = n_positive / n
-    value = np.zeros(np.broadcast(hits, chosen).shape)
-    for observed, expected in (
-        (hits, chosen * share),
-        (chosen - hits, chosen * (1 - share)),
-        (n_positive - hits, (n - chosen) * share),
-        (n - n_positive - chosen + hits, (n - chosen) * (1 - share)),
-    ):
-        some = observed > 0
-        value[some] += observed[some] * np.log(observed[some] / expected[some])
-    return np.where(hits > chosen * share, value, 0.0)
+    hits, chosen = np.asarray(hits, dtype=np.int64), np.asarray(chosen, dtype=np.int64)
+    numbers = np.arange(n + 1)
+    part = numbers * np.log(np.maximum(numbers, 1))
+    missed, others = n_positive - hits, chosen - hits
+    value = part[hits] + part[others] + part[missed] + part[n - n_positive - others]
+    value -= part[chosen] + part[n - chosen]
+    value += part[n] - part[n_positive] - part[n - n_positive]
+    return np.where(hits * n > chosen * n_positive, np.maximum(value, 0.0), 0.0)
 
 
 def best_split(scores: ArrayLike, positive: NDArray[np.bool_]) -> tuple[float, float]:
@@ -163,18 +160,28 @@ def best_split(scores: ArrayLike, positive: NDArray[np.bool_]) -> tuple[float, f
     threshold : float
         The lowest chosen score; inf if there is none.
     """
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = np.asarray(scores)
     if not len(scores):
         return 0.0, np.inf
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    ends = np.append(ranked[1:] != ranked[:-1], True) & np.isfinite(ranked)
-    hits = np.cumsum(positive[order])[ends]
-    value = half_g(hits, np.flatnonzero(ends) + 1, int(positive.sum()), len(scores))
-    if not value.any():
-        return 0.0, np.inf
-    best = int(np.argmax(value))
-    return float(value[best]), float(ranked[ends][best])
+    values, thresholds = best_splits(scores[None], positive)
+    return float(values[0]), float(thresholds[0])
+
+
+def best_splits(
+    scores: NDArray[Any], positive: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`best_split` of each row of scores, shape (rows, n)."""
+    n = scores.shape[1]
+    order = np.argsort(-scores, axis=1)
+    ranked = np.take_along_axis(scores, order, axis=1)
+    ends = np.isfinite(ranked)
+    ends[:, :-1] &= ranked[:, 1:] != ranked[:, :-1]
+    hits = np.cumsum(positive[order], axis=1)
+    value = half_g(hits, np.arange(1, n + 1), int(positive.sum()), n)
+    value[~ends] = 0.0
+    rows, best = np.arange(len(scores)), np.argmax(value, axis=1)
+    value = value[rows, best]
+    return value, np.where(value > 0, ranked[rows, best].astype(np.float64), np.inf)
 
 
 def fisher_p(hits: int, chosen: int, n_positive: int, n: int) -> float:
@@ -209,18 +216,20 @@ def _holders(
     One bit a sequence: 64 sequences are looked at in one operation, and a word that may differ in
     one letter is held where any of the words that differ there is.
     """
-    half = 2**letters
+    half, partner = 2**letters, _flipped_words(letters // 2)
+    found = np.where(usable, word, len(partner))  # the last place is of those with an N
+    partner = np.append(partner, len(partner))
     counts = np.zeros(len(names), dtype=np.int64)
+    bits = np.repeat(np.uint64(1) << np.arange(64, dtype=np.uint64), word.shape[1])
     for begin in range(0, len(word), 64):
-        rows, places = np.nonzero(usable[begin : begin + 64])
-        holds = np.zeros((half, half), dtype=np.uint64)
-        bit = np.uint64(1) << rows.astype(np.uint64)
-        np.bitwise_or.at(holds.ravel(), word[begin + rows, places], bit)
-        if mismatches:
-            turned = np.ascontiguousarray(holds.T)
-            holds = _one_letter_off(holds) | _one_letter_off(turned).T
-        either = np.take(holds.ravel(), names) | np.take(holds.ravel(), flipped)
-        counts += np.bitwise_count(either)
+        some = found[begin : begin + 64].ravel()
+        holds = np.zeros(half**2 + 1, dtype=np.uint64)
+        np.bitwise_or.at(holds, some, bits[: len(some)])
+        np.bitwise_or.at(holds, partner[some], bits[: len(some)])
+        holds = holds[:-1]
+        if mismatches:  # in the second half is in the first half of the reverse complement
+            holds = _one_letter_off(holds.reshape(half, half)).ravel()
+        counts += np.bitwise_count(np.take(holds, names) | np.take(holds, flipped))
     return counts
 
 
@@ -240,10 +249,12 @@ def _canonical_words(half: int) -> Ints:
     return np.minimum(np.arange(4 ** (2 * half)), _flipped_words(half))
 
 
+@functools.cache
 def _flipped_words(half: int) -> Ints:
-    """Reverse complement of each word of two halves."""
+    """Reverse complement of each word of two halves; not to be changed."""
     words = np.arange(4 ** (2 * half))
     flipped = np.zeros_like(words)
     for i in range(2 * half):
         flipped = flipped << 2 | (3 - (words >> (2 * i) & 3))
+    flipped.setflags(write=False)
     return flipped

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from cistransfer.cpus import apart
+from cistransfer.cpus import one_thread
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.models.score import at_once
 from cistransfer.motifs.denovo import find_motifs
 from cistransfer.motifs.pwm import PWM, UNIFORM, consensus
 from cistransfer.training.strategy import Strategy
@@ -30,8 +31,6 @@ UNBOUND_TO_FIND, MOST_UNBOUND_TO_FIND = 5, 500
 where the part ``extra`` has them. The training part's own are always among them."""
 
 _MAX_FOUND = 3
-_MUCH_WORK = 1_500
-"""Sequences searched, over folds and motifs: fewer are, before a process has begun."""
 _NOTHING = PWM("none", np.array([UNIFORM]))  # occupies every sequence alike
 
 
@@ -79,19 +78,24 @@ def choose_motifs(
     folds, n_motifs = strategy.motif_folds, 1
     if folds is None or many:
         n_motifs = _MAX_FOUND
-    search = partial(
-        find_motifs, n_motifs=n_motifs, hold_out=0.0, engine=strategy.engine, seed=seed
-    )
+
+    def search(inside: NDArray[np.int64]) -> list[PWM]:
+        found = find_motifs(
+            codes[inside],
+            labels[inside],
+            n_motifs=n_motifs,
+            hold_out=0.0,
+            engine=strategy.engine,
+            seed=seed,
+        )
+        return [each.pwm for each in found]
+
     if folds is None:
-        return [*kept, *(found.pwm for found in search(codes[looked], labels[looked]))], {}
+        return [*kept, *search(looked)], {}
     fold = folds_of(labels, max(2, folds // 2) if many else folds, seed)
     learned = [looked[fold[looked] != left] for left in range(fold.max() + 1)]
-    discoveries = apart(
-        search,
-        [(codes[inside], labels[inside]) for inside in learned],
-        worth=n_motifs * sum(map(len, learned)) > _MUCH_WORK,
-    )
-    versions = [[found.pwm for found in of_fold] for of_fold in discoveries]
+    with one_thread(), at_once(torch.device("cpu"), len(learned)) as run:
+        versions = list(run(search, learned))
     bags = max(len(pwms) for pwms in versions)
     by_bag = [
         pwms[bag] if bag < len(pwms) else _NOTHING for bag in range(bags) for pwms in versions

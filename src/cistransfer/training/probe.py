@@ -38,6 +38,7 @@ _JITTER = 1e-10
 """Of their mean diagonal, added to the diagonal of products of examples, which may be singular."""
 
 _BATCH = 512
+_ROWS = 128  # of two thousand features stay in the cache
 _NO_BETTER = ", no better than chance"
 _EXTRA_TO_CHOOSE = 200
 """Rows of the part ``extra`` that cross-validation learns from at most; the fit takes all."""
@@ -274,10 +275,13 @@ def _held_out(
 
 def _standard(data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Centre and spread of each feature, weighted; an infinite spread where there is none."""
-    centre = np.average(data.features, axis=0, weights=data.weights)
-    squares = data.features - centre
-    np.square(squares, out=squares)
-    spread = np.sqrt(np.average(squares, axis=0, weights=data.weights))
+    shares = data.weights / data.weights.sum()
+    centre = shares @ data.features
+    squares = np.zeros(len(centre))
+    for at in range(0, len(shares), _ROWS):
+        some = data.features[at : at + _ROWS] - centre
+        squares += shares[at : at + _ROWS] @ np.square(some, out=some)
+    spread = np.sqrt(squares)
     return centre, np.where(spread > _LEAST_SPREAD, spread, np.inf)
 
 
