@@ -31,6 +31,7 @@ from cistransfer.training.checkpoint import (
 )
 from cistransfer.training.freeze import apply_phase
 from cistransfer.training.loss import Loss, choose_loss, masked_loss
+from cistransfer.training.prior import HeadPrior
 from cistransfer.training.probe import evidence_line, fit_probe
 from cistransfer.training.step import Arithmetic, make_optimiser, rate_factor, train_step
 from cistransfer.training.strategy import Phase, Probe
@@ -62,6 +63,7 @@ def fit(
     precision: str = "float32",
     checkpoint_seconds: float = _CHECKPOINT_SECONDS,
     on_checkpoint: Callable[[list[dict[str, Any]]], None] = lambda history: None,
+    prior: HeadPrior | None = None,
 ) -> list[dict[str, Any]]:
     """Train a model in place through the phases; each ends on its best validation.
 
@@ -85,6 +87,8 @@ def fit(
         Least time between two checkpoints.
     on_checkpoint : callable
         Given the history so far whenever a checkpoint has been written.
+    prior : HeadPrior, optional
+        Of the trunk, for probes.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def fit(
     for number in range(state.phase, len(phases)):
         phase = phases[number]
         if isinstance(phase, Probe):
-            evidence = _mean(fit_probe(model, examples, phase, seed=seed))
+            evidence = _mean(fit_probe(model, examples, phase, seed=seed, prior=prior))
             say(evidence_line(evidence))
             row = epoch_row(phase.name, 1, math.nan, validate(model, examples, loss))
             row |= {f"auroc_{name}": value for name, value in evidence.items()}

@@ -11,7 +11,7 @@ import contextlib
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from cistransfer.metrics.curves import auroc
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.score import one_hot, score_features
 from cistransfer.training.motifs import folds_of
+from cistransfer.training.prior import HeadPrior
 from cistransfer.training.strategy import Probe
 
 __all__ = ["evidence_line", "fit_probe"]
@@ -47,7 +48,12 @@ _ALONE = 1.0
 
 
 def fit_probe(
-    model: Model, examples: ExampleSet, phase: Probe, *, seed: int
+    model: Model,
+    examples: ExampleSet,
+    phase: Probe,
+    *,
+    seed: int,
+    prior: HeadPrior | None = None,
 ) -> list[dict[str, Any]]:
     """Replace the head's weights in place by logistic regression on the training part.
 
@@ -59,6 +65,8 @@ def fit_probe(
     phase : Probe
     seed : int
         Of the cross-validation folds.
+    prior : HeadPrior, optional
+        Of the trunk, for phases that want one.
 
     Returns
     -------
@@ -82,6 +90,10 @@ def fit_probe(
         if model.motifs.bags:
             bags = _out_of_fold(model.motifs, examples.codes[rows], labels[:, 0], seed)
             features[:, -model.motifs.bags :] = bags
+    if phase.prior == "none":
+        prior = None
+    if prior is not None:
+        features = prior.beside(features)
     chosen = []
     head = model.head
     for column, task in enumerate(examples.tasks):
@@ -93,10 +105,11 @@ def fit_probe(
             raise InputError(
                 f"{task}: a probe needs two training examples of each class, found {least}"
             )
-        data = _Data(features[known], truth, own, n_motifs)
+        data = _Data(features[known], truth, own, n_motifs, prior)
         with one_thread(), _convergence_matters():
             best, evidence = _choose(data, phase, seed)
             weights, bias = _fit(data, **best)
+            weights = weights if prior is None else prior.folded(weights)
         chosen.append({**best, **evidence})
         with torch.no_grad():
             head.weight[column].copy_(torch.from_numpy(weights))
@@ -155,6 +168,7 @@ class _Data:
     truth: NDArray[np.int8]
     n_own: int
     n_motifs: int = 0
+    prior: HeadPrior | None = None
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -165,11 +179,15 @@ class _Data:
     def take(self, own: Rows, extra: Rows) -> _Data:
         """Some of both."""
         rows = np.concatenate([own, extra])
-        return _Data(self.features[rows], self.truth[rows], len(own), self.n_motifs)
+        return replace(self, features=self.features[rows], truth=self.truth[rows], n_own=len(own))
 
-    def columns(self, which: slice, n_motifs: int) -> _Data:
-        """Some of the features, of which so many are motifs."""
-        return _Data(self.features[:, which], self.truth, self.n_own, n_motifs)
+    def trunk(self) -> _Data:
+        """The features without the motifs."""
+        return replace(self, features=self.features[:, : -self.n_motifs], n_motifs=0)
+
+    def motifs(self) -> _Data:
+        """The motifs alone, alike."""
+        return replace(self, features=self.features[:, -self.n_motifs :], prior=None)
 
 
 def _choose(data: _Data, phase: Probe, seed: int) -> tuple[dict[str, float], dict[str, Any]]:
@@ -213,10 +231,8 @@ def _choose(data: _Data, phase: Probe, seed: int) -> tuple[dict[str, float], dic
     strength, motif_scale, _ = options[chosen]
     evidence: dict[str, float | None] = {"trunk": merits[chosen], "motifs": None}
     if data.n_motifs:
-        trunk = data.columns(slice(None, -data.n_motifs), 0)
-        motifs = data.columns(slice(-data.n_motifs, None), data.n_motifs)
-        evidence["trunk"] = mean(trunk, [(strength, 1.0)])[0]
-        evidence["motifs"] = mean(motifs, [(_ALONE, 1.0)])[0]
+        evidence["trunk"] = mean(data.trunk(), [(strength, 1.0)])[0]
+        evidence["motifs"] = mean(data.motifs(), [(_ALONE, 1.0)])[0]
     return (
         {"strength": strength, "motif_scale": motif_scale},
         {**evidence, "both": merits[chosen], "chance": _chance(truth)},
@@ -274,7 +290,8 @@ def _held_out(
 
 
 def _standard(data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre and spread of each feature, weighted; an infinite spread where there is none."""
+    """Centre of each feature and what it is divided by: its spread, weighted (infinite where there
+    is none), over the freedom that it has by the prior."""
     shares = data.weights / data.weights.sum()
     centre = shares @ data.features
     squares = np.zeros(len(centre))
@@ -282,7 +299,10 @@ def _standard(data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         some = data.features[at : at + _ROWS] - centre
         squares += shares[at : at + _ROWS] @ np.square(some, out=some)
     spread = np.sqrt(squares)
-    return centre, np.where(spread > _LEAST_SPREAD, spread, np.inf)
+    spread = np.where(spread > _LEAST_SPREAD, spread, np.inf)
+    if data.prior is not None:
+        spread /= data.prior.freedom(data.features, data.truth, spread)
+    return centre, spread
 
 
 def _fit(data: _Data, strength: float, motif_scale: float) -> tuple[NDArray[np.float64], float]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet, counts, open_examples, save_examples
@@ -34,6 +35,7 @@ from cistransfer.training.freeze import copy_transferred
 from cistransfer.training.initialise import choose_filters, initialise_filters
 from cistransfer.training.loop import choose_precision, fit
 from cistransfer.training.motifs import choose_motifs, motif_facts
+from cistransfer.training.prior import HeadPrior
 from cistransfer.training.strategy import Strategy
 
 __all__ = [
@@ -172,6 +174,7 @@ def train_run(
         checkpoint=checkpoint,
         precision=arithmetic,
         on_checkpoint=lambda rows: _write_history(place, rows),
+        prior=_prior(trunk, strategy),
     )
     model.to("cpu").eval()
     _write_history(place, history)
@@ -284,6 +287,18 @@ def _start(
     if strategy.start == "trunk" and trunk is not None:
         copy_transferred(model, trunk.model, strategy.transfer)
     return model
+
+
+def _prior(trunk: Bundle | None, strategy: Strategy) -> HeadPrior | None:
+    """What the trunk's own heads say of another on its features."""
+    if trunk is None or strategy.start != "trunk":
+        return None
+    head = getattr(trunk.model.network, "head", None)
+    if not isinstance(head, nn.Linear):
+        return None
+    motifs = 0 if trunk.model.motifs is None else trunk.model.motifs.n_features
+    weights = head.weight[:, : head.in_features - motifs]
+    return HeadPrior(weights.detach().double().cpu().numpy())
 
 
 def _check_validation(examples: ExampleSet) -> None:

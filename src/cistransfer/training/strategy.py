@@ -107,6 +107,9 @@ class Probe(BaseModel):
     folds: int = Field(default=5, gt=1)
     repeats: int = Field(default=2, gt=0)
     """Cross-validations with other folds, averaged."""
+    prior: Literal["none", "trunk"] = "none"
+    """How freely each feature may be used: all alike, or as the outputs of the trunk and the
+    examples suggest (`cistransfer.training.prior`)."""
     most_rows: int = Field(default=2000, gt=0)
     """Cross-validate on at most so many examples, those of the training part first, counted in
     every repeat; the final fit uses all."""
@@ -181,6 +184,13 @@ class Strategy(BaseModel):
             self.motifs != "none" or any(isinstance(phase, Probe) for phase in self.phases)
         ):
             raise ValueError("classes = 'exclusive' goes with gradient phases and without motifs")
+        return self
+
+    @model_validator(mode="after")
+    def _a_prior_has_a_trunk(self) -> Strategy:
+        wanted = any(getattr(phase, "prior", "none") == "trunk" for phase in self.phases)
+        if wanted and (self.start != "trunk" or self.transfer != ("*",)):
+            raise ValueError("prior = 'trunk' needs start = 'trunk' and all of the trunk's modules")
         return self
 
     @model_validator(mode="after")
