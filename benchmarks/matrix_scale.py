@@ -1,13 +1,16 @@
 """How long a genome-scale binding matrix takes, against bedtools doing only the overlap.
 
     python benchmarks/matrix_scale.py [--folder DIR] [--regions 1800000] [--cells 52] \
-        [--experiments 700] [--peaks 30000000] [--sites 15000000] [--parts 4,2,1] [--out T.tsv]
+        [--experiments 700] [--peaks 30000000] [--sites 15000000] [--parts 4,2,1] [--copies N] \
+        [--out T.tsv]
 
 Makes files in the layouts of UCSC, ReMap and UniBind (gzip; kept in --folder and used again), then
 for a quarter, half and all of the rows builds the matrix in a process of its own (wall time, CPU
 time, peak memory, rows a second) and, from the same rows already cut to four columns and sorted,
 times ``bedtools intersect -sorted -wa -wb`` of the windows with the summits and with the sites
-(that is: without parsing names, cells, openness or writing a matrix). Prints a table.
+(that is: without parsing names, cells, openness or writing a matrix). Prints a table. ``--copies``
+builds only from the last files under N names (links to them), without bedtools: rows that no disk
+need hold.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
+
+from cistransfer.models.kernels.processor import name_of_processor
 
 # Lengths of the chromosomes of hg38, in the order of their names.
 SIZES = {
@@ -186,14 +191,15 @@ def make_sites(
 
 BUILD = """
 import sys
+from glob import glob
 from cistransfer.binding.build import build_matrix
 from cistransfer.openness.options import OpenOptions
-folder, rows = sys.argv[1:]
+base, folder, rows = sys.argv[1:]
 report = build_matrix(
     folder + "/m.h5",
-    OpenOptions(folder + "/../dhs.txt.gz", dhs_sources=folder + "/../sources.txt"),
-    peaks=[folder + "/remap.bed.gz"],
-    tfbs=[folder + "/unibind.tar.gz"],
+    OpenOptions(base + "/dhs.txt.gz", dhs_sources=base + "/sources.txt"),
+    peaks=sorted(glob(folder + "/remap*.bed.gz")),
+    tfbs=sorted(glob(folder + "/unibind*.tar.gz")),
 )
 assert report.peak_rows + report.tfbs_rows == int(rows), report
 """
@@ -221,6 +227,7 @@ def main() -> None:
     parser.add_argument("--peaks", type=int, default=30_000_000)
     parser.add_argument("--sites", type=int, default=15_000_000)
     parser.add_argument("--parts", default="4,2,1", help="of 1/N of the rows")
+    parser.add_argument("--copies", type=int, default=1, help="only the last part, N times")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     made = options.folder or Path(tempfile.mkdtemp(prefix="matrix_scale."))
@@ -232,20 +239,13 @@ def main() -> None:
     chosen = rng.choice(len(every), options.experiments, replace=False)
     pairs = [every[at] for at in np.sort(chosen)]
     bedtools = shutil.which("bedtools")
-    table = []
-    for divisor in (int(part) for part in options.parts.split(",")):
-        folder = base / f"of{divisor}"
-        if not (folder / "sites.bed.gz").exists():
-            print(f"making 1/{divisor} of the rows in {folder}", file=sys.stderr, flush=True)
-            folder.mkdir(parents=True, exist_ok=True)
-            near = make_open(base, options.regions, options.cells, np.random.default_rng(1))
-            make_peaks(folder, options.peaks // divisor, pairs, near, seed=divisor)
-            make_sites(folder, options.sites // divisor, pairs, near, seed=divisor)
-        sites = options.sites // divisor // len(pairs) * len(pairs)
-        rows = options.peaks // divisor + sites
-        wall, cpu, memory = timed([sys.executable, "-c", BUILD, str(folder), str(rows)])
+    table: list[dict[str, object]] = []
+
+    def measure(folder: Path, rows: int, *, compared: bool) -> None:
+        command = [sys.executable, "-c", BUILD, str(base), str(folder), str(rows)]
+        wall, cpu, memory = timed(command)
         other: float = float("nan")
-        if bedtools is not None:
+        if bedtools is not None and compared:
             intersect = [bedtools, "intersect", "-sorted", "-wa", "-wb"]
             windows = ["-a", str(base / "windows.bed")]
             other = sum(
@@ -265,10 +265,29 @@ def main() -> None:
             }
         )
         print(pd.DataFrame(table).to_string(index=False), file=sys.stderr, flush=True)
+
+    for divisor in (int(part) for part in options.parts.split(",")):
+        folder = base / f"of{divisor}"
+        if not (folder / "sites.bed.gz").exists():
+            print(f"making 1/{divisor} of the rows in {folder}", file=sys.stderr, flush=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            near = make_open(base, options.regions, options.cells, np.random.default_rng(1))
+            make_peaks(folder, options.peaks // divisor, pairs, near, seed=divisor)
+            make_sites(folder, options.sites // divisor, pairs, near, seed=divisor)
+        sites = options.sites // divisor // len(pairs) * len(pairs)
+        rows = options.peaks // divisor + sites
+        if options.copies == 1:
+            measure(folder, rows, compared=True)
+    if options.copies > 1:
+        with tempfile.TemporaryDirectory(dir=base) as linked:
+            for at in range(options.copies):
+                (Path(linked) / f"remap{at}.bed.gz").hardlink_to(folder / "remap.bed.gz")
+                (Path(linked) / f"unibind{at}.tar.gz").hardlink_to(folder / "unibind.tar.gz")
+            measure(Path(linked), options.copies * rows, compared=False)
     result = pd.DataFrame(table)
     print(
         f"{options.regions:,} regions, {options.cells} cells, {options.experiments} experiments; "
-        f"{os.cpu_count()} cores"
+        f"{name_of_processor()}, {os.cpu_count()} cores"
     )
     print(result.to_string(index=False))
     if bedtools is None:

@@ -188,8 +188,8 @@ class Rows:
             if second is None:  # a small file is not worth a thread
                 yield from reader.read(self._first, iter(()))
             else:
-                rest = itertools.chain([second], self._rest)
-                yield from _ahead(reader.read(self._first, rest))
+                rest = itertools.chain([second], _ahead(self._rest))  # unpacked by one thread,
+                yield from _ahead(reader.read(self._first, rest))  # parsed by another
 
 
 @contextlib.contextmanager
