@@ -26,7 +26,8 @@ from cistransfer.models.motif_bank import Scan
 __all__ = ["Maxima", "Seen", "step_of"]
 
 _AT_ONCE = 1 << 20  # numbers that a convolution gives at a time
-_FEW_INPUTS = 4  # at most: neighbouring places of the gradient are computed as one
+_FEW_INPUTS = 4  # at most: on the way back a matrix product is faster than a convolution
+_TOGETHER = 2  # neighbouring places that are one row of it
 
 Seen = tuple[Tensor, Tensor]
 """What a convolution gave of sequences, (n, places, channels), and its maxima, (n, windows, k)."""
@@ -61,7 +62,7 @@ class Maxima:
         self.weight, self.bias = weight.detach(), None if bias is None else bias.detach()
         self.norm = norm
         self.strands, self.pool, self.relu, self.same = strands, pool, relu, same
-        self._turned: dict[int, Tensor] = {}
+        self.back = self._weights_back()
 
     def of_sequences(self, x: Tensor) -> tuple[Tensor, Seen]:
         """Outputs of sequences, (n, k, 1, windows), and what references are compared with."""
@@ -127,9 +128,7 @@ class Maxima:
         place, ratio, still = kept
         filters, inputs, kernel = self.weight.shape
         count = length - kernel + 1
-        step = next(each for each in (4, 2, 1) if length % each == 0)
-        step = step if inputs <= _FEW_INPUTS else 1
-        turned = self._turned_by(step)
+        count += -count % _TOGETHER if inputs <= _FEW_INPUTS else 0
         parts, some = [], self._some(length)
         room = gradient.new_zeros(min(some, len(place)), count * self.strands, place.shape[2])
         for first in range(0, len(place), some):
@@ -139,12 +138,36 @@ class Maxima:
             if len(still):
                 row, window, channel, at = still[still[:, 0] // some == first // some].t()
                 whole[row - first, at, channel] = given[row - first, window, channel]
-            found = nn.functional.conv2d(
-                _image(whole.view(len(given), count, filters)), turned,
-                stride=(1, step), padding=(0, kernel - 1),
-            )  # fmt: skip
-            parts.append(found.permute(0, 2, 3, 1).reshape(len(given), length, inputs))
+            parts.append(self._turned(whole.view(len(given), count, filters), length))
         return _image(torch.cat(parts))
+
+    def _turned(self, rows: Tensor, length: int) -> Tensor:
+        """The gradient's way back through the convolution, (n, length, inputs)."""
+        _, inputs, kernel = self.weight.shape
+        if inputs > _FEW_INPUTS:
+            found = nn.functional.conv2d(_image(rows), self.back, padding=(0, kernel - 1))
+            return found.permute(0, 2, 3, 1).squeeze(1)
+        n, count = len(rows), rows.shape[1] // _TOGETHER
+        blocks = (rows.view(n * count, -1) @ self.back).view(n, count, -1, _TOGETHER * inputs)
+        found = rows.new_zeros(n, count + blocks.shape[2] - 1, _TOGETHER * inputs)
+        for number in range(blocks.shape[2]):
+            found[:, number : number + count] += blocks[:, :, number]
+        return found.view(n, -1, inputs)[:, :length]
+
+    def _weights_back(self) -> Tensor:
+        """Weights of the way back: of a convolution, or, for few inputs, a matrix that makes of
+        `_TOGETHER` neighbouring places all that they reach."""
+        weight = self.weight
+        if self.norm is not None:
+            weight = weight * scale_and_shift(self.norm)[0].detach()[:, None, None]
+        filters, inputs, kernel = weight.shape
+        if inputs > _FEW_INPUTS:
+            return weight.flip(2).transpose(0, 1).unsqueeze(2)
+        reached = -(-(_TOGETHER + kernel - 1) // _TOGETHER) * _TOGETHER
+        back = weight.new_zeros(_TOGETHER, filters, reached, inputs)
+        for place in range(_TOGETHER):
+            back[place, :, place : place + kernel] = weight.transpose(1, 2)
+        return back.flatten(2).flatten(0, 1)
 
     def _pooled(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Maxima over neighbouring places and strands, and where each was, (n, windows, k)."""
@@ -174,19 +197,6 @@ class Maxima:
             at_once = min(some, per) if together == 1 else end - begin
             for at in range(begin, end, at_once):
                 yield slice(at, min(end, at + at_once)), sequences
-
-    def _turned_by(self, step: int) -> Tensor:
-        """Weights of the convolution that gives ``step`` neighbouring places of the gradient."""
-        if step not in self._turned:
-            weight = self.weight
-            if self.norm is not None:
-                weight = weight * scale_and_shift(self.norm)[0].detach()[:, None, None]
-            filters, inputs, kernel = weight.shape
-            wide = weight.new_zeros(step, inputs, filters, kernel - 1 + step)
-            for place in range(step):
-                wide[place, :, :, place : place + kernel] = weight.flip(2).transpose(0, 1)
-            self._turned[step] = wide.flatten(0, 1).unsqueeze(2)
-        return self._turned[step]
 
 
 class _Rule(torch.autograd.Function):
