@@ -32,7 +32,7 @@ _TOGETHER = 2  # neighbouring places that are one row of it
 Seen = tuple[Tensor, Tensor]
 """What a convolution gave of sequences, (n, places, channels), and its maxima, (n, windows, k)."""
 Kept = tuple[Tensor, Tensor, Tensor]
-"""Of references, (n · per, windows, k): the place that a window's change goes to, and its change
+"""Of a few references, (m, windows, k): the place that a window's change goes to, and its change
 over that place's; and where else there is a gradient (`Maxima._still`)."""
 
 
@@ -75,9 +75,9 @@ class Maxima:
         out: Tensor = _Rule.apply(r, self, seen, per)
         return out
 
-    def compared(self, r: Tensor, seen: Seen, per: int) -> tuple[Tensor, Kept]:
-        """Outputs of references, (n · per, windows, k), and what the rules need of them."""
-        found = []
+    def compared(self, r: Tensor, seen: Seen, per: int) -> tuple[Tensor, list[Kept]]:
+        """Outputs of references, (n · per, windows, k), and what the rules need of a few each."""
+        outputs, kept = [], []
         room = r.new_empty(0)
         for rows, sequences in self._batches(r, len(seen[0]), per):
             x, best = (each[sequences].unsqueeze(1) for each in seen)
@@ -102,10 +102,9 @@ class Maxima:
                 ratio[flat] = self._slope(best[flat])
             if least == 0:
                 still = self._still(x, run, place, best)
-                still[:, 0] += rows.start
-            found.append((highest, place, ratio, still))
-        outputs, places, ratios, others = map(torch.cat, zip(*found, strict=True))
-        return outputs, (places, ratios, others)
+            outputs.append(highest)
+            kept.append((place, ratio, still))
+        return torch.cat(outputs), kept
 
     def _still(self, x: Tensor, run: Tensor, place: Tensor, best: Tensor) -> Tensor:
         """Where the sequence's maximum is as high in the reference, which is higher elsewhere.
@@ -123,22 +122,22 @@ class Maxima:
     def _slope(self, best: Tensor) -> Tensor:
         return (best > 0).to(best) if self.relu else torch.ones_like(best)
 
-    def routed(self, gradient: Tensor, kept: Kept, length: int) -> Tensor:
+    def routed(self, gradient: Tensor, kept: list[Kept], length: int) -> Tensor:
         """Multipliers of the input, from those of the output and from what `compared` kept."""
-        place, ratio, still = kept
         filters, inputs, kernel = self.weight.shape
         count = length - kernel + 1
         count += -count % _TOGETHER if inputs <= _FEW_INPUTS else 0
-        parts, some = [], self._some(length)
-        room = gradient.new_zeros(min(some, len(place)), count * self.strands, place.shape[2])
-        for first in range(0, len(place), some):
-            rows = slice(first, first + some)
-            given = gradient[rows].permute(0, 2, 3, 1).flatten(1, 2)
-            whole = room[: len(given)].zero_().scatter_(1, place[rows], given * ratio[rows])
+        rows = gradient.permute(0, 2, 3, 1).flatten(1, 2)
+        most = max(len(place) for place, _, _ in kept)
+        room = rows.new_empty(most, count * self.strands, rows.shape[2])
+        parts = []
+        for place, ratio, still in kept:
+            given, rows = rows[: len(place)], rows[len(place) :]
+            whole = room[: len(place)].zero_().scatter_(1, place, given * ratio)
             if len(still):
-                row, window, channel, at = still[still[:, 0] // some == first // some].t()
-                whole[row - first, at, channel] = given[row - first, window, channel]
-            parts.append(self._turned(whole.view(len(given), count, filters), length))
+                row, window, channel, at = still.t()
+                whole[row, at, channel] = given[row, window, channel]
+            parts.append(self._turned(whole.view(len(place), count, filters), length))
         return _image(torch.cat(parts))
 
     def _turned(self, rows: Tensor, length: int) -> Tensor:
@@ -202,16 +201,15 @@ class Maxima:
 class _Rule(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, r: Tensor, step: Maxima, seen: Seen, per: int) -> Tensor:
-        out, kept = step.compared(r, seen, per)
-        context.save_for_backward(*kept)
+        out, context.kept = step.compared(r, seen, per)
         context.step, context.length = step, r.shape[3]
         return _image(out)
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        kept = context.saved_tensors
-        return context.step.routed(gradient, kept, context.length), None, None, None
+        found = context.step.routed(gradient, context.kept, context.length)
+        return found, None, None, None
 
 
 def step_of(module: nn.Module, same: float) -> tuple[Maxima, nn.Module] | None:
