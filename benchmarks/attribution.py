@@ -6,7 +6,9 @@ One run times everything with settled batch norms: in-silico mutagenesis (ours, 
 mutant at a time) and DeepLIFT against 20 dinucleotide shuffles (ours, tangermeme), of the published
 network and of the architecture of the trunk in the box, and filters → motifs (ours, the published
 per-sequence loops). CPU seconds of the process, the best of ``--repeats``, in turn; the last column
-says by how much the values differ.
+says by how much the values differ. Beside the seconds stand the floating-point operations of the
+matrix products and convolutions that were computed, and which share of the time these would take
+at the speed of one large product.
 """
 
 from __future__ import annotations
@@ -19,8 +21,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from kernels import processor
+from roofline import operations_per_second
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
+from cistransfer import cpus
 from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.filters import filter_motifs
 from cistransfer.interpretation.gradients import make_references
@@ -52,6 +58,34 @@ def timed(
             function()
             best[number] = min(best[number], time.process_time() - began)
     return list(zip(best, results, strict=True))
+
+
+class Products(TorchDispatchMode):
+    """Counts the floating-point operations of products and convolutions of this thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+        addmm = flop_registry[torch.ops.aten.addmm]
+        self.formulas = {**flop_registry, torch.ops.aten.addmm_: addmm}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        with self:
+            out = function.decompose(*args, **(kwargs or {}))
+        if out is NotImplemented:
+            out = function(*args, **(kwargs or {}))
+            formula = self.formulas.get(function._overloadpacket)
+            self.total += formula(*args, **(kwargs or {}), out_val=out) if formula else 0
+        return out
+
+
+def operations(function: Callable[[], object]) -> float:
+    """Floating-point operations of a call's products; not known where several threads share it."""
+    if cpus.n_workers() > 1:
+        return np.nan
+    with Products() as products:
+        function()
+    return products.total
 
 
 def naive_mutagenesis(model: nn.Module, codes: np.ndarray, task: int) -> np.ndarray:
@@ -131,18 +165,23 @@ def main() -> None:
     codes = np.random.default_rng(0).integers(0, 4, size=(n, arguments.window)).astype(np.uint8)
     references = make_references(codes, shuffles=20)
     print(f"{n} sequences of {arguments.window} bp, {arguments.threads} thread(s), {processor()}")
-    print(f"{'':42}{'CPU s':>8}  {'seq/CPU-s':>9}  {'times':>6}  largest difference")
+    full = operations_per_second(torch.float32)
+    print(f"one large product: {full / 1e9:.0f} GF/s")
+    columns = f"{'times':>6}  {'GF/seq':>6}  {'share':>5}  differs by"
+    print(f"{'':42}{'CPU s':>8}  {'seq/CPU-s':>9}  {columns}")
     for name in ("cnn", "towers"):
         model = settled(name, arguments.window)
         for title, rows in methods(model, codes, references).items():
             found = timed([function for _, function, _ in rows], repeats)
             first, wanted = found[0]
-            for (label, _, count), (seconds, values) in zip(rows, found, strict=True):
+            for (label, function, count), (seconds, values) in zip(rows, found, strict=True):
                 gap = np.abs(values[:count] - wanted[:count]).max()
                 times = seconds * n / (first * count)
+                needed = operations(function) / count
+                share = needed / full * count / seconds
                 print(
                     f"{f'{name}, {title}, {label}':42}{seconds:8.2f}  {count / seconds:9.1f}"
-                    f"  {times:6.1f}  {gap:.1e}"
+                    f"  {times:6.1f}  {needed / 1e9:6.2f}  {share:5.0%}  {gap:.1e}"
                 )
     model = settled("cnn", arguments.window)
     many = np.random.default_rng(1).integers(0, 4, size=(50 * n, arguments.window))
@@ -152,7 +191,7 @@ def main() -> None:
     print(
         f"{'filters, ours':42}{ours:8.2f}  {len(many) / ours:9.1f}\n"
         f"{'filters, published loops':42}{theirs:8.2f}  {len(many) / theirs:9.1f}  "
-        f"{theirs / ours:6.1f}  {np.abs(found - wanted).max():.1e}"
+        f"{theirs / ours:6.1f}  {'':13}  {np.abs(found - wanted).max():.1e}"
     )
 
 
