@@ -358,6 +358,9 @@ def test_deeplift_of_blocks_equals_module_by_module(
         model = copy.deepcopy(request.getfixturevalue(name))
     else:
         model = settled(build_model(name, window=window, n_tasks=2, seed=0), window)
+    if name == "motif-bank":  # whole numbers: maxima are equal at many places, on both strands
+        with torch.no_grad():
+            model.get_parameter("conv1.conv.weight").mul_(9).round_()
     layers = list(model.named_modules())
     codes = random_codes(5, window, seed=4)
     codes[1, 20:26] = 4
@@ -371,13 +374,13 @@ def test_deeplift_of_blocks_equals_module_by_module(
     for at_once in (1, 1 << 13, 1 << 20):  # of one sequence, or of several
         monkeypatch.setattr("cistransfer.interpretation.maxima._AT_ONCE", at_once)
         found, error = deeplift(model, codes, task=1, references=refs)
-        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        np.testing.assert_allclose(found, wanted, atol=5e-6)
         assert error.max() < 2e-5
     assert list(model.named_modules()) == layers
     single, _ = deeplift(model, codes, task=1, references=refs[:, :1])
     with kernels.use(False):
         wanted, _ = deeplift(model, codes, task=1, references=refs[:, :1])
-    np.testing.assert_allclose(single, wanted, atol=1e-6)
+    np.testing.assert_allclose(single, wanted, atol=5e-6)
 
 
 def test_deeplift_leaves_blocks_to_who_hangs_hooks_on_them(small_cnn: nn.Module) -> None:

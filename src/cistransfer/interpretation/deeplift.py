@@ -1,7 +1,9 @@
 """DeepLIFT with the rescale rule, each sequence against several references.
 
 The multiplier of a non-linearity is the same for a sequence and for its reference, so only the
-references are propagated back; the sequence itself is run once, whatever their number.
+references are propagated back; the sequence itself is run once, whatever their number. Modules are
+hooked one by one; blocks that a network of ours begins with are one step each
+(`cistransfer.interpretation.maxima`), to the same numbers.
 """
 
 from __future__ import annotations

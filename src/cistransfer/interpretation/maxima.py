@@ -21,6 +21,7 @@ from torch.autograd.function import once_differentiable
 from cistransfer.models.blocks import ConvBlock, is_hooked, ours_of
 from cistransfer.models.kernels import in_use
 from cistransfer.models.kernels.normalisation import scale_and_shift
+from cistransfer.models.kernels.scan import both_strands
 from cistransfer.models.motif_bank import Scan
 
 __all__ = ["Maxima", "Seen", "step_of"]
@@ -30,7 +31,7 @@ _FEW_INPUTS = 4  # at most: on the way back a matrix product is faster than a co
 _TOGETHER = 2  # neighbouring places that are one row of it
 
 Seen = tuple[Tensor, Tensor]
-"""What a convolution gave of sequences, (n, places, channels), and its maxima, (n, windows, k)."""
+"""What a convolution gave of sequences, (n, places, k), and its maxima, (n, windows, k)."""
 Kept = tuple[Tensor, Tensor, Tensor]
 """Of a few references, (m, windows, k): the place that a window's change goes to, and its change
 over that place's; and where else there is a gradient (`Maxima._still`)."""
@@ -89,7 +90,7 @@ class Maxima:
             place = self._pooled(higher.flatten(0, 1))[1]
             run = torch.sub(x, scores, out=scores)
             least = float(torch.abs(run, out=higher).amin())
-            run = run.flatten(0, 1).view(len(place), -1, place.shape[2])
+            run = run.flatten(0, 1)
             best = best.expand(-1, len(run) // len(x), -1, -1).flatten(0, 1)
             if self.relu:
                 highest.relu_()
@@ -103,7 +104,7 @@ class Maxima:
             if least == 0:
                 still = self._still(x, run, place, best)
             outputs.append(highest)
-            kept.append((place, ratio, still))
+            kept.append((self._beside(place, run), ratio, still))
         return torch.cat(outputs), kept
 
     def _still(self, x: Tensor, run: Tensor, place: Tensor, best: Tensor) -> Tensor:
@@ -117,7 +118,12 @@ class Maxima:
         at = (run.gather(1, own) == 0) & (own != place)
         if self.relu:
             at &= best > 0
-        return torch.cat([at.nonzero(), own[at][:, None]], dim=1)
+        return torch.cat([at.nonzero(), self._beside(own, run)[at][:, None]], dim=1)
+
+    def _beside(self, place: Tensor, scores: Tensor) -> Tensor:
+        """Where a place is when the strands of each position lie side by side."""
+        count = scores.shape[1] // self.strands
+        return place if self.strands == 1 else place % count * self.strands + place // count
 
     def _slope(self, best: Tensor) -> Tensor:
         return (best > 0).to(best) if self.relu else torch.ones_like(best)
@@ -170,17 +176,21 @@ class Maxima:
 
     def _pooled(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Maxima over neighbouring places and strands, and where each was, (n, windows, k)."""
-        image = scores.unflatten(2, (self.strands, -1)).permute(0, 3, 1, 2)
-        size = (self.pool, self.strands)
+        image = scores.unflatten(1, (self.strands, -1)).permute(0, 3, 1, 2)
+        size = (self.strands, self.pool)
         found = nn.functional.max_pool2d(image, size, return_indices=True)
         highest, place = (each.permute(0, 2, 3, 1).flatten(1, 2) for each in found)
         return highest, place
 
     def _scores(self, x: Tensor) -> Tensor:
-        """What the convolution gives, (n, places, strands · filters)."""
-        image = nn.functional.conv2d(x, self.weight.unsqueeze(2), self.bias)
+        """What the convolution gives, (n, strands · places, filters), one strand behind the other:
+        of equal maxima the first is that of PyTorch's max-pooling."""
+        if self.strands == 1:
+            image = nn.functional.conv2d(x, self.weight.unsqueeze(2), self.bias)
+        else:
+            image = both_strands(x, self.weight[: len(self.weight) // self.strands])
         image = image if self.norm is None else self.norm(image)
-        return image.permute(0, 2, 3, 1).squeeze(1).contiguous()
+        return image.permute(0, 2, 3, 1).flatten(1, 2).contiguous()
 
     def _some(self, length: int) -> int:
         filters, _, kernel = self.weight.shape
