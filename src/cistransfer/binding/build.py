@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,8 @@ def build_matrix(
     # Whatever ends this block ends first what is read ahead, and so those who wait for it.
     with (
         ThreadPoolExecutor(3) as beside,
-        ahead(read_evidence(tfbs, "tfbs"), _AHEAD, _nbytes) as tfbs_read,
-        ahead(read_evidence(peaks, "peaks"), _AHEAD, _nbytes) as peaks_read,
+        ahead(read_evidence(tfbs, "tfbs"), _AHEAD, attrgetter("nbytes")) as tfbs_read,
+        ahead(read_evidence(peaks, "peaks"), _AHEAD, attrgetter("nbytes")) as peaks_read,
     ):
         recorded = beside.submit(record_inputs, files)
         access = opened if isinstance(opened, OpenRegions) else read_open(opened)
@@ -233,10 +234,6 @@ def build_matrix(
 
 _AHEAD = 1 << 27
 """Bytes of peaks, and of TFBS, that are read before the regions are known, and held."""
-
-
-def _nbytes(piece: Piece) -> int:
-    return piece.nbytes
 
 
 def _how(assayed: str | None, peaks: Sequence[PathLike], tfbs: Sequence[PathLike]) -> str:

@@ -63,7 +63,7 @@ class EvidenceBits:
         stride = self._stride
         if (experiment + 1) * stride > len(self._bits):
             return np.zeros(stride, np.uint8)
-        return self._bits[experiment * stride : (experiment + 1) * stride]
+        return self._bits[experiment * stride : (experiment + 1) * stride].copy()  # it may move
 
 
 @dataclass

@@ -204,7 +204,8 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
                 f"in column 4, found {rows.head.fields} columns"
             )
         texts = [form.chrom] if experiment is not None else [form.chrom, form.name or 0]
-        for block in rows.blocks(texts, form.numbers(summit=kind == "peaks")):
+        blocks = rows.blocks(texts, form.numbers(summit=kind == "peaks"))
+        for number, block in enumerate(blocks):
             placed = form.place(block)
             start, end = placed.start, placed.end
             summits = Counter(clipped=placed.clipped)
@@ -214,8 +215,7 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
                     unknown = block.rows - placed.known - placed.outside
                     summits.update(known=placed.known, outside=placed.outside, unknown=unknown)
             if experiment is not None:
-                experiments = [] if names else [experiment]
-                names["the file's"] = 0
+                experiments = [experiment] if number == 0 else []
                 code = np.zeros(block.rows, dtype=np.int32)
             else:
                 words, code = block.texts[form.name or 0]
