@@ -76,12 +76,15 @@ def test_what_is_made_ahead_comes_in_order_with_its_error_at_its_place(room: int
 
 def test_nothing_is_made_ahead_any_more_when_the_block_ends() -> None:
     made: list[int] = []
+    dropped: list[int] = []
+    endless = counted(1 << 40, made)
     with ThreadPoolExecutor(1) as pool:
-        with cpus.ahead(counted(1 << 40, made), room=3, size=lambda item: 2) as items:
+        with cpus.ahead(endless, room=3, size=lambda item: 2, drop=dropped.append) as items:
             assert next(items) == 0
             time.sleep(0.01)
         assert made[-1] == -1
         assert len(made) <= 6
+        assert dropped == made[1:-1]
         with pytest.raises(cpus.StoppedError):
             pool.submit(next, items).result()
 

@@ -150,7 +150,10 @@ class StoppedError(Exception):
 
 @contextlib.contextmanager
 def ahead(
-    items: Generator[T, None, None], room: int, size: Callable[[T], int] = lambda item: 1
+    items: Generator[T, None, None],
+    room: int = 0,
+    size: Callable[[T], int] = lambda item: 1,
+    drop: Callable[[T], None] = lambda item: None,
 ) -> Iterator[Iterator[T]]:
     """What a generator gives, made by a thread from now on, whether or not somebody takes it yet.
 
@@ -164,6 +167,8 @@ def ahead(
         The thread waits while what it made, and nobody has taken, is larger.
     size : callable
         Of an item, in the unit of ``room``.
+    drop : callable
+        What becomes of items that nobody took.
     """
     held: collections.deque[T] = collections.deque()
     changed = threading.Condition()
@@ -184,9 +189,9 @@ def ahead(
                 for item in items:
                     with changed:
                         changed.wait_for(may_go_on)
+                        held.append(item)
                         if stopped:
                             break
-                        held.append(item)
                         used += size(item)
                         changed.notify_all()
         except BaseException as error:
@@ -220,6 +225,8 @@ def ahead(
         with changed:
             changed.notify_all()
         maker.join()
+        for item in held:
+            drop(item)
 
 
 class BrokenDownError(Exception):

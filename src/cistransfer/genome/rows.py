@@ -11,16 +11,16 @@ import csv
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from cistransfer.cpus import ahead
 from cistransfer.errors import InputError
 from cistransfer.storage import open_bytes
 from cistransfer.storage.reading import binary_kind
@@ -38,7 +38,6 @@ __all__ = [
     "whole_number",
 ]
 
-T = TypeVar("T")
 
 BLANK = frozenset(("", ".", "NA", "NaN", "nan", "NULL", "None"))
 UNKNOWN = " summit"
@@ -157,7 +156,7 @@ class RowBlock:
 class Rows:
     """An opened stream of rows whose head has been looked at (see `open_rows`)."""
 
-    def __init__(self, head: Head, first: bytes, rest: Iterator[bytes]) -> None:
+    def __init__(self, head: Head, first: bytes, rest: Generator[bytes, None, None]) -> None:
         self.head = head
         self._first, self._rest = first, rest
 
@@ -188,8 +187,12 @@ class Rows:
             if second is None:  # a small file is not worth a thread
                 yield from reader.read(self._first, iter(()))
             else:
-                rest = itertools.chain([second], _ahead(self._rest))  # unpacked by one thread,
-                yield from _ahead(reader.read(self._first, rest))  # parsed by another
+                with ahead(self._parsed(reader, second)) as blocks:  # parsed by one thread
+                    yield from blocks
+
+    def _parsed(self, reader: _BlockReader, second: bytes) -> Generator[RowBlock, None, None]:
+        with ahead(self._rest) as rest:  # unpacked by another
+            yield from reader.read(self._first, itertools.chain([second], rest))
 
 
 @contextlib.contextmanager
@@ -241,7 +244,7 @@ def read_columns(
         yield from rows.blocks(texts, dict.fromkeys(numbers, ""), strings)
 
 
-def _cut(label: str, stream: Any) -> Iterator[bytes]:
+def _cut(label: str, stream: Any) -> Generator[bytes, None, None]:
     """Blocks of whole lines."""
     held = b""
     begun = False
@@ -478,12 +481,3 @@ def _place(label: str, raw: bytes, line: int, row: int) -> str:
     """File and line of a row in a block that was plain as it came."""
     filled = [number for number, text in enumerate(_lines(raw), start=line) if text]
     return f"{label}, line {filled[row]}"
-
-
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, the next of which is made while one is worked on."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(next, items, None)
-        while (item := waiting.result()) is not None:
-            waiting = pool.submit(next, items, None)
-            yield item

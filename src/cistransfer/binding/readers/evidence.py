@@ -9,16 +9,16 @@ import shutil
 import tarfile
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from cistransfer.cpus import ahead
 from cistransfer.errors import InputError, nearest, shown
 from cistransfer.genome.bed import open_regions
 from cistransfer.genome.rows import RowSource
@@ -35,7 +35,6 @@ __all__ = [
     "read_evidence",
 ]
 
-T = TypeVar("T")
 
 _BED = (".bed", ".narrowpeak", ".broadpeak")
 _SPILL = 1 << 26
@@ -283,26 +282,14 @@ def _sheet(path: Path) -> list[tuple[Path, Experiment]]:
 
 
 def _tar(path: Path) -> Iterator[tuple[RowSource, Experiment]]:
-    for name, held in _ahead(_members(path), drop=lambda member: member[1].close()):
-        with held:
-            label = f"{path} ({name})"
-            yield _held(label, held), _from_name(Path(name).name, label)
+    with ahead(_members(path), drop=lambda member: member[1].close()) as members:
+        for name, held in members:
+            with held:
+                label = f"{path} ({name})"
+                yield _held(label, held), _from_name(Path(name).name, label)
 
 
-def _ahead(items: Iterator[T], drop: Callable[[T], None]) -> Iterator[T]:
-    """Yield items, the next one being made in a thread; ``drop`` closes one that nobody wants."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(next, items, None)
-        try:
-            while (item := waiting.result()) is not None:
-                waiting = pool.submit(next, items, None)
-                yield item
-        finally:
-            if waiting.exception() is None and (unused := waiting.result()) is not None:
-                drop(unused)
-
-
-def _members(path: Path) -> Iterator[tuple[str, Any]]:
+def _members(path: Path) -> Generator[tuple[str, Any], None, None]:
     """Yield name and content (in memory, on disk when large) of each BED file of a tar."""
     try:
         with open_bytes(path) as stream:
