@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from cistransfer.genome.codes import N, reverse_complement
@@ -51,9 +52,8 @@ class Prepared:
     ----------
     padded : ndarray of uint8, shape (n, length + 2 pad)
         Codes with N on both sides, so that a motif may hang over the ends.
-    words : ndarray of int32, shape (n, windows, parts)
-        Of each window the numbers, in base 5, of the words of three letters that it is made of,
-        each counted on from those of the part before.
+    numbers : ndarray of int32, shape (n, places)
+        Number, in base 5, of the word of three letters that begins at each place.
     positive : ndarray of bool, shape (n,)
     width : int
         Positions of the weights that are scanned with.
@@ -62,7 +62,7 @@ class Prepared:
     """
 
     padded: Codes
-    words: NDArray[np.int32]
+    numbers: NDArray[np.int32]
     positive: NDArray[np.bool_]
     pad: int
     width: int
@@ -78,7 +78,7 @@ class Prepared:
         return replace(
             self,
             padded=self.padded[rows],
-            words=self.words[rows],
+            numbers=self.numbers[rows],
             positive=self.positive[rows],
         )
 
@@ -109,8 +109,8 @@ def prepare(codes: Codes, positive: NDArray[np.bool_], width: int) -> Prepared:
     padded = np.pad(codes, ((0, 0), (pad, pad)), constant_values=N)
     letters = np.bincount(codes.ravel(), minlength=5)[:4] + 1.0
     letters += letters[::-1]
-    words = _words(padded, width)
-    return Prepared(padded, words, positive, pad, width, letters / letters.sum())
+    background = letters / letters.sum()
+    return Prepared(padded, _numbers(padded), positive, pad, width, background)
 
 
 def best_sites(
@@ -270,7 +270,7 @@ def mask_sites(data: Prepared, motif: Motif) -> Prepared:
         for strand, positions in enumerate((used, turned)):
             at, starts = np.nonzero(found[..., strand].numpy() >= motif.threshold - _WEAK)
             padded[rows.start + at[:, None], starts[:, None] + positions] = N
-    return replace(data, padded=padded, words=_words(padded, data.width))
+    return replace(data, padded=padded, numbers=_numbers(padded))
 
 
 def tune(
@@ -347,14 +347,10 @@ def tune(
     return replace(pwm, probabilities=odds / odds.sum(axis=1, keepdims=True))
 
 
-def _words(padded: Codes, width: int) -> NDArray[np.int32]:
-    """See `Prepared`."""
-    parts, windows = -(-width // _WORD), padded.shape[1] - width + 1
-    beyond = np.pad(padded, ((0, 0), (0, _WORD)), constant_values=N)  # where the last part ends
-    number = word_numbers(beyond, _WORD).astype(np.int32)
-    laid = np.stack([number[:, _WORD * j : _WORD * j + windows] for j in range(parts)], axis=-1)
-    laid += 5**_WORD * np.arange(parts, dtype=np.int32)
-    return laid
+def _numbers(padded: Codes) -> NDArray[np.int32]:
+    """See `Prepared`; the last window's last word may hang over the end."""
+    beyond = np.pad(padded, ((0, 0), (0, _WORD)), constant_values=N)
+    return word_numbers(beyond, _WORD).astype(np.int32)
 
 
 def _scan(data: Prepared, weights: Sequence[Floats]) -> Iterator[tuple[slice, Any]]:
@@ -373,17 +369,20 @@ def _scan(data: Prepared, weights: Sequence[Floats]) -> Iterator[tuple[slice, An
     import torch
 
     both = np.stack([*weights, *(each[::-1, ::-1] for each in weights)], axis=-1)
-    parts = data.words.shape[2]
+    parts = -(-data.width // _WORD)
     letters = np.zeros((parts * _WORD, 5, both.shape[2]))
     letters[: data.width, :4] = both
     first, second, third = (letters[place::_WORD] for place in range(_WORD))
     tables = first[:, :, None, None] + second[:, None, :, None] + third[:, None, None]
     table = torch.from_numpy(tables.reshape(-1, both.shape[2]).astype(np.float32))
-    n, windows, _ = data.words.shape
+    n, windows = len(data.padded), data.padded.shape[1] - data.width + 1
+    reach = _WORD * (parts - 1) + 1
+    laid = sliding_window_view(data.numbers[:, : windows + reach - 1], reach, axis=1)[..., ::_WORD]
+    offsets = 5**_WORD * np.arange(parts, dtype=np.int32)
     step = max(1, _SCORES // (windows * both.shape[2]))
     for begin in range(0, n, step):
         rows = slice(begin, min(begin + step, n))
-        words = torch.from_numpy(data.words[rows].reshape(-1, parts))
+        words = torch.from_numpy((laid[rows] + offsets).reshape(-1, parts))
         scores = torch.nn.functional.embedding_bag(words, table, mode="sum")
         yield rows, scores.view(-1, windows, both.shape[2])
 
