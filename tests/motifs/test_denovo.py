@@ -14,9 +14,9 @@ from cistransfer.motifs.compare import weighted_similarity
 from cistransfer.motifs.denovo import find_motifs
 from cistransfer.motifs.files import read_motifs
 from cistransfer.motifs.pwm import PWM, consensus
-from cistransfer.motifs.refine import tune
 from cistransfer.motifs.scan import best_hits, sum_occupancy
 from cistransfer.motifs.seeds import best_split, find_seeds, fisher_p, half_g, seed_weights
+from cistransfer.motifs.tune import tune
 
 LETTERS = (0.28, 0.22, 0.22, 0.28)
 

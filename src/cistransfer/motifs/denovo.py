@@ -30,10 +30,10 @@ from cistransfer.motifs.refine import (
     prepare,
     probabilities,
     refine,
-    tune,
 )
 from cistransfer.motifs.scan import best_hits
 from cistransfer.motifs.seeds import best_split, find_seeds, fisher_p, seed_weights
+from cistransfer.motifs.tune import tune
 
 __all__ = ["ENGINES", "Discovery", "find_motifs", "run_streme"]
 
