@@ -23,7 +23,7 @@ from cistransfer.binding.file import MatrixParts, write_matrix
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.binding.published.indices import read_index, read_region_index
 from cistransfer.binding.published.read import npy_rows
-from cistransfer.binding.readers.evidence import open_evidence, place_rows
+from cistransfer.binding.readers.evidence import read_evidence
 from cistransfer.cli.record import Config
 from cistransfer.errors import InputError
 from cistransfer.evaluation.results import open_evaluation
@@ -115,11 +115,6 @@ def _text(**files: bytes) -> Callable[[Path], Mapping[str, str]]:
         return {name.replace("_", "."): "text" for name in files}
 
     return write
-
-
-def _rows(path: Path) -> None:
-    for source, experiment in open_evidence([path], "peaks"):
-        list(place_rows(source, experiment, "peaks"))
 
 
 def _sequences(path: Path) -> None:
@@ -414,7 +409,9 @@ TARGETS: dict[str, Target] = {
         lambda f: [read_bed(f / name) for name in ("a.bed", "b.narrowPeak")],
     ),
     "peaks of many experiments": Target(
-        ("open_evidence",), _text(a_bed=BED), lambda f: _rows(f / "a.bed")
+        ("open_evidence", "read_evidence"),
+        _text(a_bed=BED),
+        lambda f: list(read_evidence([f / "a.bed"], "peaks")),
     ),
     "FASTA": Target(("read_fasta",), _text(a_fa=FASTA), lambda f: list(read_fasta(f / "a.fa"))),
     "genome": Target(
