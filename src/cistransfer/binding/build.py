@@ -64,6 +64,9 @@ ASSAYED = ("tfbs", "peaks", "either", "both")
 LABEL_WINDOW = 200
 """Evidence counts in so many bp around a region's centre, where regions are wider (published)."""
 
+_AHEAD = 1 << 27
+"""Bytes of peaks, and of TFBS, that are read before the regions are known, and held."""
+
 
 def build_matrix(
     out: PathLike,
@@ -230,10 +233,6 @@ def build_matrix(
     unchanged_since(inputs)
     write_matrix(out, parts)
     return report
-
-
-_AHEAD = 1 << 27
-"""Bytes of peaks, and of TFBS, that are read before the regions are known, and held."""
 
 
 def _how(assayed: str | None, peaks: Sequence[PathLike], tfbs: Sequence[PathLike]) -> str:

@@ -23,13 +23,12 @@ __all__ = ["EvidenceBits", "Found", "Pair", "bit_of", "collect"]
 Pair = tuple[str, str]
 """TF and cell."""
 
+_BITS = (128 >> np.arange(8)).astype(np.uint8)
+
 
 def bit_of(region: NDArray[np.integer]) -> NDArray[np.uint8]:
     """The bit of each region in its byte, as `numpy.packbits` has it."""
     return _BITS.take(region & 7)
-
-
-_BITS = (128 >> np.arange(8)).astype(np.uint8)
 
 
 @dataclass
