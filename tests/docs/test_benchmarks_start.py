@@ -16,6 +16,7 @@ BENCHMARKS = sorted(FOLDER.glob("*.py"))
 TOYS = {
     "attribution": "--sequences 1 --window 100 --repeats 0",
     "cosine": "--regions 2000 --tfs 10 --bound 3000",
+    "finetune_time": "--regions 400 --sizes 20 --ways one",
     "genome_index": "--megabases 1",
     "gpu": "--device cpu --toy",
     "kernels": "--repeats 1 --batch 8",
@@ -33,7 +34,7 @@ TOYS = {
 }
 NEED_DATA = {
     "ceilings", "cofactor_patterns", "denovo_motifs", "enrichment", "gallery", "hidden_tfs",
-    "own_peaks", "tf_families", "without_open_regions",
+    "own_peaks", "prior_parts", "tf_families", "without_open_regions",
 }  # fmt: skip
 PROCESSES = {"shared_cores"}
 """Several processes that train against each other: a minute at any size."""

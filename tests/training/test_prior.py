@@ -75,6 +75,11 @@ def test_freedom_is_of_standardised_features_and_one_in_the_mean() -> None:
     np.testing.assert_allclose(other, found, rtol=1e-6)
     none = freedom(HeadPrior(np.zeros((5, 61))), features)
     assert np.square(none[:60]).mean() == pytest.approx(1)
+    alike = freedom(HeadPrior(prior.heads, uses=False, evidence=False), features)
+    np.testing.assert_allclose(alike, np.repeat([1, 2, 1], [61, 5, 2]))
+    used = freedom(HeadPrior(prior.heads, evidence=False), features)
+    assert used[:20].min() > used[20:60].max()
+    assert len(set(used[61:66])) == 1, "outputs are ranked by evidence alone"
 
 
 def test_a_head_near_those_of_the_trunk_is_learned_from_fewer_examples() -> None:

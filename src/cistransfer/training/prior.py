@@ -40,9 +40,15 @@ class HeadPrior:
     ----------
     heads : ndarray of float64, shape (outputs, features)
         Its weights.
+    uses : bool
+        Whether features that the heads use much are freer than others.
+    evidence : bool
+        Whether features and outputs that rank the examples are freer than others.
     """
 
     heads: Floats
+    uses: bool = True
+    evidence: bool = True
 
     def beside(self, features: Floats) -> Floats:
         """Features with the trunk's outputs (without their biases) behind them.
@@ -88,9 +94,11 @@ class HeadPrior:
         uses = (uses.sum(axis=0) + _FLAT_HEADS * usual) / (n_outputs + _FLAT_HEADS)
         variance = np.ones(len(spread))
         known = cut + n_outputs
-        score = np.square(rank_scores(features[:, :known], truth))
-        variance[:known] += _EVIDENCE * np.maximum(score - _CHANCE, 0.0)
-        variance[:cut] *= np.sqrt(uses / usual) if usual > 0 else 1.0
+        if self.evidence:
+            score = np.square(rank_scores(features[:, :known], truth))
+            variance[:known] += _EVIDENCE * np.maximum(score - _CHANCE, 0.0)
+        if self.uses and usual > 0:
+            variance[:cut] *= np.sqrt(uses / usual)
         variance[:known] /= variance[:cut][varies].mean()
         variance[cut:known] *= _OUTPUTS**2
         return np.sqrt(variance)
