@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from torch import Tensor, nn
 
 from cistransfer.models import kernels
 from cistransfer.models.blocks import Conv, ConvBlock, conv_block
-from cistransfer.models.kernels.convolution import convolve
+from cistransfer.models.kernels.convolution import convolve, plain_convolve
 from cistransfer.models.kernels.dropout import Dropout
+from cistransfer.models.kernels.fourier import convolve_by_fourier, outputs_at_once
+from cistransfer.models.kernels.layout import is_lengthwise, lengthwise, turned
 from cistransfer.models.kernels.normalisation import BatchNorm2d
 from cistransfer.models.kernels.pooling import window_maximum
 from cistransfer.models.kernels.processor import gains_from_bf16, gains_from_integer_pooling
@@ -168,6 +172,89 @@ def test_the_weight_gradient_as_a_product_is_that_of_conv2d(kernel: int, with_bi
         assert leaves[1].grad.is_contiguous()
     for ours, theirs in zip(*gradients, strict=True):
         assert torch.allclose(ours, theirs, rtol=0.02, atol=0.02 * float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5, 9, 14, 30])
+@pytest.mark.parametrize("kernel", [2, 7, 14])
+def test_a_convolution_by_fourier_is_conv1d(at_once: int, kernel: int) -> None:
+    """Tiles that fill the 15 to 27 outputs, tiles that do not, and one that is longer."""
+    x, bias = noise(3, 5, 1, 28).double(), noise(6, seed=1).double()
+    weight, given = noise(6, 5, kernel, seed=2).double(), noise(3, 6, 1, 29 - kernel, seed=3)
+    ours, plain = ([leaf.clone().requires_grad_() for leaf in (x, weight, bias)] for _ in range(2))
+    found = convolve_by_fourier(*ours, at_once)
+    expected = nn.functional.conv1d(plain[0].squeeze(2), *plain[1:]).unsqueeze(2)
+    assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert is_lengthwise(found)
+    (found * given).sum().backward()
+    (expected * given).sum().backward()
+    for one, two in zip(ours, plain, strict=True):
+        assert torch.allclose(one.grad, two.grad, rtol=1e-12, atol=1e-12)
+    constant = bias.clone().requires_grad_()
+    convolve_by_fourier(x, weight, constant, at_once, constant=False).sum().backward()
+    assert not constant.grad.any()
+
+
+def test_a_convolution_by_fourier_rounds_as_conv2d_does() -> None:
+    x, weight, given = noise(64, 32, 1, 60), noise(64, 32, 7, seed=1), noise(64, 64, 1, 54, seed=2)
+
+    def computed(function: Callable[..., Tensor], kind: torch.dtype) -> list[Tensor]:
+        leaves = [leaf.to(kind).requires_grad_() for leaf in (x, weight)]
+        y = function(*leaves, None)
+        (y * given).sum().backward()
+        return [y.detach(), *(leaf.grad for leaf in leaves)]
+
+    exact = computed(plain_convolve, torch.float64)
+    ours, plain = (
+        [
+            float((one - two).norm() / two.norm())
+            for one, two in zip(computed(function, torch.float32), exact, strict=True)
+        ]
+        for function in (convolve, plain_convolve)
+    )
+    assert ours != plain
+    assert max(ours) < 2e-6
+    assert max(ours) < 5 * max(plain)
+
+
+@pytest.mark.parametrize(
+    ("n", "inputs", "outputs", "length", "kernel", "at_once"),
+    [
+        (100, 100, 200, 60, 7, 18),  # the published network
+        (100, 200, 200, 18, 4, 15),
+        (64, 32, 32, 614, 15, 30),  # ChromTransfer
+        (64, 64, 64, 604, 5, 20),
+        (100, 4, 100, 200, 19, None),  # one-hot
+        (100, 100, 200, 60, 2, None),
+        (1, 100, 200, 60, 7, None),  # mostly transforms of the weights
+        (100, 100, 200, 7, 7, None),
+    ],
+)
+def test_outputs_of_a_tile(
+    n: int, inputs: int, outputs: int, length: int, kernel: int, at_once: int | None
+) -> None:
+    assert outputs_at_once(n, inputs, outputs, length, kernel) == at_once
+
+
+def test_place_by_place() -> None:
+    """Layers on memory of another order give the same numbers and gradients."""
+    x = (noise(6, 5, 1, 11) * 3).round()
+    laid = x.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+    assert torch.equal(laid, x)
+    assert is_lengthwise(laid)
+    assert not is_lengthwise(x)
+    assert not is_lengthwise(x.to(memory_format=torch.channels_last))
+    assert torch.equal(turned(lengthwise(x)), x)
+    assert lengthwise(laid).data_ptr() == laid.data_ptr()
+    for layer in (lambda x: window_maximum(x, 3), BatchNorm2d(5), BatchNorm2d(5).eval()):
+        results = []
+        for start in (x.to(memory_format=torch.channels_last), laid):
+            leaf = start.clone().requires_grad_()
+            y = layer(leaf)
+            (y * noise(*y.shape, seed=1)).sum().backward()
+            results.append((y.detach(), leaf.grad))
+        assert is_lengthwise(results[1][0])
+        for one, two in zip(*results, strict=True):
+            assert torch.allclose(one, two, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
@@ -332,12 +419,12 @@ def test_what_a_processor_gains_from(
     assert (made_by == "MaxPool2DWithIndicesBackward0") != integers
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_a_network_trains_alike_without_kernels(kind: torch.dtype) -> None:
-    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (8, 90), dtype=np.uint8))
+@pytest.mark.parametrize(("kind", "n"), [(torch.float32, 64), (torch.bfloat16, 8)])
+def test_a_network_trains_alike_without_kernels(kind: torch.dtype, n: int) -> None:
+    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (n, 120), dtype=np.uint8))
     gradients = []
     for wanted in (True, False):
-        model = build_model("cnn", window=90, n_tasks=2, seed=0, dropout=0.0).train()
+        model = build_model("cnn", window=120, n_tasks=2, seed=0, dropout=0.0).train()
         bits = torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16)
         with kernels.use(wanted), bits:
             loss = model(one_hot(codes)).float().square().mean()

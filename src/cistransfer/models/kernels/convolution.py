@@ -1,4 +1,4 @@
-"""Convolution in training whose weight gradient is one matrix product, where that is faster."""
+"""Convolution in training by faster products: the weights' gradient as one, or by Fourier."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from cistransfer.models.kernels import in_use
+from cistransfer.models.kernels.fourier import convolve_by_fourier, outputs_at_once
 
 __all__ = ["convolve", "plain_convolve"]
 
@@ -18,12 +19,14 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, constant: bool =
 
     In bf16 on CPU (also by autocast) PyTorch's gradient of the weights needs 1.1 to 1.9 times as
     long as the product of the output's gradient with the input's windows, laid out one beside the
-    other; here it is that product. Otherwise it is `torch.nn.functional.conv2d`.
+    other; here it is that product. In float32 on CPU, where gradients are asked for, it is computed
+    by `convolve_by_fourier` where that is less work (`outputs_at_once`). Otherwise it is
+    `torch.nn.functional.conv2d`.
 
     Parameters
     ----------
     x : tensor, shape (n, inputs, 1, length)
-        In channels-last memory.
+        In channels-last memory, or place by place (`cistransfer.models.kernels.layout`).
     weight : tensor, shape (outputs, inputs, kernel)
     bias : tensor, shape (outputs,), optional
     constant : bool
@@ -33,12 +36,19 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, constant: bool =
     Returns
     -------
     tensor, shape (n, outputs, 1, length − kernel + 1)
+        Place by place in memory where it was computed by Fourier transforms.
     """
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and x.dtype != torch.float64:
         kind = torch.get_autocast_dtype("cpu")
         x, weight = x.to(kind), weight.to(kind)
         bias = None if bias is None else bias.to(kind)
-    fits = in_use() and x.device.type == "cpu" and x.dtype == torch.bfloat16
+    ours = in_use() and x.device.type == "cpu"
+    if ours and torch.is_grad_enabled() and x.dtype in (torch.float32, torch.float64):
+        outputs, inputs, kernel = weight.shape
+        at_once = outputs_at_once(len(x), inputs, outputs, x.shape[3], kernel)
+        if at_once is not None:
+            return convolve_by_fourier(x, weight, bias, at_once, constant=constant)
+    fits = ours and x.dtype == torch.bfloat16
     if not fits or not x.permute(0, 2, 3, 1).is_contiguous():
         return plain_convolve(x, weight, bias)
     y: Tensor = _Convolution.apply(x, weight, bias, constant)

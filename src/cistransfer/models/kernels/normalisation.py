@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from cistransfer.models.kernels import in_use
+from cistransfer.models.kernels.layout import is_lengthwise
 
 __all__ = ["BatchNorm2d", "scale_and_shift"]
 
@@ -32,6 +33,8 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``(n, channels, height, width)``."""
+        if is_lengthwise(x):  # places and sequences count alike
+            return self.forward(x.permute(3, 1, 2, 0)).permute(3, 1, 2, 0)
         alone = (
             self.training
             and in_use()

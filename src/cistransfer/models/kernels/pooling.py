@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from cistransfer.models.kernels import in_use
+from cistransfer.models.kernels.layout import is_lengthwise, lengthwise, turned
 from cistransfer.models.kernels.processor import gains_from_integer_pooling
 
 __all__ = ["plain_maximum", "window_maximum"]
@@ -27,12 +28,15 @@ def window_maximum(x: Tensor, width: int) -> Tensor:
     x : tensor, shape (n, channels, 1, length)
         On CPU in channels-last memory it takes half to two thirds of the time, with a gradient
         where `gains_from_integer_pooling` says so; elsewhere it is
-        `torch.nn.functional.max_pool2d`.
+        `torch.nn.functional.max_pool2d`. Where it lies place by place
+        (`cistransfer.models.kernels.layout`), so does the result.
 
     Returns
     -------
     tensor, shape (n, channels, 1, length // width)
     """
+    if is_lengthwise(x):
+        return _lengthwise_maximum(x, width)
     last = x.permute(0, 2, 3, 1)
     learns = torch.is_grad_enabled() and x.requires_grad
     fits = in_use(not learns or gains_from_integer_pooling())
@@ -47,6 +51,17 @@ def window_maximum(x: Tensor, width: int) -> Tensor:
 def plain_maximum(x: Tensor, width: int) -> Tensor:
     """PyTorch's max-pooling, which `window_maximum` equals."""
     return torch.nn.functional.max_pool2d(x, (1, width))
+
+
+def _lengthwise_maximum(x: Tensor, width: int) -> Tensor:
+    """PyTorch's max-pooling over neighbouring places of ``(length, n, channels)``."""
+    places = lengthwise(x)
+    windows = _windows(places.flatten(1).unsqueeze(0), width).squeeze(
+        0
+    )  # (count, width, n · channels)
+    images = windows.unflatten(2, places.shape[1:]).permute(0, 3, 1, 2)
+    pooled = torch.nn.functional.max_pool2d(images, (width, 1))
+    return turned(pooled.squeeze(2).transpose(1, 2))
 
 
 class _WindowMaximum(torch.autograd.Function):
