@@ -45,7 +45,7 @@ from cistransfer.openness.read import read_open
 from cistransfer.openness.regions import read_chrom_sizes
 from cistransfer.openness.samples import read_samples, read_table, read_ucsc2encode
 from cistransfer.openness.signals import read_region_numbers, read_signal_table
-from cistransfer.prediction.variants import read_vcf
+from cistransfer.prediction.vcf import read_vcf
 from cistransfer.relatives.modes import read_modes_table
 from cistransfer.relatives.partners import read_pairs, read_string
 from cistransfer.relatives.read_modes import read_cisbp

@@ -20,9 +20,11 @@ from cistransfer.errors import InputError
 from cistransfer.genome.codes import decode, encode
 from cistransfer.genome.fasta import Genome, write_fasta
 from cistransfer.motifs.pwm import PWM
-from cistransfer.prediction import variants as module
+from cistransfer.prediction import vcf as module
+from cistransfer.prediction.alleles import NOTES
 from cistransfer.prediction.table import further_values
-from cistransfer.prediction.variants import VariantScorer, annotate_vcf
+from cistransfer.prediction.variants import VariantScorer
+from cistransfer.prediction.vcf import annotate_vcf
 
 SITE = "TGACTCA"
 WINDOW = 100
@@ -121,8 +123,8 @@ def test_windows_are_those_cut_by_hand(genome: Genome) -> None:
     for ref, alt in (("C", "T"), (text[1499:1502], text[1499]), (text[1499], text[1499] + "ACGTT")):
         pos = 1500 if ref != "C" else text.index("C", 1499) + 1
         scorer = VariantScorer([MODEL], genome, n_shifts=3, max_shift=9)  # type: ignore[list-item]
-        table = scorer._alleles([(1, ["chr1", str(pos), ".", ref, alt])])
-        (allele,) = scorer._fetch(table).values()
+        table = scorer.alleles.place([(1, ["chr1", str(pos), ".", ref, alt])])
+        (allele,) = scorer.alleles.fetch(table).values()
         windows = allele.windows(WINDOW, scorer.shifts)
         changed = text[: pos - 1] + alt + text[pos - 1 + len(ref) :]
         starts = [pos - 1 + len(ref) // 2 - WINDOW // 2 + s for s in (-9, 0, 9)]
@@ -152,6 +154,10 @@ def test_alleles_without_a_score_say_why(genome: Genome) -> None:
     ]  # fmt: skip
     assert found["delta_AP1"].notna().tolist() == [True, True, *[False] * 4, True, False, False]
     assert found["row"].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5]
+    assert set(found["note"]) == {"", *NOTES}
+    page = Path(__file__).parents[2] / "docs/variants-and-tracks.md"
+    rows = [f"| `{note}` | {words} |\n" for note, words in NOTES.items()]
+    assert "".join(rows) in page.read_text(encoding="utf-8")
 
 
 def test_names_and_case_of_the_file_do_not_matter(genome: Genome) -> None:

@@ -22,13 +22,9 @@ from cistransfer.api.doors import (
 from cistransfer.api.writes import writes
 from cistransfer.errors import InputError, shown
 from cistransfer.examples.dataset import input_lines
-from cistransfer.prediction.variants import (
-    VariantFacts,
-    VariantScorer,
-    annotate_vcf,
-    is_position,
-    read_vcf,
-)
+from cistransfer.prediction.alleles import VariantFacts
+from cistransfer.prediction.variants import VariantScorer
+from cistransfer.prediction.vcf import annotate_vcf, is_position, read_vcf
 from cistransfer.progress import say
 from cistransfer.storage import open_text
 

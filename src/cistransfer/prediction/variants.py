@@ -8,321 +8,26 @@ the two are averaged, so that neither side is favoured.
 
 from __future__ import annotations
 
-import gzip
-import io
-import os
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import IO, Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cistransfer.errors import InputError, shown
-from cistransfer.genome.assemblies import (
-    FEW_PLACED,
-    Placed,
-    check_assembly_names,
-    match_names,
-    recognise,
-)
-from cistransfer.genome.codes import N, decode, encode
+from cistransfer.errors import InputError
+from cistransfer.genome.codes import N
 from cistransfer.genome.fasta import Genome
 from cistransfer.genome.shuffle import dinucleotide_shuffle
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.score import score_codes
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.pwm import PWM
+from cistransfer.prediction.alleles import Allele, AllelesOnGenome
 from cistransfer.prediction.table import further_values
-from cistransfer.progress import bar
-from cistransfer.storage import open_text, whole_file
-from cistransfer.tables import harmless
 
-__all__ = ["NOTES", "VariantFacts", "VariantScorer", "annotate_vcf", "is_position", "read_vcf"]
-
-NOTES = {
-    "ref_mismatch": "REF is not what the genome has there",
-    "symbolic": "the allele is no sequence (<DEL>, breakend, '*' or '.')",
-    "ambiguous": "the allele holds other letters than A, C, G, T",
-    "no_sequence": "the chromosome is not in the genome, or the position is off its end",
-    "too_long": "the allele does not fit the model's window",
-    "unknown_bases": "the window holds N (scored all the same)",
-}
-"""Why an allele has no score, or what to know about it."""
+__all__ = ["VariantScorer"]
 
 _ENDS = ("low", "high")
-_LETTERS = re.compile(r"[ACGT]+", re.IGNORECASE)
-_CHUNK = 1024
-
-
-@dataclass
-class VariantFacts:
-    """What was read and what was left without a score; grows while variants are scored.
-
-    Attributes
-    ----------
-    records, alleles, scored : int
-    notes : dict
-        Note → number of alleles (see `NOTES`).
-    renamed : dict
-        Chromosome as the VCF writes it → as the genome does, where they differ.
-    placed, off_end : int
-        Records whose reference allele lies on a chromosome, and over the end of one.
-    chromosomes : dict
-        Chromosome of the genome → records that lie on it.
-    unknown : dict
-        Chromosome that the genome lacks → records.
-    inputs : list of dict
-        Where the records lie, and warnings (`cistransfer.examples.candidates.Placing`).
-    """
-
-    records: int = 0
-    alleles: int = 0
-    scored: int = 0
-    notes: dict[str, int] = field(default_factory=dict)
-    renamed: dict[str, str] = field(default_factory=dict)
-    placed: int = 0
-    off_end: int = 0
-    chromosomes: dict[str, int] = field(default_factory=dict)
-    unknown: dict[str, int] = field(default_factory=dict)
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-
-    def line(self) -> str:
-        """One line for a person.
-
-        >>> VariantFacts(records=3, alleles=4, scored=3, notes={"symbolic": 1}).line()
-        '3 records, 4 alternative alleles, 3 scored; symbolic: 1'
-        """
-        notes = ", ".join(f"{name}: {count:,}" for name, count in sorted(self.notes.items()))
-        text = f"{self.records:,} records, {self.alleles:,} alternative alleles, "
-        return f"{text}{self.scored:,} scored" + (f"; {notes}" if notes else "")
-
-
-def read_vcf(handle: IO[str], name: str) -> tuple[list[str], Iterator[list[tuple[int, list[str]]]]]:
-    """Read a VCF from the front: its header lines, and its records in chunks.
-
-    A file without a header is taken when its first line has the five columns of a record.
-
-    Parameters
-    ----------
-    handle : text file
-    name : str
-        For messages.
-
-    Returns
-    -------
-    header : list of str
-        Lines that begin with ``#``.
-    chunks : iterator of list of (line number, fields)
-
-    Raises
-    ------
-    InputError
-        For a line with fewer than five tab-separated columns or a position that is no positive
-        integer (names the line), and for an empty file.
-    """
-    header: list[str] = []
-    first: tuple[int, list[str]] | None = None
-    number = 0
-    for number, line in enumerate(handle, start=1):
-        if line.startswith("#"):
-            header.append(line.rstrip("\r\n"))
-        elif line.strip():
-            first = _record(name, number, line)
-            break
-    if first is None and not header:
-        raise InputError(f"{name}: expected a VCF, found an empty file")
-
-    def chunks() -> Iterator[list[tuple[int, list[str]]]]:
-        rows = [] if first is None else [first]
-        for count, text in enumerate(handle, start=number + 1):
-            if not text.strip() or text.startswith("#"):
-                continue
-            rows.append(_record(name, count, text))
-            if len(rows) == _CHUNK:
-                yield rows
-                rows = []
-        if rows:
-            yield rows
-
-    return header, chunks()
-
-
-def is_position(text: str) -> bool:
-    """Whether a text is a position as a VCF has them: 1 to 2³¹ − 1."""
-    return re.fullmatch("[0-9]{1,10}", text) is not None and 0 < int(text) < 2**31
-
-
-def _record(name: str, number: int, line: str) -> tuple[int, list[str]]:
-    fields = line.rstrip("\r\n").split("\t")
-    if len(fields) < 5:
-        hint = " (columns must be separated by tabs)" if len(line.split()) >= 5 else ""
-        raise InputError(
-            f"{name}, line {number}: expected at least 5 tab-separated columns (CHROM, POS, ID, "
-            f"REF, ALT), found {len(fields)}: {line.strip()[:60]!r}{hint}"
-        )
-    if not is_position(fields[1]):
-        raise InputError(
-            f"{name}, line {number}: expected a position (1-based) in column 2, "
-            f"found {fields[1][:40]!r}"
-        )
-    if not _LETTERS.fullmatch(fields[3]) and not re.fullmatch(r"[A-Za-z.*]+", fields[3]):
-        raise InputError(
-            f"{name}, line {number}: expected the reference allele in column 4, "
-            f"found {fields[3][:40]!r}"
-        )
-    return number, fields
-
-
-def annotate_vcf(
-    scorer: VariantScorer, vcf: str | os.PathLike[str], out: str | os.PathLike[str]
-) -> VariantFacts:
-    """Score a VCF, chunk by chunk in constant memory.
-
-    Parameters
-    ----------
-    scorer : VariantScorer
-    vcf : path
-        VCF, plain or compressed; ``-`` for standard input.
-    out : path
-        ``….vcf`` or ``….vcf.gz``: the input's records with entries in INFO; anything else: a table
-        (TSV) with one row per alternative allele, the record's other columns behind the allele.
-        gzip where the name ends in ``.gz``.
-
-    Returns
-    -------
-    VariantFacts
-    """
-    name = os.fspath(out).removesuffix(".gz")
-    with open_text(vcf) as handle, whole_file(out) as temporary, open(temporary, "wb") as raw:
-        zipped = os.fspath(out).endswith(".gz")
-        binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if zipped else raw
-        with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as target:
-            header, chunks = read_vcf(handle, os.fspath(vcf))
-            as_vcf = name.endswith(".vcf")
-            if as_vcf:
-                target.write("\n".join(_header(header, scorer)) + "\n")
-            with bar("variants") as running:
-                first = True
-                names: list[str] = []
-                for records in chunks:
-                    names = names or _names(header, len(records[0][1]))
-                    table = scorer.score(records)
-                    if as_vcf:
-                        target.writelines(_annotated(records, table, scorer))
-                    else:
-                        harmless(_beside(names[5:], records, table)).to_csv(
-                            target, sep="\t", index=False, header=first, float_format="%.6g",
-                            lineterminator="\n",
-                        )  # fmt: skip
-                    first = False
-                    running.advance(len(records))
-            scorer.finish()
-    return scorer.facts
-
-
-def _names(header: Sequence[str], n: int) -> list[str]:
-    """Names of a record's columns; without a header line those of a VCF without samples."""
-    if header and header[-1].startswith("#CHROM"):
-        return header[-1].split("\t")
-    known = ["CHROM", "POS", "ID", "REF", "ALT", *_REST]
-    return [known[i] if i < len(known) else f"column_{i + 1}" for i in range(n)]
-
-
-def _beside(
-    names: Sequence[str], records: Sequence[tuple[int, Sequence[str]]], table: pd.DataFrame
-) -> pd.DataFrame:
-    """The scored alleles, each with what its record has beside position and alleles."""
-    rows = [records[row][1] for row in table["row"]]
-    found = table.drop(columns=["row"])
-    at = found.columns.get_loc("alt") + 1
-    for i, name in enumerate(names):
-        values = [record[5 + i] if len(record) > 5 + i else "." for record in rows]
-        found.insert(at + i, name if name not in found else f"{name}_input", values)
-    return found
-
-
-def _fields(scorer: VariantScorer) -> list[tuple[str, str, str, str]]:
-    """INFO entries: identifier, type, description, column of the table."""
-    found = []
-    for task in scorer.tasks:
-        end = "" if len(scorer.tasks) == 1 else "_" + re.sub(r"[^0-9A-Za-z_.]", "_", task)
-        found += [
-            (f"CT_REF{end}", "Float", f"Logit of the reference allele, {task}", f"ref_{task}"),
-            (f"CT_ALT{end}", "Float", f"Logit of the allele, {task}", f"alt_{task}"),
-            (f"CT_DELTA{end}", "Float", f"Allele - reference, {task}", f"delta_{task}"),
-            (f"CT_SD{end}", "Float", f"Spread of CT_DELTA over shifts and models, {task}",
-             f"sd_{task}"),
-        ]  # fmt: skip
-        if len(scorer.bundles) > 1:
-            within = f"of 95 % of further models' CT_DELTA, {task}"
-            found += [
-                (f"CT_LOW{end}", "Float", f"Lower end {within}", f"low_{task}"),
-                (f"CT_HIGH{end}", "Float", f"Upper end {within}", f"high_{task}"),
-            ]
-        share = scorer.prevalence
-        at = "" if share is None else f" at a share of {share:g} bound"
-        found += [
-            (f"CT_PREF{end}", "Float", f"Probability of the reference allele{at}, {task}",
-             f"probability_ref_{task}"),
-            (f"CT_PALT{end}", "Float", f"Probability of the allele{at}, {task}",
-             f"probability_alt_{task}"),
-        ]  # fmt: skip
-        if scorer.n_null:
-            found.append((f"CT_P{end}", "Float", f"Empirical p of CT_DELTA, {task}", f"p_{task}"))
-    if scorer.motifs:
-        found += [
-            ("CT_MOTIF", "String", "Motif whose site the allele changes most", "motif"),
-            ("CT_MOTIF_CHANGE", "String", "gained, lost, stronger or weaker", "motif_change"),
-        ]
-    return [*found, ("CT_NOTE", "String", "Why there is no score, or what to know", "note")]
-
-
-def _header(header: Sequence[str], scorer: VariantScorer) -> list[str]:
-    """The input's header with the new entries before its last line."""
-    lines = list(header)
-    if not lines or not lines[0].startswith("##fileformat"):
-        lines.insert(0, "##fileformat=VCFv4.2")
-    if not any(line.startswith("##contig") for line in lines):
-        lines[1:1] = [
-            f"##contig=<ID={name},length={size}>" for name, size in scorer.genome.sizes.items()
-        ]
-    if not lines[-1].startswith("#CHROM"):
-        lines.append("#" + "\t".join(["CHROM", "POS", "ID", "REF", "ALT", *_REST]))
-    lines[-1:-1] = [
-        f'##INFO=<ID={name},Number=A,Type={kind},Description="{what}",Source="cistransfer">'
-        for name, kind, what, _ in _fields(scorer)
-    ]
-    return lines
-
-
-_REST = ("QUAL", "FILTER", "INFO")
-
-
-def _annotated(
-    records: Sequence[tuple[int, Sequence[str]]], table: pd.DataFrame, scorer: VariantScorer
-) -> Iterator[str]:
-    """The records as lines, with the alleles' scores in INFO."""
-    fields = _fields(scorer)
-    columns = {column: table[column].tolist() for *_, column in fields}
-    alleles = np.searchsorted(table["row"].to_numpy(), np.arange(len(records) + 1))
-    for row, (_, record) in enumerate(records):
-        mine = range(alleles[row], alleles[row + 1])
-        entries = []
-        for name, kind, _, column in fields:
-            values = [columns[column][i] for i in mine]
-            if kind == "Float":
-                words = ["." if value != value else f"{value:.6g}" for value in values]
-            else:
-                words = [re.sub(r"[\s,;=%]", "_", value) or "." for value in values]
-            if set(words) != {"."}:
-                entries.append(f"{name}={','.join(words)}")
-        parts = [*record, *["."] * (8 - len(record))]
-        kept = [] if parts[7] in (".", "") else [parts[7]]
-        parts[7] = ";".join([*kept, *entries]) or "."
-        yield "\t".join(parts) + "\n"
 
 
 class VariantScorer:
@@ -395,9 +100,6 @@ class VariantScorer:
             if n_shifts > 1
             else np.zeros(1, dtype=int)
         )
-        self.narrowest = min(bundle.window for bundle in bundles)
-        self._left = 2 * self.window + int(self.shifts.max(initial=0))
-        self._right = self._left + self.window
         self.reach = max((len(pwm.probabilities) - 1 for pwm in motifs), default=0)
         self.strands = strands
         self.motifs = list(motifs)
@@ -408,8 +110,15 @@ class VariantScorer:
             for bundle in bundles:  # refuses before the work
                 bundle.probabilities(np.zeros((0, len(self.tasks)), np.float32), prevalence)
         self.seed = seed
-        self.facts = VariantFacts()
-        self._assembly = recognise(genome.sizes)
+        left = 2 * self.window + int(self.shifts.max(initial=0))
+        self.alleles = AllelesOnGenome(
+            genome,
+            name,
+            left=left,
+            right=left + self.window,
+            longest=min(bundle.window for bundle in bundles) // 2,
+        )
+        self.facts = self.alleles.facts
         self._null: dict[str, NDArray[np.float64]] = {}
 
     def score(self, records: Sequence[tuple[int, Sequence[str]]]) -> pd.DataFrame:
@@ -433,10 +142,10 @@ class VariantScorer:
         InputError
             When the reference alleles show that positions are off by one, or of another assembly.
         """
-        table = self._alleles(records)
-        alleles = self._fetch(table)
-        scored = np.array(sorted(alleles), dtype=np.int64)
-        found = [alleles[i] for i in scored]
+        table = self.alleles.place(records)
+        around = self.alleles.fetch(table)
+        scored = np.array(sorted(around), dtype=np.int64)
+        found = [around[i] for i in scored]
         if self.n_null and not self._null:
             self._draw_null(found)
         ref, alt = self._logits(found)
@@ -451,126 +160,10 @@ class VariantScorer:
         return table.drop(columns="place")
 
     def finish(self) -> None:
-        """Record where all records lie; `facts.inputs` says it.
+        """Record where all records lie (`AllelesOnGenome.finish`)."""
+        self.alleles.finish()
 
-        Raises
-        ------
-        InputError
-            When there are records and none lies on the genome.
-        """
-        facts, sizes = self.facts, self.genome.sizes
-        if facts.records and not facts.placed:
-            where = (
-                f"name {shown(', '.join(list(facts.unknown)[:3]))}" if facts.unknown
-                else "lie off the ends of their chromosomes"
-            )  # fmt: skip
-            raise InputError(
-                f"{self.name}: none of the {facts.records:,} records lies on {self.genome.name}: "
-                f"they {where}; the genome has {shown(', '.join(list(sizes)[:3]))}"
-                + (f" ({self._assembly})" if self._assembly else "")
-            )
-        warnings = []
-        if facts.placed < FEW_PLACED * facts.records:
-            warnings.append(
-                f"only {facts.placed:,} of {facts.records:,} records lie on {self.genome.name}"
-            )
-        if facts.alleles and not facts.scored:
-            warnings.append(
-                f"none of the {facts.alleles:,} alternative alleles has a score (see note)"
-            )
-        found = Placed(
-            "variants", facts.records, facts.placed, len(facts.chromosomes), facts.unknown,
-            facts.off_end, facts.renamed, tuple(warnings),
-        )  # fmt: skip
-        facts.inputs.append({**found.as_dict(), "line": found.line()})
-
-    def _alleles(self, records: Sequence[tuple[int, Sequence[str]]]) -> pd.DataFrame:
-        """One row per alternative allele, with a note where it cannot be scored."""
-        names = list(dict.fromkeys(fields[0] for _, fields in records))
-        check_assembly_names(names, self._assembly, self.name, self.genome.name)
-        match = match_names(names, self.genome.sizes, self.name)
-        self.facts.renamed.update(match.renamed)
-        rows = []
-        for row, (line, fields) in enumerate(records):
-            chrom, pos, ref = fields[0], int(fields[1]), fields[3]
-            place = match.to.get(chrom)
-            if place is None:
-                self.facts.unknown[chrom] = self.facts.unknown.get(chrom, 0) + 1
-            elif pos - 1 + len(ref) > self.genome.sizes[place]:
-                self.facts.off_end += 1
-            else:
-                self.facts.placed += 1
-                self.facts.chromosomes[place] = self.facts.chromosomes.get(place, 0) + 1
-            for alt in fields[4].split(","):
-                note = ""
-                if not _LETTERS.fullmatch(alt) or not _LETTERS.fullmatch(ref):
-                    note = "ambiguous" if alt.isalpha() and ref.isalpha() else "symbolic"
-                elif max(len(ref), len(alt)) > self.narrowest // 2:
-                    note = "too_long"
-                elif place is None or pos - 1 + len(ref) > self.genome.sizes[place]:
-                    note = "no_sequence"
-                rows.append((row, line, chrom, place, pos, fields[2], ref, alt, note))
-        names = ["row", "line", "chrom", "place", "pos", "id", "ref", "alt", "note"]
-        return pd.DataFrame(rows, columns=names)
-
-    def _fetch(self, table: pd.DataFrame) -> dict[int, _Allele]:
-        """The alleles that can be scored, by their row in the table, with what surrounds them."""
-        wanted = np.flatnonzero(table["note"] == "")
-        if not len(wanted):
-            return {}
-        rows = table.iloc[wanted]
-        size = rows["place"].map(self.genome.sizes).to_numpy(np.int64)
-        at = rows["pos"].to_numpy(np.int64) - 1
-        begin, end = np.maximum(at - self._left, 0), np.minimum(at + self._right, size)
-        found: dict[int, _Allele] = {}
-        shown = dict.fromkeys((-1, 0, 1), 0)
-        first = -1
-        for width in np.unique(end - begin):
-            mine = np.flatnonzero(end - begin == width)
-            place = {
-                "chrom": rows["place"].to_numpy()[mine], "start": begin[mine], "end": end[mine]
-            }  # fmt: skip
-            for i, known in zip(mine, self.genome.fetch(pd.DataFrame(place)), strict=True):
-                around = np.full(self._left + self._right, N, dtype=np.uint8)
-                around[begin[i] - at[i] + self._left :][: len(known)] = known
-                ref, alt = encode(rows["ref"].iat[i]), encode(rows["alt"].iat[i])
-                for offset in shown:
-                    there = around[self._left + offset :][: len(ref)]
-                    shown[offset] += bool(np.array_equal(there, ref))
-                if np.array_equal(around[self._left :][: len(ref)], ref):
-                    found[int(wanted[i])] = _Allele(around, self._left, len(ref), alt)
-                    continue
-                table.loc[table.index[wanted[i]], "note"] = "ref_mismatch"
-                first = int(wanted[i]) if first < 0 else min(first, int(wanted[i]))
-        if not self.facts.records and first >= 0:
-            self._refuse_misplaced(table.iloc[first], shown, len(wanted))
-        return found
-
-    def _refuse_misplaced(self, row: pd.Series, shown: dict[int, int], n: int) -> None:
-        """Refuse a file whose first alleles are off by one, or those of another assembly."""
-        if shown[0] > n / 2:
-            return
-        start = int(row["pos"]) - 1
-        place = {"chrom": [row["place"]], "start": [start], "end": [start + len(row["ref"])]}
-        has = decode(self.genome.fetch(pd.DataFrame(place))[0])
-        message = (
-            f"{self.name}, line {row['line']}: REF is {row['ref'][:20]!r}, but {self.genome.name} "
-            f"has {has[:20]!r} at {row['chrom']}:{row['pos']}; "
-        )
-        for offset, side in ((1, "after"), (-1, "before")):
-            if shown[offset] > 0.8 * n and n >= 5:
-                raise InputError(
-                    message + f"{shown[offset]:,} of the first {n:,} reference alleles stand one "
-                    f"base {side} their position; positions in a VCF count from 1"
-                )
-        raise InputError(
-            message + f"{n - shown[0]:,} of the first {n:,} reference alleles differ from it: "
-            "the variants are of another assembly, or REF and ALT are swapped"
-        )
-
-    def _logits(
-        self, alleles: Sequence[_Allele]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _logits(self, alleles: Sequence[Allele]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Logits of both alleles, each of shape (alleles, bundles, shifts, tasks)."""
         shape = (len(alleles), len(self.bundles), len(self.shifts), len(self.tasks))
         ref, alt = np.empty(shape), np.empty(shape)
@@ -601,7 +194,7 @@ class VariantScorer:
         self,
         table: pd.DataFrame,
         rows: NDArray[np.int64],
-        alleles: Sequence[_Allele],
+        alleles: Sequence[Allele],
         ref: NDArray[np.float64],
         alt: NDArray[np.float64],
     ) -> pd.DataFrame:
@@ -643,7 +236,7 @@ class VariantScorer:
             [table.assign(note=notes), pd.DataFrame(columns, index=table.index)], axis=1
         )
 
-    def _draw_null(self, alleles: Sequence[_Allele]) -> None:
+    def _draw_null(self, alleles: Sequence[Allele]) -> None:
         """Changes of the same alleles in shuffled surroundings, by kind of allele."""
         for kind in sorted({allele.kind for allele in alleles}):
             mine = [allele for allele in alleles if allele.kind == kind]
@@ -654,12 +247,12 @@ class VariantScorer:
             for allele, new in zip(mine, shuffled, strict=True):
                 here = slice(allele.left, allele.left + allele.n_ref)
                 new[here] = allele.around[here]
-                moved.append(_Allele(new, allele.left, allele.n_ref, allele.alt))
+                moved.append(Allele(new, allele.left, allele.n_ref, allele.alt))
             ref, alt = self._logits(moved)
             self._null[kind] = (alt - ref).mean(axis=(1, 2))
 
     def _motif_changes(
-        self, table: pd.DataFrame, rows: NDArray[np.int64], alleles: Sequence[_Allele]
+        self, table: pd.DataFrame, rows: NDArray[np.int64], alleles: Sequence[Allele]
     ) -> None:
         """The motif whose hit over the variant changes most, and how."""
         name = np.full(len(table), "", dtype=object)
@@ -696,53 +289,3 @@ class VariantScorer:
             )  # fmt: skip
         table["motif"], table["motif_change"] = name, change
         table["motif_p_ref"], table["motif_p_alt"] = p_ref, p_alt
-
-
-@dataclass(frozen=True)
-class _Allele:
-    """An alternative allele and the reference around it.
-
-    ``around`` holds the reference from ``left`` bases before the variant on; ``n_ref`` of its
-    bases are replaced by ``alt``.
-    """
-
-    around: NDArray[np.uint8]
-    left: int
-    n_ref: int
-    alt: NDArray[np.uint8]
-
-    @property
-    def kind(self) -> str:
-        """``snv``, or ``other``."""
-        return "snv" if self.n_ref == len(self.alt) == 1 else "other"
-
-    def size(self, is_alt: bool) -> int:
-        """Length of one of the two alleles."""
-        return len(self.alt) if is_alt else self.n_ref
-
-    def replaced(self) -> NDArray[np.uint8]:
-        """The alternative sequence from the same base on."""
-        return np.concatenate(
-            [self.around[: self.left], self.alt, self.around[self.left + self.n_ref :]]
-        )
-
-    def sequence(self, is_alt: bool, reach: int) -> NDArray[np.uint8]:
-        """One of the two alleles with ``reach`` bases on both sides."""
-        codes = self.replaced() if is_alt else self.around
-        return codes[self.left - reach : self.left + self.size(is_alt) + reach]
-
-    def windows(
-        self, window: int, shifts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Reference (shifts, window) and alternative (anchors · shifts, window) sequences.
-
-        An allele of another length is placed twice: its left flank as in the reference, and its
-        right flank.
-        """
-        starts = self.left + self.n_ref // 2 - window // 2 + shifts
-        ref = np.stack([self.around[s : s + window] for s in starts])
-        codes, grown = self.replaced(), len(self.alt) - self.n_ref
-        alt = [codes[s : s + window] for s in starts]
-        if grown:
-            alt += [codes[s + grown : s + grown + window] for s in starts]
-        return ref, np.stack(alt)
