@@ -32,7 +32,8 @@ from cistransfer.metrics.curves import at_imbalance, aucpr
 from cistransfer.models.model import Model
 from cistransfer.models.score import score_features
 from cistransfer.motifs.names import given_motifs
-from cistransfer.studies.steps import Work, examples
+from cistransfer.studies.steps import Work
+from cistransfer.studies.trainings import examples
 from cistransfer.tables import markdown
 from cistransfer.training.finetune import finetune
 from cistransfer.training.prior import HeadPrior

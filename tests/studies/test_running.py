@@ -21,8 +21,8 @@ from cistransfer.studies.collect import collect, results
 from cistransfer.studies.draw import write_figures
 from cistransfer.studies.page import reproduction
 from cistransfer.studies.run import Outcome, run_study
-from cistransfer.studies.steps import _there
 from cistransfer.studies.store import Store
+from cistransfer.studies.trainings import _there
 
 ONE: dict[str, Any] = {"tf": 1, "size": [30], "draw": 1}
 

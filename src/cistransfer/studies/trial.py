@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import cistransfer.studies.readings  # noqa: F401  (adds steps)
+import cistransfer.studies.readings
+import cistransfer.studies.trainings  # noqa: F401  (these two add steps)
 from cistransfer import __version__
 from cistransfer.errors import InputError, nearest, shown
 from cistransfer.studies.schema import Study, Value

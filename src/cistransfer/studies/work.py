@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cistransfer.studies.readings  # noqa: F401  (adds steps)
+import cistransfer.studies.readings
+import cistransfer.studies.trainings  # noqa: F401  (these two add steps)
 from cistransfer.storage import whole_folder, write_json
 from cistransfer.studies.steps import STEPS, Work
 from cistransfer.studies.store import FILES, TRIAL, Done
