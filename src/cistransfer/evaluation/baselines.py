@@ -174,7 +174,7 @@ def score_by(
         raise InputError(f"no baseline {name!r}{hint}")
     if name in TRAINED:
         return _train(name, data, codes, pwms, trunk, seed, device, protocol)
-    candidates = _candidates(name, data.tasks, pwms, modes)
+    candidates = _candidates(name, pwms, modes)
     train, valid = data.rows("train"), data.rows("valid")
     train_codes, valid_codes = np.asarray(data.codes[train]), np.asarray(data.codes[valid])
     scores, held, words = [], [], []
@@ -232,7 +232,7 @@ def mode_motifs(tf: str, pwms: Sequence[PWM], modes: BindingModes | None = None)
 
 
 def _candidates(
-    name: str, tasks: Sequence[str], pwms: Sequence[PWM], modes: BindingModes | None
+    name: str, pwms: Sequence[PWM], modes: BindingModes | None
 ) -> Callable[[str], Sequence[PWM]]:
     """Which motifs a baseline may use for a task."""
     if name == "mode-motif":

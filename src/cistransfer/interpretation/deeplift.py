@@ -239,11 +239,11 @@ class _Rescale(torch.autograd.Function):
         run = x.unsqueeze(1) - _pair(r, ctx.per)
         ratio = (y.unsqueeze(1) - _pair(out, ctx.per)).div_(run)
         flat = run.abs_() < _SAME
-        ratio = torch.where(flat, _slope(ctx.module, x, y).unsqueeze(1), ratio)
+        ratio = torch.where(flat, _slope(ctx.module, x).unsqueeze(1), ratio)
         return (ratio.flatten(0, 1).mul_(gradients[0]), None, None, None, None, None)
 
 
-def _slope(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+def _slope(module: nn.Module, x: Tensor) -> Tensor:
     """Derivative of an elementwise module at ``x``."""
     if type(module) is nn.ReLU:
         return (x > 0).to(x.dtype)

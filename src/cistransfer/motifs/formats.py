@@ -139,7 +139,7 @@ def parse_motifs(
         else:
             parsed.pwms.append(block)
     if not parsed.pwms:
-        raise InputError(f"{where}: expected motifs, found none ({_none_found(text, parsed)})")
+        raise InputError(f"{where}: expected motifs, found none ({_none_found(parsed)})")
     return parsed
 
 
@@ -204,7 +204,7 @@ def _base_row(line: str) -> tuple[str, list[float]] | None:
     return (match[1].upper(), numbers) if match and numbers else None
 
 
-def _none_found(text: _Text, parsed: Parsed) -> str:
+def _none_found(parsed: Parsed) -> str:
     if parsed.notes:
         return "; ".join(parsed.notes)
     return "'letter-probability matrix:' lines are what is read of a MEME file"

@@ -23,7 +23,6 @@ from cistransfer.genome.codes import N
 from cistransfer.motifs.logo import letter_path
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["Plot", "glyphs", "letters_svg", "logo_svg", "plot", "table_link"]
@@ -115,7 +114,7 @@ def _curves(made: Figure, width: float, height: float) -> str:
     for panel in made.axes:
         box = panel.get_window_extent()
         series = [
-            {"name": str(line.get_label()), "colour": _colour(line), **_points(panel, line)}
+            {"name": str(line.get_label()), "colour": _colour(line), **_points(line)}
             for line in panel.lines
             if not str(line.get_label()).startswith("_")
         ]
@@ -143,7 +142,7 @@ def _colour(line: Any) -> str:
     return str(to_hex(line.get_color()))
 
 
-def _points(panel: Axes, line: Any) -> dict[str, list[float]]:
+def _points(line: Any) -> dict[str, list[float]]:
     points = np.asarray(line.get_xydata(), dtype=float)
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) > _HOVERED:

@@ -229,7 +229,7 @@ def _run(
             asked.precision,
         )
 
-    clock.begin(len(names) - len(todo) - len(failed), len(failed))
+    clock.begin(len(failed))
     stack = _stack(asked, [plan.trials[name] for name in todo])
     queue = Queue(plan, store, list(todo), task, clock.go_on, clock.report, stack)
     queue.known_failed(failed)
@@ -262,7 +262,7 @@ class _Clock:
     def elapsed(self) -> float:
         return time.monotonic() - self.began
 
-    def begin(self, there: int, failed: int) -> None:
+    def begin(self, failed: int) -> None:
         """What there is to do."""
         compared = set(self.plan.compared)
         todo = sum(name in compared for name in self.todo)

@@ -282,7 +282,7 @@ class _Expansion:
                 continue
             for place, point in self._points(self._depends(step), step.get("only", {})):
                 try:
-                    trial = self._trial(label, step, point)
+                    trial = self._trial(step, point)
                 except _NotGivenError as error:
                     self._left_out(label, str(error), point)
                     continue
@@ -403,7 +403,7 @@ class _Expansion:
 
     # Values --------------------------------------------------------------------------------------
 
-    def _trial(self, name: str, step: Mapping[str, Any], point: Point) -> str:
+    def _trial(self, step: Mapping[str, Any], point: Point) -> str:
         arguments = {
             key: value
             for key, value in self._value(_arguments(step), point).items()
@@ -420,7 +420,7 @@ class _Expansion:
         here = {axis: point[axis] for axis in self.values if axis in axes}
         key = (name, tuple(here.items()))
         if key not in self._trials:
-            self._trials[key] = self._trial(name, step, here)
+            self._trials[key] = self._trial(step, here)
             self.made.inputs[self._trials[key]] = label_of(name, here.items())
         return {_TRIAL: self._trials[key]}
 
