@@ -67,12 +67,14 @@ def layers(n: int) -> dict[str, tuple[Layer, tuple[int, ...]]]:
     weight = torch.randn(200, 100, 7).requires_grad_()
     bias = torch.zeros(200).requires_grad_()
     bank = torch.randn(512, 4, 19).requires_grad_()
+    first = conv_block(4, 100, 19, 3, "bn-relu")
     return {
         "convolution": (lambda x: convolve(x, weight, bias), (n, 100, 1, 60)),
         "max-pooling": (lambda x: window_maximum(x, 3), (n, 100, 1, 182)),
         "batch norm": (BatchNorm2d(100), (n, 100, 1, 182)),
         "dropout": (Dropout(0.3), (n, 32, 1, 200)),
         "both strands": (lambda x: scan_maximum(x.detach(), bank, 13), (n, 4, 1, 200)),
+        "first block": (lambda x: first(x.detach()), (n, 4, 1, 200)),
         "block": (conv_block(100, 200, 7, 3, "bn-relu"), (n, 100, 1, 60)),
     }
 

@@ -13,6 +13,7 @@ from cistransfer.models import kernels
 from cistransfer.models.blocks import Conv, ConvBlock, conv_block
 from cistransfer.models.kernels.convolution import convolve, plain_convolve
 from cistransfer.models.kernels.dropout import Dropout
+from cistransfer.models.kernels.first import first_block, first_block_fits, plain_first_block
 from cistransfer.models.kernels.fourier import convolve_by_fourier, outputs_at_once
 from cistransfer.models.kernels.layout import is_lengthwise, lengthwise, turned
 from cistransfer.models.kernels.normalisation import BatchNorm2d
@@ -233,6 +234,68 @@ def test_outputs_of_a_tile(
     n: int, inputs: int, outputs: int, length: int, kernel: int, at_once: int | None
 ) -> None:
     assert outputs_at_once(n, inputs, outputs, length, kernel) == at_once
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("n", "length", "kernel", "width"), [(5, 40, 7, 3), (700, 13, 3, 2), (3, 21, 2, 20)]
+)
+def test_the_first_block_is_its_layers(
+    n: int, length: int, kernel: int, width: int, soft: bool
+) -> None:
+    """With unknown bases, a rest that fills no window, and norms that turn a filter round."""
+    codes = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (n, length), dtype=np.uint8))
+    x = one_hot(codes).double().unsqueeze(2)
+    x = x + noise(*x.shape, seed=1) if soft else x
+    results = []
+    for function in (first_block, plain_first_block):
+        weight, bias = (
+            noise(*shape).double().requires_grad_() for shape in ((20, 4, kernel), (20,))
+        )
+        norm = BatchNorm2d(20).double()
+        with torch.no_grad():
+            norm.weight.copy_(noise(20, seed=2))
+            norm.bias.copy_(noise(20, seed=3))
+        assert first_block_fits(x, weight, norm, width)
+        for _ in range(2):
+            y = function(x, weight, bias, norm, width)
+            (y * noise(*y.shape, seed=4)).sum().backward()
+        leaves = (weight, bias, norm.weight, norm.bias)
+        results.append([y.detach(), *(leaf.grad for leaf in leaves), *norm.buffers()])
+    assert not results[0][2].any()  # of the bias; what PyTorch has is rounding
+    for ours, plain in zip(*results, strict=True):
+        assert torch.allclose(ours.double(), plain.double(), rtol=1e-9, atol=1e-9)
+
+
+def test_the_first_block_trains_what_is_not_frozen() -> None:
+    x, weight = noise(6, 4, 1, 30), noise(20, 4, 5)
+    norm = BatchNorm2d(20)
+    y = first_block(x, weight, None, norm, 3)
+    y.sum().backward()
+    assert norm.bias.grad.tolist() == [y[:, 0].numel()] * 20
+    norm.requires_grad_(False)
+    assert not first_block(x, weight, None, norm, 3).requires_grad
+    leaf = weight.clone().requires_grad_()
+    first_block(x, leaf, None, norm, 3).square().sum().backward()
+    assert leaf.grad.any()
+
+
+def test_where_the_first_block_is_computed() -> None:
+    x, weight, norm = noise(6, 4, 1, 30), noise(20, 4, 5), BatchNorm2d(20)
+    assert first_block_fits(x, weight, norm, 3)
+    refused = [
+        (x.requires_grad_(), weight, norm, 3),
+        (x.detach().half(), weight, norm, 3),
+        (x.detach(), noise(20, 4, 11), norm, 3),  # more numbers are read than scores made
+        (x.detach(), weight, BatchNorm2d(20).eval(), 3),
+        (x.detach(), weight, BatchNorm2d(20, affine=False), 3),
+        (x.detach(), weight, BatchNorm2d(20, momentum=None), 3),
+        (x.detach(), weight, nn.ReLU(), 3),
+        (x.detach(), weight, norm, 27),
+    ]
+    assert not any(first_block_fits(*one) for one in refused)
+    with kernels.use(False):
+        assert not first_block_fits(x.detach(), weight, norm, 3)
 
 
 def test_place_by_place() -> None:

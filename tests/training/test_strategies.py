@@ -140,7 +140,8 @@ def test_transferred_networks_train_as_a_whole(
     tuned = train_run(tmp_path, examples(seed=1), plan, trunk=trunk, **CPU)
     before = trunk.model.state_dict()
     for key, tensor in tuned.model.state_dict().items():
-        assert key.endswith("tracked") or not torch.equal(tensor, before[key]), key
+        taken_out = architecture == "cnn" and key.endswith("conv.bias")  # by the norm behind it
+        assert key.endswith("tracked") or taken_out or not torch.equal(tensor, before[key]), key
 
 
 def test_the_published_variants_differ_in_transfer_alone() -> None:

@@ -145,7 +145,7 @@ def _processor() -> Iterator[Finding]:
         yield Finding("processor", "trains in", "float32 (it has no bf16)")
     how = "integer arithmetic" if gains_from_integer_pooling() else "PyTorch's own"
     yield Finding("processor", "gradient of max-pooling", how)
-    how = "by Fourier transforms where that is less work (training in float32)"
+    how = "in training by Fourier transforms where that is less work (float32)"
     yield Finding("processor", "convolutions", how)
 
 

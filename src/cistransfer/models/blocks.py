@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cistransfer.models.kernels import in_use
 from cistransfer.models.kernels.convolution import convolve
 from cistransfer.models.kernels.dropout import Dropout
+from cistransfer.models.kernels.first import first_block, first_block_fits
 from cistransfer.models.kernels.normalisation import BatchNorm2d, scale_and_shift
 from cistransfer.models.kernels.pooling import window_maximum
 
@@ -81,6 +82,10 @@ class ConvBlock(nn.Sequential):
         gradients = torch.is_grad_enabled() and not self.training
         if not in_use() or gradients or computed is None:
             return super().forward(x)
+        norm = computed.middle[0] if len(computed.middle) == 1 else None
+        if norm is not None and first_block_fits(x, computed.weight, norm, computed.pool):
+            x = first_block(x, computed.weight, computed.bias, norm, computed.pool)
+            return computed.late(x)
         constant = not _norms_in_training(computed.middle)
         x = convolve(x, computed.weight, computed.bias, constant=constant)
         for module in computed.middle:

@@ -141,17 +141,23 @@ class _Convolution(torch.autograd.Function):
     ) -> Tensor:
         outputs, inputs, kernel = weight.shape
         by = _transforms(at_once, kernel, x.dtype)
-        places = len(x) - kernel + 1
-        sequences = _transformed(x, by.inputs, at_once, places)
+        length, n, _ = x.shape
         taps = weight.permute(2, 1, 0).reshape(kernel, -1)
         filters = (by.filters @ taps).view(-1, inputs, outputs)
-        products = torch.bmm(sequences.flatten(1, 2), filters)
-        if bias is not None:  # frequency 0 is the sum over places
-            products[0] += bias * by.inputs.shape[1]
+        y = x.new_empty(length - kernel + 1, n, outputs)
+        tiles = _tiles(len(y), at_once)
+        sequences = x.new_empty(len(tiles), len(filters), n, inputs)
+        products = x.new_empty(len(filters), n, outputs)
+        for tile, some in zip(tiles, sequences, strict=True):
+            _transform(by.inputs, x[tile.start : tile.stop + kernel - 1], some)
+            torch.bmm(some, filters, out=products)
+            if bias is not None:  # frequency 0 is the sum over places
+                products[0] += bias * by.inputs.shape[1]
+            _transform(by.outputs, products, y[tile])
         context.save_for_backward(sequences, filters)
-        context.sizes = len(x), kernel, at_once
+        context.sizes = length, kernel, at_once
         context.constant = constant
-        return _summed(products.view(*sequences.shape[:3], -1), by.outputs, at_once, places)
+        return y
 
     @staticmethod
     @once_differentiable
@@ -159,44 +165,36 @@ class _Convolution(torch.autograd.Function):
         sequences, filters = context.saved_tensors
         length, kernel, at_once = context.sizes
         by = _transforms(at_once, kernel, gradient.dtype)
-        given = _transformed(gradient.contiguous(), by.outputs.t(), at_once, len(gradient))
-        rows = given.flatten(1, 2)
-        of_x, of_weight, of_bias = None, None, None
-        if context.needs_input_grad[0]:
-            products = torch.bmm(rows, filters.transpose(1, 2)).view(sequences.shape)
-            of_x = _summed(products, by.inputs.t(), at_once, length)
-        if context.needs_input_grad[1]:
-            products = torch.bmm(sequences.flatten(1, 2).transpose(1, 2), rows)
-            taps = (by.filters.t() @ products.flatten(1)).view(kernel, *products.shape[1:])
+        gradient = gradient.contiguous()
+        _, n, outputs = gradient.shape
+        frequencies, inputs, _ = filters.shape
+        to_x, to_weight, to_bias, *_ = context.needs_input_grad
+        of_x = gradient.new_zeros(length, n, inputs) if to_x else None
+        of_filters = torch.zeros_like(filters) if to_weight else None
+        of_bias = gradient.new_zeros(outputs) if to_bias else None
+        given = gradient.new_empty(frequencies, n, outputs)
+        products = gradient.new_empty(frequencies, n, inputs)
+        for tile, some in zip(_tiles(len(gradient), at_once), sequences, strict=True):
+            _transform(by.outputs.t(), gradient[tile], given)
+            if of_filters is not None:
+                of_filters.baddbmm_(some.transpose(1, 2), given)
+            if of_bias is not None and context.constant:
+                of_bias += given[0].sum(0) * by.inputs.shape[1]
+            if of_x is not None:
+                torch.bmm(given, filters.transpose(1, 2), out=products)
+                read = of_x[tile.start : tile.stop + kernel - 1].flatten(1)
+                read.addmm_(by.inputs.t()[: len(read)], products.flatten(1))
+        of_weight = None
+        if of_filters is not None:
+            taps = (by.filters.t() @ of_filters.flatten(1)).view(kernel, inputs, outputs)
             of_weight = taps.permute(2, 1, 0).contiguous()
-        if context.needs_input_grad[2]:
-            of_bias = rows[0].sum(0) * by.inputs.shape[1]
-            of_bias = of_bias if context.constant else torch.zeros_like(of_bias)
         return of_x, of_weight, of_bias, None, None
 
 
-def _transformed(rows: Tensor, by: Tensor, step: int, places: int) -> Tensor:
-    """Products of a matrix with the rows of each tile, shape (products, tiles, n, channels)."""
-    tiles = -(-places // step)
-    found = rows.new_empty(len(by), tiles, *rows.shape[1:])
-    flat = rows.flatten(1)
-    for tile in range(tiles):
-        read = flat[tile * step : tile * step + by.shape[1]]
-        torch.mm(by[:, : len(read)], read, out=found[:, tile].flatten(1))
-    return found
+def _tiles(places: int, at_once: int) -> list[slice]:
+    return [slice(at, min(at + at_once, places)) for at in range(0, places, at_once)]
 
 
-def _summed(products: Tensor, by: Tensor, step: int, places: int) -> Tensor:
-    """Products of a matrix with each tile, added up where tiles overlap, (places, n, channels)."""
-    _, tiles, *shape = products.shape
-    overlap = len(by) > step
-    found = products.new_zeros(places, *shape) if overlap else products.new_empty(places, *shape)
-    flat = found.flatten(1)
-    for tile in range(tiles):
-        some = flat[tile * step : tile * step + len(by)]
-        given = products[:, tile].flatten(1)
-        if overlap:
-            some.addmm_(by[: len(some)], given)
-        else:
-            torch.mm(by[: len(some)], given, out=some)
-    return found
+def _transform(by: Tensor, rows: Tensor, out: Tensor) -> None:
+    """Product of a matrix with rows, as many as there are."""
+    torch.mm(by[: len(out), : len(rows)], rows.flatten(1), out=out.flatten(1))
