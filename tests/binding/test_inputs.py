@@ -16,7 +16,8 @@ from cistransfer.binding.build import build_matrix
 from cistransfer.binding.build_report import BuildReport
 from cistransfer.binding.facts.counts import describe, facts_of, header
 from cistransfer.binding.matrix import BindingMatrix, open_matrix
-from cistransfer.binding.readers.collect import EvidenceBits
+from cistransfer.binding.readers import collect
+from cistransfer.binding.readers.collect import EvidenceSets
 from cistransfer.errors import InputError
 from cistransfer.genome.intervals import index_regions, overlapping
 from cistransfer.openness.options import OpenOptions
@@ -347,16 +348,26 @@ def test_overlapping_equals_all_pairs(
     assert sorted(zip(row.tolist(), region.tolist(), strict=True)) == expected
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 20)), max_size=60), st.integers(1, 5))
-def test_bits_hold_every_pair_once(pairs: list[tuple[int, int]], parts: int) -> None:
-    bits = EvidenceBits(21)
-    expected = np.zeros((41, 21), dtype=bool)
-    for part in range(parts):
-        some = np.array(pairs[part::parts], dtype=np.int64).reshape(-1, 2)
-        bits.add(some[:, 0], some[:, 1], int(some[:, 0].max(initial=-1)) + 1)
-        expected[some[:, 0], some[:, 1]] = True
-    rows = [np.unpackbits(bits.row(at), count=21).astype(bool) for at in range(41)]
-    np.testing.assert_array_equal(rows, expected)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 20)), max_size=60),
+    st.integers(1, 5),
+    st.sampled_from([0, 9, 99]),
+)
+def test_sets_hold_every_pair_once(
+    pairs: list[tuple[int, int]], parts: int, least_held: int
+) -> None:
+    sets = EvidenceSets(21)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect, "_LEAST_HELD", least_held)  # beyond them, bits
+        for part in range(parts):
+            some = np.array(pairs[part::parts], dtype=np.int64).reshape(-1, 2)
+            sets.add(some[:, 0], some[:, 1])
+    found = [
+        (experiment, region)
+        for experiment in range(42)
+        for region in sets.regions(experiment).tolist()
+    ]
+    assert found == sorted(set(pairs))
 
 
 def test_rows_are_counted_where_they_lie(folder: Path) -> None:

@@ -35,7 +35,7 @@ from cistransfer.binding.file import (
     unchanged_since,
     write_matrix,
 )
-from cistransfer.binding.readers.collect import Found, Pair, bit_of, collect
+from cistransfer.binding.readers.collect import Found, Pair, collect
 from cistransfer.binding.readers.evidence import Piece, evidence_files, read_evidence
 from cistransfer.cpus import ahead
 from cistransfer.errors import InputError, nearest
@@ -48,7 +48,7 @@ from cistransfer.genome.assemblies import (
     words_of_renamed,
 )
 from cistransfer.genome.bed import read_bed
-from cistransfer.genome.intervals import centre_windows, index_regions
+from cistransfer.genome.intervals import centre_windows, chrom_runs, index_regions
 from cistransfer.openness.options import OpenOptions
 from cistransfer.openness.read import read_open
 from cistransfer.openness.regions import OpenRegions, read_chrom_sizes
@@ -153,7 +153,7 @@ def build_matrix(
         access = opened if isinstance(opened, OpenRegions) else read_open(opened)
         if not access.samples:
             access = replace(access, samples=tuple(Sample(cell) for cell in sorted(access.open)))
-        names = _Names(pd.unique(access.regions["chrom"]))
+        names = _Names(chrom_runs(access.regions["chrom"].to_numpy(object))[2])
         sizes = names.sizes(chrom_sizes)
         windows, left_out = access.windows(
             window,
@@ -368,20 +368,17 @@ def _assemble(
     settings: dict[str, Any],
     inputs: list[dict[str, Any]],
 ) -> MatrixParts:
-    """Cut the evidence to open regions and lay it out by experiment."""
-    open_bits = dict(zip(cells, accessibility, strict=True))
-    blank = np.zeros(accessibility.shape[1], dtype=np.uint8)
+    """Lay the evidence out by experiment."""
+    none = np.zeros(0, dtype=np.int64)
     rows, region, kind = [], [], []
     for pair in pairs:
         tf, cell = pair
         has_peaks, has_tfbs = pair in called.pairs, pair in sites.pairs
-        peak = called.bits.row(called.pairs[pair]) if has_peaks else blank
-        site = sites.bits.row(sites.pairs[pair]) if has_tfbs else blank
-        at = _set_bits((peak | site) & open_bits[cell])
-        bit = bit_of(at)
-        in_peak, in_site = (peak[at >> 3] & bit) > 0, (site[at >> 3] & bit) > 0
+        peak = called.touched.regions(called.pairs[pair]) if has_peaks else none
+        site = sites.touched.regions(sites.pairs[pair]) if has_tfbs else none
+        at, kinds = _merged(peak, site)
         region.append(narrowed(at, np.int32))
-        kind.append((PEAK * in_peak + TFBS * in_site).astype(np.uint8))
+        kind.append(kinds)
         names = called.accessions.get(pair, set()) | sites.accessions.get(pair, set())
         accessions = ";".join(sorted(names))
         used = (called.used[pair], sites.used[pair])
@@ -401,8 +398,12 @@ def _assemble(
     )
 
 
-def _set_bits(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Which bits of packed ones, most of them 0, are 1 (as `numpy.packbits` counts them)."""
-    byte = np.flatnonzero(packed != 0)
-    row, bit = np.nonzero(np.unpackbits(packed[byte]).reshape(-1, 8))
-    return byte[row] * 8 + bit
+def _merged(
+    peak: NDArray[np.int64], site: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Ascending regions with either evidence, and of which kind it is."""
+    every = np.sort(np.concatenate([peak * 4 + PEAK, site * 4 + TFBS]))
+    region, kind = every >> 2, (every & 3).astype(np.uint8)
+    again = np.flatnonzero(region[1:] == region[:-1])
+    kind[again] |= kind[again + 1]
+    return np.delete(region, again + 1), np.delete(kind, again + 1)

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 import cistransfer
+from cistransfer.cpus import as_done
 from cistransfer.errors import InputError, MachineError, is_fault
+from cistransfer.genome.intervals import chrom_codes, chrom_runs
 from cistransfer.storage import fingerprint, whole_file
 from cistransfer.storage.reading import unreadable
 
@@ -94,9 +97,8 @@ def content_hash(parts: MatrixParts) -> str:
     for column in ("chrom", "start", "end"):
         values = parts.regions[column]
         if column == "chrom":
-            code, names = pd.factorize(values.to_numpy(object))
-            runs = np.flatnonzero(np.diff(code, prepend=-1))
-            digest.update(json.dumps([list(names[code[runs]]), runs.tolist()]).encode())
+            runs, code, names = chrom_runs(values.to_numpy(object))
+            digest.update(json.dumps([list(names[code]), runs.tolist()]).encode())
         else:
             digest.update(np.ascontiguousarray(values, dtype="<i8").tobytes())
     for column in ("tf", "cell"):
@@ -137,9 +139,13 @@ def _image(parts: MatrixParts) -> bytes:
     import h5py
 
     regions = parts.regions
-    codes, chroms = pd.factorize(regions["chrom"].to_numpy(object), sort=True)
+    codes, chroms = chrom_codes(regions["chrom"].to_numpy(object))
     text = h5py.string_dtype()
-    with h5py.File("matrix", "w", driver="core", backing_store=False, block_size=1 << 22) as file:
+    with (
+        ThreadPoolExecutor(1) as beside,
+        h5py.File("matrix", "w", driver="core", backing_store=False, block_size=1 << 22) as file,
+    ):
+        said = beside.submit(content_hash, parts)
 
         def put(name: str, data: Any, dtype: Any, chunk: int = _CHUNK) -> None:
             if dtype is text:
@@ -191,7 +197,7 @@ def _image(parts: MatrixParts) -> bytes:
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "cistransfer": cistransfer.__version__,
-            "content_hash": content_hash(parts),
+            "content_hash": said.result(),
             "settings": settings,
             "inputs": inputs,
             "n_regions": len(regions),
@@ -218,13 +224,18 @@ def _fill(data: Any, array: NDArray[Any]) -> None:
         h5py.h5z.FILTER_DEFLATE: lambda held: isal_zlib.compress(held, 1),
         h5py.h5z.FILTER_FLETCHER32: lambda held: held + _fletcher32(held).to_bytes(4, "little"),
     }
-    for place in itertools.product(*map(range, (0,) * array.ndim, array.shape, data.chunks)):
+
+    def packed(place: tuple[int, ...]) -> bytes:
         part = array[tuple(map(slice, place, np.add(place, data.chunks)))]
         block = blank.copy()  # the last one reaches beyond the array
         block[tuple(map(slice, part.shape))] = part
         held = block.tobytes()
         for each in filters:
             held = pack[each](held)
+        return held
+
+    places = list(itertools.product(*map(range, (0,) * array.ndim, array.shape, data.chunks)))
+    for place, held in zip(places, as_done(packed, places), strict=True):
         data.id.write_direct_chunk(place, held)
 
 

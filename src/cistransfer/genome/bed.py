@@ -104,9 +104,12 @@ def is_regions(table: pd.DataFrame) -> bool:
 
 
 def regions_table(chrom: object, start: object, end: object, **columns: object) -> pd.DataFrame:
-    """Make a region table out of columns."""
-    table = pd.DataFrame({"chrom": chrom, "start": start, "end": end, **columns})
-    return table.astype({"start": np.int64, "end": np.int64})
+    """Make a region table out of columns, which it takes over: arrays are not copied."""
+    places = {
+        name: np.asarray(column).astype(np.int64, copy=False)
+        for name, column in (("start", start), ("end", end))
+    }
+    return pd.DataFrame({"chrom": chrom, **places, **columns}, copy=False)
 
 
 def read_bed(

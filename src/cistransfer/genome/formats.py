@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -495,16 +496,21 @@ class _Sample:
     """Questions about the first rows whose start and end are numbers."""
 
     def __init__(self, head: Head, start: int, end: int) -> None:
-        self._rows: list[list[str]] = []
-        self._places: list[tuple[int, int]] = []
         fields = head.fields
-        for row in head.sample:
-            if len(row) < fields:
-                continue
-            first, last = whole_number(row[start]), whole_number(row[end])
-            if first is not None and last is not None:
-                self._rows.append(row)
-                self._places.append((first, last))
+        self._columns = start, end
+        self._rows = [row for row in head.sample if len(row) >= fields]
+        if not all(_plain_digits([row[column] for row in self._rows]) for column in (start, end)):
+            self._rows = [
+                row
+                for row in self._rows
+                if whole_number(row[start]) is not None and whole_number(row[end]) is not None
+            ]
+
+    @functools.cached_property
+    def _places(self) -> list[tuple[int, int]]:
+        start, end = self._columns
+        places = [(whole_number(row[start]), whole_number(row[end])) for row in self._rows]
+        return [(s, e) for s, e in places if s is not None and e is not None]
 
     def texts(self, column: int) -> list[str]:
         return [row[column] for row in self._rows]
@@ -557,6 +563,12 @@ class _Sample:
         if offset_first:
             return "chromosome" if 2 * offset < len(known) and placed > offset else "start"
         return "start" if 2 * placed < len(known) and offset > placed else "chromosome"
+
+
+def _plain_digits(texts: list[str]) -> bool:
+    """Whether all are `whole_number`s without a sign, looked at at once."""
+    together, lengths = "".join(texts), [len(text) for text in texts]
+    return together.isascii() and together.isdigit() and 0 < min(lengths) <= max(lengths) < 19
 
 
 def _is_number(text: str) -> bool:

@@ -19,6 +19,8 @@ __all__ = [
     "RegionIndex",
     "centre",
     "centre_windows",
+    "chrom_codes",
+    "chrom_runs",
     "count_overlaps",
     "expand_ranges",
     "index_regions",
@@ -47,11 +49,47 @@ def place_summits(start: Ints, end: Ints, summit: NDArray[np.number] | None = No
     summit : ndarray, optional
         Positions on the chromosome; one outside its region, negative or NaN is unknown.
     """
-    middle = start + (end - start) // 2
+    middle = end - start
+    middle >>= 1
+    middle += start
     if summit is None:
         return middle
     known = (summit >= start) & (summit < end)
     return np.where(known, summit, middle).astype(np.int64)
+
+
+def chrom_runs(
+    chroms: NDArray[np.object_],
+) -> tuple[Ints, NDArray[np.int64], NDArray[np.object_]]:
+    """Where the name changes along a column of names, which one begins there, and all of them.
+
+    The names as they appear. Neighbours are mostly one and the same object, which is seen without
+    a look at its letters.
+
+    >>> begin, name, names = chrom_runs(np.array(["chr2", "chr2", "chr1", "chr2"], dtype=object))
+    >>> begin.tolist(), name.tolist(), names.tolist()
+    ([0, 2, 3], [0, 1, 0], ['chr2', 'chr1'])
+    """
+    held = np.ascontiguousarray(chroms)
+    address = np.frombuffer(held, np.intp) if len(held) else np.zeros(0, np.intp)
+    begin = np.flatnonzero(np.append(True, address[1:] != address[:-1])[: len(held)])
+    code, names = pd.factorize(held[begin])
+    fresh = np.flatnonzero(np.diff(code, prepend=-1))
+    return begin[fresh], code[fresh], names
+
+
+def chrom_codes(
+    chroms: NDArray[np.object_],
+) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
+    """Each row's place among the names in the order of `sort_regions`, and these.
+
+    >>> code, names = chrom_codes(np.array(["chr2", "chr2", "chr10"], dtype=object))
+    >>> code.tolist(), names.tolist()
+    ([1, 1, 0], ['chr10', 'chr2'])
+    """
+    begin, run, names = chrom_runs(chroms)
+    known, place = np.unique(names, return_inverse=True)
+    return np.repeat(place.astype(np.int32).take(run), np.diff(begin, append=len(chroms))), known
 
 
 def centre(regions: pd.DataFrame) -> Ints:
@@ -229,24 +267,27 @@ def index_regions(regions: pd.DataFrame) -> RegionIndex:
     end = regions["end"].to_numpy(np.int64)
     width = end - start
     widest = int(width.max())
-    code, names = pd.factorize(regions["chrom"].to_numpy(object))
-    first = np.flatnonzero(np.diff(code, prepend=-1))
+    first, _, names = chrom_runs(regions["chrom"].to_numpy(object))
     limits = np.maximum.reduceat(end, first) + 1
     stop = np.cumsum(limits + widest + 1)
     offsets = stop - limits - widest - 1
-    base = offsets[code]
-    begin = base + start
+    base = np.repeat(offsets, np.diff(first, append=len(start)))
+    begin = np.append(start, np.iinfo(np.int64).max)
+    begin[:-1] += base
     # About as many pieces as there are regions, or twice as many.
     shift = max(0, int(stop[-1] // (2 * len(start))).bit_length())
-    pieces = np.bincount(begin >> shift, minlength=int(stop[-1] >> shift) + 1)
+    pieces = np.bincount(begin[:-1] >> shift, minlength=int(stop[-1] >> shift) + 1)
+    below = np.zeros(len(pieces), dtype=np.int32)
+    np.cumsum(pieces[:-1], out=below[1:])
+    base += end
     return RegionIndex(
-        np.append(begin, np.iinfo(np.int64).max),
-        base + end,
+        begin,
+        base,
         dict(zip(names, offsets.tolist(), strict=True)),
         dict(zip(names, limits.tolist(), strict=True)),
         widest,
         bool((width == widest).all()),
-        (np.cumsum(pieces) - pieces).astype(np.int32),
+        below,
         shift,
     )
 

@@ -47,7 +47,7 @@ _BLOCK_BYTES = 1 << 21
 _MAX_HEAD = 1 << 25  # bytes of comments and blank lines before the first row
 _MAX_LINE = 1 << 26
 _SAMPLE = 200
-_PEEK = 1 << 16
+_PEEK = 1 << 14
 
 
 def quoted(text: str) -> str:
@@ -266,9 +266,12 @@ def _cut(label: str, stream: Any) -> Generator[bytes, None, None]:
             if b"\x00" in part[:4096]:
                 raise InputError(f"{label}: expected text, found {binary_kind(part)}")
             part = part.removeprefix(b"\xef\xbb\xbf")
-        held = held + part if held else part
-        end = held.rfind(b"\n") + 1 or held.rfind(b"\r", 0, len(held) - 1) + 1
-        if end:
+        if end := part.rfind(b"\n") + 1:
+            yield b"".join((held, memoryview(part)[:end]))
+            held = part[end:]
+            continue
+        held += part
+        if end := held.rfind(b"\r", 0, len(held) - 1) + 1:
             yield held[:end]
             held = held[end:]
         elif len(held) > _MAX_LINE:
@@ -291,34 +294,49 @@ def _look(label: str, first: bytes, is_header: Callable[[list[str]], bool]) -> t
     header: list[str] | None = None
     separator, quotes = "\t", False
     at, skip, line = 0, 0, 0
-    for number, raw in enumerate(_first_lines(first), start=1):
+    lines = _first_lines(first)
+    for number, raw in enumerate(lines, start=1):
         text = _decoded(raw).rstrip("\r\n")
         at += len(raw)
         if not text.strip():
             continue
         if COMMENT.match(text):
-            if not sample and header is None:
+            if header is None:
                 comments.append(text)
             continue
-        if not sample and header is None:
+        if header is None:
             separator = _separator(text)
             quotes = '"' in text and _is_quoted(text, separator)
             fields = split_line(text, separator, quotes)
             if is_header(fields):
                 header = fields
                 continue
-        if not sample:
-            # A header may be quoted where the rows are not, and the other way round.
-            quotes = quotes or ('"' in text and _is_quoted(text, separator))
-            skip, line = at - len(raw), number
+        # A header may be quoted where the rows are not, and the other way round.
+        quotes = quotes or ('"' in text and _is_quoted(text, separator))
+        skip, line = at - len(raw), number
         sample.append(split_line(text, separator, quotes))
-        if len(sample) == _SAMPLE:
-            break
+        break
+    while len(sample) < _SAMPLE and (some := list(itertools.islice(lines, _SAMPLE - len(sample)))):
+        rows = _row_texts(some)
+        if separator == "\t" and not quotes:
+            sample += [text.split("\t") for text in rows]
+        else:
+            sample += [split_line(text, separator, quotes) for text in rows]
     if sample and header is None and comments:
         names = split_line(comments[-1].lstrip("# "), separator, quotes)
         if is_header(names) and len(names) == len(sample[0]):
             header = names
     return Head(label, comments, header, separator, quotes, sample, line), skip
+
+
+def _row_texts(lines: list[bytes]) -> list[str]:
+    """Those of some lines that are neither blank nor comments, without their ends."""
+    raw = b"".join(lines)
+    if raw.isascii() and not any(word in raw for word in (b"\r", b"#", b"track", b"browser")):
+        texts = raw.decode().removesuffix("\n").split("\n")
+        return texts if all(map(str.strip, texts)) else [text for text in texts if text.strip()]
+    texts = [text.rstrip("\r\n") for text in map(_decoded, lines)]
+    return [text for text in texts if text.strip() and not COMMENT.match(text)]
 
 
 def _first_lines(first: bytes) -> Iterator[bytes]:
@@ -397,7 +415,7 @@ class _BlockReader:
                 hidden = (
                     any(COMMENT.match(word) for word in block.texts[0][0])
                     if 0 in block.texts
-                    else raw.startswith(b"#") or b"\n#" in raw
+                    else b"#" in raw and (raw.startswith(b"#") or b"\n#" in raw)
                 )
                 if not hidden:
                     return block

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -111,17 +110,11 @@ def read_dhs_clusters(
     """
     source = RowSource.of(path)
     numbers = np.array(sorted(sources), dtype=np.int64)
-    called = [sources[number] for number in numbers.tolist()]
-    chosen = {name for sample in samples for name in sample.dhs_sources}
-    used = [at for at, name in enumerate(called) if name in chosen]
-    line_of = np.full(len(numbers), -1)
-    line_of[used] = np.arange(len(used))
-    lines = {
-        sample.cell: [line for line, at in enumerate(used) if called[at] in sample.dhs_sources]
-        for sample in samples
-    }
-    tables: list[pd.DataFrame] = []
-    opened: dict[str, list[NDArray[np.bool_]]] = {cell: [] for cell in lines}
+    cells = list(dict.fromkeys(sample.cell for sample in samples))
+    lines = _lines_of([sources[number] for number in numbers.tolist()], cells, samples)
+    codes: dict[str, int] = {}
+    places: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
+    opened: list[NDArray[np.bool_]] = []
     for block in read_columns(source, texts=(1,), numbers=(2, 3), strings=(7,)):
         names, chrom = block.texts[1]
         start, end = block.numbers[2], block.numbers[3]
@@ -132,28 +125,45 @@ def read_dhs_clusters(
                 f"{where}: expected 0 ≤ start < end in columns 3 and 4 (of a chromosome), found "
                 f"{start[i]} and {end[i]}"
             )
-        ids, count = _parse_ids(block.strings[7], str(path))
-        line = line_of[_place_of(ids, numbers, str(path))]
-        row = np.repeat(np.arange(block.rows), count)
-        if (line < 0).any():
-            row, line = row[line >= 0], line[line >= 0]
-        # Which source is open where, in one block: small enough to be filled at random.
-        is_open = np.zeros((len(used), block.rows), dtype=bool)
-        is_open.reshape(-1)[line * block.rows + row] = True
-        keep = ~np.array(["_" in name for name in names])[chrom]
-        some = slice(None) if keep.all() else keep
-        tables.append(regions_table(np.array(names, object)[chrom[some]], start[some], end[some]))
-        for cell, parts in opened.items():
-            own = lines[cell]
-            states = is_open[own[0]] if len(own) == 1 else np.logical_or.reduce(is_open[own])
-            parts.append(states[some])
+        ids, row = _parse_ids(block.strings[7], str(path))
+        place = _place_of(ids, numbers, str(path))
+        code = np.array([codes.setdefault(name, len(codes)) for name in names], np.int32)
+        chrom = code.take(chrom)
+        kept = ~np.array(["_" in name for name in codes]).take(chrom)
+        if not kept.all():
+            chrom, start, end = chrom[kept], start[kept], end[kept]
+            place, row = place[kept.take(row)], (np.cumsum(kept) - 1).take(row[kept.take(row)])
+        states = np.zeros((len(cells), len(start)), dtype=bool)  # in one block: in fast memory
+        for line in lines:
+            at = (line * len(start)).take(place)
+            at += row
+            states.reshape(-1)[at[line.take(place) >= 0] if (line < 0).any() else at] = True
+        places.append((chrom, start, end))
+        opened.append(states)
+    chrom, start, end = (np.concatenate(parts) for parts in zip(*places, strict=True))
     return OpenRegions(
-        pd.concat(tables, ignore_index=True),
-        {cell: np.concatenate(parts) for cell, parts in opened.items()},
+        regions_table(np.array(list(codes), dtype=object).take(chrom), start, end),
+        {cell: np.concatenate([part[line] for part in opened]) for line, cell in enumerate(cells)},
     )
 
 
-def _place_of(ids: NDArray[np.int64], numbers: NDArray[np.int64], where: str) -> NDArray[np.int64]:
+def _lines_of(
+    called: Sequence[str], cells: Sequence[str], samples: Sequence[Sample]
+) -> NDArray[np.int64]:
+    """The cell that each source is of (−1: none), and further ones that share it, row by row."""
+    of_source = [
+        [cells.index(sample.cell) for sample in samples if name in sample.dhs_sources]
+        for name in called
+    ]
+    lines = np.full((max(map(len, of_source)), len(called)), -1)
+    for at, owners in enumerate(of_source):
+        lines[: len(owners), at] = owners
+    return lines
+
+
+def _place_of(
+    ids: NDArray[np.integer], numbers: NDArray[np.int64], where: str
+) -> NDArray[np.int64]:
     """The place of each id among all of them, which ascend."""
     highest = int(numbers[-1])
     if highest < _MAX_TABLE:
@@ -171,8 +181,11 @@ def _place_of(ids: NDArray[np.int64], numbers: NDArray[np.int64], where: str) ->
     return place
 
 
-def _parse_ids(lists: pa.Array, where: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Parse ``1,12,19,`` lists into their ids laid end to end, and how many each list has."""
+def _parse_ids(lists: pa.Array, where: str) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Parse ``1,12,19,`` lists into their ids laid end to end, and the list that each is of."""
+    plain = _plain_ids(lists)
+    if plain is not None:
+        return plain
     try:
         split = pc.split_pattern(pc.utf8_rtrim(lists, ","), ",")
         ids = pc.cast(pc.list_flatten(split), pa.int64()).to_numpy()
@@ -184,4 +197,39 @@ def _parse_ids(lists: pa.Array, where: str) -> tuple[NDArray[np.int64], NDArray[
         raise InputError(
             f"{where}: expected comma-separated source ids in column 8, found {wrong[:60]!r}"
         )
-    return ids, pc.list_value_length(split).to_numpy().astype(np.int64)
+    return ids, np.repeat(np.arange(len(lists)), pc.list_value_length(split).to_numpy())
+
+
+def _plain_ids(lists: pa.Array) -> tuple[NDArray[np.uint16], NDArray[np.int64]] | None:
+    """`_parse_ids` of lists as UCSC writes them: ids of up to three digits, a comma behind each.
+
+    None for others. Adds the digits of all ids at once, in a fifth of the time.
+    """
+    offsets, letters = (
+        np.frombuffer(buffer, dtype)
+        for buffer, dtype in zip(lists.buffers()[1:], (np.int32, np.uint8), strict=True)
+    )
+    offsets = offsets[lists.offset : lists.offset + len(lists) + 1]
+    text, last = letters[offsets[0] : offsets[-1]], offsets[1:] - offsets[0] - 1
+    comma = text == ord(",")
+    is_digit = ~comma
+    if (
+        (np.diff(offsets) == 0).any()
+        or not comma[last].all()
+        or comma[0]
+        or (comma[1:] & comma[:-1]).any()
+        or (is_digit[3:] & is_digit[2:-1] & is_digit[1:-2] & is_digit[:-3]).any()
+    ):
+        return None
+    digit = text - np.uint8(ord("0"))
+    if not (comma | (digit < 10)).all():
+        return None
+    digit *= is_digit
+    value = digit.astype(np.uint16)  # of the number so far, where a digit is
+    value[1:] += digit[:-1] * np.uint16(10)
+    value[2:] += digit[:-2] * is_digit[1:-1] * np.uint16(100)
+    behind = np.flatnonzero(comma)
+    ends_list = np.zeros(len(text), dtype=bool)
+    ends_list[last] = True
+    ends = ends_list.take(behind)
+    return value.take(behind - 1), np.cumsum(ends) - ends

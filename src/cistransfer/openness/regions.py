@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cistransfer.errors import InputError, shown
 from cistransfer.genome.bed import regions_table
-from cistransfer.genome.intervals import centre_windows, overlaps_any
+from cistransfer.genome.intervals import Ints, centre, chrom_codes, overlaps_any
 from cistransfer.openness.samples import Sample
 from cistransfer.storage import open_text
 
@@ -47,6 +47,16 @@ class OpenRegions:
     samples: tuple[Sample, ...] = ()
     files: tuple[tuple[str, PathLike], ...] = ()
     notes: tuple[str, ...] = ()
+
+    def _places(self, width: int) -> tuple[NDArray[np.object_], Ints, Ints]:
+        """Chromosome, start and end of the window on each region."""
+        chrom = self.regions["chrom"].to_numpy(object)
+        if not width:
+            start, end = (self.regions[name].to_numpy(np.int64) for name in ("start", "end"))
+            return chrom, start, end
+        start = centre(self.regions)
+        start -= width // 2
+        return chrom, start, start + width
 
     def windows(
         self,
@@ -88,31 +98,32 @@ class OpenRegions:
                 f"expected a window of at least 1 bp (or 0: as they are), found {width}"
             )
         cells = sorted(self.open)
-        table = centre_windows(self.regions, width) if width else self.regions
-        start, end = table["start"].to_numpy(np.int64), table["end"].to_numpy(np.int64)
-        _check_places(table["chrom"], end)
-        keep = np.full(len(table), keep_closed)
+        chrom, start, end = self._places(width)
+        _check_places(chrom, end)
+        keep = np.full(len(chrom), keep_closed)
         left_out: dict[str, int] = {}
         notes = list(self.notes)
         if not keep_closed:
             for cell in cells:
                 keep |= self.open[cell]
             left_out["open in no chosen cell"] = int((~keep).sum())
-        size = np.full(len(table), np.iinfo(np.int64).max)
+        off = start < 0
         if sizes is not None:
-            size = table["chrom"].map(dict(sizes)).fillna(-1).to_numpy(np.int64)
+            size = self.regions["chrom"].map(dict(sizes)).fillna(-1).to_numpy(np.int64)
             left_out["on an unknown chromosome"] = int((keep & (size < 0)).sum())
             keep &= size >= 0
-        off = (start < 0) | (end > size)
+            off |= end > size
         if edges == "clip":
-            start, end = np.maximum(start, 0), np.minimum(end, size)
+            start, end = np.maximum(start, 0), end if sizes is None else np.minimum(end, size)
             keep &= start < end
         else:
             left_out["off a chromosome's end"] = int((keep & off).sum())
             keep &= ~off
         rows = np.flatnonzero(keep)
-        table = regions_table(table["chrom"].to_numpy()[rows], start[rows], end[rows])
+        if len(rows) < len(keep):
+            chrom, start, end = chrom.take(rows), start.take(rows), end.take(rows)
         if exclude:
+            table = regions_table(chrom, start, end)
             bad = np.zeros(len(table), dtype=bool)
             for regions in exclude:
                 hit = overlaps_any(table, regions)
@@ -120,21 +131,20 @@ class OpenRegions:
                 if not hit.any():
                     notes.append(_nothing_excluded(regions, table))
             left_out["in excluded regions"] = int(bad.sum())
-            rows, table = rows[~bad], table[~bad].reset_index(drop=True)
+            rows, chrom, start, end = rows[~bad], chrom[~bad], start[~bad], end[~bad]
         if not len(rows):
             raise InputError(
                 "no open region is left: "
                 + ", ".join(f"{count:,} {why}" for why, count in left_out.items() if count)
             )
-        code, chroms = pd.factorize(table["chrom"].to_numpy(object), sort=True)
-        start, end = table["start"].to_numpy(), table["end"].to_numpy()
+        code, chroms = chrom_codes(chrom)
         if not _is_sorted(code, start, end):
             order = np.lexsort((end, start, code))
             rows, code, start, end = rows[order], code[order], start[order], end[order]
         fresh = np.ones(len(rows), dtype=bool)
         fresh[1:] = (code[1:] != code[:-1]) | (start[1:] != start[:-1]) | (end[1:] != end[:-1])
         left_out["equal to another window (merged)"] = int((~fresh).sum())
-        final = regions_table(chroms[code[fresh]], start[fresh], end[fresh])
+        final = regions_table(chroms.take(code[fresh]), start[fresh], end[fresh])
         first, again = rows[fresh], rows[~fresh]
         target = (np.cumsum(fresh) - 1)[~fresh]
         opened = {}
@@ -155,13 +165,12 @@ def _is_sorted(*keys: NDArray[np.integer]) -> bool:
     return True
 
 
-def _check_places(chrom: pd.Series, end: NDArray[np.int64]) -> None:
+def _check_places(chrom: NDArray[np.object_], end: NDArray[np.int64]) -> None:
     """Refuse positions that no chromosome has: chromosomes are laid end to end later."""
     if len(end) and int(end.max()) > _FARTHEST:
         i = int(end.argmax())
         raise InputError(
-            f"open regions: expected positions below {_FARTHEST:,}, found {end[i]:,} on "
-            f"{chrom.iloc[i]}"
+            f"open regions: expected positions below {_FARTHEST:,}, found {end[i]:,} on {chrom[i]}"
         )
 
 

@@ -18,10 +18,12 @@ from cistransfer.genome.intervals import RegionIndex, overlapping
 from cistransfer.openness.regions import name_chroms
 from cistransfer.openness.samples import match_cell
 
-__all__ = ["EvidenceBits", "Found", "Pair", "bit_of", "collect"]
+__all__ = ["EvidenceSets", "Found", "Pair", "bit_of", "collect"]
 
 Pair = tuple[str, str]
 """TF and cell."""
+
+_LEAST_HELD = 1 << 16  # numbers that are held before equal ones among them are looked for
 
 _BITS = (128 >> np.arange(8)).astype(np.uint8)
 
@@ -32,37 +34,66 @@ def bit_of(region: NDArray[np.integer]) -> NDArray[np.uint8]:
 
 
 @dataclass
-class EvidenceBits:
-    """Which region has evidence in which experiment.
+class EvidenceSets:
+    """Which regions have evidence in which experiment.
 
-    Memory is n_experiments × n_regions / 8 bytes however many rows are added; a row that is seen
-    twice changes nothing.
+    Kept as distinct numbers while these take less memory than bits: n_experiments × n_regions / 8
+    bytes however many rows are added. A row that is seen twice changes nothing.
     """
 
     n_regions: int
+    _held: list[NDArray[np.int64]] = field(default_factory=list, repr=False)
+    _n_held: int = 0
+    _n_distinct: int = 0
     _bits: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8), repr=False)
 
     @property
     def _stride(self) -> int:
         return (self.n_regions + 7) // 8
 
-    def add(
-        self, experiment: NDArray[np.int64], region: NDArray[np.int64], n_experiments: int
-    ) -> None:
-        """Set the bits of (experiment, region) pairs; duplicates are fine."""
-        stride = self._stride
-        if n_experiments * stride > len(self._bits):
-            # In place where the system can: nothing is copied, and what is not used not touched.
-            room = n_experiments + max(15, n_experiments // 8)
-            self._bits.resize(room * stride, refcheck=False)
-        np.bitwise_or.at(self._bits, experiment * stride + (region >> 3), bit_of(region))
+    def add(self, experiment: NDArray[np.int64], region: NDArray[np.int64]) -> None:
+        """Add (experiment, region) pairs; duplicates are fine."""
+        number = experiment * (8 * self._stride) + region
+        if len(self._bits):
+            self._set(number)
+            return
+        self._held.append(number)
+        self._n_held += len(number)
+        if self._n_held > max(_LEAST_HELD, 2 * self._n_distinct):
+            distinct = self._settle()
+            # They are held twice over, and twice again while they are sorted.
+            if 4 * distinct.nbytes > self._needed(distinct):
+                self._set(distinct)
+                self._held = []
 
-    def row(self, experiment: int) -> NDArray[np.uint8]:
-        """Packed bits (`numpy.packbits`) of one experiment."""
+    def _settle(self) -> NDArray[np.int64]:
+        """Hold what is held ascending, each once."""
+        if self._n_distinct < self._n_held:
+            self._held = [_once(np.sort(np.concatenate(self._held)))]
+            self._n_held = self._n_distinct = len(self._held[0])
+        return self._held[0] if self._held else np.zeros(0, np.int64)
+
+    def _needed(self, number: NDArray[np.int64]) -> int:
+        """Bytes of the bits of all experiments up to the highest."""
         stride = self._stride
-        if (experiment + 1) * stride > len(self._bits):
-            return np.zeros(stride, np.uint8)
-        return self._bits[experiment * stride : (experiment + 1) * stride].copy()  # it may move
+        return (int(number.max(initial=-1)) // (8 * stride) + 1) * stride
+
+    def _set(self, number: NDArray[np.int64]) -> None:
+        needed = self._needed(number)
+        if needed > len(self._bits):
+            room = needed + max(15 * self._stride, needed // 8)
+            self._bits.resize(room, refcheck=False)  # in place where the system can
+        np.bitwise_or.at(self._bits, number >> 3, bit_of(number))
+
+    def regions(self, experiment: int) -> NDArray[np.int64]:
+        """Regions of one experiment, ascending, each once."""
+        stride = self._stride
+        if len(self._bits):
+            return _set_bits(self._bits[experiment * stride : (experiment + 1) * stride])
+        number = self._settle()
+        first = experiment * 8 * stride
+        begin, end = np.searchsorted(number, [first, first + 8 * stride])
+        return number[begin:end] - first
 
 
 @dataclass
@@ -71,10 +102,10 @@ class Found:
 
     Attributes
     ----------
-    bits : EvidenceBits
-        Which regions each pair touches.
+    touched : EvidenceSets
+        Which regions, of those open in its cell, each pair touches.
     pairs : dict of (tf, cell) → int
-        Row of each pair in ``bits``; a pair whose files hold no row is there too.
+        Number of each pair in ``touched``; a pair whose files hold no row is there too.
     accessions : dict of (tf, cell) → set of str
     used, placed : Counter of (tf, cell)
         Rows of each pair; and those that share a base with a region that is open in their cell.
@@ -92,7 +123,7 @@ class Found:
         Name of a chromosome in these files → in the regions, where they differ.
     """
 
-    bits: EvidenceBits
+    touched: EvidenceSets
     pairs: dict[Pair, int] = field(default_factory=dict)
     accessions: dict[Pair, set[str]] = field(default_factory=dict)
     used: Counter[Pair] = field(default_factory=Counter)
@@ -149,7 +180,7 @@ def collect(
     InputError
         When none of the rows of one of the paths lies in a region; and for malformed files.
     """
-    found = Found(EvidenceBits(index.n_regions))
+    found = Found(EvidenceSets(index.n_regions))
     bits = np.stack(list(opened.values()))
     row_of = {cell: row for row, cell in enumerate(opened)}
     cell_rows: list[int] = []  # of each pair
@@ -257,11 +288,11 @@ def _mark(
         pair, chrom, start, end = pair.take(own), chrom.take(own), start.take(own), end.take(own)
     row, region = overlapping(index, placed.chroms, chrom, start, end)
     of_pair = pair.take(row)
-    found.bits.add(of_pair, region, len(found.pairs))
     bits, cell_of = open_bits
     byte = cell_of.take(of_pair) * bits.shape[1] + (region >> 3)
-    is_open = bits.reshape(-1).take(byte) & bit_of(region)
-    hit, at_home = _once(row), _once(row[is_open > 0])
+    is_open = np.flatnonzero(bits.reshape(-1).take(byte) & bit_of(region))
+    found.touched.add(of_pair.take(is_open), region.take(is_open))
+    hit, at_home = _once(row), _once(row.take(is_open))
     n = len(placed.chroms)
     for name, *counted in zip(
         placed.chroms,
@@ -278,3 +309,10 @@ def _mark(
 def _once(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Each of some ascending numbers once."""
     return rows[np.flatnonzero(np.diff(rows, prepend=-1))]
+
+
+def _set_bits(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Which bits of packed ones, most of them 0, are 1 (as `numpy.packbits` counts them)."""
+    byte = np.flatnonzero(packed != 0)
+    row, bit = np.nonzero(np.unpackbits(packed[byte]).reshape(-1, 8))
+    return byte[row] * 8 + bit
