@@ -31,8 +31,8 @@ from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.filters import filter_motifs
 from cistransfer.interpretation.gradients import make_references
 from cistransfer.interpretation.mutagenesis import mutagenesis
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot
 
 
 def settled(name: str, window: int) -> nn.Module:

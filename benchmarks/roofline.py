@@ -26,8 +26,8 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from training_speed import make_examples, plain_network
 
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot
 from cistransfer.tables import markdown
 from cistransfer.training.batches import draws
 from cistransfer.training.loss import masked_loss

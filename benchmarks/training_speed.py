@@ -30,8 +30,9 @@ from torch import nn
 
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import aucpr
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot, score_codes
+from cistransfer.models.score import score_codes
 from cistransfer.training.loop import choose_precision, fit
 from cistransfer.training.strategy import Phase
 

@@ -16,7 +16,7 @@ from cistransfer.cli.main import app
 from cistransfer.genome.codes import decode, encode_many
 from cistransfer.interpretation.attribute import attribute
 from cistransfer.interpretation.mutagenesis import mutagenesis
-from cistransfer.models.score import one_hot
+from cistransfer.models.blocks import one_hot
 from cistransfer.prediction.output import write_predictions
 
 GENOME = "data/genome.fa"

@@ -26,9 +26,9 @@ from cistransfer.interpretation.layers import chain_of
 from cistransfer.interpretation.mutagenesis import largest_effect, mutagenesis
 from cistransfer.interpretation.steps import ATTRIBUTIONS as METHODS
 from cistransfer.models import kernels
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot
 
 
 def scores(model: nn.Module, codes: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from cistransfer.interpretation.filters import (
     filter_motifs,
 )
 from cistransfer.interpretation.influence import filter_influence
-from cistransfer.models.score import one_hot
+from cistransfer.models.blocks import one_hot
 from cistransfer.motifs.pwm import consensus, from_counts
 
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import N
 from cistransfer.models import along as module
-from cistransfer.models import kernels
-from cistransfer.models.along import score_windows
+from cistransfer.models import kernels, score
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.cnn import CNN
 from cistransfer.models.kernels.along import Along, Lookup, overlap, slide, sum_along
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot, score_codes
+from cistransfer.models.score import score_codes, score_features, score_windows
 
 WINDOW, NARROW = 200, 131
 """13 divides the places of a bank in the wide one, so that both strands have the same features."""
@@ -115,7 +115,7 @@ def windows(starts: np.ndarray, width: int) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any number of windows is worth the tables."""
-    monkeypatch.setattr(module, "_SOME", 1)
+    monkeypatch.setattr(score, "SOME", 1)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -130,7 +130,7 @@ def test_equal_to_window_by_window_at_any_stride_and_phase(
         plain.append(1)
         return score_codes(*args, **how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "score_codes", counted)
+    monkeypatch.setattr(score, "score_codes", counted)
     for which, starts in STARTS.items():
         for strands in ("both", "forward"):
             ticks: list[int] = []
@@ -156,6 +156,20 @@ def test_few_windows_are_not_worth_tables(n: int, monkeypatch: pytest.MonkeyPatc
     model = build_model("cnn", window=90, n_tasks=1, seed=0)
     score_windows(model, CODES, along(10, n), 90)
     assert bool(seen) == (n == 64)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sequences_of_their_own_are_looked_up_too(name: str) -> None:
+    width, make = MODELS[name]
+    model, rows = lively(make()), windows(np.random.default_rng(0).permutation(2900)[:21], width)
+    for function in (score_codes, score_features):
+        for strands in ("both", "forward"):
+            found = function(model, rows, strands=strands, batch_size=8)
+            with kernels.use(False):
+                expected = function(model, rows, strands=strands)
+            assert found.shape == expected.shape
+            assert np.abs(found - expected).max() < 2e-5, (function.__name__, strands)
+    assert score_features(model, rows[:0]).shape == (0, model.head.in_features)
 
 
 def test_windows_are_scanned_along_their_stretch_where_that_is_less() -> None:
@@ -192,7 +206,8 @@ def test_occupancies_too_small_or_large_for_a_sum_are_logarithms() -> None:
             model.head.weight.fill_(1e-3)
         found = score_windows(model, CODES, along(10, 40), WINDOW)
         assert np.isfinite(found).all()
-        expected = score_codes(model, windows(along(10, 40), WINDOW))
+        with kernels.use(False):
+            expected = score_codes(model, windows(along(10, 40), WINDOW))
         assert np.allclose(found, expected, rtol=1e-5)
 
 

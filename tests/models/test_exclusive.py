@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from cistransfer.errors import InputError
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.model import one_versus_rest
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot
 
 
 @pytest.mark.parametrize("classes", [2, 3, 7])

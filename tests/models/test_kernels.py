@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.models import kernels
-from cistransfer.models.blocks import Conv, ConvBlock, conv_block
+from cistransfer.models.blocks import Conv, ConvBlock, conv_block, one_hot
 from cistransfer.models.kernels.convolution import convolve, plain_convolve
 from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.kernels.first import first_block, first_block_fits, plain_first_block
@@ -20,7 +20,6 @@ from cistransfer.models.kernels.normalisation import BatchNorm2d
 from cistransfer.models.kernels.pooling import window_maximum
 from cistransfer.models.kernels.processor import gains_from_bf16, gains_from_integer_pooling
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot
 
 KINDS = [torch.bfloat16, torch.float16, torch.float32, torch.float64]
 

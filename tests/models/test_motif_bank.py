@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.models import kernels
+from cistransfer.models.blocks import one_hot, reverse_codes
 from cistransfer.models.kernels.scan import plain_scan, scan_maximum
 from cistransfer.models.model import Model
 from cistransfer.models.registry import build_model, parameter_count
-from cistransfer.models.score import one_hot, reverse_codes, score_codes, score_features
+from cistransfer.models.score import score_codes, score_features
 from cistransfer.motifs.pwm import PWM
 from cistransfer.motifs.scan import best_hits
 from cistransfer.training.initialise import initialise_filters

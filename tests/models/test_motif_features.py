@@ -18,11 +18,12 @@ from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.bundle import Bundle, check_bundle, open_bundle, weights_hash
 from cistransfer.models.card import Architecture
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot, score_features
+from cistransfer.models.score import score_features
 from cistransfer.motifs.pwm import PWM, reverse_complement_pwm
 from cistransfer.motifs.scan import sum_occupancy
 from cistransfer.training.finetune import finetune

@@ -11,12 +11,11 @@ from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode, reverse_complement
+from cistransfer.models.blocks import one_hot, reverse_codes
 from cistransfer.models.registry import build_model
 from cistransfer.models.score import (
     at_once,
     choose_device,
-    one_hot,
-    reverse_codes,
     score_codes,
     score_features,
     with_copies,

@@ -16,11 +16,12 @@ from cistransfer.genome.bed import regions_table
 from cistransfer.genome.codes import reverse_complement as complement
 from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.mutagenesis import mutagenesis
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.bundle import check_bundle, open_bundle, save_bundle
 from cistransfer.models.card import Architecture
 from cistransfer.models.model import MotifFeatures
 from cistransfer.models.registry import build_model
-from cistransfer.models.score import one_hot, score_codes, score_features
+from cistransfer.models.score import score_codes, score_features
 from cistransfer.training.freeze import copy_transferred
 from cistransfer.training.join import join_trunks
 from cistransfer.training.run import fit_on_validation

@@ -15,10 +15,10 @@ from torch import nn
 
 import cistransfer as ct
 from cistransfer.errors import InputError
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.bundle import Bundle
 from cistransfer.models.cheap import CHEAP
 from cistransfer.models.registry import ARCHITECTURES
-from cistransfer.models.score import one_hot
 from cistransfer.sharing import export
 
 Make = Callable[..., Bundle]

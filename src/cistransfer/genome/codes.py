@@ -31,6 +31,7 @@ _CODE = np.full(256, N, dtype=np.uint8)
 for _code, _letter in enumerate("ACGT"):
     _CODE[ord(_letter)] = _CODE[ord(_letter.lower())] = _code
 _CODE[ord("U")] = _CODE[ord("u")] = _CODE[ord("T")]
+_TABLE = _CODE.tobytes()
 
 IUPAC = b"ACGTUNRYKMSWBDHVXacgtunrykmswbdhvx-.*"
 """What a sequence may be written with: what is not A, C, G, T or U is N."""
@@ -49,7 +50,7 @@ def encode(sequence: str | bytes) -> Codes:
     ndarray of uint8, shape (length,)
     """
     raw = sequence.encode("ascii") if isinstance(sequence, str) else sequence
-    return _CODE[np.frombuffer(raw, dtype=np.uint8)]
+    return np.frombuffer(bytearray(raw).translate(_TABLE), dtype=np.uint8)
 
 
 def encode_many(sequences: Sequence[str]) -> Codes:

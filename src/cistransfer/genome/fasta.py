@@ -33,9 +33,12 @@ __all__ = [
 ]
 
 _WINDOW_HEADER = re.compile(
-    r"^>(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d{1,12})-(?P<end>\d{1,12})(?!\d)"
-    r"(?P<minus>\(-\))?"
+    r"^(?:(?P<label>.*?)::)?(?P<chrom>[^\s:]+):(?P<start>\d{1,12})-(?P<end>\d{1,12})(?!\d)"
+    r"(?P<minus>\(-\))?",
+    re.MULTILINE,
 )
+_Place = tuple[str, str, str, str, str]
+"""Of a window, as its header has it: label, chrom, start, end, ``(-)`` or nothing."""
 _BLOCK = 1 << 24  # characters read at a time
 _FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
 
@@ -70,11 +73,21 @@ def read_fasta(path: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
         When the file does not begin with ``>``, is empty, truncated (gzip), or a record has no
         sequence; names the line.
     """
+    for headers, sequences in _many_records(path):
+        yield from zip(headers, sequences, strict=True)
+
+
+def _many_records(path: str | os.PathLike[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Headers and sequences of `read_fasta`, some thousands at a time."""
     found = False
     for line, block in _blocks(path):
-        for record in _plain_records(block) or _records_by_line(path, line, block):
+        headers, sequences = _plain_records(block)
+        if not headers:
+            by_line = list(_records_by_line(path, line, block))
+            headers, sequences = [header for header, _ in by_line], [text for _, text in by_line]
+        if headers:
             found = True
-            yield record
+            yield headers, sequences
     if not found:
         raise InputError(f"{path}: expected FASTA records, found an empty file")
 
@@ -100,16 +113,20 @@ def _blocks(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     yield line, "".join(parts)
 
 
-def _plain_records(block: str) -> list[tuple[str, str]]:
+def _plain_records(block: str) -> tuple[list[str], list[str]]:
     """Records of a block that has nothing but headers and lines of letters; else none."""
     if not block.startswith(">"):
-        return []
-    lines = [record.partition("\n") for record in block[1:].split("\n>")]
-    sequences = [letters.replace("\n", "") for _, _, letters in lines]
-    if not all(sequences) or "".join(sequences).encode("ascii", "replace").translate(None, IUPAC):
-        return []
-    headers = [header.strip() for header, _, _ in lines]
-    return list(zip(headers, sequences, strict=True))
+        return [], []
+    lines = block.removesuffix("\n").split("\n")
+    headers, sequences = [line[1:] for line in lines[::2]], lines[1::2]
+    if block.count("\n>") + 1 != len(headers) or len(lines) % 2:  # not a line for each sequence
+        records = [record.partition("\n") for record in block[1:].split("\n>")]
+        headers = [header for header, _, _ in records]
+        sequences = [letters.replace("\n", "") for _, _, letters in records]
+    letters = "".join(sequences)
+    if not all(sequences) or letters.encode("ascii", "replace").translate(None, IUPAC):
+        return [], []
+    return list(map(str.strip, headers)), sequences
 
 
 def _records_by_line(
@@ -153,7 +170,7 @@ def place_of(header: str) -> tuple[str, int, int, bool] | None:
     ``[label::]chrom:start-end``, with ``(-)`` at the end for the reverse complement; None for any
     other header.
     """
-    match = _WINDOW_HEADER.match(">" + header)
+    match = _WINDOW_HEADER.match(header)
     if match is None:
         return None
     return match["chrom"], int(match["start"]), int(match["end"]), bool(match["minus"])
@@ -196,7 +213,7 @@ def open_sequences(path: str | os.PathLike[str]) -> Sequences:
         raise InputError(
             f"{source}, line 1: expected a FASTA header ('>…'), found {first.strip()[:40]!r}"
         )
-    if _WINDOW_HEADER.match(first):
+    if _WINDOW_HEADER.match(first[1:]):
         return WindowSequences([source], name=source.name)
     return Genome(source)
 
@@ -299,39 +316,18 @@ class WindowSequences:
     def __init__(self, paths: list[Path], name: str) -> None:
         chroms: list[str] = []
         labels: list[str] = []
-        begins: list[int] = []
-        ends: list[int] = []
+        spans: list[NDArray[np.int64]] = []
         turned: list[bool] = []
-        texts: list[str] = []
         parts: list[NDArray[np.uint8]] = []
-        held = 0
         for path in paths:
-            for header, sequence in read_fasta(path):
-                match = _WINDOW_HEADER.match(">" + header)
-                if match is None:
-                    raise InputError(
-                        f"{path}: expected headers like '>name::chrom:start-end', "
-                        f"found '>{header[:60]}'; a folder or several files hold windows, a genome "
-                        "is one file (put its chromosomes into one: cat FOLDER/*.fa > genome.fa)"
-                    )
-                label, chrom, first, last, minus = match.groups()
-                start, end = int(first), int(last)
-                if len(sequence) != end - start:
-                    raise InputError(
-                        f"{path}: record '>{header[:60]}' "
-                        + words_of_length(end - start, len(sequence))
-                    )
-                chroms.append(chrom)
-                labels.append(label or "")
-                begins.append(start)
-                ends.append(end)
-                turned.append(minus is not None)
-                texts.append(sequence)
-                held += len(sequence)
-                if held > _BLOCK:
-                    parts.append(encode("".join(texts)))
-                    texts, held = [], 0
-        parts.append(encode("".join(texts)))
+            for headers, sequences in _many_records(path):
+                places, span = _places(path, headers, sequences)
+                labels += [place[0] for place in places]
+                chroms += [place[1] for place in places]
+                spans.append(span)
+                turned += [bool(place[4]) for place in places]
+                parts.append(encode("".join(sequences)))
+        begins, ends = np.concatenate(spans, axis=1)
         self._name = name
         self.regions = regions_table(chroms, begins, ends, name=labels)
         self._codes = np.concatenate(parts)
@@ -418,6 +414,36 @@ class WindowSequences:
             return np.empty((0, width), dtype=np.uint8)
         left = self._begins[found] + (self._widths()[found] - width) // 2
         return np.lib.stride_tricks.sliding_window_view(self._codes, width)[left]
+
+
+def _places(
+    path: Path, headers: list[str], sequences: list[str]
+) -> tuple[list[_Place], NDArray[np.int64]]:
+    """What the headers of windows say; and starts and ends as numbers, shape (2, n)."""
+    places: list[_Place] = _WINDOW_HEADER.findall("\n".join(headers))
+    span = np.array(
+        [
+            np.fromiter(map(int, column), np.int64)
+            for column in ([place[2] for place in places], [place[3] for place in places])
+        ]
+    )
+    held = np.fromiter(map(len, sequences), np.int64)
+    if len(places) == len(headers) and (span[1] - span[0] == held).all():
+        return places, span
+    for header, sequence in zip(headers, sequences, strict=True):
+        place = place_of(header)
+        if place is None:
+            raise InputError(
+                f"{path}: expected headers like '>name::chrom:start-end', "
+                f"found '>{header[:60]}'; a folder or several files hold windows, a genome "
+                "is one file (put its chromosomes into one: cat FOLDER/*.fa > genome.fa)"
+            )
+        _, start, end, _ = place
+        if len(sequence) != end - start:
+            raise InputError(
+                f"{path}: record '>{header[:60]}' " + words_of_length(end - start, len(sequence))
+            )
+    return places, span
 
 
 def _named(chroms: pd.Series, known: Iterable[str], where: str) -> pd.Series:

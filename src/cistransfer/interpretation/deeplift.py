@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from cistransfer.interpretation.gradients import device_of, make_references, output_of
 from cistransfer.interpretation.layers import ELEMENTWISE, POOLS
 from cistransfer.interpretation.maxima import Maxima, step_of
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.model import MotifFeatures
-from cistransfer.models.score import evaluating, one_hot, with_copies
+from cistransfer.models.score import evaluating, with_copies
 
 __all__ = ["deeplift"]
 

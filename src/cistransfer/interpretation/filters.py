@@ -18,7 +18,8 @@ from cistransfer.interpretation.figures import draw_logos
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, fold_norms, run_filters
 from cistransfer.interpretation.steps import Methods, Panel, Step
-from cistransfer.models.score import evaluating, one_hot, reverse_codes
+from cistransfer.models.blocks import one_hot, reverse_codes
+from cistransfer.models.score import evaluating
 from cistransfer.motifs.files import write_meme
 from cistransfer.motifs.pwm import PWM, consensus, from_counts, information_content, trim
 from cistransfer.progress import bar

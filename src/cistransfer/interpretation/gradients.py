@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import N
 from cistransfer.genome.shuffle import dinucleotide_shuffle
-from cistransfer.models.score import evaluating, one_hot
+from cistransfer.models.blocks import one_hot
+from cistransfer.models.score import evaluating
 
 __all__ = [
     "device_of",

@@ -18,7 +18,8 @@ from cistransfer.interpretation.filters import needs_tomtom
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import first_filters, leaf_calls, run_filters
 from cistransfer.interpretation.steps import Panel, Step
-from cistransfer.models.score import evaluating, one_hot, with_copies
+from cistransfer.models.blocks import one_hot
+from cistransfer.models.score import evaluating, with_copies
 from cistransfer.progress import bar
 from cistransfer.tables import write_tsv
 

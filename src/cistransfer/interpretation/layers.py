@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.interpretation.gradients import device_of
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.kernels.normalisation import scale_and_shift
-from cistransfer.models.score import evaluating, one_hot
+from cistransfer.models.score import evaluating
 
 __all__ = [
     "CONVOLUTIONS",

@@ -19,8 +19,8 @@ from cistransfer.genome.codes import N, decode
 from cistransfer.genome.fasta import Genome
 from cistransfer.interpretation.attribute import attribute
 from cistransfer.interpretation.mutagenesis import mutagenesis
-from cistransfer.models.along import score_windows
 from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_windows
 from cistransfer.motifs.hits import find_hits
 from cistransfer.motifs.logo import draw_letters
 from cistransfer.motifs.pwm import PWM

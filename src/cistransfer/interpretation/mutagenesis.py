@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from cistransfer.genome.codes import N
 from cistransfer.interpretation.gradients import device_of, output_of
 from cistransfer.interpretation.mutants import AllMutants, mutants_of
-from cistransfer.models.score import evaluating, one_hot
+from cistransfer.models.blocks import one_hot
+from cistransfer.models.score import evaluating
 
 __all__ = ["largest_effect", "mutagenesis"]
 

@@ -39,9 +39,9 @@ from cistransfer.interpretation.combs import (
 from cistransfer.interpretation.gradients import device_of
 from cistransfer.interpretation.layers import chain_of, fold_norms, run_chain
 from cistransfer.interpretation.scanned import Scanned
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.model import Model, MotifFeatures
 from cistransfer.models.motif_bank import MotifBank
-from cistransfer.models.score import one_hot
 from cistransfer.models.towers import Towers
 
 __all__ = ["AllMutants", "Chain", "mutants_of"]

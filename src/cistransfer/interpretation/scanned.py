@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from cistransfer.interpretation.layers import fold_norms
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.kernels.normalisation import scale_and_shift
 from cistransfer.models.kernels.scan import both_strands
-from cistransfer.models.score import one_hot
 
 __all__ = ["Scanned"]
 

@@ -16,100 +16,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cistransfer.genome.codes import N
-from cistransfer.models.blocks import Ours, is_hooked, lift, ours_of
+from cistransfer.models.blocks import Ours, is_hooked, lift, one_hot, ours_of, reverse_codes
 from cistransfer.models.cnn import CNN
 from cistransfer.models.danq import DanQ
 from cistransfer.models.kernels import in_use
 from cistransfer.models.kernels.along import Along, Lookup, overlap, sum_along
 from cistransfer.models.model import Model, MotifFeatures, one_versus_rest
 from cistransfer.models.motif_bank import MotifBank
-from cistransfer.models.score import (
-    at_once,
-    check_strands,
-    evaluating,
-    one_hot,
-    reverse_codes,
-    score_codes,
-)
 from cistransfer.models.towers import Towers
 
-__all__ = ["Sharing", "score_windows"]
+__all__ = ["SOME", "Sharing"]
 
 Ints = NDArray[np.int64]
 Part = Callable[[Tensor, Ints], Tensor]
 """Maps codes of a stretch, (length,), and starts of windows to features, (n, k)."""
 
-_SOME = 64
+SOME = 64
 """Windows from which on tables are worth making."""
 _TINY, _HUGE = 1e-280, 1e280
 """Sums of occupancies in float64 outside of these are computed window by window, in logarithms."""
-
-
-def score_windows(
-    model: nn.Module,
-    codes: NDArray[np.uint8],
-    starts: Ints,
-    window: int,
-    *,
-    strands: str = "both",
-    batch_size: int = 256,
-    tick: Callable[[int], None] | None = None,
-) -> NDArray[np.float32]:
-    """Logits of windows of one sequence: `score_codes` of each, to rounding.
-
-    Parameters
-    ----------
-    model : nn.Module
-    codes : ndarray of uint8, shape (length,)
-    starts : ndarray of int64, shape (n,)
-        Where windows begin, ascending, at any distances.
-    window : int
-        Length of each.
-    strands, batch_size, tick
-        See `cistransfer.models.score.score_codes`.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n_tasks)
-    """
-    check_strands(strands)
-    with evaluating(model), torch.inference_mode():
-        sharing = Sharing.of(model, window) if len(starts) >= _SOME else None
-        if sharing is None:
-            rows = np.zeros((0, window), dtype=np.uint8)
-            if len(starts):
-                rows = np.lib.stride_tricks.sliding_window_view(codes, window)[starts]
-            return score_codes(model, rows, strands=strands, batch_size=batch_size, tick=tick)
-        begins = range(0, len(starts), batch_size)
-
-        def score(at: int) -> NDArray[np.float32]:
-            together = _together(codes, starts[at : at + batch_size], window)
-            with torch.inference_mode():
-                return sharing.logits(*together, strands).numpy()
-
-        parts = []
-        with at_once(torch.device("cpu"), len(begins)) as run:
-            for part in run(score, begins):
-                parts.append(part)
-                if tick is not None:
-                    tick(len(part))
-    return np.concatenate(parts)
-
-
-def _together(codes: NDArray[np.uint8], starts: Ints, window: int) -> tuple[Tensor, Ints]:
-    """The stretch below all windows, without what lies between distant ones.
-
-    Distances stay what they were modulo their common divisor, for on that depends what is shared.
-    """
-    gaps = np.diff(starts)
-    common = max(1, int(np.gcd.reduce(gaps, initial=0)))
-    kept = np.minimum(gaps, -(-window // common) * common)
-    last = np.append(np.flatnonzero(kept < gaps), len(starts) - 1)  # windows at ends of runs
-    first = np.append(0, last[:-1] + 1)
-    ends = starts[last] + np.append(kept, window)[last]
-    pieces = [codes[begin:end] for begin, end in zip(starts[first], ends, strict=True)]
-    together = torch.from_numpy(np.concatenate(pieces))
-    return together, np.append(0, np.cumsum(kept))
 
 
 class Sharing:
@@ -151,16 +76,34 @@ class Sharing:
 
     def logits(self, codes: Tensor, starts: Ints, strands: str) -> Tensor:
         """Logits of windows that begin at ``starts``, the first at 0, the last at its end."""
-        given = [part(codes, starts) for part, _ in self.parts]
+        given, turned = self._strands(codes, starts, strands)
         logits = self._behind(given)
+        return logits if turned is None else (logits + self._behind(turned)) / 2
+
+    def features(self, codes: Tensor, starts: Ints, strands: str) -> Tensor:
+        """Input of the head of windows as in `logits`."""
+        given, turned = self._strands(codes, starts, strands)
+        if turned is None:
+            return torch.cat(given, dim=1)
+        means = [
+            one if one is other else (one + other) / 2
+            for one, other in zip(given, turned, strict=True)
+        ]
+        return torch.cat(means, dim=1)
+
+    def _strands(
+        self, codes: Tensor, starts: Ints, strands: str
+    ) -> tuple[list[Tensor], list[Tensor] | None]:
+        """What the parts give for windows and, unless that is the same, for their reverse
+        complements."""
+        given = [part(codes, starts) for part, _ in self.parts]
         if strands == "forward" or all(same for _, same in self.parts):
-            return logits
+            return given, None
         other, from_end = reverse_codes(codes), len(codes) - self.window - starts
-        turned = [
+        return given, [
             found if same else part(other, from_end)
             for found, (part, same) in zip(given, self.parts, strict=True)
         ]
-        return (logits + self._behind(turned)) / 2
 
     def _behind(self, features: list[Tensor]) -> Tensor:
         logits: Tensor = self.model.head(torch.cat(features, dim=1))

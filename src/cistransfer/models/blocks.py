@@ -30,8 +30,34 @@ __all__ = [
     "dense_block",
     "is_hooked",
     "lift",
+    "one_hot",
     "ours_of",
+    "reverse_codes",
 ]
+
+_ONE_HOT = torch.cat([torch.eye(4), torch.zeros(1, 4)])
+_COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)
+
+
+def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """One-hot of codes on their own device; an N is a column of zeros.
+
+    Parameters
+    ----------
+    codes : uint8 tensor, shape (n, length)
+
+    Returns
+    -------
+    tensor, shape (n, 4, length)
+        In channels-last order (the four channels of a base are neighbours in memory).
+    """
+    table = _ONE_HOT.to(device=codes.device, dtype=dtype)
+    return nn.functional.embedding(codes.int(), table).permute(0, 2, 1)
+
+
+def reverse_codes(codes: Tensor) -> Tensor:
+    """Reverse complement of codes, shape (n, length), on their own device."""
+    return _COMPLEMENT.to(codes.device)[codes.flip(-1).int()]
 
 
 def lift(x: Tensor) -> Tensor:

@@ -112,21 +112,30 @@ class Model(nn.Module):
             return found
         return torch.cat([found, self.motifs(x).to(found.dtype)], dim=1)
 
-    def forward_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of sequences and of their reverse complements, to rounding.
+    def features_of_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """`features` of sequences and of their reverse complements, to rounding.
 
         What reads both strands at once (motifs; a bank of filters, where the network has
         ``features_of_strands``) is asked once.
         """
         apart = getattr(self.network, "features_of_strands", None)
+        if not in_use():
+            return self.features(x), self.features(other)
+        if apart is None:
+            given, turned = self.network_features(x), self.network_features(other)
+        else:
+            given, turned = apart(x, other)
+        if self.motifs is None:
+            return given, turned
+        beside = self.motifs(x).to(given.dtype)
+        return torch.cat([given, beside], dim=1), torch.cat([turned, beside], dim=1)
+
+    def forward_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of sequences and of their reverse complements, by `features_of_strands`."""
+        apart = getattr(self.network, "features_of_strands", None)
         if not in_use() or (apart is None and self.motifs is None):
             return self(x), self(other)
-        if apart is None:
-            found = (self.network_features(x), self.network_features(other))
-        else:
-            found = apart(x, other)
-        beside = [] if self.motifs is None else [self.motifs(x).to(found[0].dtype)]
-        given, turned = (self.head(torch.cat([one, *beside], dim=1)) for one in found)
+        given, turned = (self.head(found) for found in self.features_of_strands(x, other))
         if self.link == "exclusive":
             return one_versus_rest(given), one_versus_rest(turned)
         return given, turned

@@ -14,24 +14,22 @@ from torch import Tensor, nn
 
 from cistransfer import cpus
 from cistransfer.errors import InputError
+from cistransfer.models.along import SOME, Sharing
+from cistransfer.models.blocks import one_hot, reverse_codes
 
 __all__ = [
     "at_once",
     "check_strands",
     "choose_device",
     "evaluating",
-    "one_hot",
-    "reverse_codes",
     "score_codes",
     "score_features",
+    "score_windows",
     "with_copies",
 ]
 
-Function = Callable[[Tensor], Tensor]
+Ints = NDArray[np.int64]
 R = TypeVar("R")
-
-_ONE_HOT = torch.cat([torch.eye(4), torch.zeros(1, 4)])
-_COMPLEMENT = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -47,27 +45,6 @@ def choose_device(name: str = "auto") -> torch.device:
             message = "expected auto, cpu, cuda or cuda:1 …"
         raise InputError(f"device {name!r} cannot be used here: {message}") from error
     return device
-
-
-def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """One-hot of codes on their own device; an N is a column of zeros.
-
-    Parameters
-    ----------
-    codes : uint8 tensor, shape (n, length)
-
-    Returns
-    -------
-    tensor, shape (n, 4, length)
-        In channels-last order (the four channels of a base are neighbours in memory).
-    """
-    table = _ONE_HOT.to(device=codes.device, dtype=dtype)
-    return nn.functional.embedding(codes.int(), table).permute(0, 2, 1)
-
-
-def reverse_codes(codes: Tensor) -> Tensor:
-    """Reverse complement of codes, shape (n, length), on their own device."""
-    return _COMPLEMENT.to(codes.device)[codes.flip(-1).int()]
 
 
 @contextlib.contextmanager
@@ -101,7 +78,7 @@ def score_codes(
     strands : {"both", "forward"}
         ``both`` averages the logits of a sequence and its reverse complement; a model that is
         ``symmetric`` (both are the same) is asked once, and so is what reads both strands in
-        another one (`cistransfer.models.model.Model.forward_strands`).
+        another one (`cistransfer.models.model.Model.features_of_strands`).
     batch_size : int
         Sequences at a time; the result does not depend on it beyond float rounding.
     tick : callable, optional
@@ -111,8 +88,7 @@ def score_codes(
     -------
     ndarray of float32, shape (n, n_tasks)
     """
-    apart = getattr(model, "forward_strands", None) or _apart(model)
-    return _batched(model, model, apart, codes, strands, batch_size, tick)
+    return _of_rows(model, "logits", codes, strands, batch_size, tick)
 
 
 def score_features(
@@ -123,8 +99,65 @@ def score_features(
     batch_size: int = 512,
 ) -> NDArray[np.float32]:
     """Input of the head, shape (n, features); ``both`` averages the two strands."""
-    features: Function = model.features  # type: ignore[assignment]
-    return _batched(model, features, _apart(features), codes, strands, batch_size, None)
+    return _of_rows(model, "features", codes, strands, batch_size, None)
+
+
+def score_windows(
+    model: nn.Module,
+    codes: NDArray[np.uint8],
+    starts: Ints,
+    window: int,
+    *,
+    strands: str = "both",
+    batch_size: int = 256,
+    tick: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Logits of windows of one sequence: `score_codes` of each, to rounding.
+
+    Parameters
+    ----------
+    model : nn.Module
+    codes : ndarray of uint8, shape (length,)
+    starts : ndarray of int64, shape (n,)
+        Where windows begin, ascending, at any distances.
+    window : int
+        Length of each.
+    strands, batch_size, tick
+        See `score_codes`.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_tasks)
+    """
+    with evaluating(model), torch.inference_mode():
+        sharing = Sharing.of(model, window) if len(starts) >= SOME else None
+        if sharing is None:
+            rows = np.zeros((0, window), dtype=np.uint8)
+            if len(starts):
+                rows = np.lib.stride_tricks.sliding_window_view(codes, window)[starts]
+            return score_codes(model, rows, strands=strands, batch_size=batch_size, tick=tick)
+
+        def score(at: int) -> Tensor:
+            together = _together(codes, starts[at : at + batch_size], window)
+            return sharing.logits(*together, strands)
+
+        return _batched(model, score, len(starts), strands, batch_size, tick)
+
+
+def _together(codes: NDArray[np.uint8], starts: Ints, window: int) -> tuple[Tensor, Ints]:
+    """The stretch below all windows, without what lies between distant ones.
+
+    Distances stay what they were modulo their common divisor, for on that depends what is shared.
+    """
+    gaps = np.diff(starts)
+    common = max(1, int(np.gcd.reduce(gaps, initial=0)))
+    kept = np.minimum(gaps, -(-window // common) * common)
+    last = np.append(np.flatnonzero(kept < gaps), len(starts) - 1)  # windows at ends of runs
+    first = np.append(0, last[:-1] + 1)
+    ends = starts[last] + np.append(kept, window)[last]
+    pieces = [codes[begin:end] for begin, end in zip(starts[first], ends, strict=True)]
+    together = torch.from_numpy(np.concatenate(pieces))
+    return together, np.append(0, np.cumsum(kept))
 
 
 def check_strands(strands: str) -> None:
@@ -133,37 +166,60 @@ def check_strands(strands: str) -> None:
         raise InputError(f"strands must be 'both' or 'forward', found {strands!r}")
 
 
-def _apart(function: Function) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    return lambda x, other: (function(x), function(other))
-
-
-def _batched(
+def _of_rows(
     model: nn.Module,
-    function: Function,
-    apart: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    what: str,
     codes: NDArray[np.uint8],
     strands: str,
     batch_size: int,
     tick: Callable[[int], None] | None,
 ) -> NDArray[np.float32]:
-    check_strands(strands)
-    device = next(model.parameters()).device
-    begins = range(0, max(len(codes), 1), batch_size)
+    """``logits`` or ``features`` of sequences of one length: by look-up (`Sharing`) where that is
+    possible, else one-hot through the network."""
+    window = codes.shape[1]
+    with evaluating(model), torch.inference_mode():
+        sharing = Sharing.of(model, window) if len(codes) >= SOME else None
+        device = next(model.parameters()).device
+        symmetric = strands == "forward" or getattr(model, "symmetric", False)
+        function: Any = model.features if what == "features" else model
+        names = {"logits": "forward_strands", "features": "features_of_strands"}
+        apart = getattr(model, names[what], None)
 
-    def score(at: int) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.array(codes[at : at + batch_size])).to(device)
-            x = one_hot(batch)
-            if strands == "both" and not getattr(model, "symmetric", False):
-                given, turned = apart(x, one_hot(reverse_codes(batch)))
-                out = (given + turned) / 2
-            else:
-                out = function(x)
-            return out.float().cpu().numpy()
+        def score(at: int) -> Tensor:
+            rows = torch.from_numpy(np.array(codes[at : at + batch_size]))
+            if sharing is not None:
+                starts = window * np.arange(len(rows))
+                return getattr(sharing, what)(rows.flatten(), starts, strands)
+            rows = rows.to(device)
+            x = one_hot(rows)
+            if symmetric:
+                return function(x)
+            other = one_hot(reverse_codes(rows))
+            given, turned = (function(x), function(other)) if apart is None else apart(x, other)
+            return (given + turned) / 2
+
+        return _batched(model, score, len(codes), strands, batch_size, tick)
+
+
+def _batched(
+    model: nn.Module,
+    score: Callable[[int], Tensor],
+    n: int,
+    strands: str,
+    batch_size: int,
+    tick: Callable[[int], None] | None,
+) -> NDArray[np.float32]:
+    """What a function gives for the sequences from each number on, one behind the other."""
+    check_strands(strands)
+    begins = range(0, max(n, 1), batch_size)
+
+    def alone(at: int) -> NDArray[np.float32]:
+        with torch.inference_mode():  # of this thread
+            return score(at).float().cpu().numpy()
 
     parts: list[NDArray[np.float32]] = []
-    with evaluating(model), at_once(device, len(begins)) as run:
-        for part in run(score, begins):
+    with at_once(next(model.parameters()).device, len(begins)) as run:
+        for part in run(alone, begins):
             parts.append(part)
             if tick is not None:
                 tick(len(part))

@@ -16,8 +16,8 @@ from cistransfer.examples.candidates import Placing
 from cistransfer.genome.codes import N, encode
 from cistransfer.genome.fasta import Sequences, WindowSequences, read_fasta
 from cistransfer.genome.intervals import centre_windows
-from cistransfer.models.along import score_windows
 from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_windows
 from cistransfer.prediction.parts import Parts
 from cistransfer.progress import bar
 

@@ -24,8 +24,8 @@ from cistransfer.genome.assemblies import match_names
 from cistransfer.genome.codes import N
 from cistransfer.genome.fasta import Genome
 from cistransfer.genome.intervals import overlaps_any
-from cistransfer.models.along import score_windows
 from cistransfer.models.bundle import Bundle
+from cistransfer.models.score import score_windows
 from cistransfer.prediction.parts import Parts, identity, table_digest
 from cistransfer.prediction.table import spread
 from cistransfer.progress import bar

@@ -16,8 +16,8 @@ from torch import nn
 
 from cistransfer.errors import InputError
 from cistransfer.genome.codes import encode_many
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.bundle import Bundle
-from cistransfer.models.score import one_hot
 from cistransfer.sharing.model_card import default_title, model_card
 from cistransfer.sharing.module import Scorer
 from cistransfer.sharing.plain import plain_source

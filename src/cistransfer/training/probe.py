@@ -22,8 +22,9 @@ from cistransfer.cpus import each, one_thread
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import auroc
+from cistransfer.models.blocks import one_hot
 from cistransfer.models.model import Model, MotifFeatures
-from cistransfer.models.score import one_hot, score_features
+from cistransfer.models.score import score_features
 from cistransfer.training.motifs import folds_of
 from cistransfer.training.prior import HeadPrior
 from cistransfer.training.strategy import Probe

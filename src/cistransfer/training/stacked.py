@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.models import kernels
+from cistransfer.models.blocks import one_hot, reverse_codes
 from cistransfer.models.model import Model
-from cistransfer.models.score import one_hot, reverse_codes
 from cistransfer.training.batches import Draw, draws, epoch_seed, shifted, steps_in_epoch
 from cistransfer.training.checkpoint import Progress
 from cistransfer.training.freeze import apply_phase, parameter_groups

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
-from cistransfer.models.score import one_hot, reverse_codes
+from cistransfer.models.blocks import one_hot, reverse_codes
 from cistransfer.training.batches import Draw, shifted
 from cistransfer.training.freeze import parameter_groups
 from cistransfer.training.loss import Loss, weighed_labels
