@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,7 @@ class HeadPrior:
     uses: bool = True
     evidence: bool = True
 
-    def beside(self, features: Floats) -> Floats:
+    def beside(self, features: NDArray[Any]) -> Floats:
         """Features with the trunk's outputs (without their biases) behind them.
 
         Parameters
@@ -60,11 +61,14 @@ class HeadPrior:
 
         Returns
         -------
-        ndarray, shape (n, features + outputs + others)
+        ndarray of float64, shape (n, features + outputs + others)
         """
-        cut = self.heads.shape[1]
-        own, others = features[:, :cut], features[:, cut:]
-        return np.concatenate([own, own @ self.heads.T, others], axis=1)
+        n_outputs, cut = self.heads.shape
+        known = cut + n_outputs
+        found = np.empty((len(features), features.shape[1] + n_outputs))
+        found[:, :cut], found[:, known:] = features[:, :cut], features[:, cut:]
+        np.matmul(found[:, :cut], self.heads.T, out=found[:, cut:known])
+        return found
 
     def folded(self, weights: Floats) -> Floats:
         """Weights of what `beside` gives, as weights of what it was given."""

@@ -24,7 +24,7 @@ from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import auroc
 from cistransfer.models.blocks import one_hot
 from cistransfer.models.model import Model, MotifFeatures
-from cistransfer.models.score import score_features
+from cistransfer.models.score import at_once, score_features
 from cistransfer.training.motifs import folds_of
 from cistransfer.training.prior import HeadPrior
 from cistransfer.training.strategy import Probe
@@ -36,8 +36,12 @@ Split = tuple[Rows, Rows]
 
 _LEAST_SPREAD = 1e-6
 _EQUAL = 1e-9
-_JITTER = 1e-10
-"""Of their mean diagonal, added to the diagonal of products of examples, which may be singular."""
+_SINGLE = 1e5
+"""Of a regression among examples: up to which largest curvature, beside a penalty of 1, its
+factorisations are of float32."""
+_CONVERGED, _MOST_STEPS, _LEAST_SHARE = 1e-3, 100, 1e-3
+"""Largest change of a score (the next would be its square), steps, and share of a step."""
+_CERTAIN = 1e-10  # variance of a class that is as good as known
 
 _BATCH = 512
 _ROWS = 128  # of two thousand features stay in the cache
@@ -83,18 +87,17 @@ def fit_probe(
         When a task has fewer than two training examples of a class.
     """
     rows, n_train = examples.learned_rows(), len(examples.rows("train"))
-    features = score_features(model, examples.codes[rows]).astype(np.float64)
+    scored = score_features(model, examples.codes[rows])
     labels = np.asarray(examples.labels[rows])
     n_motifs = 0
     if model.motifs is not None:
         n_motifs = model.motifs.n_features
         if model.motifs.bags:
             bags = _out_of_fold(model.motifs, examples.codes[rows], labels[:, 0], seed)
-            features[:, -model.motifs.bags :] = bags
+            scored[:, -model.motifs.bags :] = bags
     if phase.prior == "none":
         prior = None
-    if prior is not None:
-        features = prior.beside(features)
+    features = scored.astype(np.float64) if prior is None else prior.beside(scored)
     chosen = []
     head = model.head
     for column, task in enumerate(examples.tasks):
@@ -106,7 +109,8 @@ def fit_probe(
             raise InputError(
                 f"{task}: a probe needs two training examples of each class, found {least}"
             )
-        data = _Data(features[known], truth, own, n_motifs, prior)
+        shown = features if known.all() else features[known]
+        data = _Data(shown, truth, own, n_motifs, prior)
         with one_thread(), _convergence_matters():
             best, evidence = _choose(data, phase, seed)
             weights, bias = _fit(data, **best)
@@ -146,19 +150,22 @@ def _convergence_matters() -> Iterator[None]:
 
 def _out_of_fold(
     motifs: MotifFeatures, codes: NDArray[np.uint8], labels: NDArray[np.int8], seed: int
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """What each training example gets from the versions of motifs that were found without it,
     shape (n, bags)."""
     fold = folds_of(labels, motifs.folds, seed)
-    found = np.zeros((len(codes), motifs.bags))
     columns = motifs.n_single + np.arange(motifs.bags) * motifs.folds
-    with torch.inference_mode():
-        for at in range(0, len(codes), _BATCH):
-            batch = torch.from_numpy(np.array(codes[at : at + _BATCH]))
-            each = motifs.each(one_hot(batch.to(motifs.get_buffer("odds0").device))).cpu().numpy()
-            mine = columns + fold[at : at + _BATCH, None]
-            found[at : at + _BATCH] = np.take_along_axis(each, mine, axis=1)
-    return found
+    device = motifs.get_buffer("odds0").device
+    begins = range(0, len(codes), _BATCH)
+
+    def some(at: int) -> NDArray[np.float32]:
+        batch = torch.from_numpy(np.array(codes[at : at + _BATCH]))
+        with torch.inference_mode():
+            each = motifs.each(one_hot(batch.to(device))).cpu().numpy()
+        return np.take_along_axis(each, columns + fold[at : at + _BATCH, None], axis=1)
+
+    with at_once(device, len(begins)) as run:
+        return np.concatenate(list(run(some, begins)))
 
 
 @dataclass(frozen=True)
@@ -224,7 +231,8 @@ def _choose(data: _Data, phase: Probe, seed: int) -> tuple[dict[str, float], dic
         found = each(lambda split: merits_of(data, tried, split), splits)
         return np.mean(found, axis=0).tolist()
 
-    merits = mean(data, [option[:2] for option in options])
+    alone = [(strength, 0.0) for strength in phase.strengths] if data.n_motifs else []
+    merits = mean(data, [*(option[:2] for option in options), *alone])
     best, chosen = -math.inf, 0
     for number, (_, _, steps) in enumerate(options):
         if merits[number] - price * steps > best + _EQUAL:
@@ -232,7 +240,7 @@ def _choose(data: _Data, phase: Probe, seed: int) -> tuple[dict[str, float], dic
     strength, motif_scale, _ = options[chosen]
     evidence: dict[str, float | None] = {"trunk": merits[chosen], "motifs": None}
     if data.n_motifs:
-        evidence["trunk"] = mean(data.trunk(), [(strength, 1.0)])[0]
+        evidence["trunk"] = merits[len(options) + phase.strengths.index(strength)]
         evidence["motifs"] = mean(data.motifs(), [(_ALONE, 1.0)])[0]
     return (
         {"strength": strength, "motif_scale": motif_scale},
@@ -262,32 +270,96 @@ def _sample(truth: NDArray[np.int8], most: int, seed: int) -> NDArray[np.int64]:
 def _held_out(
     data: _Data, features: NDArray[np.float64], options: Sequence[tuple[float, float]]
 ) -> Iterator[NDArray[np.float64]]:
-    """Scores, up to a constant, of other examples by each strength and motif scale.
+    """Scores, up to a constant, of other examples by each strength and motif scale; a scale of 0
+    leaves the motifs out.
 
     With fewer examples than features the regressions are solved among combinations of examples
     (the penalty does not see the rotation), whose products with each other all options share.
     """
-    from scipy.linalg import solve_triangular
-
+    cut = data.features.shape[1] - data.n_motifs
     if len(data.truth) >= data.features.shape[1]:
-        for option in options:
-            yield features @ _fit(data, *option)[0]
+        for strength, motif_scale in options:
+            if motif_scale:
+                yield features @ _fit(data, strength, motif_scale)[0]
+            else:
+                yield features[:, :cut] @ _fit(data.trunk(), strength, 1.0)[0]
         return
     centre, scale = _standard(data)
     inside, outside = (data.features - centre) / scale, (features - centre) / scale
-    cut = inside.shape[1] - data.n_motifs
     trunk = [rows[:, :cut] @ inside[:, :cut].T for rows in (inside, outside)]
     motifs = [rows[:, cut:] @ inside[:, cut:].T for rows in (inside, outside)]
-    roots: dict[float, NDArray[Any]] = {}
     for strength, motif_scale in options:
-        if motif_scale not in roots:
-            within = trunk[0] + motif_scale**2 * motifs[0]
-            within[np.diag_indices(len(within))] += _JITTER * max(within.trace() / len(within), 1.0)
-            roots[motif_scale] = np.linalg.cholesky(within)
-        root = roots[motif_scale]
-        weights, _ = _solve(root, data, strength, motif_scale)
-        products = trunk[1] + motif_scale**2 * motifs[1]
-        yield products @ solve_triangular(root, weights, trans="T", lower=True)
+        within, beside = (
+            one + motif_scale**2 * other for one, other in zip(trunk, motifs, strict=True)
+        )
+        found = _combination(within, data.truth, strength * data.weights)
+        if found is None:
+            raise _no_convergence(strength, motif_scale)
+        yield beside @ found
+
+
+def _combination(
+    products: NDArray[np.float64], truth: NDArray[np.int8], weights: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Weights of a penalised logistic regression as a combination of its examples.
+
+    Newton's method (Rasmussen and Williams 2006, algorithm 3.1; the intercept is not penalised),
+    steps halved until they gain: a few factorisations, where L-BFGS takes some hundred passes.
+    They may be of float32, for the gradient is exact.
+
+    Parameters
+    ----------
+    products : ndarray of float64, shape (n, n)
+        Of the examples with each other.
+    truth : ndarray of int, shape (n,)
+    weights : ndarray of float64, shape (n,)
+        Of the examples, times the inverse penalty.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        How much of each example; None if that does not converge.
+    """
+    from scipy.linalg import get_lapack_funcs
+    from scipy.special import expit
+
+    most = weights.max() * products.diagonal().max()
+    rough = products.astype(np.float32 if most < _SINGLE else np.float64)
+    curved = np.empty_like(rough)
+    factorise, solve = get_lapack_funcs(("potrf", "potrs"), (rough,))
+    sign = np.where(truth == 1, 1.0, -1.0)
+
+    def loss(found: NDArray[np.float64], scores: NDArray[np.float64], constant: float) -> float:
+        misses = np.logaddexp(0, -sign * (scores + constant))
+        return float(found @ scores / 2 + weights @ misses)
+
+    found, scores, constant = np.zeros(len(truth)), np.zeros(len(truth)), 0.0
+    best = loss(found, scores, constant)
+    for _ in range(_MOST_STEPS):
+        chance = expit(scores + constant)
+        curve = np.sqrt(weights * np.maximum(chance * (1 - chance), _CERTAIN))
+        as_rough = curve.astype(rough.dtype)
+        np.multiply(rough, as_rough, out=curved)
+        np.multiply(curved, as_rough[:, None], out=curved)
+        curved.reshape(-1)[:: len(curved) + 1] += 1
+        factor, failed = factorise(curved.T, lower=1, overwrite_a=1, clean=0)
+        if failed:
+            return None
+        missing = weights * (truth - chance) - found
+        sides = np.stack([missing / curve, curve], axis=1).astype(rough.dtype)
+        toward, all_alike = (solve(factor, sides, lower=1)[0] * curve[:, None]).T
+        shift = float((toward.sum() + found.sum()) / all_alike.sum())
+        step = toward - shift * all_alike
+        moved, share = products @ step, 1.0
+        while True:
+            tried = found + share * step, scores + share * moved, constant + share * shift
+            if (value := loss(*tried)) <= best + _EQUAL * abs(best) or share < _LEAST_SHARE:
+                break
+            share /= 2
+        (found, scores, constant), best = tried, value
+        if share == 1 and np.abs(moved + shift).max() < _CONVERGED:
+            return found
+    return None
 
 
 def _standard(data: _Data) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -335,8 +407,12 @@ def _solve(
             features, data.truth, sample_weight=data.weights
         )
     except ConvergenceWarning as warning:
-        raise InputError(
-            f"the probe does not converge with strength {strength:g} and motif scale "
-            f"{motif_scale:g}; try lower ones"
-        ) from warning
+        raise _no_convergence(strength, motif_scale) from warning
     return fitted.coef_[0], float(fitted.intercept_[0])
+
+
+def _no_convergence(strength: float, motif_scale: float) -> InputError:
+    return InputError(
+        f"the probe does not converge with strength {strength:g} and motif scale "
+        f"{motif_scale:g}; try lower ones"
+    )
