@@ -46,7 +46,7 @@ def test_what_is_learned_of_outputs_is_folded_into_the_weights_of_features() -> 
     rng = np.random.default_rng(1)
     prior = HeadPrior(rng.normal(size=(3, 7)))
     features, weights = rng.normal(size=(11, 9)), rng.normal(size=12)  # two motifs stay last
-    beside = prior.beside(features)
+    beside = prior.beside(features[:, :7], features[:, 7:])
     np.testing.assert_array_equal(beside[:, 10:], features[:, 7:])
     np.testing.assert_allclose(beside[:, 7:10], features[:, :7] @ prior.heads.T)
     assert prior.folded(weights).shape == (9,)
@@ -60,7 +60,7 @@ def test_freedom_is_of_standardised_features_and_one_in_the_mean() -> None:
     motifs = np.random.default_rng(0).normal(size=(200, 2))
 
     def freedom(prior: HeadPrior, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        beside = prior.beside(np.column_stack([features, motifs]))
+        beside = prior.beside(features, motifs)
         spread = beside.std(axis=0)
         return prior.freedom(beside, truth, np.where(spread > 1e-9, spread, np.inf))
 
@@ -90,7 +90,7 @@ def test_a_head_near_those_of_the_trunk_is_learned_from_fewer_examples() -> None
         fresh, answers, _ = world(500, 100 + seed)
         scores = []
         for prior in (None, HeadPrior(heads)):
-            shown = features if prior is None else prior.beside(features)
+            shown = features if prior is None else prior.beside(features, features[:, :0])
             data = probes._Data(shown, truth, len(truth), 0, prior)
             with probes.one_thread():
                 best, _ = probes._choose(data, phase, seed)

@@ -527,3 +527,31 @@ def test_few_examples_are_held_out_as_by_fits_on_all_features(n_motifs: int) -> 
     for option, found in zip(options, room._held_out(data, others, options), strict=True):
         wanted = others @ room._fit(data, *option)[0]
         np.testing.assert_allclose(np.diff(found), np.diff(wanted), atol=2e-3)
+    if n_motifs:
+        [alone] = room._held_out(data, others, [(1e-2, 0.0)])
+        [without] = room._held_out(data.trunk(), others[:, :-n_motifs], [(1e-2, 1.0)])
+        np.testing.assert_allclose(np.diff(alone), np.diff(without), atol=1e-8)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1.0, 1e3, 1e6])
+def test_regressions_among_examples_have_no_gradient_left(strength: float) -> None:
+    """By the conditions of the optimum, with factorisations of either precision."""
+    rng = np.random.default_rng(1)
+    truth = (np.arange(40) % 4 == 0).astype(np.int8)
+    features = rng.normal(size=(40, 15)) + 0.5 * truth[:, None]
+    weights = strength * rng.uniform(0.2, 1.0, size=40)
+    found = room._combination(features @ features.T, truth, weights)
+    assert found is not None
+    assert abs(found.sum()) < 1e-6 * np.abs(found).sum()  # the intercept is free
+    scores = features @ (features.T @ found)
+    near = np.argmin(np.abs(found / weights - 0.5 * np.sign(found)))  # tells the intercept
+    chance = truth - found / weights
+    constant = np.log(chance[near] / (1 - chance[near])) - scores[near]
+    expected = weights * (truth - 1 / (1 + np.exp(-scores - constant)))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * weights.max())
+
+
+def test_classes_that_a_weak_penalty_separates_do_not_converge() -> None:
+    features = np.diag(np.arange(1.0, 9.0))
+    truth = (np.arange(8) % 2).astype(np.int8)
+    assert room._combination(features @ features.T, truth, np.full(8, 1e300)) is None

@@ -30,6 +30,8 @@ __all__ = ["SOME", "Sharing"]
 Ints = NDArray[np.int64]
 Part = Callable[[Tensor, Ints], Tensor]
 """Maps codes of a stretch, (length,), and starts of windows to features, (n, k)."""
+Parts = Sequence[tuple[Part, bool]]
+"""And whether each gives the same for the reverse complement."""
 
 SOME = 64
 """Windows from which on tables are worth making."""
@@ -44,12 +46,11 @@ class Sharing:
     ----------
     model : Model
     parts : sequence of (Part, bool)
-        What makes the input of the head, one behind the other, and whether it gives the same for
-        the reverse complement.
+        What makes the input of the head, one behind the other, motifs last.
     window : int
     """
 
-    def __init__(self, model: Model, parts: Sequence[tuple[Part, bool]], window: int) -> None:
+    def __init__(self, model: Model, parts: Parts, window: int) -> None:
         self.model, self.parts, self.window = model, parts, window
 
     @classmethod
@@ -76,13 +77,22 @@ class Sharing:
 
     def logits(self, codes: Tensor, starts: Ints, strands: str) -> Tensor:
         """Logits of windows that begin at ``starts``, the first at 0, the last at its end."""
-        given, turned = self._strands(codes, starts, strands)
+        given, turned = self._of_strands(self.parts, codes, starts, strands)
         logits = self._behind(given)
         return logits if turned is None else (logits + self._behind(turned)) / 2
 
     def features(self, codes: Tensor, starts: Ints, strands: str) -> Tensor:
-        """Input of the head of windows as in `logits`."""
-        given, turned = self._strands(codes, starts, strands)
+        """Input of the head of windows as in `logits`, the mean of the strands."""
+        return self._mean(self.parts, codes, starts, strands)
+
+    def network_features(self, codes: Tensor, starts: Ints, strands: str) -> Tensor:
+        """`features` without the motifs."""
+        motifs = self.model.motifs
+        last = None if motifs is None or not motifs.widths else -1
+        return self._mean(self.parts[:last], codes, starts, strands)
+
+    def _mean(self, parts: Parts, codes: Tensor, starts: Ints, strands: str) -> Tensor:
+        given, turned = self._of_strands(parts, codes, starts, strands)
         if turned is None:
             return torch.cat(given, dim=1)
         means = [
@@ -91,18 +101,18 @@ class Sharing:
         ]
         return torch.cat(means, dim=1)
 
-    def _strands(
-        self, codes: Tensor, starts: Ints, strands: str
+    def _of_strands(
+        self, parts: Parts, codes: Tensor, starts: Ints, strands: str
     ) -> tuple[list[Tensor], list[Tensor] | None]:
-        """What the parts give for windows and, unless that is the same, for their reverse
+        """What parts give for windows and, unless that is the same, for their reverse
         complements."""
-        given = [part(codes, starts) for part, _ in self.parts]
-        if strands == "forward" or all(same for _, same in self.parts):
+        given = [part(codes, starts) for part, _ in parts]
+        if strands == "forward" or all(same for _, same in parts):
             return given, None
         other, from_end = reverse_codes(codes), len(codes) - self.window - starts
         return given, [
             found if same else part(other, from_end)
-            for found, (part, same) in zip(given, self.parts, strict=True)
+            for found, (part, same) in zip(given, parts, strict=True)
         ]
 
     def _behind(self, features: list[Tensor]) -> Tensor:

@@ -112,25 +112,29 @@ class Model(nn.Module):
             return found
         return torch.cat([found, self.motifs(x).to(found.dtype)], dim=1)
 
-    def features_of_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        """`features` of sequences and of their reverse complements, to rounding.
+    def network_features_of_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """`network_features` of sequences and of their reverse complements, to rounding.
 
-        What reads both strands at once (motifs; a bank of filters, where the network has
+        What reads both strands at once (a bank of filters, where the network has
         ``features_of_strands``) is asked once.
         """
         apart = getattr(self.network, "features_of_strands", None)
+        if apart is None or not in_use():
+            return self.network_features(x), self.network_features(other)
+        found: tuple[Tensor, Tensor] = apart(x, other)
+        return found
+
+    def features_of_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """`features` of sequences and of their reverse complements; motifs are asked once."""
         if not in_use():
             return self.features(x), self.features(other)
-        if apart is None:
-            given, turned = self.network_features(x), self.network_features(other)
-        else:
-            given, turned = apart(x, other)
+        given, turned = self.network_features_of_strands(x, other)
         if self.motifs is None:
             return given, turned
         beside = self.motifs(x).to(given.dtype)
         return torch.cat([given, beside], dim=1), torch.cat([turned, beside], dim=1)
 
-    def forward_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    def logits_of_strands(self, x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of sequences and of their reverse complements, by `features_of_strands`."""
         apart = getattr(self.network, "features_of_strands", None)
         if not in_use() or (apart is None and self.motifs is None):

@@ -97,9 +97,14 @@ def score_features(
     *,
     strands: str = "both",
     batch_size: int = 512,
+    motifs: bool = True,
 ) -> NDArray[np.float32]:
-    """Input of the head, shape (n, features); ``both`` averages the two strands."""
-    return _of_rows(model, "features", codes, strands, batch_size, None)
+    """Input of the head, shape (n, features); ``both`` averages the two strands.
+
+    Without ``motifs`` of the network alone.
+    """
+    what = "features" if motifs else "network_features"
+    return _of_rows(model, what, codes, strands, batch_size, None)
 
 
 def score_windows(
@@ -174,16 +179,15 @@ def _of_rows(
     batch_size: int,
     tick: Callable[[int], None] | None,
 ) -> NDArray[np.float32]:
-    """``logits`` or ``features`` of sequences of one length: by look-up (`Sharing`) where that is
-    possible, else one-hot through the network."""
+    """``logits``, ``features`` or ``network_features`` of sequences of one length: by look-up
+    (`Sharing`) where that is possible, else one-hot through the network."""
     window = codes.shape[1]
     with evaluating(model), torch.inference_mode():
         sharing = Sharing.of(model, window) if len(codes) >= SOME else None
         device = next(model.parameters()).device
         symmetric = strands == "forward" or getattr(model, "symmetric", False)
-        function: Any = model.features if what == "features" else model
-        names = {"logits": "forward_strands", "features": "features_of_strands"}
-        apart = getattr(model, names[what], None)
+        alone: Any = model if what == "logits" else getattr(model, what)
+        apart = getattr(model, f"{what}_of_strands", None)
 
         def score(at: int) -> Tensor:
             rows = torch.from_numpy(np.array(codes[at : at + batch_size]))
@@ -193,9 +197,9 @@ def _of_rows(
             rows = rows.to(device)
             x = one_hot(rows)
             if symmetric:
-                return function(x)
+                return alone(x)
             other = one_hot(reverse_codes(rows))
-            given, turned = (function(x), function(other)) if apart is None else apart(x, other)
+            given, turned = (alone(x), alone(other)) if apart is None else apart(x, other)
             return (given + turned) / 2
 
         return _batched(model, score, len(codes), strands, batch_size, tick)
@@ -213,13 +217,13 @@ def _batched(
     check_strands(strands)
     begins = range(0, max(n, 1), batch_size)
 
-    def alone(at: int) -> NDArray[np.float32]:
+    def part_of(at: int) -> NDArray[np.float32]:
         with torch.inference_mode():  # of this thread
             return score(at).float().cpu().numpy()
 
     parts: list[NDArray[np.float32]] = []
     with at_once(next(model.parameters()).device, len(begins)) as run:
-        for part in run(alone, begins):
+        for part in run(part_of, begins):
             parts.append(part)
             if tick is not None:
                 tick(len(part))

@@ -51,13 +51,13 @@ class HeadPrior:
     uses: bool = True
     evidence: bool = True
 
-    def beside(self, features: NDArray[Any]) -> Floats:
-        """Features with the trunk's outputs (without their biases) behind them.
+    def beside(self, features: NDArray[Any], others: NDArray[Any]) -> Floats:
+        """Features of the network, the trunk's outputs (without their biases), and others.
 
         Parameters
         ----------
-        features : ndarray, shape (n, features + others)
-            The others stay last.
+        features : ndarray, shape (n, features)
+        others : ndarray, shape (n, others)
 
         Returns
         -------
@@ -65,8 +65,8 @@ class HeadPrior:
         """
         n_outputs, cut = self.heads.shape
         known = cut + n_outputs
-        found = np.empty((len(features), features.shape[1] + n_outputs))
-        found[:, :cut], found[:, known:] = features[:, :cut], features[:, cut:]
+        found = np.empty((len(features), known + others.shape[1]))
+        found[:, :cut], found[:, known:] = features, others
         np.matmul(found[:, :cut], self.heads.T, out=found[:, cut:known])
         return found
 

@@ -87,30 +87,28 @@ def fit_probe(
         When a task has fewer than two training examples of a class.
     """
     rows, n_train = examples.learned_rows(), len(examples.rows("train"))
-    scored = score_features(model, examples.codes[rows])
-    labels = np.asarray(examples.labels[rows])
-    n_motifs = 0
-    if model.motifs is not None:
-        n_motifs = model.motifs.n_features
-        if model.motifs.bags:
-            bags = _out_of_fold(model.motifs, examples.codes[rows], labels[:, 0], seed)
-            scored[:, -model.motifs.bags :] = bags
-    if phase.prior == "none":
+    codes, labels = examples.codes[rows], np.asarray(examples.labels[rows])
+    own = score_features(model, codes, motifs=False)
+    beside = _occupancies(model.motifs, codes, labels[:, 0], seed)
+    n_motifs = beside.shape[1]
+    if phase.prior == "none" or prior is None:
         prior = None
-    features = scored.astype(np.float64) if prior is None else prior.beside(scored)
+        features = np.concatenate([own, beside], axis=1, dtype=np.float64)
+    else:
+        features = prior.beside(own, beside)
     chosen = []
     head = model.head
     for column, task in enumerate(examples.tasks):
         known = labels[:, column] >= 0
         truth = labels[known, column]
-        own = int(known[:n_train].sum())
-        least = min(int((truth[:own] == value).sum()) for value in (0, 1))
+        n_own = int(known[:n_train].sum())
+        least = min(int((truth[:n_own] == value).sum()) for value in (0, 1))
         if least < 2:
             raise InputError(
                 f"{task}: a probe needs two training examples of each class, found {least}"
             )
         shown = features if known.all() else features[known]
-        data = _Data(shown, truth, own, n_motifs, prior)
+        data = _Data(shown, truth, n_own, n_motifs, prior)
         with one_thread(), _convergence_matters():
             best, evidence = _choose(data, phase, seed)
             weights, bias = _fit(data, **best)
@@ -148,13 +146,18 @@ def _convergence_matters() -> Iterator[None]:
         yield
 
 
-def _out_of_fold(
-    motifs: MotifFeatures, codes: NDArray[np.uint8], labels: NDArray[np.int8], seed: int
+def _occupancies(
+    motifs: MotifFeatures | None, codes: NDArray[np.uint8], labels: NDArray[np.int8], seed: int
 ) -> NDArray[np.float32]:
-    """What each training example gets from the versions of motifs that were found without it,
-    shape (n, bags)."""
-    fold = folds_of(labels, motifs.folds, seed)
-    columns = motifs.n_single + np.arange(motifs.bags) * motifs.folds
+    """What the motifs say of each training example, shape (n, motifs): of those that were found in
+    the data, the versions that were found without it."""
+    if motifs is None or not motifs.widths:
+        return np.zeros((len(codes), 0), dtype=np.float32)
+    columns = np.tile(np.arange(motifs.n_features), (len(codes), 1))
+    if motifs.bags:
+        fold = folds_of(labels, motifs.folds, seed)
+        first = motifs.n_single + np.arange(motifs.bags) * motifs.folds
+        columns[:, motifs.n_single :] = first + fold[:, None]
     device = motifs.get_buffer("odds0").device
     begins = range(0, len(codes), _BATCH)
 
@@ -162,7 +165,7 @@ def _out_of_fold(
         batch = torch.from_numpy(np.array(codes[at : at + _BATCH]))
         with torch.inference_mode():
             each = motifs.each(one_hot(batch.to(device))).cpu().numpy()
-        return np.take_along_axis(each, columns + fold[at : at + _BATCH, None], axis=1)
+        return np.take_along_axis(each, columns[at : at + _BATCH], axis=1)
 
     with at_once(device, len(begins)) as run:
         return np.concatenate(list(run(some, begins)))
