@@ -1,4 +1,4 @@
-"""Scoring windows: blocks with the batch norm in their weights beside modules one after another.
+"""Scoring windows: by look-up, batch norms in weights, beside modules one after another.
 
     OMP_NUM_THREADS=1 python benchmarks/scoring_speed.py [--sequences 4000] [--window 200]
 

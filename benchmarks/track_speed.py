@@ -25,9 +25,9 @@ import torch
 from cistransfer.genome.codes import decode
 from cistransfer.genome.fasta import Genome, read_fasta, write_fasta
 from cistransfer.models import kernels
+from cistransfer.models.blocks import one_hot, reverse_codes
 from cistransfer.models.bundle import Bundle, open_bundle
 from cistransfer.models.kernels.processor import name_of_processor
-from cistransfer.models.score import score_codes
 from cistransfer.prediction.track import predict_track
 from cistransfer.tables import markdown
 
@@ -75,7 +75,10 @@ def _row(bundle: Bundle, stride: int, windows: int, repeats: int, place: Path) -
             _ours(bundle, fasta, out, stride)
 
     def alone(bundle: Bundle, fasta: Path, out: Path, stride: int) -> None:
-        score_codes(bundle.model, each, batch_size=256)
+        with torch.inference_mode():
+            for at in range(0, len(each), 256):
+                some = torch.from_numpy(each[at : at + 256].copy())
+                bundle.model.logits_of_strands(one_hot(some), one_hot(reverse_codes(some)))
 
     ways = {"shared": _ours, "no kernels": without, "plain": _plain, "window by window": alone}
     spent = dict.fromkeys(ways, float("inf"))
