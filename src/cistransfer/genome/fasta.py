@@ -335,6 +335,7 @@ class WindowSequences:
         for row in np.flatnonzero(turned):
             window = slice(self._begins[row], self._begins[row + 1])
             self._codes[window] = reverse_complement(self._codes[window])
+        self._chromosomes: dict[str, int | None] = dict.fromkeys(chroms)
         self._refuse_contradictions()
         self._index = self._widest()
 
@@ -378,7 +379,7 @@ class WindowSequences:
     @property
     def chromosomes(self) -> Mapping[str, int | None]:
         """Chromosomes of the windows; their lengths are not known."""
-        return dict.fromkeys(pd.unique(self.regions["chrom"]))
+        return self._chromosomes
 
     def _find(self, regions: pd.DataFrame) -> NDArray[np.int64]:
         """Row of the window that holds each region, −1 where there is none."""
