@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 import numpy as np
 import pandas as pd

@@ -1,10 +1,11 @@
-"""Two trainings on the same cores: waiting threads that sleep beside waiting threads that spin.
+"""Two trainings on the same cores: waiting threads that sleep, soon or at once, or that spin.
 
     python benchmarks/shared_cores.py [--threads 2] [--steps 40]
 
 Two processes train the published CNN at batch 100 at the same time, each with ``--threads``
-threads: first with ``OMP_WAIT_POLICY=PASSIVE``, which the ``cistransfer`` command sets, then with
-OpenMP's default. Printed are milliseconds per step and process, and those of one process alone.
+threads: first with waiting threads that sleep after a short while, as the ``cistransfer`` command
+sets it (``OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=2000``), then at once, then with OpenMP's default.
+Printed are milliseconds per step and process, and those of one process alone.
 """
 
 from __future__ import annotations
@@ -46,12 +47,11 @@ def train(steps: int) -> None:
     print(1000 * (time.perf_counter() - began) / steps)
 
 
-def run(processes: int, policy: str | None, threads: int, steps: int) -> list[float]:
+def run(processes: int, policy: dict[str, str], threads: int, steps: int) -> list[float]:
     """Milliseconds per step of so many processes at the same time."""
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_NUM_THREADS": str(threads)} | (
-        {"OMP_WAIT_POLICY": policy} if policy else {}
-    )
+    ours = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
+    environment |= {"OMP_NUM_THREADS": str(threads)} | policy
     command = [sys.executable, __file__, "--train", "--steps", str(steps)]
     started = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -61,7 +61,7 @@ def run(processes: int, policy: str | None, threads: int, steps: int) -> list[fl
 
 
 def main() -> None:
-    """Run the four cases and print them."""
+    """Run the six cases and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=40)
@@ -70,7 +70,12 @@ def main() -> None:
     if options.train:
         train(options.steps)
         return
-    for policy, name in (("PASSIVE", "waiting threads sleep"), (None, "waiting threads spin")):
+    passive = {"OMP_WAIT_POLICY": "PASSIVE"}
+    for policy, name in (
+        (passive | {"GOMP_SPINCOUNT": "2000"}, "waiting threads sleep after a while"),
+        (passive | {"GOMP_SPINCOUNT": "0"}, "waiting threads sleep"),
+        ({"OMP_WAIT_POLICY": "ACTIVE", "GOMP_SPINCOUNT": "300000"}, "waiting threads spin"),
+    ):
         for processes in (1, 2):
             found = run(processes, policy, options.threads, options.steps)
             times = " and ".join(f"{one:,.0f}" for one in found)

@@ -9,7 +9,7 @@ channels-last, and uses bf16 where the processor computes it. Both train the pub
 motif, and both validate once an epoch on both strands; printed are sequences per second of CPU time
 (user + system) and per second of wall time, the ratio, and the validation AUCPR of each. Where
 TensorFlow is installed Keras trains the same network too (``model.fit``), on as many threads.
-Threads that wait sleep, as under the ``cistransfer`` command, for both loops (OMP_WAIT_POLICY).
+Threads that wait sleep after a short while, as under the ``cistransfer`` command, for both loops.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections import OrderedDict
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 import numpy as np
 import pandas as pd
