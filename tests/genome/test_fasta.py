@@ -181,6 +181,7 @@ def test_reading_records(tmp_path: Path) -> None:
         ("", ": expected FASTA records, found an empty file"),
         ("ACGT\n", ", line 1: expected a FASTA header ('>…'), found 'ACGT'"),
         (">a\nAC\n>b\n>c\nAC\n", ", line 3: record 'b' has no sequence"),
+        (">a\nAC\nGT\n>b\n>c\nAC\n", ", line 4: record 'b' has no sequence"),  # two lines each
         (">a\n", ", line 1: record 'a' has no sequence"),
         (">a\nAC1T\n", ", line 2: expected DNA letters (IUPAC), found 'AC1T'"),
         (">a\nAC GT\n", ", line 2: expected DNA letters (IUPAC), found 'AC GT'"),
@@ -192,6 +193,25 @@ def test_bad_records(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         list(read_fasta(path))
     assert str(caught.value) == f"{path}{message}"
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_records_of_any_lines(tmp_path: Path, most: int) -> None:
+    """With one line each they are read another way than with several."""
+    path = tmp_path / "s.fa"
+    rng = np.random.default_rng(most)
+    records = [
+        (
+            f" {row} of {most} ".strip(),
+            ["ACGTN"[: rng.integers(1, 6)]] * int(rng.integers(1, most + 1)),
+        )
+        for row in range(30)
+    ]
+    for end in ("\n", "", "\n\n"):
+        path.write_text(
+            "\n".join(f"> {name}\n" + "\n".join(lines) for name, lines in records) + end
+        )
+        assert list(read_fasta(path)) == [(name, "".join(lines)) for name, lines in records]
 
 
 def _windows(path: Path, label: str = "{row}::") -> Path:

@@ -117,10 +117,12 @@ def _plain_records(block: str) -> tuple[list[str], list[str]]:
     """Records of a block that has nothing but headers and lines of letters; else none."""
     if not block.startswith(">"):
         return [], []
-    lines = block.removesuffix("\n").split("\n")
-    headers, sequences = [line[1:] for line in lines[::2]], lines[1::2]
-    if block.count("\n>") + 1 != len(headers) or len(lines) % 2:  # not a line for each sequence
-        records = [record.partition("\n") for record in block[1:].split("\n>")]
+    text, n_records = block.removesuffix("\n"), block.count("\n>") + 1
+    if text.count("\n") == 2 * n_records - 1:  # a line for each sequence
+        lines = text.split("\n")
+        headers, sequences = [line[1:] for line in lines[::2]], lines[1::2]
+    else:
+        records = [record.partition("\n") for record in text[1:].split("\n>")]
         headers = [header for header, _, _ in records]
         sequences = [letters.replace("\n", "") for _, _, letters in records]
     letters = "".join(sequences)
