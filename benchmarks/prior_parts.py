@@ -109,13 +109,19 @@ def _measured(
     seed: int,
 ) -> dict[str, tuple[float, float]]:
     """AUCPR of the test part, and at ten unbound per bound, by each part of the prior."""
-    learned = score_features(model, data.codes[data.learned_rows()])
+    kept: dict[str, NDArray[np.float32]] = {}
+
+    def once(model: Model, codes: NDArray[np.uint8], **how: Any) -> NDArray[np.float32]:
+        """The features are the same for each part of the prior."""
+        if str(how) not in kept:
+            kept[str(how)] = score_features(model, codes, **how)
+        return kept[str(how)].copy()
+
     test = data.rows("test")
     tested, truth = score_features(model, data.codes[test]), np.asarray(data.labels[test, 0])
     found = {}
     for name, prior in parts.items():
-        # the same features for each part: read once
-        with patch("cistransfer.training.probe.score_features", lambda *_: learned.copy()):
+        with patch("cistransfer.training.probe.score_features", once):
             fit_probe(model, data, phase, seed=seed, prior=prior)
         logits = tested @ model.head.weight.detach().numpy()[0]
         found[name] = (aucpr(truth, logits), at_imbalance(truth, logits, 10))
