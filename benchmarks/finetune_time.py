@@ -11,12 +11,14 @@ operations  one after another, each operation of PyTorch on all cores
 
 Seconds by the clock and of processors; the last columns are `spread` beside the others by the
 clock. What is timed are public functions of the rooms, each without those of the others that it
-calls; one that is gone, or that the command no longer calls, is an error.
+calls; one that is gone, or that the command no longer calls, is an error. Libraries that are loaded
+within them count as libraries.
 """
 
 from __future__ import annotations
 
 import argparse
+import builtins
 import functools
 import importlib
 import json
@@ -145,22 +147,20 @@ def show(size: int, ways: dict[str, Times]) -> None:
 
 def inside(record: str, way: str, began: str, *words: str) -> None:
     """Run the command with its phases timed; write what they took."""
-    import sklearn.linear_model
-    import sklearn.model_selection  # noqa: F401  (what the command loads when it needs it)
-
-    import cistransfer.api.learn  # noqa: F401
     from cistransfer import cpus
     from cistransfer.cli.main import main as command
 
+    places = {name: importlib.import_module(f"cistransfer.{name.rpartition('.')[0]}")
+              for names in PHASES.values() for name in names}  # fmt: skip
     found = {FIRST: [time.monotonic() - float(began), time.process_time()]}
+    running: list[list[float]] = []
+    builtins.__import__ = clocked(found, running, FIRST, builtins.__import__)
     if way == "operations":
         replace(cpus, "n_workers", lambda function: lambda: 1)
-    running: list[list[float]] = []
     for phase, names in PHASES.items():
         for name in names:
-            module, _, function = name.rpartition(".")
-            place = importlib.import_module(f"cistransfer.{module}")
-            replace(place, function, functools.partial(clocked, found, running, phase))
+            function = name.rpartition(".")[2]
+            replace(places[name], function, functools.partial(clocked, found, running, phase))
     sys.argv = ["cistransfer", *words]
     try:
         command()
