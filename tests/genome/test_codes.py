@@ -17,6 +17,8 @@ from cistransfer.genome.codes import (
     gc_fraction,
     has_n,
     reverse_complement,
+    turned_words,
+    words,
 )
 
 DNA = st.text(alphabet="ACGTN", max_size=40)
@@ -76,3 +78,20 @@ def test_sequences_of_different_lengths_are_refused() -> None:
     with pytest.raises(InputError, match="sequence 2 is 3 bp long; expected 4 bp"):
         encode_many(["ACGT", "ACG"])
     assert encode_many([]).shape == (0, 0)
+
+
+@given(st.lists(DNA.filter(lambda text: len(text) >= 3), min_size=1, max_size=3))
+def test_words_are_numbers_in_base_four(sequences: list[str]) -> None:
+    length = min(map(len, sequences))
+    rows = [text[:length] for text in sequences]
+    number, known = words(encode_many(rows), 3)
+    turned = turned_words(3)
+    for row, text in enumerate(rows):
+        for at in range(length - 2):
+            word = text[at : at + 3]
+            assert known[row, at] == ("N" not in word)
+            if "N" not in word:
+                digits = "".join(str("ACGT".index(letter)) for letter in word)
+                assert number[row, at] == int(digits, 4)
+                other = "".join(str("ACGT".index(PAIR[letter])) for letter in reversed(word))
+                assert turned[number[row, at]] == int(other, 4)

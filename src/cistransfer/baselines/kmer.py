@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cistransfer.baselines.fitted import training_rows
 from cistransfer.cpus import one_thread
-from cistransfer.genome.codes import N
+from cistransfer.genome.codes import turned_words, words
 
 __all__ = ["WORD", "KmerModel", "fit_kmer", "kmer_counts", "word_features"]
 
@@ -98,13 +98,7 @@ def kmer_counts(codes: NDArray[np.uint8]) -> Any:
     from scipy.sparse import csr_array
 
     identity, names = word_features()
-    last = max(codes.shape[1] - WORD + 1, 0)
-    word = np.zeros((len(codes), last), dtype=np.int32)
-    known = np.ones((len(codes), last), dtype=bool)
-    for offset in range(WORD):
-        letters = codes[:, offset : offset + last]
-        word = word << 2 | (letters & 3)
-        known &= letters < N
+    word, known = words(codes, WORD)
     bounds = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
     if bounds[-1] <= np.iinfo(np.int32).max:
         bounds = bounds.astype(np.int32)
@@ -127,12 +121,9 @@ def word_features() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         The same for a word and its reverse complement.
     names : ndarray of int32, shape (32896,)
     """
-    words = np.arange(4**WORD, dtype=np.int32)
-    flipped = np.zeros_like(words)
-    for at in range(WORD):
-        flipped = flipped << 2 | (3 - (words >> (2 * at) & 3))
-    names, identity = np.unique(np.minimum(words, flipped), return_inverse=True)
-    return identity.astype(np.int32), names
+    smaller = np.minimum(np.arange(4**WORD), turned_words(WORD))
+    names, identity = np.unique(smaller, return_inverse=True)
+    return identity.astype(np.int32), names.astype(np.int32)
 
 
 @cache

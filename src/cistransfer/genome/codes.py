@@ -18,6 +18,8 @@ __all__ = [
     "gc_fraction",
     "has_n",
     "reverse_complement",
+    "turned_words",
+    "words",
 ]
 
 Codes = NDArray[np.uint8]
@@ -97,3 +99,44 @@ def gc_fraction(codes: Codes) -> NDArray[np.float64]:
 def has_n(codes: Codes) -> NDArray[np.bool_]:
     """Whether each sequence (last axis) holds at least one N."""
     return np.asarray((codes >= N).any(axis=-1))
+
+
+def words(codes: Codes, k: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Number in base 4 of the word of ``k`` letters at each place, and whether it is free of N.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (n, length)
+    k : int
+        At most 15.
+
+    Returns
+    -------
+    ndarray of int32, ndarray of bool, shape (n, length − k + 1)
+
+    Examples
+    --------
+    >>> words(encode_many(["ACGNA"]), 2)
+    (array([[1, 6, 8, 0]], dtype=int32), array([[ True,  True, False, False]]))
+    """
+    last = max(codes.shape[1] - k + 1, 0)
+    number = np.zeros((len(codes), last), dtype=np.int32)
+    known = np.ones((len(codes), last), dtype=bool)
+    for offset in range(k):
+        letters = codes[:, offset : offset + last]
+        number = number << 2 | (letters & 3)
+        known &= letters < N
+    return number, known
+
+
+def turned_words(k: int) -> NDArray[np.int64]:
+    """Reverse complement of each of the 4^k words of ``k`` letters, as numbers in base 4.
+
+    >>> turned_words(1)
+    array([3, 2, 1, 0])
+    """
+    every = np.arange(4**k)
+    turned = np.zeros_like(every)
+    for at in range(k):
+        turned = turned << 2 | (3 - (every >> (2 * at) & 3))
+    return turned

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cistransfer.genome.codes import turned_words, words
+
 __all__ = ["Seed", "best_split", "best_splits", "find_seeds", "fisher_p", "half_g", "seed_weights"]
 
 Codes = NDArray[np.uint8]
@@ -73,7 +75,7 @@ def find_seeds(
     """
     seeds: list[Seed] = []
     n_positive, n = int(positive.sum()), len(codes)
-    halves, known = _half_words(codes, half)
+    halves, known = words(codes, half)
     names = np.unique(_canonical_words(half))
     flipped = _flipped_words(half)[names]
     classes = (np.flatnonzero(positive), np.flatnonzero(~positive))
@@ -191,18 +193,6 @@ def fisher_p(hits: int, chosen: int, n_positive: int, n: int) -> float:
     return float(min(hypergeom.sf(hits - 1, n, n_positive, chosen), 1.0))
 
 
-def _half_words(codes: Codes, half: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Base-4 number of the half-word at each place, and whether it is free of N."""
-    last = max(codes.shape[1] - half + 1, 0)
-    number = np.zeros((len(codes), last), dtype=np.int32)
-    known = np.ones((len(codes), last), dtype=bool)
-    for offset in range(half):
-        letters = codes[:, offset : offset + last]
-        number = number << 2 | (letters & 3)
-        known &= letters < 4
-    return number, known
-
-
 def _holders(
     word: NDArray[np.int32],
     usable: NDArray[np.bool_],
@@ -252,9 +242,6 @@ def _canonical_words(half: int) -> Ints:
 @functools.cache
 def _flipped_words(half: int) -> Ints:
     """Reverse complement of each word of two halves; not to be changed."""
-    words = np.arange(4 ** (2 * half))
-    flipped = np.zeros_like(words)
-    for i in range(2 * half):
-        flipped = flipped << 2 | (3 - (words >> (2 * i) & 3))
+    flipped = turned_words(2 * half)
     flipped.setflags(write=False)
     return flipped
