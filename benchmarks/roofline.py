@@ -4,9 +4,10 @@
 
 One step of the published CNN (one-hot, forward, loss, backward, AdamW) in float32 and in bf16, its
 CPU time shared out by PyTorch's profiler. The last rows: the step's multiply-adds at the speed of
-one large matrix product on this processor, which no step can beat, and the step of the plain
-network of `training_speed.py`. With ``--compile`` that one through ``torch.compile`` too (it needs
-a C++ compiler). Prints a Markdown table and the processor's name.
+one large matrix product on this processor, those that are left where convolutions are computed by
+Fourier transforms, and the step of the plain network of `training_speed.py`. With ``--compile``
+that one through ``torch.compile`` too (it needs a C++ compiler). Prints a Markdown table and the
+processor's name.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 from training_speed import make_examples, plain_network
 
 from cistransfer.models.blocks import one_hot
+from cistransfer.models.kernels.fourier import fourier_products, outputs_at_once
 from cistransfer.models.registry import build_model
 from cistransfer.tables import markdown
 from cistransfer.training.batches import draws
@@ -62,8 +64,10 @@ def main() -> None:
         rows["whole step"] = whole
         speed = operations_per_second(kind)
         rows["products at full speed"] = 1000 * operations(options.batch) / speed
+        left = operations(options.batch, fewer=precision == "float32")
+        rows["products left, at full speed"] = 1000 * left / speed
         rows["full speed, GF/s"] = speed / 1e9
-        rows["share of full speed, %"] = 100 * rows["products at full speed"] / rows["whole step"]
+        rows["share of full speed, %"] = 100 * 1000 * left / speed / whole
         plain = plain_step(plain_network(), precision, options.batch)
         rows["plain step"] = milliseconds(plain, options.steps)
         if options.compile:
@@ -135,18 +139,25 @@ def shares(step: Callable[[], object], steps: int) -> dict[str, float]:
     return {kind: time / whole for kind, time in spent.items()}
 
 
-def operations(batch: int) -> float:
+def operations(batch: int, fewer: bool = False) -> float:
     """Floating-point operations of a step's products: forward, and twice as many backward.
 
-    The gradient of the first convolution's input is not computed.
+    The gradient of the first convolution's input is not computed. With ``fewer`` those that are
+    left, the transforms' own among them, where `convolve_by_fourier` is less work.
     """
-    forward, first, length = 0, 0, 200
+    total, length = 0, 200
     for inputs, filters, kernel in ((4, 100, 19), (100, 200, 7), (200, 200, 4)):
-        length = length - kernel + 1
-        count = 2 * length * inputs * filters * kernel
-        forward, first, length = forward + count, first or count, length // 3
-    forward += 2 * (length * 200 * 1000 + 1000 * 1000 + 1000)
-    return float(batch * (3 * forward - first))
+        places = length - kernel + 1
+        at_once = outputs_at_once(batch, inputs, filters, length, kernel) if fewer else None
+        if at_once is None:
+            passes = 2 if inputs == 4 else 3
+            total += passes * 2 * places * inputs * filters * kernel
+        else:
+            reads = at_once + kernel - 1
+            rows = fourier_products(reads) * -(-places // at_once)
+            total += rows * (6 * inputs * filters + 4 * (reads * inputs + at_once * filters))
+        length = places // 3
+    return float(batch * (total + 6 * (length * 200 * 1000 + 1000 * 1000 + 1000)))
 
 
 def operations_per_second(kind: torch.dtype, size: int = 1536) -> float:

@@ -28,7 +28,7 @@ from torch.autograd.function import once_differentiable
 
 from cistransfer.models.kernels.layout import lengthwise, turned
 
-__all__ = ["convolve_by_fourier", "outputs_at_once"]
+__all__ = ["convolve_by_fourier", "fourier_products", "outputs_at_once"]
 
 _FEWEST_CHANNELS = 16
 """Narrower products are far from a processor's full speed."""
@@ -96,10 +96,15 @@ def outputs_at_once(n: int, inputs: int, outputs: int, length: int, kernel: int)
     return best if _CLEARLY * work[best] < plain else None
 
 
+def fourier_products(reads: int) -> int:
+    """Matrix products of a tile that reads so many places: three for each complex frequency."""
+    return 3 * ((reads - 1) // 2) + 1 + (reads + 1) % 2
+
+
 def _work(n: int, inputs: int, outputs: int, places: int, kernel: int, at_once: int) -> float:
     """Operations of both passes, those that wait for memory counted as `_MOVED`."""
     reads = at_once + kernel - 1
-    products = 3 * ((reads - 1) // 2) + 1 + (reads + 1) % 2
+    products = fourier_products(reads)
     rows = products * -(-places // at_once) * n
     multiplied = 6 * rows * inputs * outputs
     transformed = 4 * rows * (reads * inputs + at_once * outputs)
