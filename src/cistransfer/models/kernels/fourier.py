@@ -4,8 +4,8 @@ The outputs are cut into tiles. A tile of ``m`` outputs of a kernel of ``r`` rea
 places; their discrete Fourier transform times that of the filters is the transform of the outputs.
 Transforms are real matrices, and a product of complex numbers is three of real ones (Gauss), so
 what is left are ``1.5 · (m + r − 1)`` matrix products of channels by filters for ``m`` outputs,
-where a convolution takes ``m · r``: for 18 outputs of a kernel of 7 a third. Rounding is that of a
-convolution (4e-7 of the result in float32), because a Fourier transform enlarges nothing.
+where a convolution takes ``m · r``: 35 instead of 126 for 18 outputs of a kernel of 7. Rounding is
+that of a convolution (4e-7 of the result in float32), because a Fourier transform enlarges nothing.
 
 Sequences lie in memory place by place (see `cistransfer.models.kernels.layout`): a transform of
 all of them, every channel, is one matrix product then.

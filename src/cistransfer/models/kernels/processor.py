@@ -15,8 +15,8 @@ def gains_from_bf16() -> bool:
     """Whether matrix products in bf16 are faster than in float32.
 
     They are with AMX, and with the AVX-512 instructions for bf16 on AMD (2.6 times the plain loop,
-    against 1.5 in float32). Intel's AVX-512 instructions for bf16 do half of what its float32 ones
-    do, so that training in them took 1.3 times as long.
+    against 1.5 in float32 before convolutions by Fourier transforms). Intel's AVX-512 instructions
+    for bf16 do half of what its float32 ones do, so that training in them takes twice as long.
     """
     has = torch.cpu.get_capabilities()
     if not torch.backends.mkldnn.is_available():
