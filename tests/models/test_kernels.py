@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cistransfer.models import kernels
 from cistransfer.models.blocks import Conv, ConvBlock, conv_block, one_hot
+from cistransfer.models.kernels import convolution
 from cistransfer.models.kernels.convolution import convolve, plain_convolve
 from cistransfer.models.kernels.dropout import Dropout
 from cistransfer.models.kernels.first import first_block, first_block_fits, plain_first_block
@@ -214,6 +215,21 @@ def test_a_convolution_by_fourier_rounds_as_conv2d_does() -> None:
     assert ours != plain
     assert max(ours) < 2e-6
     assert max(ours) < 5 * max(plain)
+
+
+@pytest.mark.parametrize("intel", [True, False])
+def test_without_a_gradient_fourier_is_for_where_it_was_measured(
+    intel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convolution, "gains_from_fourier", lambda: intel)
+    x, weight = noise(64, 32, 1, 60), noise(64, 32, 7, seed=1)
+    with torch.inference_mode():
+        found = convolve(x, weight, None)
+        plain = plain_convolve(x, weight, None)
+        assert is_lengthwise(found) == intel
+        assert torch.allclose(found, plain, atol=1e-4)
+        with kernels.use(True):
+            assert is_lengthwise(convolve(x, weight, None))
 
 
 @pytest.mark.parametrize(

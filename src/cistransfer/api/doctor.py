@@ -130,7 +130,10 @@ def _extras() -> Iterator[Finding]:
 def _processor() -> Iterator[Finding]:
     import torch
 
-    from cistransfer.models.kernels.processor import gains_from_integer_pooling
+    from cistransfer.models.kernels.processor import (
+        gains_from_fourier,
+        gains_from_integer_pooling,
+    )
     from cistransfer.training.loop import choose_precision
 
     told = torch.backends.cpu.get_cpu_capability()
@@ -145,7 +148,8 @@ def _processor() -> Iterator[Finding]:
         yield Finding("processor", "trains in", "float32 (it has no bf16)")
     how = "integer arithmetic" if gains_from_integer_pooling() else "PyTorch's own"
     yield Finding("processor", "gradient of max-pooling", how)
-    how = "in training by Fourier transforms where that is less work (float32)"
+    when = "" if gains_from_fourier() else "in training "
+    how = f"{when}by Fourier transforms where that is less work (float32)"
     yield Finding("processor", "convolutions", how)
 
 

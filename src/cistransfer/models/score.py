@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 Ints = NDArray[np.int64]
+_IN_CACHE = 256
+"""Windows at a time on CPU, whose values stay in the cache."""
 R = TypeVar("R")
 
 
@@ -184,6 +186,7 @@ def _of_rows(
     window = codes.shape[1]
     with evaluating(model), torch.inference_mode():
         sharing = Sharing.of(model, window) if len(codes) >= SOME else None
+        batch_size = batch_size if sharing is None else min(batch_size, _IN_CACHE)
         device = next(model.parameters()).device
         symmetric = strands == "forward" or getattr(model, "symmetric", False)
         alone: Any = model if what == "logits" else getattr(model, what)

@@ -1,4 +1,4 @@
-"""Convolution in training by faster products: the weights' gradient as one, or by Fourier."""
+"""Convolution by faster products: by Fourier transforms, or the weights' gradient as one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 
 from cistransfer.models.kernels import in_use
 from cistransfer.models.kernels.fourier import convolve_by_fourier, outputs_at_once
+from cistransfer.models.kernels.processor import gains_from_fourier
 
 __all__ = ["convolve", "plain_convolve"]
 
@@ -19,9 +20,9 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, constant: bool =
 
     In bf16 on CPU (also by autocast) PyTorch's gradient of the weights needs 1.1 to 1.9 times as
     long as the product of the output's gradient with the input's windows, laid out one beside the
-    other; here it is that product. In float32 on CPU, where gradients are asked for, it is computed
-    by `convolve_by_fourier` where that is less work (`outputs_at_once`). Otherwise it is
-    `torch.nn.functional.conv2d`.
+    other; here it is that product. In float32 on CPU it is computed by `convolve_by_fourier` where
+    that is less work (`outputs_at_once`), without gradients only where `gains_from_fourier` says
+    so. Otherwise it is `torch.nn.functional.conv2d`.
 
     Parameters
     ----------
@@ -43,7 +44,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, constant: bool =
         x, weight = x.to(kind), weight.to(kind)
         bias = None if bias is None else bias.to(kind)
     ours = in_use() and x.device.type == "cpu"
-    if ours and torch.is_grad_enabled() and x.dtype in (torch.float32, torch.float64):
+    by_fourier = x.device.type == "cpu" and in_use(torch.is_grad_enabled() or gains_from_fourier())
+    if by_fourier and x.dtype in (torch.float32, torch.float64):
         outputs, inputs, kernel = weight.shape
         at_once = outputs_at_once(len(x), inputs, outputs, x.shape[3], kernel)
         if at_once is not None:
