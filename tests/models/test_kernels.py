@@ -196,10 +196,10 @@ def test_a_convolution_by_fourier_is_conv1d(at_once: int, kernel: int) -> None:
 
 
 def test_a_convolution_by_fourier_rounds_as_conv2d_does() -> None:
-    x, weight, given = noise(64, 32, 1, 60), noise(64, 32, 7, seed=1), noise(64, 64, 1, 54, seed=2)
+    x, weight, given = noise(64, 64, 1, 60), noise(64, 64, 7, seed=1), noise(64, 64, 1, 54, seed=2)
 
     def computed(function: Callable[..., Tensor], kind: torch.dtype) -> list[Tensor]:
-        leaves = [leaf.to(kind).requires_grad_() for leaf in (x, weight)]
+        leaves = [leaf.to(kind, copy=True).requires_grad_() for leaf in (x, weight)]
         y = function(*leaves, None)
         (y * given).sum().backward()
         return [y.detach(), *(leaf.grad for leaf in leaves)]
@@ -222,7 +222,7 @@ def test_without_a_gradient_fourier_is_for_where_it_was_measured(
     intel: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(convolution, "gains_from_fourier", lambda: intel)
-    x, weight = noise(64, 32, 1, 60), noise(64, 32, 7, seed=1)
+    x, weight = noise(64, 64, 1, 60), noise(64, 64, 7, seed=1)
     with torch.inference_mode():
         found = convolve(x, weight, None)
         plain = plain_convolve(x, weight, None)
