@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cistransfer.cpus import each, one_thread
+from cistransfer.cpus import one_thread
 from cistransfer.errors import InputError
 from cistransfer.examples.dataset import ExampleSet
 from cistransfer.metrics.curves import auroc
@@ -231,7 +231,8 @@ def _choose(data: _Data, phase: Probe, seed: int) -> tuple[dict[str, float], dic
         return [float(auroc(data.truth[outside], row)) for row in scores]
 
     def mean(data: _Data, tried: Sequence[tuple[float, float]]) -> list[float]:
-        found = each(lambda split: merits_of(data, tried, split), splits)
+        with at_once(torch.device("cpu"), len(splits)) as run:
+            found = list(run(lambda split: merits_of(data, tried, split), splits))
         return np.mean(found, axis=0).tolist()
 
     alone = [(strength, 0.0) for strength in phase.strengths] if data.n_motifs else []
@@ -323,13 +324,12 @@ def _combination(
     ndarray of float64, shape (n,)
         How much of each example; None if that does not converge.
     """
-    from scipy.linalg import get_lapack_funcs
     from scipy.special import expit
 
     most = weights.max() * products.diagonal().max()
-    rough = products.astype(np.float32 if most < _SINGLE else np.float64)
-    curved = np.empty_like(rough)
-    factorise, solve = get_lapack_funcs(("potrf", "potrs"), (rough,))
+    kind = torch.float32 if most < _SINGLE else torch.float64
+    rough = torch.from_numpy(products).to(kind)
+    curved = torch.empty_like(rough)
     sign = np.where(truth == 1, 1.0, -1.0)
 
     def loss(found: NDArray[np.float64], scores: NDArray[np.float64], constant: float) -> float:
@@ -341,16 +341,16 @@ def _combination(
     for _ in range(_MOST_STEPS):
         chance = expit(scores + constant)
         curve = np.sqrt(weights * np.maximum(chance * (1 - chance), _CERTAIN))
-        as_rough = curve.astype(rough.dtype)
-        np.multiply(rough, as_rough, out=curved)
-        np.multiply(curved, as_rough[:, None], out=curved)
-        curved.reshape(-1)[:: len(curved) + 1] += 1
-        factor, failed = factorise(curved.T, lower=1, overwrite_a=1, clean=0)
+        as_rough = torch.from_numpy(curve).to(kind)
+        torch.mul(rough, as_rough, out=curved).mul_(as_rough[:, None]).diagonal().add_(1)
+        factor, failed = torch.linalg.cholesky_ex(
+            curved
+        )  # scipy's would keep other threads waiting
         if failed:
             return None
         missing = weights * (truth - chance) - found
-        sides = np.stack([missing / curve, curve], axis=1).astype(rough.dtype)
-        toward, all_alike = (solve(factor, sides, lower=1)[0] * curve[:, None]).T
+        sides = torch.from_numpy(np.stack([missing / curve, curve], axis=1)).to(kind)
+        toward, all_alike = (torch.cholesky_solve(sides, factor).numpy() * curve[:, None]).T
         shift = float((toward.sum() + found.sum()) / all_alike.sum())
         step = toward - shift * all_alike
         moved, share = products @ step, 1.0
