@@ -151,6 +151,7 @@ def build_matrix(
     ):
         recorded = beside.submit(record_inputs, files)
         access = opened if isinstance(opened, OpenRegions) else read_open(opened)
+        read = beside.submit(record_inputs, access.files)
         if not access.samples:
             access = replace(access, samples=tuple(Sample(cell) for cell in sorted(access.open)))
         names = _Names(chrom_runs(access.regions["chrom"].to_numpy(object))[2])
@@ -169,7 +170,7 @@ def build_matrix(
         called, sites, pairs = _evidence(
             beside, middle, access, open_bits, peaks_read, tfbs_read, how, treated, names.assembly
         )
-        inputs = record_inputs(access.files) + recorded.result()
+        inputs = read.result() + recorded.result()
     unmatched = unmatched_cells(called, "peaks", access) + unmatched_cells(sites, "tfbs", access)
     _refuse_nothing(pairs, unmatched)
     report = BuildReport(

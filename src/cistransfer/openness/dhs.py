@@ -114,7 +114,7 @@ def read_dhs_clusters(
     lines = _lines_of([sources[number] for number in numbers.tolist()], cells, samples)
     codes: dict[str, int] = {}
     places: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]] = []
-    opened: list[NDArray[np.bool_]] = []
+    opened: list[NDArray[np.uint8]] = []  # packed: an eighth of the memory
     for block in read_columns(source, texts=(1,), numbers=(2, 3), strings=(7,)):
         names, chrom = block.texts[1]
         start, end = block.numbers[2], block.numbers[3]
@@ -139,11 +139,19 @@ def read_dhs_clusters(
             at += row
             states.reshape(-1)[at[line.take(place) >= 0] if (line < 0).any() else at] = True
         places.append((chrom, start, end))
-        opened.append(states)
+        opened.append(np.packbits(states, axis=1))
+
+    def unpacked(line: int) -> NDArray[np.bool_]:
+        parts = [
+            np.unpackbits(states[line], count=len(chrom))
+            for states, (chrom, _, _) in zip(opened, places, strict=True)
+        ]
+        return np.concatenate(parts).view(np.bool_)
+
     chrom, start, end = (np.concatenate(parts) for parts in zip(*places, strict=True))
     return OpenRegions(
         regions_table(np.array(list(codes), dtype=object).take(chrom), start, end),
-        {cell: np.concatenate([part[line] for part in opened]) for line, cell in enumerate(cells)},
+        {cell: unpacked(line) for line, cell in enumerate(cells)},
     )
 
 
@@ -200,7 +208,7 @@ def _parse_ids(lists: pa.Array, where: str) -> tuple[NDArray[np.integer], NDArra
     return ids, np.repeat(np.arange(len(lists)), pc.list_value_length(split).to_numpy())
 
 
-def _plain_ids(lists: pa.Array) -> tuple[NDArray[np.uint16], NDArray[np.int64]] | None:
+def _plain_ids(lists: pa.Array) -> tuple[NDArray[np.uint16], NDArray[np.int32]] | None:
     """`_parse_ids` of lists as UCSC writes them: ids of up to three digits, a comma behind each.
 
     None for others. Adds the digits of all ids at once, in a fifth of the time.
@@ -226,10 +234,14 @@ def _plain_ids(lists: pa.Array) -> tuple[NDArray[np.uint16], NDArray[np.int64]] 
         return None
     digit *= is_digit
     value = digit.astype(np.uint16)  # of the number so far, where a digit is
-    value[1:] += digit[:-1] * np.uint16(10)
-    value[2:] += digit[:-2] * is_digit[1:-1] * np.uint16(100)
+    before = value * np.uint16(10)  # what a digit adds to the next one
+    value[1:] += before[:-1]
+    before *= np.uint16(10)
+    before[:-1] *= is_digit[1:]
+    value[2:] += before[:-2]
     behind = np.flatnonzero(comma)
     ends_list = np.zeros(len(text), dtype=bool)
     ends_list[last] = True
-    ends = ends_list.take(behind)
-    return value.take(behind - 1), np.cumsum(ends) - ends
+    count = np.diff(np.flatnonzero(ends_list.take(behind)), prepend=-1)
+    behind -= 1
+    return value.take(behind), np.repeat(np.arange(len(lists), dtype=np.int32), count)

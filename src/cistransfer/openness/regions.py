@@ -143,10 +143,11 @@ class OpenRegions:
             rows, code, start, end = rows[order], code[order], start[order], end[order]
         fresh = np.ones(len(rows), dtype=bool)
         fresh[1:] = (code[1:] != code[:-1]) | (start[1:] != start[:-1]) | (end[1:] != end[:-1])
-        left_out["equal to another window (merged)"] = int((~fresh).sum())
         final = regions_table(chroms.take(code[fresh]), start[fresh], end[fresh])
-        first, again = rows[fresh], rows[~fresh]
-        target = (np.cumsum(fresh) - 1)[~fresh]
+        equal = np.flatnonzero(~fresh)  # to the window before
+        first, again = rows[fresh], rows.take(equal)
+        target = equal - np.arange(1, len(equal) + 1)
+        left_out["equal to another window (merged)"] = len(equal)
         opened = {}
         for cell in cells:
             opened[cell] = self.open[cell].take(first)
