@@ -214,7 +214,7 @@ def ahead(
                 changed.notify_all()
             yield item
         if wrong:
-            raise wrong[0]
+            raise wrong.pop()  # held, it would hold itself, and all that its frames hold
 
     maker = threading.Thread(target=contextvars.copy_context().run, args=(make,))
     maker.start()
@@ -225,6 +225,7 @@ def ahead(
         with changed:
             changed.notify_all()
         maker.join()
+        wrong.clear()
         for item in held:
             drop(item)
 

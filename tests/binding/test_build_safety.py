@@ -20,6 +20,7 @@ from cistransfer.binding import build as build_module
 from cistransfer.binding.build import build_matrix
 from cistransfer.binding.matrix import open_matrix
 from cistransfer.errors import InputError
+from cistransfer.genome import rows as rows_module
 from cistransfer.openness.options import OpenOptions
 
 
@@ -182,6 +183,22 @@ def test_evidence_that_is_read_ahead_changes_nothing(
     (tmp_path / "peaks.bed").write_text("chr1\t9\t3\tE.TF1.K562\t0\t.\n")
     with pytest.raises(InputError, match=r"dhs, line 1"):  # the peaks are not asked for
         build_matrix(tmp_path / "m.h5", **options)
+
+
+def test_an_error_ends_what_is_read_ahead_while_it_is_still_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At exit Python waits for every thread: one that waits for room would wait for ever."""
+    monkeypatch.setattr(rows_module, "_BLOCK_BYTES", 1 << 10)
+    options = write_inputs(tmp_path, 1000)
+    lines = (tmp_path / "peaks.bed").read_text().splitlines()
+    lines[200] = "chr1\t50\t40\tE.TF1.K562\t0\t.\t45\t46\t0"
+    (tmp_path / "peaks.bed").write_text("\n".join(lines))
+    before = set(threading.enumerate())
+    with pytest.raises(InputError, match=r"line 201: expected start < end") as held:
+        build_matrix(tmp_path / "m.h5", **options)
+    assert set(threading.enumerate()) == before
+    assert held.value.__traceback__ is not None
 
 
 def test_an_interrupt_ends_a_build_that_would_read_for_ever(

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cistransfer.binding.matrix import BindingMatrix, read_open_regions
 from cistransfer.errors import InputError
-from cistransfer.openness.dhs import read_dhs_sources
+from cistransfer.openness.dhs import read_dhs_clusters, read_dhs_sources
 from cistransfer.openness.options import OpenOptions
 from cistransfer.openness.read import open_form, read_open
 from cistransfer.openness.regions import OpenRegions
+from cistransfer.openness.samples import Sample
 
 DHS = "585\tchr1\t100\t140\tx\t0\t1\t1,\t9,\n585\tchr1\t300\t340\tx\t0\t2\t2,3,\t9,9,\n"
 FILES = {
@@ -138,6 +143,35 @@ def test_ids_of_sources(folder: Path) -> None:
     (folder / "sources").write_text("9" * 30 + "\tA\n")
     with pytest.raises(InputError, match="line 1: expected a source id"):
         read_dhs_sources(folder / "sources")
+
+
+IDS = [0, 7, 23, 999, 1000, 70000]
+ROW = st.tuples(
+    st.sampled_from(["chr1", "chr2", "chr1_alt"]),
+    st.lists(st.sampled_from(IDS), min_size=1, max_size=4, unique=True),
+    st.sampled_from([",", ",", ",", ""]),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(ROW, min_size=1, max_size=12), st.integers(1, 6))
+def test_a_cell_is_open_where_one_of_its_sources_is(rows: list[Any], n_ids: int) -> None:
+    rows = [(chrom, [i for i in ids if i in IDS[:n_ids]] or [0], end) for chrom, ids, end in rows]
+    sources = {i: f"s{i % 1000}" for i in IDS[:n_ids]}  # 0, 1000 and 70000 are called the same
+    cells = [Sample("a", ("s0",)), Sample("b", ("s7", "s23")), Sample("c", ("s0", "s999"))]
+    table = "".join(
+        f"1\t{chrom}\t{100 * at}\t{100 * at + 50}\tx\t0\t1\t{','.join(map(str, ids))}{end}\t1,\n"
+        for at, (chrom, ids, end) in enumerate(rows)
+    )
+    with TemporaryDirectory() as place:
+        (Path(place) / "dhs").write_text(table)
+        found = read_dhs_clusters(Path(place) / "dhs", sources, cells)
+    kept = [(at, ids) for at, (chrom, ids, _) in enumerate(rows) if "_" not in chrom]
+    assert (found.regions["start"] == [100 * at for at, _ in kept]).all()
+    for cell in cells:
+        assert found.open[cell.cell].tolist() == [
+            any(sources[i] in cell.dhs_sources for i in ids) for _, ids in kept
+        ]
 
 
 def test_a_blacklist_that_touches_nothing_is_said() -> None:

@@ -165,8 +165,10 @@ class Rows:
         texts: Sequence[int],
         numbers: Mapping[int, str],
         strings: Sequence[int] = (),
-    ) -> Iterator[RowBlock]:
+    ) -> Generator[RowBlock, None, None]:
         """Read chosen columns (0-based), block by block; can be called once.
+
+        The threads that read ahead end with it: close it where it is not read to its end.
 
         Parameters
         ----------

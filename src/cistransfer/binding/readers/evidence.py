@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -203,26 +204,26 @@ def place_rows(source: RowSource, experiment: Experiment | None, kind: str) -> I
                 f"in column 4, found {rows.head.fields} columns"
             )
         texts = [form.chrom] if experiment is not None else [form.chrom, form.name or 0]
-        blocks = rows.blocks(texts, form.numbers(summit=kind == "peaks"))
-        for number, block in enumerate(blocks):
-            placed = form.place(block)
-            start, end = placed.start, placed.end
-            summits = Counter(clipped=placed.clipped)
-            if kind == "peaks":
-                start, end = placed.centre, placed.centre + 1
-                if form.summit is not None:
-                    unknown = block.rows - placed.known - placed.outside
-                    summits.update(known=placed.known, outside=placed.outside, unknown=unknown)
-            if experiment is not None:
-                experiments = [experiment] if number == 0 else []
-                code = np.zeros(block.rows, dtype=np.int32)
-            else:
-                words, code = block.texts[form.name or 0]
-                fresh = [word for word in words if word not in names]
-                experiments = [_from_peak(word, source) for word in fresh]
-                names.update(zip(fresh, itertools.count(len(names))))
-                code = np.array([names[word] for word in words], dtype=np.int32).take(code)
-            yield Placed(experiments, code, *block.texts[form.chrom], start, end, summits)
+        with contextlib.closing(rows.blocks(texts, form.numbers(summit=kind == "peaks"))) as blocks:
+            for number, block in enumerate(blocks):
+                placed = form.place(block)
+                start, end = placed.start, placed.end
+                summits = Counter(clipped=placed.clipped)
+                if kind == "peaks":
+                    start, end = placed.centre, placed.centre + 1
+                    if form.summit is not None:
+                        unknown = block.rows - placed.known - placed.outside
+                        summits.update(known=placed.known, outside=placed.outside, unknown=unknown)
+                if experiment is not None:
+                    experiments = [experiment] if number == 0 else []
+                    code = np.zeros(block.rows, dtype=np.int32)
+                else:
+                    words, code = block.texts[form.name or 0]
+                    fresh = [word for word in words if word not in names]
+                    experiments = [_from_peak(word, source) for word in fresh]
+                    names.update(zip(fresh, itertools.count(len(names))))
+                    code = np.array([names[word] for word in words], dtype=np.int32).take(code)
+                yield Placed(experiments, code, *block.texts[form.chrom], start, end, summits)
 
 
 def _from_peak(name: str, source: RowSource) -> Experiment:
