@@ -21,6 +21,7 @@ from cistransfer.models.cnn import CNN
 from cistransfer.models.danq import DanQ
 from cistransfer.models.kernels import in_use
 from cistransfer.models.kernels.along import Along, Lookup, overlap, sum_along
+from cistransfer.models.kernels.processor import gains_from_fourier
 from cistransfer.models.model import Model, MotifFeatures, one_versus_rest
 from cistransfer.models.motif_bank import MotifBank
 from cistransfer.models.towers import Towers
@@ -35,6 +36,8 @@ Parts = Sequence[tuple[Part, bool]]
 
 SOME = 64
 """Windows from which on tables are worth making."""
+_BY_FOURIER = 0.5
+"""Time of a convolution of windows by Fourier transforms, of one along a stretch."""
 _TINY, _HUGE = 1e-280, 1e280
 """Sums of occupancies in float64 outside of these are computed window by window, in logarithms."""
 
@@ -141,7 +144,7 @@ def _published(network: Any, window: int) -> Part | None:
         rest = list(zip(blocks, ours, strict=True))[1:]
         while rest:
             one: Ours = rest[0][1]  # type: ignore[assignment]
-            if not along.pays(one.weight.shape[2]):
+            if not along.pays(one.weight.shape[2], _BY_FOURIER if gains_from_fourier() else 1.0):
                 break
             image = torch.nn.functional.conv2d(
                 along.image(), one.weight.unsqueeze(2), one.bias, dilation=(1, along.gap)

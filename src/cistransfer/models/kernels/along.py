@@ -258,9 +258,10 @@ class Along:
         rows = slide(self.rows, width, self.gap)
         return Along.of_maxima(rows, self.starts, self.length, width, self.gap)
 
-    def pays(self, kernel: int) -> bool:
-        """Whether the stretch has fewer outputs of a convolution than all windows together."""
-        return len(self.rows) < len(self.starts) * (self.length - kernel + 1)
+    def pays(self, kernel: int, share: float = 1.0) -> bool:
+        """Whether the stretch has fewer outputs of a convolution than all windows together, or
+        than a share of them, where one of these takes less time."""
+        return len(self.rows) < share * len(self.starts) * (self.length - kernel + 1)
 
     def image(self) -> Tensor:
         """The rows as one long sequence, (1, channels, 1, places) in channels-last memory."""
