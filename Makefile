@@ -37,7 +37,7 @@ demo-words:
 	@test -e $(VENV)/.installed || echo "First $(VENV) is made and packages are fetched, once; most of it is PyTorch."
 ifeq ($(DATA),)
 	@echo "Then seven steps on a simulated genome: matrix, trunk, transfer against scratch, report;"
-	@echo "five minutes on two cores, a minute and a half where they have AMX. The result: $(RUN)/simulated/report.html"
+	@echo "three and a half minutes on two cores. The result: $(RUN)/simulated/report.html"
 else
 	@echo "Then six steps on $(DATA): matrix, trunk, two TFs from 500 peaks, report;"
 	@echo "nine minutes on two cores. The result: $(RUN)/real/report.html"
