@@ -145,4 +145,4 @@ def test_the_demo_says_what_it_will_do() -> None:
     assert "three and a half minutes on two cores" in told
     assert "demo-run/simulated/report.html" in told
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "five minutes on two cores" in " ".join(readme.split())
+    assert "three and a half minutes on two cores" in " ".join(readme.split())
