@@ -31,6 +31,7 @@ from cistransfer.interpretation.deeplift import deeplift
 from cistransfer.interpretation.filters import filter_motifs
 from cistransfer.interpretation.gradients import make_references
 from cistransfer.interpretation.mutagenesis import mutagenesis
+from cistransfer.models import kernels
 from cistransfer.models.blocks import one_hot
 from cistransfer.models.registry import build_model
 
@@ -198,6 +199,16 @@ def main() -> None:
 Row = tuple[str, Callable[[], np.ndarray], int]
 
 
+def plainly(function: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+    """A call whose network computes with PyTorch's own functions, as anybody's does."""
+
+    def call() -> np.ndarray:
+        with kernels.use(False):
+            return function()
+
+    return call
+
+
 def methods(
     model: nn.Module, codes: np.ndarray, references: np.ndarray
 ) -> dict[str, tuple[Row, ...]]:
@@ -206,13 +217,15 @@ def methods(
     return {
         "mutagenesis": (
             ("ours", lambda: mutagenesis(model, codes, task=1), n),
-            ("tangermeme", lambda: tangermeme_mutagenesis(model, codes, 1), n),
+            ("tangermeme", plainly(lambda: tangermeme_mutagenesis(model, codes, 1)), n),
+            ("it, on our kernels", lambda: tangermeme_mutagenesis(model, codes, 1), n),
             ("whole mutants", lambda: mutagenesis(model, codes[:few], task=1, fast=False), few),
             ("one by one", lambda: naive_mutagenesis(model, codes[:few], 1), few),
         ),
         "DeepLIFT": (
             ("ours", lambda: deeplift(model, codes, task=1, references=references)[0], n),
-            ("tangermeme", lambda: tangermeme_deeplift(model, codes, references, 1), n),
+            ("tangermeme", plainly(lambda: tangermeme_deeplift(model, codes, references, 1)), n),
+            ("it, on our kernels", lambda: tangermeme_deeplift(model, codes, references, 1), n),
         ),
     }
 
