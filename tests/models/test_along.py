@@ -115,7 +115,7 @@ def windows(starts: np.ndarray, width: int) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any number of windows is worth the tables."""
-    monkeypatch.setattr(score, "SOME", 1)
+    monkeypatch.setattr(score, "MIN_WINDOWS", 1)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -65,7 +65,6 @@ VIEWS = ("tfs", "cells", "scores")
 ``scores``: regions × TF-and-cell scores 0 … 4."""
 
 _EXPERIMENT_COLUMNS = ("tf", "cell", "accessions", "peaks", "tfbs", "peak_rows", "tfbs_rows")
-_INPUT = {"role", "path", "sha256", "bytes", "mtime_ns"}
 _LEVEL_OF_KIND = np.array([1, 2, 3, 4], dtype=np.uint8)
 
 States = NDArray[np.int8]

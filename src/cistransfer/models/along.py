@@ -26,7 +26,7 @@ from cistransfer.models.model import Model, MotifFeatures, one_versus_rest
 from cistransfer.models.motif_bank import MotifBank
 from cistransfer.models.towers import Towers
 
-__all__ = ["SOME", "Sharing"]
+__all__ = ["MIN_WINDOWS", "Sharing"]
 
 Ints = NDArray[np.int64]
 Part = Callable[[Tensor, Ints], Tensor]
@@ -34,7 +34,7 @@ Part = Callable[[Tensor, Ints], Tensor]
 Parts = Sequence[tuple[Part, bool]]
 """And whether each gives the same for the reverse complement."""
 
-SOME = 64
+MIN_WINDOWS = 64
 """Windows from which on tables are worth making."""
 _BY_FOURIER = 0.5
 """Time of a convolution of windows by Fourier transforms, of one along a stretch."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cistransfer import cpus
 from cistransfer.errors import InputError
-from cistransfer.models.along import SOME, Sharing
+from cistransfer.models.along import MIN_WINDOWS, Sharing
 from cistransfer.models.blocks import one_hot, reverse_codes
 
 __all__ = [
@@ -137,7 +137,7 @@ def score_windows(
     ndarray of float32, shape (n, n_tasks)
     """
     with evaluating(model), torch.inference_mode():
-        sharing = Sharing.of(model, window) if len(starts) >= SOME else None
+        sharing = Sharing.of(model, window) if len(starts) >= MIN_WINDOWS else None
         if sharing is None:
             rows = np.zeros((0, window), dtype=np.uint8)
             if len(starts):
@@ -185,7 +185,7 @@ def _of_rows(
     (`Sharing`) where that is possible, else one-hot through the network."""
     window = codes.shape[1]
     with evaluating(model), torch.inference_mode():
-        sharing = Sharing.of(model, window) if len(codes) >= SOME else None
+        sharing = Sharing.of(model, window) if len(codes) >= MIN_WINDOWS else None
         batch_size = batch_size if sharing is None else min(batch_size, _IN_CACHE)
         device = next(model.parameters()).device
         symmetric = strands == "forward" or getattr(model, "symmetric", False)

@@ -343,9 +343,8 @@ def _combination(
         curve = np.sqrt(weights * np.maximum(chance * (1 - chance), _CERTAIN))
         as_rough = torch.from_numpy(curve).to(kind)
         torch.mul(rough, as_rough, out=curved).mul_(as_rough[:, None]).diagonal().add_(1)
-        factor, failed = torch.linalg.cholesky_ex(
-            curved
-        )  # scipy's would keep other threads waiting
+        # scipy's factorisation would keep other threads waiting
+        factor, failed = torch.linalg.cholesky_ex(curved)
         if failed:
             return None
         missing = weights * (truth - chance) - found
